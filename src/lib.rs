@@ -1,1 +1,3 @@
+//! Watch Tower keeps answers about moving vehicles up to date while the events arrive.
 
+pub mod engine;

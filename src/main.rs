@@ -1,1 +1,2 @@
-fn main(){}
+//! The `watchtower` program.
+fn main() {}

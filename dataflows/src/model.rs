@@ -300,17 +300,39 @@ pub struct VehicleState {
     pub inside: Arc<[GeofenceId]>,
 }
 
-/// The interval during which one version of a geofence or vehicle is in force.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InForce<K, D> {
+/// A visit that lasts: who is where at the log's present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Membership {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// Where.
+    pub geofence: GeofenceId,
+    /// Since when.
+    pub entered_at: Millis,
+}
+
+/// How many vehicles are inside a geofence at the log's present. A geofence in force at `now` has a
+/// row even if there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Occupancy {
+    /// Where.
+    pub geofence: GeofenceId,
+    /// How many, confirmed or not.
+    pub vehicles: i64,
+}
+
+/// The interval during which one version of a geofence or vehicle is in force. Versions that never
+/// are, and the time after a deletion, have none. What the version says is found by `(key, seq)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InForce<K> {
     /// Of what.
     pub key: K,
-    /// From when the producer wanted it.
-    pub valid_from: Millis,
     /// First instant in force.
     pub effective_from: Millis,
     /// First instant no longer in force; [`END`] while nothing replaces it.
     pub effective_until: Millis,
-    /// What holds meanwhile.
-    pub definition: Arc<D>,
+    /// From when the producer wanted it.
+    pub valid_from: Millis,
+    /// Which edit it is: [`Edit::seq`].
+    pub seq: u64,
 }
