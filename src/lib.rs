@@ -1,3 +1,7 @@
 //! Watch Tower keeps answers about moving vehicles up to date while the events arrive.
 
+pub mod admission;
+pub mod duration;
 pub mod engine;
+pub mod store;
+pub mod tables;

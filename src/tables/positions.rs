@@ -1,0 +1,32 @@
+//! `positions`.
+
+use crate::tables::{Class, Column, Kind, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "positions",
+    comment: "The accepted positions as they stand: of several for the same vehicle and instant the last in the log, \
+              withdrawn ones left out.",
+    class: Class::Transactional,
+    key: 2,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "ts", kind: Kind::Time, comment: "When the vehicle was there." },
+        Column { name: "lon", kind: Kind::Real, comment: "Longitude, degrees WGS84, rounded to 1e-7." },
+        Column { name: "lat", kind: Kind::Real, comment: "Latitude, degrees WGS84, rounded to 1e-7." },
+        Column { name: "speed_kmh", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column {
+            name: "heading_deg",
+            kind: Kind::Real,
+            comment: "Clockwise from north, as reported; empty if it was not.",
+        },
+        Column { name: "accuracy_m", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column { name: "altitude_m", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column {
+            name: "ignition",
+            kind: Kind::Boolean,
+            comment: "As reported; empty if it was not (and then counts as off).",
+        },
+        Column { name: "attributes", kind: Kind::Json, comment: "Anything else the producer said." },
+    ],
+};
