@@ -19,5 +19,5 @@ pub const TABLE: Table = Table {
 /// The cells of a row.
 pub fn cells(row: &Occupancy, lookup: &Lookup) -> Row {
     let Occupancy { geofence, vehicles } = *row;
-    vec![Cell::Text(lookup.names.geofence(geofence)), Cell::Integer(vehicles)]
+    vec![Cell::Text(lookup.names.geofence_id(geofence).clone()), Cell::Integer(vehicles)]
 }

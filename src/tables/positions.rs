@@ -1,6 +1,10 @@
 //! `positions`.
 
-use crate::tables::{Class, Column, Kind, Table};
+use std::sync::Arc;
+
+use watchtower_dataflows::model::{Heading, Millis, Place, Speed, VehicleId};
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -30,3 +34,39 @@ pub const TABLE: Table = Table {
         Column { name: "attributes", kind: Kind::Json, comment: "Anything else the producer said." },
     ],
 };
+
+/// What a position says.
+#[derive(Clone, Debug)]
+pub struct ArchivedFix {
+    /// Where.
+    pub place: Place,
+    /// As reported.
+    pub speed: Speed,
+    /// As reported.
+    pub heading: Heading,
+    /// Metres.
+    pub accuracy_m: Option<f64>,
+    /// Metres.
+    pub altitude_m: Option<f64>,
+    /// As reported.
+    pub ignition: Option<bool>,
+    /// A JSON object.
+    pub attributes: Option<Arc<str>>,
+}
+
+/// The cells of a row.
+pub fn cells(vehicle: VehicleId, ts: Millis, fix: &ArchivedFix, lookup: &Lookup) -> Row {
+    let ArchivedFix { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = fix;
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Time(ts),
+        Cell::Real(place.lon_degrees()),
+        Cell::Real(place.lat_degrees()),
+        Cell::or_empty(speed.kmh(), Cell::Real),
+        Cell::or_empty(heading.degrees(), Cell::Real),
+        Cell::or_empty(*accuracy_m, Cell::Real),
+        Cell::or_empty(*altitude_m, Cell::Real),
+        Cell::or_empty(*ignition, Cell::Boolean),
+        Cell::or_empty(attributes.clone(), Cell::Json),
+    ]
+}

@@ -1,6 +1,7 @@
 //! `rejected_events`.
 
-use crate::tables::{Class, Column, Kind, Table};
+use crate::events::RejectedEvent;
+use crate::tables::{Cell, Class, Column, Kind, Row, Table};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -22,3 +23,17 @@ pub const TABLE: Table = Table {
         Column { name: "sha256", kind: Kind::Text, comment: "Of the whole event, hexadecimal." },
     ],
 };
+
+/// The cells of a row.
+pub fn cells(row: &RejectedEvent) -> Row {
+    let RejectedEvent { stream, position, reason, detail, event, size_bytes, sha256: _ } = row;
+    vec![
+        Cell::text(stream),
+        Cell::text(position),
+        Cell::text(reason.as_str()),
+        Cell::Bytes(event.as_slice().into()),
+        Cell::text(detail),
+        Cell::Integer(*size_bytes as i64),
+        Cell::text(&row.sha256_hex()),
+    ]
+}

@@ -34,7 +34,7 @@ pub const TABLE: Table = Table {
 /// The cells of a row.
 pub fn cells(row: &VehicleState, lookup: &Lookup) -> Row {
     let VehicleState { vehicle, ts, place, speed, heading, status, inside } = row;
-    let mut inside: Vec<_> = inside.iter().map(|geofence| lookup.names.geofence(*geofence)).collect();
+    let mut inside: Vec<_> = inside.iter().map(|geofence| lookup.names.geofence_id(*geofence).clone()).collect();
     inside.sort_unstable();
     let status = match status {
         Status::Moving => "moving",
@@ -42,7 +42,7 @@ pub fn cells(row: &VehicleState, lookup: &Lookup) -> Row {
         Status::Offline => "offline",
     };
     vec![
-        Cell::Text(lookup.names.vehicle(*vehicle)),
+        Cell::Text(lookup.names.vehicle_id(*vehicle).clone()),
         Cell::Time(*ts),
         Cell::Real(place.lon_degrees()),
         Cell::Real(place.lat_degrees()),

@@ -37,7 +37,7 @@ pub fn cells(row: &InForce<VehicleId>, lookup: &Lookup) -> Row {
     let InForce { key, effective_from, effective_until, valid_from, seq } = *row;
     let Vehicle { name, fleet, speed_limit, attributes } = lookup.vehicle(key, seq);
     vec![
-        Cell::Text(lookup.names.vehicle(key)),
+        Cell::Text(lookup.names.vehicle_id(key).clone()),
         Cell::Time(effective_from),
         Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
         Cell::Time(valid_from),

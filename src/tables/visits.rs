@@ -33,8 +33,8 @@ pub const TABLE: Table = Table {
 pub fn cells(row: &Visit, lookup: &Lookup) -> Row {
     let Visit { vehicle, geofence, entered_at, exited_at, confirmed } = *row;
     vec![
-        Cell::Text(lookup.names.vehicle(vehicle)),
-        Cell::Text(lookup.names.geofence(geofence)),
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Text(lookup.names.geofence_id(geofence).clone()),
         Cell::Time(entered_at),
         Cell::or_empty(exited_at, Cell::Time),
         Cell::Boolean(confirmed),
