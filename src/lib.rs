@@ -1,3 +1,6 @@
 //! Watch Tower keeps answers about moving vehicles up to date while the events arrive.
 
+pub mod admission;
 pub mod engine;
+pub mod events;
+pub mod sources;
