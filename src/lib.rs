@@ -3,5 +3,8 @@
 pub mod admission;
 pub mod duration;
 pub mod engine;
+pub mod events;
+pub mod replay;
+pub mod sources;
 pub mod store;
 pub mod tables;
