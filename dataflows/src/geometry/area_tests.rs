@@ -1,5 +1,7 @@
 //! Cover against rational arithmetic, nearness against a scan of all edges.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use num_rational::BigRational;

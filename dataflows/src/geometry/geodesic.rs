@@ -39,8 +39,10 @@ const F: f64 = 1.0 / 298.257_223_563;
 const E2: f64 = F * (2.0 - F);
 /// Least radius of curvature: the meridian's at the equator, b^2 / a.
 const LEAST_RADIUS: f64 = A * (1.0 - E2);
-/// Least metres in a degree of latitude.
-const LEAST_METRES_PER_DEGREE: f64 = LEAST_RADIUS * (std::f64::consts::PI / 180.0);
+/// Greatest radius of curvature: that of everything at the poles, a^2 / b.
+const GREATEST_RADIUS: f64 = A / (1.0 - F);
+/// Radians in the unit of a [`Place`].
+const UNIT: f64 = std::f64::consts::PI / 180.0 / 1e7;
 /// The bound from above: `s <= c + UPPER c^3`.
 const UPPER: f64 = 1.005 / (24.0 * LEAST_RADIUS * LEAST_RADIUS);
 /// Chords for which that bound is proven, metres.
@@ -69,24 +71,48 @@ pub fn distance_m(a: Place, b: Place) -> f64 {
 /// Geodesic distance in millimetres, halves away from zero; symmetric. For chords up to 50 km by
 /// series, off by less than 1e-7 of the distance + 0.1 mm before rounding.
 pub fn distance_mm(a: Place, b: Place) -> i64 {
-    let (a, b) = if b < a { (b, a) } else { (a, b) };
-    let chord = Anchor::of(a).chord_m(b.lon_degrees(), b.lat_degrees());
+    let chord = chord_between(a, b);
     let distance = if chord <= SHORT_M {
         chord + chord * chord * chord * (1.0 / (24.0 * MEAN_RADIUS * MEAN_RADIUS))
     } else {
-        distance_m(a, b)
+        distance_m(a.min(b), a.max(b))
     };
     (distance * 1000.0).round() as i64
 }
 
 /// Whether `distance_m(a, b) <= limit_m`.
+///
+/// Before chords are looked at: nothing is nearer than its latitude, and going along the meridian
+/// and then along a parallel is never shorter than the geodesic.
 pub fn is_within_m(a: Place, b: Place, limit_m: f64) -> bool {
-    let latitudes_apart =
-        (f64::from(a.lat) - f64::from(b.lat)).abs() * (LEAST_METRES_PER_DEGREE / 1e7);
-    if latitudes_apart > limit_m + SLACK_M {
+    let north = (f64::from(a.lat) - f64::from(b.lat)).abs();
+    let east = (f64::from(a.lon) - f64::from(b.lon)).abs();
+    if north * (LEAST_RADIUS * UNIT) > limit_m + SLACK_M {
         return false;
     }
-    Anchor::of(a).is_within_m(b.lon_degrees(), b.lat_degrees(), limit_m)
+    if (north + east) * (GREATEST_RADIUS * UNIT) + SLACK_M <= limit_m {
+        return true;
+    }
+    by_chord(chord_between(a, b), limit_m).unwrap_or_else(|| distance_m(a, b) <= limit_m)
+}
+
+/// Length of the straight line through the Earth between two places, metres, to within 30 nm.
+fn chord_between(a: Place, b: Place) -> f64 {
+    let (a, b) = (a.min(b), a.max(b));
+    let (sin, cos) = (f64::from(a.lat) * UNIT).sin_cos();
+    let north = (f64::from(b.lat) - f64::from(a.lat)) * UNIT;
+    let half_east = (f64::from(b.lon) - f64::from(a.lon)) * (UNIT * 0.5);
+    Meridian::new(sin, cos).chord_m(north, half_east)
+}
+
+/// Whether places a chord apart are within a geodesic distance, if the bounds decide.
+fn by_chord(chord: f64, limit_m: f64) -> Option<bool> {
+    if chord - SLACK_M > limit_m {
+        return Some(false);
+    }
+    let surely =
+        chord <= UPPER_HOLDS_TO_M && chord + UPPER * chord * chord * chord + SLACK_M <= limit_m;
+    surely.then_some(true)
 }
 
 /// Metres per degree of longitude and of latitude, by the radii of curvature at a latitude.
@@ -100,7 +126,7 @@ pub(crate) fn metres_per_degree(lat: f64) -> (f64, f64) {
 
 /// More degrees of latitude than any `distance_m` metres can span.
 pub(crate) fn latitude_reach(distance_m: f64) -> f64 {
-    distance_m / LEAST_METRES_PER_DEGREE * (1.0 + 1e-9)
+    (distance_m / LEAST_RADIUS).to_degrees() * (1.0 + 1e-9)
 }
 
 /// More degrees of longitude than any path of `distance_m` metres can span between latitudes of at
@@ -119,24 +145,14 @@ pub(crate) fn longitude_reach(distance_m: f64, worst_lat: f64) -> f64 {
 pub(crate) struct Anchor {
     lon: f64,
     lat: f64,
-    sin: f64,
-    cos: f64,
-    /// Metres from the Earth's axis.
-    axial: f64,
-    /// Metres above the plane of the equator.
-    polar: f64,
+    meridian: Meridian,
 }
 
 impl Anchor {
     /// At `[lon, lat]` degrees.
     pub(crate) fn new([lon, lat]: [f64; 2]) -> Self {
         let (sin, cos) = lat.to_radians().sin_cos();
-        let (axial, polar) = meridian_point(sin, cos);
-        Self { lon, lat, sin, cos, axial, polar }
-    }
-
-    fn of(place: Place) -> Self {
-        Self::new([place.lon_degrees(), place.lat_degrees()])
+        Self { lon, lat, meridian: Meridian::new(sin, cos) }
     }
 
     /// `[lon, lat]` in degrees.
@@ -147,45 +163,52 @@ impl Anchor {
     /// Length of the straight line through the Earth, metres, to within 30 nm.
     pub(crate) fn chord_m(&self, lon: f64, lat: f64) -> f64 {
         let north = (lat - self.lat).to_radians();
-        let (sin, cos) = if north.abs() <= SMALL_ANGLE {
-            let (s, c) = small_sin_cos(north);
-            (self.sin * c + self.cos * s, self.cos * c - self.sin * s)
-        } else {
-            lat.to_radians().sin_cos()
-        };
-        let (axial, polar) = meridian_point(sin, cos);
         let half_east = ((lon - self.lon) * 0.5).to_radians();
-        let half_sin = if half_east.abs() <= SMALL_ANGLE {
-            small_sin_cos(half_east).0
-        } else {
-            half_east.sin()
-        };
-        let (out, up) = (axial - self.axial, polar - self.polar);
-        (out * out + up * up + 4.0 * axial * self.axial * half_sin * half_sin).sqrt()
+        self.meridian.chord_m(north, half_east)
     }
 
     /// Whether the geodesic distance to the place is at most `limit_m`: by the bounds if they
     /// decide, else by Karney's algorithm.
     pub(crate) fn is_within_m(&self, lon: f64, lat: f64, limit_m: f64) -> bool {
-        let chord = self.chord_m(lon, lat);
-        if chord - SLACK_M > limit_m {
-            return false;
-        }
-        if chord <= UPPER_HOLDS_TO_M && chord + UPPER * chord * chord * chord + SLACK_M <= limit_m {
-            return true;
-        }
-        karney_m(self.position(), [lon, lat]) <= limit_m
+        by_chord(self.chord_m(lon, lat), limit_m)
+            .unwrap_or_else(|| karney_m(self.position(), [lon, lat]) <= limit_m)
     }
 }
 
-/// Where a latitude lies in the plane of its meridian: metres from the axis and above the equator.
-fn meridian_point(sin: f64, cos: f64) -> (f64, f64) {
-    let prime_vertical = A / (1.0 - E2 * sin * sin).sqrt();
-    (prime_vertical * cos, prime_vertical * (1.0 - E2) * sin)
+/// Where a latitude lies in the plane of its meridian.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Meridian {
+    /// Of the latitude.
+    sin: f64,
+    /// Of the latitude.
+    cos: f64,
+    /// Metres from the Earth's axis.
+    axial: f64,
+    /// Metres above the plane of the equator.
+    polar: f64,
 }
 
-/// Sine and cosine of an angle of at most [`SMALL_ANGLE`] radians.
-fn small_sin_cos(x: f64) -> (f64, f64) {
+impl Meridian {
+    fn new(sin: f64, cos: f64) -> Self {
+        let prime_vertical = A / (1.0 - E2 * sin * sin).sqrt();
+        Self { sin, cos, axial: prime_vertical * cos, polar: prime_vertical * (1.0 - E2) * sin }
+    }
+
+    /// Chord to a place whose latitude is `north` and whose longitude twice `half_east` radians on.
+    fn chord_m(&self, north: f64, half_east: f64) -> f64 {
+        let (s, c) = sin_cos(north);
+        let there = Self::new(self.sin * c + self.cos * s, self.cos * c - self.sin * s);
+        let (out, up) = (there.axial - self.axial, there.polar - self.polar);
+        let across = sin_cos(half_east).0;
+        (out * out + up * up + 4.0 * there.axial * self.axial * across * across).sqrt()
+    }
+}
+
+/// Sine and cosine, by series for angles of at most [`SMALL_ANGLE`].
+fn sin_cos(x: f64) -> (f64, f64) {
+    if x.abs() > SMALL_ANGLE {
+        return x.sin_cos();
+    }
     let x2 = x * x;
     let sin = x * (1.0 - x2 * (1.0 / 6.0) * (1.0 - x2 * (1.0 / 20.0)));
     let cos = 1.0 - x2 * 0.5 * (1.0 - x2 * (1.0 / 12.0) * (1.0 - x2 * (1.0 / 30.0)));

@@ -1,5 +1,7 @@
 //! The shortcuts against Karney's algorithm.
 
+#![allow(clippy::unwrap_used)]
+
 use super::geodesic::{Anchor, distance_m, distance_mm, is_within_m, karney_m};
 use super::test_data::Random;
 use super::{GeometryError, Shape};

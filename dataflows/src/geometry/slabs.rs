@@ -9,7 +9,7 @@
 use super::BoundingBox;
 
 /// Areas of at most this many edges are scanned: as fast as looking up (measured).
-const SCAN_EDGES: usize = 16;
+const SCAN_EDGES: usize = 8;
 /// Slabs are halved until the lists hold at most this many entries per edge on the average: 16
 /// bytes beside the 16 of the vertex.
 const ENTRIES_PER_EDGE: usize = 4;

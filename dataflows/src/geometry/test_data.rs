@@ -1,5 +1,7 @@
 //! What the tests of this module share: real geofences, generated shapes, a random number generator.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Read;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! Validity against hand-made cases and real geofences.
 
+#![allow(clippy::unwrap_used)]
+
 use super::test_data::{Polygons, Random, features, folder, polygons, ring, square, star};
 use super::{GeometryError, MAX_VERTICES, Shape};
 
