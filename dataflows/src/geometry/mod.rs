@@ -1,5 +1,7 @@
 //! Shapes of geofences: what is valid, what they cover, how far a place is from them.
 
+pub mod geodesic;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::Place;
