@@ -1,9 +1,29 @@
 //! Runs the dataflow: the only module that touches timely's `Worker`.
+//!
+//! Workers are threads of their own that do nothing but step the dataflow. They are parked when
+//! there is nothing to do and woken when a batch arrives; they never wait for I/O. Both directions
+//! are channels without a bound of their own: whoever submits keeps [`Engine::in_flight`] small.
+//!
+//! An epoch is complete when no worker can change it any more. Each worker then sends its share of
+//! the changes, and [`Engine::next`] hands out whole epochs in order.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::thread::Thread;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::core::input::Handle;
+use timely::dataflow::operators::{Inspect, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle};
+use timely::worker::Worker;
 use watchtower_dataflows::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
 };
+use watchtower_dataflows::views::{Rows, Views, views};
 
 /// What arrived in one epoch.
 #[derive(Clone, Debug, Default)]
@@ -33,26 +53,215 @@ pub struct Deltas {
     pub vehicles: Vec<(InForce<VehicleId>, i64)>,
 }
 
+impl Deltas {
+    /// Adds the share of another worker: rows are spread over workers by their keys, so nothing in
+    /// it cancels against what is here.
+    fn append(&mut self, share: Self) {
+        let Self { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = share;
+        self.visits.extend(visits);
+        self.membership.extend(membership);
+        self.occupancy.extend(occupancy);
+        self.offlines.extend(offlines);
+        self.vehicle_state.extend(vehicle_state);
+        self.geofences.extend(geofences);
+        self.vehicles.extend(vehicles);
+    }
+}
+
+/// One worker's share of an epoch: what goes in, and what comes out.
+struct Work {
+    epoch: Epoch,
+    positions: Vec<PositionEvent>,
+    control: Vec<Control>,
+}
+type Share = (Epoch, Deltas);
+
 /// A running dataflow.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    workers: Vec<(Sender<Work>, Thread)>,
+    shares: Receiver<Share>,
+    /// Epochs of which some worker's share is still missing: how many have come, and what they said.
+    incomplete: BTreeMap<Epoch, (usize, Deltas)>,
+    submitted: Epoch,
+    completed: Epoch,
+    guards: timely::WorkerGuards<()>,
+}
 
 impl Engine {
-    /// Starts `workers` threads.
-    pub fn start(_workers: usize, _rules: Rules) -> Self {
-        Self {}
+    /// Starts `workers` threads (at least one).
+    pub fn start(workers: usize, rules: Rules) -> Self {
+        let workers = workers.max(1);
+        let (share_sender, shares) = crossbeam_channel::unbounded();
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| crossbeam_channel::unbounded::<Work>()).unzip();
+        let receivers: Arc<Mutex<Vec<_>>> = Arc::new(Mutex::new(receivers.into_iter().map(Some).collect()));
+        let mut config = timely::Config::process(workers);
+        let merging = differential_dataflow::Config::default().idle_merge_effort(Some(1000));
+        differential_dataflow::configure(&mut config.worker, &merging);
+        let guards = timely::execute(config, move |worker| {
+            let mut receivers = receivers.lock().expect("no worker panics while it takes its receiver");
+            let work = receivers[worker.index()].take().expect("each worker starts once");
+            drop(receivers);
+            run(worker, rules.clone(), &work, &share_sender);
+        })
+        .expect("threads of one process need no network to start");
+        let threads = guards.guards().iter().map(|guard| guard.thread().clone());
+        let workers = senders.into_iter().zip(threads).collect();
+        Self { workers, shares, incomplete: BTreeMap::new(), submitted: 0, completed: 0, guards }
     }
 
     /// Hands in what arrived; returns its epoch, the number of earlier calls. Does not wait.
-    pub fn submit(&mut self, _batch: Batch) -> Epoch {
-        0
+    ///
+    /// # Panics
+    /// If a worker has panicked.
+    pub fn submit(&mut self, batch: Batch) -> Epoch {
+        let epoch = self.submitted;
+        self.submitted += 1;
+        let Batch { mut positions, control } = batch;
+        let share = positions.len().div_ceil(self.workers.len()).max(1);
+        for (sender, thread) in &self.workers {
+            let rest = positions.split_off(share.min(positions.len()));
+            let work = Work { epoch, positions: std::mem::replace(&mut positions, rest), control: control.clone() };
+            sender.send(work).expect("a worker runs until the engine is finished; it must have panicked");
+            thread.unpark();
+        }
+        epoch
+    }
+
+    /// How many epochs have been submitted and not yet been handed out.
+    pub fn in_flight(&self) -> u64 {
+        self.submitted - self.completed
     }
 
     /// Waits for the next epoch, in order, to be complete. `None` if none is under way.
+    ///
+    /// # Panics
+    /// If a worker has panicked.
+    #[expect(clippy::should_implement_trait, reason = "it waits, and more may come after None")]
     pub fn next(&mut self) -> Option<(Epoch, Deltas)> {
-        None
+        if self.in_flight() == 0 {
+            return None;
+        }
+        loop {
+            if let Some(ready) = self.take_completed() {
+                return Some(ready);
+            }
+            let share = self.shares.recv().expect("a worker runs until the engine is finished; it must have panicked");
+            self.take_in(share);
+        }
     }
 
-    /// Ends the workers.
-    pub fn finish(self) {}
+    /// The next epoch if it is complete already.
+    pub fn try_next(&mut self) -> Option<(Epoch, Deltas)> {
+        while let Ok(share) = self.shares.try_recv() {
+            self.take_in(share);
+        }
+        self.take_completed()
+    }
+
+    /// Ends the workers, discarding what is still under way.
+    ///
+    /// # Panics
+    /// If a worker has panicked.
+    pub fn finish(self) {
+        let Self { workers, guards, shares, incomplete: _, submitted: _, completed: _ } = self;
+        for (sender, thread) in workers {
+            drop(sender);
+            thread.unpark();
+        }
+        for result in guards.join() {
+            if let Err(message) = result {
+                panic!("a worker panicked: {message}");
+            }
+        }
+        drop(shares);
+    }
+
+    fn take_in(&mut self, (epoch, share): Share) {
+        let (arrived, deltas) = self.incomplete.entry(epoch).or_default();
+        *arrived += 1;
+        deltas.append(share);
+    }
+
+    fn take_completed(&mut self) -> Option<(Epoch, Deltas)> {
+        let first = self.incomplete.first_entry()?;
+        if *first.key() != self.completed || first.get().0 < self.workers.len() {
+            return None;
+        }
+        let (epoch, (_, deltas)) = first.remove_entry();
+        self.completed += 1;
+        Some((epoch, deltas))
+    }
+}
+
+/// The life of one worker.
+fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender<Share>) {
+    let mut positions = Input::<PositionEvent>::new();
+    let mut control = Input::<Control>::new();
+    let probe = ProbeHandle::new();
+    let found = Rc::new(RefCell::new(BTreeMap::<Epoch, Deltas>::new()));
+    worker.dataflow::<Epoch, _, _>(|scope| {
+        let positions = positions.to_stream(scope);
+        let control = control.to_stream(scope);
+        collect(views(scope, positions, control, rules), &found, &probe);
+    });
+    let mut reported: Epoch = 0;
+    let mut report = |until: &dyn Fn(Epoch) -> bool| {
+        while until(reported) {
+            let deltas = found.borrow_mut().remove(&reported).unwrap_or_default();
+            // The engine may be gone: it is being finished, and nobody wants to know.
+            let _ = shares.send((reported, deltas));
+            reported += 1;
+        }
+    };
+    loop {
+        match work.try_recv() {
+            Ok(Work { epoch, positions: mut events, control: mut said }) => {
+                positions.send_batch(&mut events);
+                control.send_batch(&mut said);
+                positions.advance_to(epoch + 1);
+                control.advance_to(epoch + 1);
+                worker.step();
+            }
+            Err(TryRecvError::Empty) => {
+                worker.step_or_park(None);
+            }
+            Err(TryRecvError::Disconnected) => break,
+        }
+        report(&|epoch| !probe.less_equal(&epoch));
+    }
+    // Dropping the inputs lets the dataflow complete; `execute` steps it to its end.
+}
+
+type Input<D> = InputHandle<Epoch, CapacityContainerBuilder<Vec<D>>>;
+
+/// Gives every view its place in [`Deltas`].
+fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Deltas>>>, probe: &ProbeHandle<Epoch>) {
+    let Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles } = views;
+    gather(visits, found, probe, |deltas| &mut deltas.visits);
+    gather(offlines, found, probe, |deltas| &mut deltas.offlines);
+    gather(vehicle_state, found, probe, |deltas| &mut deltas.vehicle_state);
+    gather(membership, found, probe, |deltas| &mut deltas.membership);
+    gather(occupancy, found, probe, |deltas| &mut deltas.occupancy);
+    gather(geofences, found, probe, |deltas| &mut deltas.geofences);
+    gather(vehicles, found, probe, |deltas| &mut deltas.vehicles);
+}
+
+fn gather<D: Clone + 'static>(
+    rows: Rows<'_, D>,
+    found: &Rc<RefCell<BTreeMap<Epoch, Deltas>>>,
+    probe: &ProbeHandle<Epoch>,
+    place: fn(&mut Deltas) -> &mut Vec<(D, i64)>,
+) {
+    let found = Rc::clone(found);
+    rows.inner
+        .inspect_batch(move |_, batch| {
+            let mut found = found.borrow_mut();
+            for group in batch.chunk_by(|a, b| a.1 == b.1) {
+                let rows = group.iter().map(|(row, _, diff)| (row.clone(), *diff));
+                place(found.entry(group[0].1).or_default()).extend(rows);
+            }
+        })
+        .probe_with(probe);
 }

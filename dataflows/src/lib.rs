@@ -3,7 +3,22 @@
 //! Nothing in this crate performs I/O, reads a clock or an environment variable, logs, or iterates
 //! a hash map into an output. What it computes is a function of its input alone, so that every
 //! table equals a recomputation over a prefix of the event log.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`model`] | the words: identifiers, events, facts |
+//! | [`geometry`] | shapes: what is valid, what they cover, distances |
+//! | [`index`], [`catalogue`] | the geofence versions, by place and by time |
+//! | [`versions`] | which of several edits is in force when |
+//! | [`timeline`] | the resumable fold over one vehicle's positions, and its operator |
+//! | [`views`] | one file per computed table |
+//! | [`naive`] | all tables recomputed from the whole log, rule by rule: what the above is held to |
 
+pub mod catalogue;
 pub mod geometry;
+pub mod index;
 pub mod model;
 pub mod naive;
+pub mod timeline;
+pub mod versions;
+pub mod views;

@@ -77,6 +77,13 @@ impl Speed {
         Self((kmh * 1e6).round().min(f64::from(Self::UNKNOWN - 1)) as u32)
     }
 
+    /// The mean over a distance in millimetres and a positive time in milliseconds, rounded down to
+    /// 1e-6 km/h. Integers only: 1 mm/ms is 3.6 km/h.
+    pub fn mean(distance_mm: i64, elapsed_ms: i64) -> Self {
+        let micro = i128::from(distance_mm) * 3_600_000 / i128::from(elapsed_ms);
+        Self(micro.clamp(0, i128::from(Self::UNKNOWN - 1)) as u32)
+    }
+
     /// In millionths of a km/h, if known.
     pub fn micro_kmh(self) -> Option<u32> {
         (self.0 != Self::UNKNOWN).then_some(self.0)

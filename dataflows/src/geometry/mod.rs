@@ -1,7 +1,6 @@
 //! Shapes of geofences: what is valid, what they cover, how far a place is from them.
 
 pub mod geodesic;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::Place;
@@ -21,6 +20,14 @@ pub struct BoundingBox {
     pub east: f64,
     /// Greatest latitude.
     pub north: f64,
+}
+
+impl BoundingBox {
+    /// Whether the place is inside or on the border.
+    pub fn contains(&self, place: Place) -> bool {
+        let (lon, lat) = (place.lon_degrees(), place.lat_degrees());
+        self.west <= lon && lon <= self.east && self.south <= lat && lat <= self.north
+    }
 }
 
 /// The shape of a geofence.

@@ -1,0 +1,228 @@
+//! The geofences a worker knows, as they were before an epoch's edits and as they are after them.
+//!
+//! A retroactive edit must be answered with a difference: what the timelines said under the old
+//! versions, minus what they say under the new. So between [`Catalogue::prepare`] and
+//! [`Catalogue::commit`] every version carries two intervals in which it is in force, one for each
+//! [`View`], and a fold runs under either over one and the same index.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::geometry::BoundingBox;
+use crate::index::{GeofenceIndex, VersionId};
+use crate::model::{BEGINNING, END, Geofence, GeofenceEdit, GeofenceId, Millis, Place};
+use crate::versions::{History, Span};
+
+/// Which truth a fold runs under: before or after the epoch's edits. Outside of an epoch that edits
+/// geofences they are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Before the edits.
+    Old = 0,
+    /// After them.
+    New = 1,
+}
+
+impl View {
+    /// How facts found under this view count in the difference between the two.
+    pub fn sign(self) -> i64 {
+        match self {
+            View::Old => -1,
+            View::New => 1,
+        }
+    }
+}
+
+/// One version of a geofence.
+#[derive(Debug)]
+pub struct CataloguedVersion {
+    /// Of which geofence.
+    pub geofence: GeofenceId,
+    /// What it says.
+    pub definition: Arc<Geofence>,
+    seq: u64,
+    spans: [Span; 2],
+    reach: Vec<BoundingBox>,
+}
+
+impl CataloguedVersion {
+    /// Whether a vehicle at `place` may be inside, its exit buffer included.
+    pub fn reaches(&self, place: Place) -> bool {
+        self.reach.iter().any(|b| b.contains(place))
+    }
+}
+
+/// Something an epoch's edits made different: during `span`, for vehicles within `reach`.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Outside of it both views agree about this version.
+    pub span: Span,
+    /// A vehicle outside of all these boxes is not inside, under either view.
+    pub reach: Vec<BoundingBox>,
+}
+
+/// The versions of all geofences, found by place, by geofence, and by the times they begin and end.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    histories: Vec<History<GeofenceId, Geofence>>,
+    versions: Vec<Option<CataloguedVersion>>,
+    free: Vec<VersionId>,
+    of: Vec<Vec<VersionId>>,
+    index: GeofenceIndex,
+    /// The finite ends of all spans of both views.
+    boundaries: BTreeSet<(Millis, VersionId)>,
+    /// Versions whose views differ.
+    pending: Vec<VersionId>,
+}
+
+impl Catalogue {
+    /// Takes in an epoch's edits. Until [`Catalogue::commit`] the views differ by what is returned.
+    pub fn prepare(&mut self, edits: Vec<GeofenceEdit>) -> Vec<Change> {
+        debug_assert!(self.pending.is_empty(), "one epoch at a time");
+        let edited: BTreeSet<GeofenceId> = edits.iter().map(|edit| edit.key).collect();
+        for edit in edits {
+            let slot = edit.key.0 as usize;
+            if self.histories.len() <= slot {
+                self.histories.resize_with(slot + 1, History::default);
+                self.of.resize_with(slot + 1, Vec::new);
+            }
+            self.histories[slot].insert(edit);
+        }
+        let mut added = Vec::new();
+        for geofence in edited {
+            self.reign(geofence, &mut added);
+        }
+        let boxes =
+            added.iter().flat_map(|&id| self.version(id).definition.shape.boxes(0.0).into_iter().map(move |b| (b, id)));
+        let boxes: Vec<_> = boxes.collect();
+        self.index.extend(boxes.into_iter());
+        self.pending
+            .iter()
+            .map(|&id| {
+                let version = self.version(id);
+                let [old, new] = version.spans;
+                Change { span: old.difference_hull(new), reach: version.reach.clone() }
+            })
+            .collect()
+    }
+
+    /// Forgets the old view.
+    pub fn commit(&mut self) {
+        for id in std::mem::take(&mut self.pending) {
+            let version = self.versions[id as usize].as_mut().expect("a pending version exists");
+            let [old, new] = version.spans;
+            version.spans = [new; 2];
+            for t in ends(old) {
+                if !ends(new).any(|kept| kept == t) {
+                    self.boundaries.remove(&(t, id));
+                }
+            }
+            if new.is_empty() {
+                self.forget(id);
+            }
+        }
+    }
+
+    /// Calls `found` for every version in force at `t` whose shape covers `place`; for one with two
+    /// boxes possibly twice.
+    pub fn covering(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
+        self.index.visit(place, |id| {
+            let version = self.version(id);
+            if version.spans[view as usize].contains(t) && version.definition.shape.covers(place) {
+                found(id, version.geofence);
+            }
+        });
+    }
+
+    /// What the geofence is at `t`, if it is.
+    pub fn in_force(&self, geofence: GeofenceId, t: Millis, view: View) -> Option<&Geofence> {
+        let versions = self.of.get(geofence.0 as usize)?;
+        let id = versions.iter().find(|&&id| self.version(id).spans[view as usize].contains(t))?;
+        Some(&self.version(*id).definition)
+    }
+
+    /// A version by its number.
+    pub fn version(&self, id: VersionId) -> &CataloguedVersion {
+        self.versions[id as usize].as_ref().expect("a version id is used only while its version is in the catalogue")
+    }
+
+    /// The instants in `after < t <= until` at which a version begins or ends under either view,
+    /// ascending, each with its version.
+    pub fn boundaries(&self, after: Millis, until: Millis) -> impl Iterator<Item = (Millis, &CataloguedVersion)> {
+        let from = (after.saturating_add(1), VersionId::MIN);
+        self.boundaries.range(from..).take_while(move |(t, _)| *t <= until).map(|&(t, id)| (t, self.version(id)))
+    }
+
+    /// Whether any version begins or ends at a known time at all.
+    pub fn has_boundaries(&self) -> bool {
+        !self.boundaries.is_empty()
+    }
+
+    /// Recomputes the new view of one geofence.
+    fn reign(&mut self, geofence: GeofenceId, added: &mut Vec<VersionId>) {
+        let slot = geofence.0 as usize;
+        let mut known = std::mem::take(&mut self.of[slot]);
+        for &id in &known {
+            self.version_mut(id).spans[View::New as usize] = Span::EMPTY;
+        }
+        let history = std::mem::take(&mut self.histories[slot]);
+        for reigning in history.versions() {
+            let id = match known.iter().find(|&&id| self.version(id).seq == reigning.seq) {
+                Some(&id) => id,
+                None => {
+                    let id = self.insert(CataloguedVersion {
+                        geofence,
+                        seq: reigning.seq,
+                        spans: [Span::EMPTY; 2],
+                        reach: reigning.definition.shape.boxes(reigning.definition.exit_buffer_m),
+                        definition: Arc::clone(reigning.definition),
+                    });
+                    known.push(id);
+                    added.push(id);
+                    id
+                }
+            };
+            self.version_mut(id).spans[View::New as usize] = reigning.span;
+            self.boundaries.extend(ends(reigning.span).map(|t| (t, id)));
+        }
+        self.histories[slot] = history;
+        for &id in &known {
+            let [old, new] = self.version(id).spans;
+            if old != new {
+                self.pending.push(id);
+            }
+        }
+        self.of[slot] = known;
+    }
+
+    fn insert(&mut self, version: CataloguedVersion) -> VersionId {
+        match self.free.pop() {
+            Some(id) => {
+                self.versions[id as usize] = Some(version);
+                id
+            }
+            None => {
+                self.versions.push(Some(version));
+                (self.versions.len() - 1) as VersionId
+            }
+        }
+    }
+
+    fn forget(&mut self, id: VersionId) {
+        let version = self.versions[id as usize].take().expect("a version is forgotten once");
+        for bounds in version.definition.shape.boxes(0.0) {
+            self.index.remove(bounds, id);
+        }
+        self.of[version.geofence.0 as usize].retain(|&other| other != id);
+        self.free.push(id);
+    }
+
+    fn version_mut(&mut self, id: VersionId) -> &mut CataloguedVersion {
+        self.versions[id as usize].as_mut().expect("a version id is used only while its version is in the catalogue")
+    }
+}
+
+/// The finite ends of a span that is not empty.
+fn ends(span: Span) -> impl Iterator<Item = Millis> {
+    [span.from, span.until].into_iter().filter(move |&t| !span.is_empty() && t != BEGINNING && t != END)
+}

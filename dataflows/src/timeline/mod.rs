@@ -1,0 +1,225 @@
+//! The timelines of many vehicles, kept up to date epoch by epoch.
+//!
+//! [`Timelines::advance`] takes what one epoch brought, in no particular order, and returns the
+//! difference between what the timelines say after it and what they said before. Only vehicles that
+//! something happened to are looked at: a position, an edit of a geofence they may have been in, a
+//! geofence version that the clock has now reached, or an instant their own timer waited for.
+
+pub mod fold;
+pub mod operator;
+mod track;
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+use crate::catalogue::{Catalogue, Change, View};
+use crate::model::{BEGINNING, GeofenceEdit, Millis, PositionEvent, Rules, VehicleId, VehicleState};
+use fold::{Covering, FactDeltas, Fold};
+use track::{Rewrite, Track};
+
+/// What an epoch changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Visits and offlines.
+    pub facts: FactDeltas,
+    /// Where vehicles are.
+    pub states: Vec<(VehicleState, i64)>,
+}
+
+/// One vehicle: its track, and what was last said of it.
+#[derive(Debug, Default)]
+struct Timeline {
+    track: Track,
+    /// The greatest instant of any of its position events, withdrawals included.
+    newest: Millis,
+    /// The row of `vehicle_state` that stands.
+    said: Option<VehicleState>,
+    /// The entry of the timer queue that counts; later entries of the same vehicle are stale.
+    armed: Option<Millis>,
+}
+
+/// All timelines of one worker.
+#[derive(Debug)]
+pub struct Timelines {
+    rules: Rules,
+    catalogue: Catalogue,
+    /// By dense number divided by `stride`: a worker has every `stride`-th vehicle.
+    timelines: Vec<Option<Box<Timeline>>>,
+    stride: u32,
+    offset: u32,
+    now: Millis,
+    timers: BinaryHeap<Reverse<(Millis, VehicleId)>>,
+    rewinds: u64,
+    covering: RefCell<Covering>,
+}
+
+impl Timelines {
+    /// The timelines of the vehicles whose number is `offset` modulo `stride`.
+    pub fn new(rules: Rules, offset: u32, stride: u32) -> Self {
+        Self {
+            rules,
+            catalogue: Catalogue::default(),
+            timelines: Vec::new(),
+            stride,
+            offset,
+            now: BEGINNING,
+            timers: BinaryHeap::new(),
+            rewinds: 0,
+            covering: RefCell::default(),
+        }
+    }
+
+    /// How often a past was rewritten.
+    pub fn rewinds(&self) -> u64 {
+        self.rewinds
+    }
+
+    /// How many positions are kept.
+    pub fn retained(&self) -> usize {
+        self.timelines.iter().flatten().map(|timeline| timeline.track.len()).sum()
+    }
+
+    /// Takes in one epoch.
+    pub fn advance(&mut self, mut positions: Vec<PositionEvent>, edits: Vec<GeofenceEdit>, now: Millis) -> Changes {
+        let before = self.now;
+        self.now = self.now.max(now);
+        let changes = self.catalogue.prepare(edits);
+        positions.sort_unstable_by_key(|event| (event.vehicle, event.position.ts, event.seq));
+
+        let concerned = self.concerned_without_positions(&changes, before);
+        let mut out = Changes::default();
+        let mut concerned = concerned.into_iter().peekable();
+        let mut groups = positions.chunk_by(|a, b| a.vehicle == b.vehicle).peekable();
+        loop {
+            let by_position = groups.peek().map(|group| group[0].vehicle);
+            let by_change = concerned.peek().copied();
+            let vehicle = match (by_position, by_change) {
+                (None, None) => break,
+                (Some(a), Some(b)) => a.min(b),
+                (a, b) => a.or(b).expect("one of them is some"),
+            };
+            let events = if by_position == Some(vehicle) { groups.next().unwrap_or_default() } else { &[] };
+            let edited = by_change == Some(vehicle) && concerned.next().is_some();
+            self.settle(vehicle, events, if edited { &changes } else { &[] }, before, &mut out);
+        }
+        self.catalogue.commit();
+        out
+    }
+
+    /// The vehicles that something other than a position of their own happens to.
+    fn concerned_without_positions(&mut self, changes: &[Change], before: Millis) -> BTreeSet<VehicleId> {
+        let mut concerned = BTreeSet::new();
+        while let Some(&Reverse((due, vehicle))) = self.timers.peek() {
+            if due > self.now {
+                break;
+            }
+            self.timers.pop();
+            let slot = self.slot(vehicle);
+            if let Some(timeline) = self.timelines[slot].as_mut().filter(|timeline| timeline.armed == Some(due)) {
+                timeline.armed = None;
+                concerned.insert(vehicle);
+            }
+        }
+        let reached: Vec<_> = self.catalogue.boundaries(before, self.now).collect();
+        if changes.is_empty() && reached.is_empty() {
+            return concerned;
+        }
+        for (slot, timeline) in self.timelines.iter().enumerate() {
+            let Some(timeline) = timeline else { continue };
+            let edited = || timeline.track.concerned(changes);
+            let begun =
+                || {
+                    timeline.track.head().last.is_some_and(|last| {
+                        reached.iter().any(|(t, version)| *t > last.ts && version.reaches(last.place))
+                    })
+                };
+            if edited() || begun() {
+                concerned.insert(VehicleId(slot as u32 * self.stride + self.offset));
+            }
+        }
+        concerned
+    }
+
+    /// Brings one vehicle up to date and says what became different.
+    fn settle(
+        &mut self,
+        vehicle: VehicleId,
+        events: &[PositionEvent],
+        changes: &[Change],
+        before: Millis,
+        out: &mut Changes,
+    ) {
+        let slot = self.slot(vehicle);
+        if self.timelines.len() <= slot {
+            self.timelines.resize_with(slot + 1, || None);
+        }
+        let timeline =
+            self.timelines[slot].get_or_insert_with(|| Box::new(Timeline { newest: BEGINNING, ..Timeline::default() }));
+        let old =
+            Fold { vehicle, catalogue: &self.catalogue, view: View::Old, rules: &self.rules, covering: &self.covering };
+        let new = Fold { view: View::New, ..old };
+        let mut facts = FactDeltas::default();
+
+        // What was said: the head as it was, through the boundaries the clock had reached.
+        let mut was = timeline.track.head().clone();
+        old.stay(&mut was, before, &mut facts);
+        old.open(&was, before, &mut facts);
+
+        let last_ts = timeline.track.head().last.map_or(BEGINNING, |last| last.ts);
+        let mut rewrites = Vec::new();
+        let mut appended = Vec::new();
+        for event in latest_of_each_instant(events) {
+            timeline.newest = timeline.newest.max(event.position.ts);
+            let position = (!event.withdrawn).then_some(event.position);
+            if position.is_some() && position == timeline.track.head().last {
+                continue; // the same fix sent again
+            }
+            match position {
+                Some(position) if position.ts > last_ts => appended.push(position),
+                None if event.position.ts > last_ts => {}
+                _ => rewrites.push(Rewrite { ts: event.position.ts, position }),
+            }
+        }
+        if !rewrites.is_empty() || !changes.is_empty() {
+            timeline.track.rewrite(&rewrites, changes, &old, &new, &mut facts);
+            self.rewinds += 1;
+        }
+        for position in appended {
+            timeline.track.append(&new, position, &mut facts);
+        }
+
+        // What is said now.
+        let mut is = timeline.track.head().clone();
+        new.stay(&mut is, self.now, &mut facts);
+        new.open(&is, self.now, &mut facts);
+        facts.consolidate();
+        out.facts.append(&mut facts);
+
+        let state = new.vehicle_state(&is, self.now);
+        if state != timeline.said {
+            out.states.extend(timeline.said.take().map(|said| (said, -1)));
+            out.states.extend(state.clone().map(|state| (state, 1)));
+            timeline.said = state;
+        }
+        if let Some(due) = new.due(&is, self.now)
+            && timeline.armed.is_none_or(|armed| due < armed)
+        {
+            timeline.armed = Some(due);
+            self.timers.push(Reverse((due, vehicle)));
+        }
+        if let Some(retention_ms) = self.rules.retention_ms {
+            timeline.track.forget_before(timeline.newest.min(self.now).saturating_sub(retention_ms));
+        }
+    }
+
+    fn slot(&self, vehicle: VehicleId) -> usize {
+        debug_assert_eq!(vehicle.0 % self.stride, self.offset, "a vehicle is routed to the worker that keeps it");
+        (vehicle.0 / self.stride) as usize
+    }
+}
+
+/// Of the events of one vehicle, ascending by instant and place in the log, the last at each instant.
+fn latest_of_each_instant(events: &[PositionEvent]) -> impl Iterator<Item = &PositionEvent> {
+    events.chunk_by(|a, b| a.position.ts == b.position.ts).filter_map(<[PositionEvent]>::last)
+}

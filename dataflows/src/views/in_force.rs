@@ -1,0 +1,68 @@
+//! `geofences` and `vehicles`: which version is in force from when until when.
+//!
+//! One edit can change the intervals of the versions around it. An epoch's answer is the difference
+//! between the rows of the edited things after it and before it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+
+use differential_dataflow::consolidation::consolidate_updates;
+use differential_dataflow::{AsCollection, Data};
+use rustc_hash::FxBuildHasher;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::Operator;
+
+use crate::model::{Control, Edit, Epoch, InForce};
+use crate::versions::History;
+use crate::views::Rows;
+
+/// The edits of one epoch, and the right to answer at it.
+type Arrivals<K, D> = BTreeMap<Epoch, (Capability<Epoch>, Vec<Edit<K, D>>)>;
+
+/// The versions of everything that `select` finds in the control stream (which every worker hears),
+/// each with its dense number; a worker answers for its share of the numbers.
+pub fn in_force<K, D>(
+    control: StreamVec<'_, Epoch, Control>,
+    select: fn(Control) -> Option<(u32, Edit<K, D>)>,
+) -> Rows<'_, InForce<K>>
+where
+    K: Data + Copy + Hash,
+    D: 'static,
+{
+    let scope = control.scope();
+    let (index, peers) = (scope.index() as u32, scope.peers() as u32);
+    control
+        .unary_frontier(Pipeline, "InForce", move |initial, _info| {
+            drop(initial);
+            let mut histories: HashMap<K, History<K, D>, FxBuildHasher> = HashMap::default();
+            let mut pending = Arrivals::<K, D>::new();
+            move |(input, frontier), output| {
+                let port = output.output_index();
+                input.for_each_stamp(|cap, containers| {
+                    let Some(&epoch) = cap.least() else { return };
+                    let edits = containers.flat_map(|batch| batch.drain(..)).filter_map(select);
+                    let mine = edits.filter(|(number, _)| number % peers == index).map(|(_, edit)| edit);
+                    pending.entry(epoch).or_insert_with(|| (cap.delayed(&epoch, port), Vec::new())).1.extend(mine);
+                });
+                while let Some(first) = pending.first_entry() {
+                    let epoch = *first.key();
+                    if frontier.less_equal(&epoch) {
+                        break;
+                    }
+                    let (capability, edits) = first.remove();
+                    let mut delta = Vec::new();
+                    for edit in edits {
+                        let history = histories.entry(edit.key).or_default();
+                        delta.extend(history.in_force().map(|row| (row, epoch, -1)));
+                        history.insert(edit);
+                        delta.extend(history.in_force().map(|row| (row, epoch, 1)));
+                    }
+                    consolidate_updates(&mut delta);
+                    output.session(&capability).give_iterator(delta.into_iter());
+                }
+            }
+        })
+        .as_collection()
+}

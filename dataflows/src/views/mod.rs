@@ -1,0 +1,78 @@
+//! Every table that is computed, as a differential collection.
+//!
+//! [`Views`] is the checklist: it is always taken apart without `..`, so that a view without a
+//! destination does not compile.
+
+mod in_force;
+mod membership;
+mod occupancy;
+mod present;
+
+use differential_dataflow::VecCollection;
+use timely::dataflow::{Scope, StreamVec};
+
+use crate::model::{
+    Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
+    Visit,
+};
+use crate::timeline::operator::timelines;
+
+/// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
+pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
+
+/// What the timelines say by themselves.
+pub struct Facts<'s> {
+    /// Every visit, ended or not.
+    pub visits: Rows<'s, Visit>,
+    /// Every silence.
+    pub offlines: Rows<'s, Offline>,
+    /// The last position of every vehicle, and what it is doing.
+    pub vehicle_state: Rows<'s, VehicleState>,
+}
+
+/// All views.
+pub struct Views<'s> {
+    /// Every visit, ended or not.
+    pub visits: Rows<'s, Visit>,
+    /// Every silence.
+    pub offlines: Rows<'s, Offline>,
+    /// The last position of every vehicle, and what it is doing.
+    pub vehicle_state: Rows<'s, VehicleState>,
+    /// Who is where.
+    pub membership: Rows<'s, Membership>,
+    /// How many are where.
+    pub occupancy: Rows<'s, Occupancy>,
+    /// The versions of geofences.
+    pub geofences: Rows<'s, InForce<GeofenceId>>,
+    /// The versions of vehicles' metadata.
+    pub vehicles: Rows<'s, InForce<VehicleId>>,
+}
+
+impl std::fmt::Debug for Views<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Views").finish_non_exhaustive()
+    }
+}
+
+/// The dataflow. `control` must carry the same to every worker, in the order of the log within an
+/// epoch; `positions` may reach any worker in any order.
+pub fn views<'s>(
+    scope: Scope<'s, Epoch>,
+    positions: StreamVec<'s, Epoch, PositionEvent>,
+    control: StreamVec<'s, Epoch, Control>,
+    rules: Rules,
+) -> Views<'s> {
+    let Facts { visits, offlines, vehicle_state } = timelines(scope, positions, control.clone(), rules);
+    let geofences = in_force::in_force(control.clone(), |control| match control {
+        Control::Geofence(edit) => Some((edit.key.0, edit)),
+        Control::Vehicle(_) | Control::Now(_) => None,
+    });
+    let vehicles = in_force::in_force(control.clone(), |control| match control {
+        Control::Vehicle(edit) => Some((edit.key.0, edit)),
+        Control::Geofence(_) | Control::Now(_) => None,
+    });
+    let present = present::present(geofences.clone(), control);
+    let membership = membership::membership(visits.clone());
+    let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
+    Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles }
+}
