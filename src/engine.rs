@@ -15,8 +15,9 @@ use std::thread::Thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::operators::core::input::Handle;
-use timely::dataflow::operators::{Inspect, Probe};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Probe;
+use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
 use watchtower_dataflows::model::{
@@ -77,7 +78,6 @@ struct Work {
 type Share = (Epoch, Deltas);
 
 /// A running dataflow.
-#[derive(Debug)]
 pub struct Engine {
     workers: Vec<(Sender<Work>, Thread)>,
     shares: Receiver<Share>,
@@ -85,7 +85,16 @@ pub struct Engine {
     incomplete: BTreeMap<Epoch, (usize, Deltas)>,
     submitted: Epoch,
     completed: Epoch,
-    guards: timely::WorkerGuards<()>,
+    guards: timely::communication::WorkerGuards<()>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("submitted", &self.submitted)
+            .field("completed", &self.completed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -256,11 +265,15 @@ fn gather<D: Clone + 'static>(
 ) {
     let found = Rc::clone(found);
     rows.inner
-        .inspect_batch(move |_, batch| {
-            let mut found = found.borrow_mut();
-            for group in batch.chunk_by(|a, b| a.1 == b.1) {
-                let rows = group.iter().map(|(row, _, diff)| (row.clone(), *diff));
-                place(found.entry(group[0].1).or_default()).extend(rows);
+        .unary(Pipeline, "Gather", move |_, _| {
+            // Nothing is ever sent: the output is there to be probed.
+            move |input, _output: &mut OutputBuilderSession<'_, Epoch, CapacityContainerBuilder<Vec<()>>>| {
+                input.for_each(|_, batch| {
+                    let mut found = found.borrow_mut();
+                    for (row, epoch, diff) in batch.drain(..) {
+                        place(found.entry(epoch).or_default()).push((row, diff));
+                    }
+                });
             }
         })
         .probe_with(probe);

@@ -21,11 +21,14 @@ use crate::views::Rows;
 /// The edits of one epoch, and the right to answer at it.
 type Arrivals<K, D> = BTreeMap<Epoch, (Capability<Epoch>, Vec<Edit<K, D>>)>;
 
+/// An edit with the dense number of what it edits, if it is one of the kind looked for.
+pub type Numbered<K, D> = Option<(u32, Edit<K, D>)>;
+
 /// The versions of everything that `select` finds in the control stream (which every worker hears),
 /// each with its dense number; a worker answers for its share of the numbers.
 pub fn in_force<K, D>(
     control: StreamVec<'_, Epoch, Control>,
-    select: fn(Control) -> Option<(u32, Edit<K, D>)>,
+    select: fn(Control) -> Numbered<K, D>,
 ) -> Rows<'_, InForce<K>>
 where
     K: Data + Copy + Hash,
