@@ -133,10 +133,12 @@ impl Seen {
     fn look_at(&mut self, case: &Case) {
         let tables = in_the_end(case);
         let ended = || tables.visits.iter().filter(|visit| visit.exited_at.is_some());
-        let positions = || case.events().filter_map(|event| match event {
-            Event::Position(event) => Some(event),
-            Event::Geofence(..) | Event::Vehicle(_) | Event::Now(_) => None,
-        });
+        let positions = || {
+            case.events().filter_map(|event| match event {
+                Event::Position(event) => Some(event),
+                Event::Geofence(..) | Event::Vehicle(_) | Event::Now(_) => None,
+            })
+        };
         self.open += tables.membership.len();
         self.confirmed += ended().filter(|visit| visit.confirmed).count();
         self.unconfirmed += ended().filter(|visit| !visit.confirmed).count();

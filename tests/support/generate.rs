@@ -107,8 +107,10 @@ struct Habits {
     raised: bool,
     /// How often the clock ticks, percent; 0 in logs that know no clock.
     clock: usize,
-    /// Length of the long treks, positions; tracks of more than a few chunks if there are any.
+    /// The greatest length of a trek, positions.
     trek: i64,
+    /// How long the first trek is: several chunks of a track, or nothing.
+    first_trek: i64,
 }
 
 impl Habits {
@@ -132,6 +134,7 @@ impl Habits {
             raised: rng.chance(30),
             clock: *rng.pick(&[0, 5, 15, 30]),
             trek: if long { 100 } else { 8 },
+            first_trek: if long { rng.between(100, 350) } else { 0 },
         }
     }
 }
@@ -207,6 +210,9 @@ impl<'a> Generator<'a> {
     fn log(mut self) -> Vec<Event> {
         for _ in 0..1 + self.rng.below(self.habits.geofences) {
             self.edit_geofence();
+        }
+        for _ in 0..self.habits.first_trek {
+            self.forward(0);
         }
         for _ in 0..self.habits.steps {
             let vehicle = self.rng.below(self.cursors.len());

@@ -12,7 +12,7 @@ use crate::support::rng::Rng;
 const CELL: i64 = 2_500;
 
 /// Cells along one side of the world that everything happens in.
-pub(crate) const CELLS: i64 = 24;
+pub(crate) const CELLS: i64 = 16;
 
 /// Where the south-west corner of the grid lies, degrees: Lagos mostly, the far north, null island, the
 /// antimeridian from both sides.
