@@ -95,20 +95,6 @@ impl Speed {
     }
 }
 
-/// The mean speed over a distance in millimetres covered in `dt_ms` milliseconds, rounded down to a
-/// millionth of a km/h.
-///
-/// 1 mm/ms is 1 m/s, or 3.6 km/h: in millionths of a km/h the mean is `distance_mm * 3_600_000 / dt_ms`.
-/// Rounding down decides exactly whether the true mean is at least some [`Speed`]. Means too large to
-/// say are the largest speed; over no time at all (or a negative distance) there is none.
-pub fn mean_speed(distance_mm: i64, dt_ms: i64) -> Speed {
-    if dt_ms <= 0 || distance_mm < 0 {
-        return Speed::NONE;
-    }
-    let micro_kmh = i128::from(distance_mm) * 3_600_000 / i128::from(dt_ms);
-    Speed(u32::try_from(micro_kmh).map_or(Speed::UNKNOWN - 1, |micro| micro.min(Speed::UNKNOWN - 1)))
-}
-
 /// A course over ground in hundredths of a degree clockwise from north.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Heading(u16);
@@ -363,13 +349,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mean_speed_rounds_down_and_saturates() {
-        assert_eq!(mean_speed(1_000, 1_000), Speed::from_kmh(3.6));
-        assert_eq!(mean_speed(0, 1), Speed::from_kmh(0.0));
-        assert_eq!(mean_speed(1, 7).micro_kmh(), Some(514_285));
-        assert_eq!(mean_speed(i64::MAX, 1), Speed::from_kmh(1e9));
-        assert_eq!(mean_speed(1_194, 1).micro_kmh(), Some(u32::MAX - 1), "4 298.4 km/h");
-        assert_eq!(mean_speed(5, 0), Speed::NONE);
-        assert_eq!(mean_speed(-5, 1), Speed::NONE);
+    fn a_mean_speed_is_rounded_down_and_has_a_greatest() {
+        assert_eq!(Speed::mean(1_000, 1_000), Speed::from_kmh(3.6));
+        assert_eq!(Speed::mean(0, 1), Speed::from_kmh(0.0));
+        assert_eq!(Speed::mean(1, 7).micro_kmh(), Some(514_285));
+        assert_eq!(Speed::mean(1_194, 1).micro_kmh(), Some(u32::MAX - 1), "4 298.4 km/h");
+        assert_eq!(Speed::mean(i64::MAX, 1), Speed::from_kmh(1e9));
     }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::geometry::geodesic::distance_mm;
 use crate::model::{
     BEGINNING, END, Edit, Geofence, GeofenceEdit, GeofenceId, InForce, Membership, Millis, Occupancy, Offline, Place,
-    Position, PositionEvent, Rules, Speed, Status, VehicleEdit, VehicleId, VehicleState, Visit, mean_speed,
+    Position, PositionEvent, Rules, Speed, Status, VehicleEdit, VehicleId, VehicleState, Visit,
 };
 
 /// Every table, each row once.
@@ -263,7 +263,7 @@ fn speed(track: &Track, position: &Position, rules: &Rules) -> Option<Speed> {
     if is_offline_gap(before.ts, position.ts, rules) {
         return None;
     }
-    let mean = mean_speed(distance_mm(before.place, position.place), position.ts - before.ts);
+    let mean = Speed::mean(distance_mm(before.place, position.place), position.ts - before.ts);
     Some(mean).filter(plausible)
 }
 

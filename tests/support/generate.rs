@@ -402,7 +402,9 @@ impl<'a> Generator<'a> {
             (1, frontier + 50 * unit),
         ]);
         self.now = self.now.max(t);
-        self.log.push(Event::Now(self.now));
+        // Some clock lags: `now` never goes back.
+        let said = if self.rng.chance(5) { t - unit } else { self.now };
+        self.log.push(Event::Now(said));
     }
 
     /// When an edit can hold that wants to from `valid_from` on.
