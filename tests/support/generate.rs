@@ -77,10 +77,14 @@ fn grouped<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> BTreeMap<K, V
 fn cut(rng: &mut Rng, log: Vec<Event>) -> Vec<Vec<Event>> {
     let coarsest = [3, 10, 40, log.len() + 1];
     let greatest = if log.len() <= 60 && rng.chance(40) { 1 } else { *rng.pick(&coarsest) };
-    // The oracle starts anew at each epoch: bound how often.
-    let greatest = greatest.max(log.len() / 20);
     let mut epochs = Vec::new();
     let mut rest = log.into_iter();
+    if rng.chance(40) {
+        let heap = rng.below(1 + rest.len());
+        epochs.push(rest.by_ref().take(heap).collect());
+    }
+    // The oracle starts anew at each epoch: bound how often.
+    let greatest = greatest.max(rest.len() / 20);
     while rest.len() > 0 {
         if rng.chance(3) {
             epochs.push(Vec::new());
@@ -89,6 +93,10 @@ fn cut(rng: &mut Rng, log: Vec<Event>) -> Vec<Vec<Event>> {
     }
     epochs
 }
+
+/// Positions to a chunk of a track, as long as it only grows: where one ends and the next begins is
+/// where an engine that resumes from chunks can go wrong.
+const CHUNK: usize = 64;
 
 /// What kind of log it is.
 #[derive(Clone, Debug)]
@@ -107,6 +115,8 @@ struct Habits {
     raised: bool,
     /// How often the clock ticks, percent; 0 in logs that know no clock.
     clock: usize,
+    /// How often a parked vehicle drives off, percent of its positions.
+    departs: usize,
     /// The greatest length of a trek, positions.
     trek: i64,
     /// How long the first trek is: several chunks of a track, or nothing.
@@ -133,6 +143,7 @@ impl Habits {
             lateness,
             raised: rng.chance(30),
             clock: *rng.pick(&[0, 5, 15, 30]),
+            departs: *rng.pick(&[2, 15]),
             trek: if long { 100 } else { 8 },
             first_trek: if long { rng.between(100, 350) } else { 0 },
         }
@@ -177,11 +188,13 @@ enum Step {
     WithdrawUnknown,
     Upload,
     Leap,
+    JustInTime,
     Geofence,
+    ThereAndThen,
     Vehicle,
 }
 
-const STEPS: [(usize, Step); 11] = [
+const STEPS: [(usize, Step); 13] = [
     (25, Step::Forward),
     (8, Step::Trek),
     (10, Step::Late),
@@ -191,7 +204,9 @@ const STEPS: [(usize, Step); 11] = [
     (2, Step::WithdrawUnknown),
     (3, Step::Upload),
     (2, Step::Leap),
-    (22, Step::Geofence),
+    (4, Step::JustInTime),
+    (18, Step::Geofence),
+    (8, Step::ThereAndThen),
     (4, Step::Vehicle),
 ];
 
@@ -226,7 +241,9 @@ impl<'a> Generator<'a> {
                 Step::WithdrawUnknown => self.withdraw_unknown(vehicle),
                 Step::Upload => self.upload(vehicle),
                 Step::Leap => self.leap(vehicle),
+                Step::JustInTime => self.just_in_time(vehicle),
                 Step::Geofence => self.edit_geofence(),
+                Step::ThereAndThen => self.there_and_then(vehicle),
                 Step::Vehicle => self.edit_vehicle(vehicle),
             }
             if self.rng.chance(self.habits.clock) {
@@ -297,7 +314,7 @@ impl<'a> Generator<'a> {
             (1, offline_after + 1),
             (1, offline_after + 3 * unit),
         ]);
-        let turn = self.rng.chance(15);
+        let turn = self.rng.chance(if self.cursors[vehicle].parked { self.habits.departs } else { 15 });
         let stride = (self.rng.between(-2, 2), self.rng.between(-2, 2));
         let cursor = &mut self.cursors[vehicle];
         cursor.head += step;
@@ -325,6 +342,18 @@ impl<'a> Generator<'a> {
     fn any_known(&mut self, vehicle: usize) -> Option<PositionEvent> {
         let known = &self.cursors[vehicle].known;
         (!known.is_empty()).then(|| known[self.rng.below(known.len())])
+    }
+
+    /// A known event: any, or one beside the end of a chunk.
+    fn known_at_seam(&mut self, vehicle: usize) -> Option<PositionEvent> {
+        let by_time: BTreeMap<Millis, PositionEvent> =
+            self.cursors[vehicle].known.iter().map(|event| (event.position.ts, *event)).collect();
+        let seams = by_time.len() / CHUNK;
+        if seams == 0 || self.rng.chance(20) {
+            return self.any_known(vehicle);
+        }
+        let seam = CHUNK * (1 + self.rng.below(seams));
+        by_time.into_values().nth(seam - 1 - self.rng.below(2))
     }
 
     /// An earlier event once more, be it a position or a withdrawal.
@@ -387,6 +416,39 @@ impl<'a> Generator<'a> {
         }
     }
 
+    /// The vehicle and the clock move on until a known position can only just be changed; then it is.
+    fn just_in_time(&mut self, vehicle: usize) {
+        let lateness = self.habits.lateness.unwrap_or(0);
+        let Some(event) = self.known_at_seam(vehicle) else { return };
+        let (ts, place) = (event.position.ts, self.any_place());
+        self.position(vehicle, ts + lateness, place);
+        if self.habits.clock > 0 {
+            self.now = self.now.max(ts + lateness);
+            self.log.push(Event::Now(self.now));
+        }
+        if self.rng.chance(50) {
+            self.accept(PositionEvent { withdrawn: true, ..event });
+        } else {
+            self.position(vehicle, ts, place);
+        }
+    }
+
+    /// A geofence just where a vehicle was, from then on, often for moments only.
+    fn there_and_then(&mut self, vehicle: usize) {
+        let Some(PositionEvent { position, .. }) = self.known_at_seam(vehicle) else { return };
+        let unit = self.habits.unit;
+        let valid_from = position.ts + *self.rng.pick(&[0, 1, unit / 2]);
+        let geofence = self.rng.below(self.habits.geofences);
+        let outline = Outline::around(self.rng, position.place);
+        let definition = self.defined(geofence, outline);
+        self.push_edit(geofence, valid_from, Some(definition));
+        if self.rng.chance(70) {
+            let lasts = *self.rng.pick(&[1, unit / 3, unit, 3 * unit]);
+            let definition = self.definition(geofence).filter(|_| self.habits.raised);
+            self.push_edit(geofence, valid_from + lasts, definition);
+        }
+    }
+
     /// The clock goes on: a little, to the vehicles, beyond them, or out of this world.
     fn tick(&mut self) {
         let (unit, frontier) = (self.habits.unit, self.frontier());
@@ -434,8 +496,12 @@ impl<'a> Generator<'a> {
         let geofence = self.rng.below(self.habits.geofences);
         let earlier: Vec<Millis> = self.histories[geofence].iter().map(|(edit, _)| edit.valid_from).collect();
         let valid_from = self.valid_from(&earlier);
-        let effective_from = self.effective_from(valid_from);
         let definition = self.definition(geofence);
+        self.push_edit(geofence, valid_from, definition);
+    }
+
+    fn push_edit(&mut self, geofence: usize, valid_from: Millis, definition: Option<(Geofence, Outline)>) {
+        let effective_from = self.effective_from(valid_from);
         let edit = Edit {
             key: GeofenceId(geofence as u32),
             valid_from,
@@ -468,12 +534,15 @@ impl<'a> Generator<'a> {
                 let (geofence, outline) = *self.rng.pick(&defined);
                 Some((Geofence::clone(geofence), outline.clone()))
             }
-            _ => Some(self.new_definition(geofence)),
+            _ => {
+                let outline = Outline::random(self.rng, self.habits.grid);
+                Some(self.defined(geofence, outline))
+            }
         }
     }
 
-    fn new_definition(&mut self, geofence: usize) -> (Geofence, Outline) {
-        let outline = Outline::random(self.rng, self.habits.grid);
+    /// A geofence of this outline under some rules.
+    fn defined(&mut self, geofence: usize, outline: Outline) -> (Geofence, Outline) {
         let (min_dwell_ms, exit_buffer_m) = self.visit_rules();
         let definition = Geofence {
             id: geofence.to_string().into(),

@@ -69,6 +69,11 @@ impl Outline {
             }
         }
         let center = grid.place(rng.between(0, CELLS), rng.between(0, CELLS), (0, 0));
+        Self::around(rng, center)
+    }
+
+    /// A circle.
+    pub(crate) fn around(rng: &mut Rng, center: Place) -> Self {
         let center = [center.lon_degrees(), center.lat_degrees()];
         let radius_m = *rng.pick(&[1.0, 50.0, 80.0, 150.0, 300.0]);
         let shape = Shape::circle(center, radius_m).expect("a circle is valid");
