@@ -1,4 +1,8 @@
-//! All integration tests, in one binary.
+//! The integration tests, in one binary: each is linked once.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod bad_input;
+mod properties;
+mod support;
 mod wire;

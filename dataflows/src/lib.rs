@@ -12,11 +12,13 @@
 //! | [`versions`] | which of several edits is in force when |
 //! | [`timeline`] | the resumable fold over one vehicle's positions, and its operator |
 //! | [`views`] | one file per computed table |
+//! | [`naive`] | all tables recomputed from the whole log, rule by rule: what the above is held to |
 
 pub mod catalogue;
 pub mod geometry;
 pub mod index;
 pub mod model;
+pub mod naive;
 pub mod timeline;
 pub mod versions;
 pub mod views;

@@ -343,3 +343,17 @@ pub struct InForce<K> {
     /// Which edit it is: [`Edit::seq`].
     pub seq: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_speed_is_rounded_down_and_has_a_greatest() {
+        assert_eq!(Speed::mean(1_000, 1_000), Speed::from_kmh(3.6));
+        assert_eq!(Speed::mean(0, 1), Speed::from_kmh(0.0));
+        assert_eq!(Speed::mean(1, 7).micro_kmh(), Some(514_285));
+        assert_eq!(Speed::mean(1_194, 1).micro_kmh(), Some(u32::MAX - 1), "4 298.4 km/h");
+        assert_eq!(Speed::mean(i64::MAX, 1), Speed::from_kmh(1e9));
+    }
+}

@@ -1,0 +1,151 @@
+//! The promise, tried on random logs: after every epoch the tables equal a recomputation over the
+//! prefix of the log, however it is cut, whatever is late, on any number of workers.
+//!
+//! `WATCHTOWER_CASES` is how many logs each property is tried on, `WATCHTOWER_SEED` the first seed.
+
+use watchtower_dataflows::naive::Tables;
+
+use crate::support::generate;
+use crate::support::harness::{Expected, Failure, Watchdog, check, expected};
+use crate::support::log::{Case, Event};
+use crate::support::shrink::shrink;
+
+/// Numbers of workers that each log is run on.
+const WORKERS: [usize; 3] = [1, 2, 4];
+
+/// As many as take some twenty seconds on two cores.
+const CASES: u64 = 400;
+
+/// What must hold of a log.
+#[derive(Clone, Copy)]
+struct Property {
+    name: &'static str,
+    case: fn(u64) -> Case,
+    expected: fn(&Case) -> Expected,
+}
+
+impl Property {
+    /// Tries it on the seeds that once failed, then on new ones.
+    fn holds(self) {
+        let once_failed =
+            include_str!("seeds.txt").lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
+        let first = environment("WATCHTOWER_SEED").unwrap_or(0);
+        let cases = environment("WATCHTOWER_CASES").unwrap_or(CASES);
+        let watchdog = Watchdog::new();
+        for seed in once_failed.chain(first..first + cases) {
+            let case = (self.case)(seed);
+            let expected = (self.expected)(&case);
+            for workers in WORKERS {
+                watchdog.begin(format!("{}: seed {seed} on {workers} workers", self.name));
+                if let Err(failure) = check(&case, workers, &expected) {
+                    panic!("{}", self.report(seed, workers, case, &failure));
+                }
+            }
+        }
+    }
+
+    fn fails(self, case: &Case, workers: usize) -> Option<Failure> {
+        check(case, workers, &(self.expected)(case)).err()
+    }
+
+    /// What failed, and the smallest log found that does.
+    fn report(self, seed: u64, workers: usize, mut case: Case, failure: &Failure) -> String {
+        let Failure { epoch, what } = failure;
+        let epochs = case.epochs.len();
+        case.epochs.truncate(epoch + 1);
+        let workers_too = if self.fails(&case, 1).is_some() { 1 } else { workers };
+        let small = shrink(case, |case| self.fails(case, workers_too).is_some());
+        let (small_epoch, small_what) = match self.fails(&small, workers_too) {
+            Some(Failure { epoch, what }) => (epoch, what),
+            None => (0, "not every time\n".to_owned()),
+        };
+        format!(
+            "{}: seed {seed} on {workers} workers, after epoch {epoch} of {epochs}:\n{what}\n\
+             the log below fails on {workers_too} workers, after epoch {small_epoch}:\n{small_what}\n{small}",
+            self.name
+        )
+    }
+}
+
+fn environment(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is not a number: {value}")))
+}
+
+/// Only of the last epoch.
+fn expected_in_the_end(case: &Case) -> Expected {
+    let last = case.epochs.len();
+    last.checked_sub(1).map(|epoch| (epoch, case.expected(last))).into_iter().collect()
+}
+
+#[test]
+fn tables_equal_a_recomputation_after_every_epoch() {
+    Property { name: "replay", case: generate::replay, expected }.holds();
+}
+
+#[test]
+fn tables_equal_a_recomputation_though_the_past_is_forgotten() {
+    Property { name: "live", case: generate::live, expected }.holds();
+}
+
+#[test]
+fn tables_do_not_depend_on_the_order_of_arrival() {
+    fn case(seed: u64) -> Case {
+        let case = generate::replay(seed);
+        let permuted = generate::permuted(seed, &case);
+        assert_eq!(in_the_end(&case), in_the_end(&permuted), "the oracle itself, seed {seed}");
+        permuted
+    }
+    Property { name: "permuted", case, expected: expected_in_the_end }.holds();
+}
+
+fn in_the_end(case: &Case) -> Tables {
+    case.expected(case.epochs.len())
+}
+
+/// What the random logs are meant to be full of is there.
+#[test]
+fn random_logs_reach_what_matters() {
+    let mut seen = Seen::default();
+    for seed in 0..200 {
+        seen.look_at(&generate::replay(seed));
+        seen.look_at(&generate::live(seed));
+    }
+    let Seen { open, confirmed, unconfirmed, offlines, several_inside, withdrawn, long_tracks, several_versions } =
+        seen;
+    let counts = [open, confirmed, unconfirmed, offlines, several_inside, withdrawn, long_tracks, several_versions];
+    assert!(counts.iter().all(|&count| count >= 20), "{seen:?}");
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    open: usize,
+    confirmed: usize,
+    unconfirmed: usize,
+    offlines: usize,
+    several_inside: usize,
+    withdrawn: usize,
+    long_tracks: usize,
+    several_versions: usize,
+}
+
+impl Seen {
+    fn look_at(&mut self, case: &Case) {
+        let tables = in_the_end(case);
+        let ended = || tables.visits.iter().filter(|visit| visit.exited_at.is_some());
+        let positions = || {
+            case.events().filter_map(|event| match event {
+                Event::Position(event) => Some(event),
+                Event::Geofence(..) | Event::Vehicle(_) | Event::Now(_) => None,
+            })
+        };
+        self.open += tables.membership.len();
+        self.confirmed += ended().filter(|visit| visit.confirmed).count();
+        self.unconfirmed += ended().filter(|visit| !visit.confirmed).count();
+        self.offlines += tables.offlines.len();
+        self.several_inside += tables.vehicle_state.iter().filter(|state| state.inside.len() > 1).count();
+        self.withdrawn += positions().filter(|event| event.withdrawn).count();
+        self.long_tracks += usize::from(positions().filter(|event| event.vehicle.0 == 0).count() > 200);
+        self.several_versions += usize::from(tables.geofences.iter().any(|row| row.key.0 == 0 && row.seq > 1));
+    }
+}

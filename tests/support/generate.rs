@@ -1,0 +1,581 @@
+//! Random logs, small and dense enough for everything to meet everything: few times, few places, few
+//! vehicles, so that late, repeated, corrected, withdrawn and simultaneous events are the rule.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use watchtower_dataflows::model::{
+    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed,
+    Vehicle, VehicleId,
+};
+
+use crate::support::log::{Case, Event};
+use crate::support::rng::Rng;
+use crate::support::shapes::{CELLS, Grid, Outline};
+
+/// 2026-01-01T00:00:00Z: around when it all happens.
+const BASE: Millis = 1_767_225_600_000;
+
+/// A log whose positions were all accepted, in any order.
+pub(crate) fn replay(seed: u64) -> Case {
+    generate(seed, false)
+}
+
+/// A log of a pipeline that refuses what is late, and whose engine may forget what nothing can reach.
+pub(crate) fn live(seed: u64) -> Case {
+    generate(seed, true)
+}
+
+fn generate(seed: u64, live: bool) -> Case {
+    let mut rng = Rng::new(seed);
+    let habits = Habits::random(&mut rng, live);
+    let rules = habits.rules.clone();
+    let log = Generator::new(&mut rng, habits).log();
+    let epochs = cut(&mut rng, log);
+    Case { rules, epochs, backwards: rng.chance(30), ahead: rng.chance(30) }
+}
+
+/// The same events in another order and with other cuts: positions anywhere, but those of equal
+/// (vehicle, ts) in the old order, and all others as well.
+pub(crate) fn permuted(seed: u64, case: &Case) -> Case {
+    let mut rng = Rng::new(seed ^ 0x5EED);
+    let (mut positions, others): (Vec<Event>, Vec<Event>) =
+        case.events().cloned().partition(|event| matches!(event, Event::Position(_)));
+
+    let key = |event: &Event| match event {
+        Event::Position(event) => (event.vehicle, event.position.ts),
+        Event::Geofence(..) | Event::Vehicle(_) | Event::Now(_) => unreachable!("partitioned"),
+    };
+    let mut in_order = BTreeMap::<_, std::vec::IntoIter<Event>>::new();
+    for (key, events) in grouped(&positions, key) {
+        in_order.insert(key, events.into_iter());
+    }
+    rng.shuffle(&mut positions);
+    let mut positions: Vec<Event> =
+        positions.iter().filter_map(|event| in_order.get_mut(&key(event))?.next()).collect();
+
+    let mut log = Vec::new();
+    positions.reverse();
+    let mut others: Vec<Event> = others.into_iter().rev().collect();
+    while !(positions.is_empty() && others.is_empty()) {
+        let from = if rng.below(positions.len() + others.len()) < others.len() { &mut others } else { &mut positions };
+        log.extend(from.pop());
+    }
+    let epochs = cut(&mut rng, log);
+    Case { rules: case.rules.clone(), epochs, backwards: rng.chance(30), ahead: rng.chance(30) }
+}
+
+fn grouped<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> BTreeMap<K, Vec<Event>> {
+    let mut groups = BTreeMap::<K, Vec<Event>>::new();
+    for event in events {
+        groups.entry(key(event)).or_default().push(event.clone());
+    }
+    groups
+}
+
+/// Cuts a log into epochs: one event each if it is short, or handfuls, or heaps; some empty.
+fn cut(rng: &mut Rng, log: Vec<Event>) -> Vec<Vec<Event>> {
+    let coarsest = [3, 10, 40, log.len() + 1];
+    let greatest = if log.len() <= 60 && rng.chance(40) { 1 } else { *rng.pick(&coarsest) };
+    let mut epochs = Vec::new();
+    let mut rest = log.into_iter();
+    if rng.chance(40) {
+        let heap = rng.below(1 + rest.len());
+        epochs.push(rest.by_ref().take(heap).collect());
+    }
+    // The oracle starts anew at each epoch: bound how often.
+    let greatest = greatest.max(rest.len() / 20);
+    while rest.len() > 0 {
+        if rng.chance(3) {
+            epochs.push(Vec::new());
+        }
+        epochs.push(rest.by_ref().take(1 + rng.below(greatest)).collect());
+    }
+    epochs
+}
+
+/// Positions to a chunk of a track, as long as it only grows: where one ends and the next begins is
+/// where an engine that resumes from chunks can go wrong.
+const CHUNK: usize = 64;
+
+/// What kind of log it is.
+#[derive(Clone, Debug)]
+struct Habits {
+    rules: Rules,
+    grid: Grid,
+    vehicles: usize,
+    geofences: usize,
+    /// How many times something is done; some of these things are many events.
+    steps: usize,
+    /// Most times are multiples of this.
+    unit: Millis,
+    /// What is refused as late, if anything is.
+    lateness: Option<Millis>,
+    /// Edits may come into force later than they want to.
+    raised: bool,
+    /// How often the clock ticks, percent; 0 in logs that know no clock.
+    clock: usize,
+    /// How often a parked vehicle drives off, percent of its positions.
+    departs: usize,
+    /// The greatest length of a trek, positions.
+    trek: i64,
+    /// How long the first trek is: several chunks of a track, or nothing.
+    first_trek: i64,
+}
+
+impl Habits {
+    fn random(rng: &mut Rng, live: bool) -> Self {
+        let unit = rng.weighted(&[(6, 60_000), (2, 1_000), (1, 10)]);
+        let lateness = live.then(|| unit * rng.weighted(&[(1, 0), (2, 2), (3, 8), (3, 30), (1, 200)]));
+        let long = rng.chance(15);
+        let rules = Rules {
+            offline_after_ms: *rng.pick(&[2 * unit, 5 * unit, 30 * unit, Rules::default().offline_after_ms]),
+            retention_ms: lateness,
+            ..Rules::default()
+        };
+        Self {
+            rules,
+            grid: Grid::random(rng),
+            vehicles: if long { 1 + rng.below(2) } else { 1 + rng.below(6) },
+            geofences: 1 + rng.below(if long { 4 } else { 6 }),
+            steps: if long { 10 + rng.below(30) } else { 2 + rng.below(60) },
+            unit,
+            lateness,
+            raised: rng.chance(30),
+            clock: *rng.pick(&[0, 5, 15, 30]),
+            departs: *rng.pick(&[2, 15]),
+            trek: if long { 100 } else { 8 },
+            first_trek: if long { rng.between(100, 350) } else { 0 },
+        }
+    }
+}
+
+/// Where a vehicle has got to.
+#[derive(Clone, Debug)]
+struct Cursor {
+    /// The greatest time of its positions that go forward.
+    head: Millis,
+    cell: (i64, i64),
+    /// It stays where it is at the moment.
+    parked: bool,
+    /// Greatest time accepted, withdrawals included.
+    newest: Option<Millis>,
+    /// The accepted events.
+    known: Vec<PositionEvent>,
+}
+
+struct Generator<'a> {
+    rng: &'a mut Rng,
+    habits: Habits,
+    log: Vec<Event>,
+    cursors: Vec<Cursor>,
+    /// Earlier edits of each geofence with their outlines.
+    histories: Vec<Vec<(GeofenceEdit, Option<Outline>)>>,
+    now: Millis,
+    /// Of the edits so far.
+    edits: u64,
+}
+
+/// One thing that is done to the log.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Forward,
+    Trek,
+    Late,
+    Repeat,
+    Correct,
+    Withdraw,
+    WithdrawUnknown,
+    Upload,
+    Leap,
+    JustInTime,
+    Geofence,
+    ThereAndThen,
+    Vehicle,
+}
+
+const STEPS: [(usize, Step); 13] = [
+    (25, Step::Forward),
+    (8, Step::Trek),
+    (10, Step::Late),
+    (3, Step::Repeat),
+    (6, Step::Correct),
+    (7, Step::Withdraw),
+    (2, Step::WithdrawUnknown),
+    (3, Step::Upload),
+    (2, Step::Leap),
+    (4, Step::JustInTime),
+    (18, Step::Geofence),
+    (8, Step::ThereAndThen),
+    (4, Step::Vehicle),
+];
+
+impl<'a> Generator<'a> {
+    fn new(rng: &'a mut Rng, habits: Habits) -> Self {
+        let mut cursors = Vec::new();
+        for _ in 0..habits.vehicles {
+            let head = BASE + rng.between(0, 10) * habits.unit;
+            let cell = (rng.between(0, CELLS), rng.between(0, CELLS));
+            cursors.push(Cursor { head, cell, parked: false, newest: None, known: Vec::new() });
+        }
+        let histories = vec![Vec::new(); habits.geofences];
+        Self { rng, habits, log: Vec::new(), cursors, histories, now: BEGINNING, edits: 0 }
+    }
+
+    fn log(mut self) -> Vec<Event> {
+        for _ in 0..1 + self.rng.below(self.habits.geofences) {
+            self.edit_geofence();
+        }
+        for _ in 0..self.habits.first_trek {
+            self.forward(0);
+        }
+        for _ in 0..self.habits.steps {
+            let vehicle = self.rng.below(self.cursors.len());
+            match self.rng.weighted(&STEPS) {
+                Step::Forward => self.forward(vehicle),
+                Step::Trek => self.trek(vehicle),
+                Step::Late => self.late(vehicle),
+                Step::Repeat => self.repeat(vehicle),
+                Step::Correct => self.correct(vehicle),
+                Step::Withdraw => self.withdraw(vehicle),
+                Step::WithdrawUnknown => self.withdraw_unknown(vehicle),
+                Step::Upload => self.upload(vehicle),
+                Step::Leap => self.leap(vehicle),
+                Step::JustInTime => self.just_in_time(vehicle),
+                Step::Geofence => self.edit_geofence(),
+                Step::ThereAndThen => self.there_and_then(vehicle),
+                Step::Vehicle => self.edit_vehicle(vehicle),
+            }
+            if self.rng.chance(self.habits.clock) {
+                self.tick();
+            }
+        }
+        self.log
+    }
+
+    /// Times that several things happen at, and the milliseconds beside them.
+    fn nudged(&mut self, t: Millis) -> Millis {
+        t + self.rng.weighted(&[(16, 0), (1, -1), (1, 1), (1, self.habits.unit / 2)])
+    }
+
+    /// The latest time any vehicle has got to.
+    fn frontier(&self) -> Millis {
+        self.cursors.iter().map(|cursor| cursor.head).max().unwrap_or(BASE)
+    }
+
+    /// Some time on the way so far.
+    fn past(&mut self) -> Millis {
+        let units = (self.frontier() - BASE) / self.habits.unit;
+        let t = BASE + self.rng.between(-1, units) * self.habits.unit;
+        self.nudged(t)
+    }
+
+    fn place(&mut self, cell: (i64, i64)) -> Place {
+        let aside =
+            if self.rng.chance(70) { (0, 0) } else { (self.rng.between(-300, 300), self.rng.between(-300, 300)) };
+        self.habits.grid.place(cell.0, cell.1, aside)
+    }
+
+    fn any_place(&mut self) -> Place {
+        let cell = (self.rng.between(0, CELLS), self.rng.between(0, CELLS));
+        self.place(cell)
+    }
+
+    /// Logs a position, unless it is late.
+    fn position(&mut self, vehicle: usize, ts: Millis, place: Place) {
+        let kmh = *self.rng.pick(&[-1.0, -1.0, 0.0, 4.999_999, 5.0, 60.0, 250.0, 250.000_001, 5_000.0]);
+        let degrees = *self.rng.pick(&[-1.0, 0.0, 90.0]);
+        let (speed, heading) = (Speed::from_kmh(kmh), Heading::from_degrees(degrees));
+        let position = Position { ts, place, speed, heading, ignition: self.rng.chance(50) };
+        self.accept(PositionEvent { vehicle: VehicleId(vehicle as u32), seq: 0, position, withdrawn: false });
+    }
+
+    fn accept(&mut self, event: PositionEvent) {
+        let cursor = &mut self.cursors[event.vehicle.0 as usize];
+        let ts = event.position.ts;
+        let late = |lateness| cursor.newest.is_some_and(|newest| ts < newest - lateness);
+        if self.habits.lateness.is_some_and(late) {
+            return;
+        }
+        cursor.newest = cursor.newest.max(Some(ts));
+        cursor.known.push(event);
+        self.log.push(Event::Position(event));
+    }
+
+    /// The next position of a vehicle: a step on, or where it stands, at times after a silence.
+    fn forward(&mut self, vehicle: usize) {
+        let unit = self.habits.unit;
+        let offline_after = self.habits.rules.offline_after_ms;
+        let step = self.rng.weighted(&[
+            (20, unit),
+            (5, 2 * unit),
+            (1, 1),
+            (1, offline_after),
+            (1, offline_after + 1),
+            (1, offline_after + 3 * unit),
+        ]);
+        let turn = self.rng.chance(if self.cursors[vehicle].parked { self.habits.departs } else { 15 });
+        let stride = (self.rng.between(-2, 2), self.rng.between(-2, 2));
+        let cursor = &mut self.cursors[vehicle];
+        cursor.head += step;
+        cursor.parked ^= turn;
+        if !cursor.parked {
+            let moved = (cursor.cell.0 + stride.0, cursor.cell.1 + stride.1);
+            cursor.cell = (moved.0.clamp(0, CELLS), moved.1.clamp(0, CELLS));
+        }
+        let (head, cell) = (cursor.head, cursor.cell);
+        let place = self.place(cell);
+        self.position(vehicle, head, place);
+    }
+
+    fn trek(&mut self, vehicle: usize) {
+        for _ in 0..self.rng.between(2, self.habits.trek) {
+            self.forward(vehicle);
+        }
+    }
+
+    fn late(&mut self, vehicle: usize) {
+        let (ts, place) = (self.past(), self.any_place());
+        self.position(vehicle, ts, place);
+    }
+
+    fn any_known(&mut self, vehicle: usize) -> Option<PositionEvent> {
+        let known = &self.cursors[vehicle].known;
+        (!known.is_empty()).then(|| known[self.rng.below(known.len())])
+    }
+
+    /// A known event: any, or one beside the end of a chunk.
+    fn known_at_seam(&mut self, vehicle: usize) -> Option<PositionEvent> {
+        let by_time: BTreeMap<Millis, PositionEvent> =
+            self.cursors[vehicle].known.iter().map(|event| (event.position.ts, *event)).collect();
+        let seams = by_time.len() / CHUNK;
+        if seams == 0 || self.rng.chance(20) {
+            return self.any_known(vehicle);
+        }
+        let seam = CHUNK * (1 + self.rng.below(seams));
+        by_time.into_values().nth(seam - 1 - self.rng.below(2))
+    }
+
+    /// An earlier event once more, be it a position or a withdrawal.
+    fn repeat(&mut self, vehicle: usize) {
+        if let Some(event) = self.any_known(vehicle) {
+            self.accept(event);
+        }
+    }
+
+    /// Another place at a known time, which may be withdrawn at the moment.
+    fn correct(&mut self, vehicle: usize) {
+        if let Some(event) = self.any_known(vehicle) {
+            let place = self.any_place();
+            self.position(vehicle, event.position.ts, place);
+        }
+    }
+
+    /// Withdraws a known position, often the last one or a few at once.
+    fn withdraw(&mut self, vehicle: usize) {
+        for _ in 0..self.rng.weighted(&[(6, 1), (1, 3), (1, 10)]) {
+            let last = self.cursors[vehicle].known.last().copied();
+            let event = if self.rng.chance(30) { last } else { self.any_known(vehicle) };
+            if let Some(event) = event {
+                self.accept(PositionEvent { withdrawn: true, ..event });
+            }
+        }
+    }
+
+    fn withdraw_unknown(&mut self, vehicle: usize) {
+        let place = self.any_place();
+        let ts = self.past() + self.rng.weighted(&[(5, 0), (1, 20 * self.habits.unit)]);
+        let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+        self.accept(PositionEvent { vehicle: VehicleId(vehicle as u32), seq: 0, position, withdrawn: true });
+    }
+
+    /// A stretch of some earlier time, sent at once, in order, backwards, or in none.
+    fn upload(&mut self, vehicle: usize) {
+        let start = self.past();
+        let mut times: Vec<Millis> =
+            (0..self.rng.between(2, self.habits.trek)).map(|i| start + i * self.habits.unit).collect();
+        match self.rng.below(3) {
+            0 => times.reverse(),
+            1 => self.rng.shuffle(&mut times),
+            _ => {}
+        }
+        for ts in times {
+            let place = self.any_place();
+            self.position(vehicle, ts, place);
+        }
+    }
+
+    /// To somewhere far away and, mostly, back.
+    fn leap(&mut self, vehicle: usize) {
+        self.cursors[vehicle].head += self.habits.unit;
+        let head = self.cursors[vehicle].head;
+        let place = self.habits.grid.place(20_000, -300, (0, 0));
+        self.position(vehicle, head, place);
+        if self.rng.chance(70) {
+            self.forward(vehicle);
+        }
+    }
+
+    /// The vehicle and the clock move on until a known position can only just be changed; then it is.
+    fn just_in_time(&mut self, vehicle: usize) {
+        let lateness = self.habits.lateness.unwrap_or(0);
+        let Some(event) = self.known_at_seam(vehicle) else { return };
+        let (ts, place) = (event.position.ts, self.any_place());
+        self.position(vehicle, ts + lateness, place);
+        if self.habits.clock > 0 {
+            self.now = self.now.max(ts + lateness);
+            self.log.push(Event::Now(self.now));
+        }
+        if self.rng.chance(50) {
+            self.accept(PositionEvent { withdrawn: true, ..event });
+        } else {
+            self.position(vehicle, ts, place);
+        }
+    }
+
+    /// A geofence just where a vehicle was, from then on, often for moments only.
+    fn there_and_then(&mut self, vehicle: usize) {
+        let Some(PositionEvent { position, .. }) = self.known_at_seam(vehicle) else { return };
+        let unit = self.habits.unit;
+        let valid_from = position.ts + *self.rng.pick(&[0, 1, unit / 2]);
+        let geofence = self.rng.below(self.habits.geofences);
+        let outline = Outline::around(self.rng, position.place);
+        let definition = self.defined(geofence, outline);
+        self.push_edit(geofence, valid_from, Some(definition));
+        if self.rng.chance(70) {
+            let lasts = *self.rng.pick(&[1, unit / 3, unit, 3 * unit]);
+            let definition = self.definition(geofence).filter(|_| self.habits.raised);
+            self.push_edit(geofence, valid_from + lasts, definition);
+        }
+    }
+
+    /// The clock goes on: a little, to the vehicles, beyond them, or out of this world.
+    fn tick(&mut self) {
+        let (unit, frontier) = (self.habits.unit, self.frontier());
+        let offline_after = self.habits.rules.offline_after_ms;
+        let ahead = self.rng.between(0, 4);
+        let t = self.rng.weighted(&[
+            (6, self.now.max(BASE) + unit),
+            (3, frontier),
+            (3, frontier - 3 * unit),
+            (3, frontier + ahead * unit),
+            (1, frontier + offline_after),
+            (1, frontier + offline_after + 1),
+            (1, frontier + 50 * unit),
+        ]);
+        self.now = self.now.max(t);
+        // Some clock lags: `now` never goes back.
+        let said = if self.rng.chance(5) { t - unit } else { self.now };
+        self.log.push(Event::Now(said));
+    }
+
+    /// When an edit can hold that wants to from `valid_from` on.
+    fn effective_from(&mut self, valid_from: Millis) -> Millis {
+        let raised = if self.habits.raised && self.rng.chance(40) { self.past() } else { BEGINNING };
+        let earliest = self.habits.lateness.map_or(BEGINNING, |lateness| self.now.saturating_sub(lateness));
+        valid_from.max(raised).max(earliest)
+    }
+
+    fn valid_from(&mut self, earlier: &[Millis]) -> Millis {
+        let ahead = self.frontier() + self.rng.between(0, 8) * self.habits.unit;
+        match self.rng.below(100) {
+            0..20 if !earlier.is_empty() => *self.rng.pick(earlier),
+            0..30 if earlier.is_empty() => BEGINNING,
+            0..60 => self.past(),
+            60..80 => self.frontier(),
+            _ => self.nudged(ahead),
+        }
+    }
+
+    fn next_seq(&mut self) -> u64 {
+        self.edits += 1;
+        self.edits
+    }
+
+    fn edit_geofence(&mut self) {
+        let geofence = self.rng.below(self.habits.geofences);
+        let earlier: Vec<Millis> = self.histories[geofence].iter().map(|(edit, _)| edit.valid_from).collect();
+        let valid_from = self.valid_from(&earlier);
+        let definition = self.definition(geofence);
+        self.push_edit(geofence, valid_from, definition);
+    }
+
+    fn push_edit(&mut self, geofence: usize, valid_from: Millis, definition: Option<(Geofence, Outline)>) {
+        let effective_from = self.effective_from(valid_from);
+        let edit = Edit {
+            key: GeofenceId(geofence as u32),
+            valid_from,
+            effective_from,
+            seq: self.next_seq(),
+            definition: definition.as_ref().map(|(geofence, _)| Arc::new(geofence.clone())),
+        };
+        let outline = definition.map(|(_, outline)| outline);
+        self.histories[geofence].push((edit.clone(), outline.clone()));
+        self.log.push(Event::Geofence(edit, outline));
+    }
+
+    /// A new shape, an earlier version with other rules or none changed, or a deletion.
+    fn definition(&mut self, geofence: usize) -> Option<(Geofence, Outline)> {
+        let history = &self.histories[geofence];
+        let defined: Vec<_> =
+            history.iter().filter_map(|(edit, outline)| Some((edit.definition.as_ref()?, outline.as_ref()?))).collect();
+        let same = defined.last().map(|(geofence, outline)| (Geofence::clone(geofence), Outline::clone(outline)));
+        let deletes = self.rng.chance(if defined.is_empty() { 5 } else { 20 });
+        if deletes {
+            return None;
+        }
+        match (same, self.rng.below(100)) {
+            (Some(same), 0..15) => Some(same),
+            (Some((same, outline)), 15..45) => {
+                let (min_dwell_ms, exit_buffer_m) = self.visit_rules();
+                Some((Geofence { min_dwell_ms, exit_buffer_m, ..same }, outline))
+            }
+            (Some(_), 45..55) => {
+                let (geofence, outline) = *self.rng.pick(&defined);
+                Some((Geofence::clone(geofence), outline.clone()))
+            }
+            _ => {
+                let outline = Outline::random(self.rng, self.habits.grid);
+                Some(self.defined(geofence, outline))
+            }
+        }
+    }
+
+    /// A geofence of this outline under some rules.
+    fn defined(&mut self, geofence: usize, outline: Outline) -> (Geofence, Outline) {
+        let (min_dwell_ms, exit_buffer_m) = self.visit_rules();
+        let definition = Geofence {
+            id: geofence.to_string().into(),
+            name: None,
+            kind: None,
+            anchor: None,
+            tags: Vec::new(),
+            min_dwell_ms,
+            exit_buffer_m,
+            speed_limit: Speed::NONE,
+            shape: Arc::clone(&outline.shape),
+        };
+        (definition, outline)
+    }
+
+    /// `min_dwell_ms` and `exit_buffer_m`.
+    fn visit_rules(&mut self) -> (i64, f64) {
+        let unit = self.habits.unit;
+        let dwell =
+            self.rng.weighted(&[(4, 0), (2, unit), (2, unit + 1), (2, 3 * unit), (2, 10 * unit), (1, i64::MAX)]);
+        (dwell, self.rng.weighted(&[(4, 0.0), (2, 15.0), (2, 30.0), (2, 60.0), (2, 150.0), (1, 5_000.0)]))
+    }
+
+    fn edit_vehicle(&mut self, vehicle: usize) {
+        let earlier: Vec<Millis> = Vec::from_iter(self.cursors[vehicle].known.first().map(|event| event.position.ts));
+        let valid_from = self.valid_from(&earlier);
+        let effective_from = self.effective_from(valid_from);
+        let definition = (!self.rng.chance(30)).then(|| {
+            let fleet = Some(self.rng.below(3).to_string());
+            Arc::new(Vehicle { name: None, fleet, speed_limit: Speed::NONE, attributes: None })
+        });
+        let seq = self.next_seq();
+        let key = VehicleId(vehicle as u32);
+        self.log.push(Event::Vehicle(Edit { key, valid_from, effective_from, seq, definition }));
+    }
+}

@@ -1,0 +1,192 @@
+//! Runs a case through the engine and holds every table, after every epoch, against the oracle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Write as _};
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use watchtower::engine::{Deltas, Engine};
+use watchtower_dataflows::model::{
+    GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
+};
+use watchtower_dataflows::naive::Tables;
+
+use crate::support::log::Case;
+
+/// What went wrong, for people.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// Tables or deltas after this epoch are wrong.
+    pub(crate) epoch: usize,
+    pub(crate) what: String,
+}
+
+/// The tables that are wanted, by the epoch after which they are.
+pub(crate) type Expected = BTreeMap<usize, Tables>;
+
+/// Of every epoch.
+pub(crate) fn expected(case: &Case) -> Expected {
+    (0..case.epochs.len()).map(|epoch| (epoch, case.expected(epoch + 1))).collect()
+}
+
+/// Runs the case on so many workers.
+pub(crate) fn check(case: &Case, workers: usize, expected: &Expected) -> Result<(), Failure> {
+    let mut answered = 0;
+    let run = AssertUnwindSafe(|| run(case, workers, expected, &mut answered));
+    catch_unwind(run).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of unknown kind");
+        Err(Failure { epoch: answered, what: format!("a panic: {text}") })
+    })
+}
+
+fn run(case: &Case, workers: usize, expected: &Expected, answered: &mut usize) -> Result<(), Failure> {
+    let mut engine = Engine::start(workers, case.rules.clone());
+    let mut tables = Accumulated::default();
+    let epochs = case.epochs.len();
+    let mut submitted = 0;
+    for epoch in 0..epochs {
+        *answered = epoch;
+        let fail = |what: String| Err(Failure { epoch, what });
+        while submitted < epochs && (case.ahead || submitted <= epoch) {
+            let number = engine.submit(case.batch(submitted));
+            if number != submitted as u64 {
+                return fail(format!("submit number {submitted} says it is epoch {number}"));
+            }
+            submitted += 1;
+        }
+        let Some((number, deltas)) = engine.next() else {
+            return fail("there is no next epoch, though it was submitted".to_owned());
+        };
+        if number != epoch as u64 {
+            return fail(format!("the next epoch is {number}"));
+        }
+        let problems =
+            tables.apply(deltas) + &expected.get(&epoch).map_or_else(String::new, |wanted| tables.differences(wanted));
+        if !problems.is_empty() {
+            engine.finish();
+            return fail(problems);
+        }
+    }
+    *answered = epochs;
+    if let Some((number, _)) = engine.next() {
+        return Err(Failure { epoch: epochs, what: format!("epoch {number} was never submitted") });
+    }
+    engine.finish();
+    Ok(())
+}
+
+/// The sums of all deltas so far.
+#[derive(Debug, Default)]
+struct Accumulated {
+    visits: BTreeMap<Visit, i64>,
+    membership: BTreeMap<Membership, i64>,
+    occupancy: BTreeMap<Occupancy, i64>,
+    offlines: BTreeMap<Offline, i64>,
+    vehicle_state: BTreeMap<VehicleState, i64>,
+    geofences: BTreeMap<InForce<GeofenceId>, i64>,
+    vehicles: BTreeMap<InForce<VehicleId>, i64>,
+}
+
+impl Accumulated {
+    /// Adds the changes of one epoch; returns what is wrong with them in themselves.
+    fn apply(&mut self, deltas: Deltas) -> String {
+        let Deltas { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = deltas;
+        let problems = [
+            add("visits", &mut self.visits, visits),
+            add("membership", &mut self.membership, membership),
+            add("occupancy", &mut self.occupancy, occupancy),
+            add("offlines", &mut self.offlines, offlines),
+            add("vehicle_state", &mut self.vehicle_state, vehicle_state),
+            add("geofences", &mut self.geofences, geofences),
+            add("vehicles", &mut self.vehicles, vehicles),
+        ];
+        problems.concat()
+    }
+
+    /// How the tables differ from what is wanted.
+    fn differences(&self, wanted: &Tables) -> String {
+        let Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = wanted;
+        let differences = [
+            compare("visits", &self.visits, visits),
+            compare("membership", &self.membership, membership),
+            compare("occupancy", &self.occupancy, occupancy),
+            compare("offlines", &self.offlines, offlines),
+            compare("vehicle_state", &self.vehicle_state, vehicle_state),
+            compare("geofences", &self.geofences, geofences),
+            compare("vehicles", &self.vehicles, vehicles),
+        ];
+        differences.concat()
+    }
+}
+
+/// Adds consolidated changes to a multiset; what is there once afterwards remains.
+fn add<R: Clone + Ord + Debug>(table: &str, rows: &mut BTreeMap<R, i64>, deltas: Vec<(R, i64)>) -> String {
+    let mut problems = String::new();
+    let mut changed = BTreeSet::new();
+    for (row, diff) in deltas {
+        if diff == 0 || !changed.insert(row.clone()) {
+            let _ = writeln!(problems, "{table}: the deltas are not consolidated: {diff:+} {row:?}");
+        }
+        let multiplicity = rows.entry(row).or_default();
+        *multiplicity += diff;
+    }
+    for row in changed {
+        match rows.get(&row) {
+            Some(1) | None => {}
+            Some(0) => {
+                rows.remove(&row);
+            }
+            Some(multiplicity) => {
+                let _ = writeln!(problems, "{table}: there {multiplicity} times: {row:?}");
+            }
+        }
+    }
+    problems
+}
+
+fn compare<R: Ord + Debug>(table: &str, rows: &BTreeMap<R, i64>, wanted: &BTreeSet<R>) -> String {
+    let mut differences = String::new();
+    for row in wanted.iter().filter(|row| !rows.contains_key(row)) {
+        let _ = writeln!(differences, "{table}: missing {row:?}");
+    }
+    for row in rows.keys().filter(|row| !wanted.contains(row)) {
+        let _ = writeln!(differences, "{table}: unexpected {row:?}");
+    }
+    differences
+}
+
+/// Says which case it was, and ends the process, if one never ends.
+#[derive(Debug)]
+pub(crate) struct Watchdog(Sender<String>);
+
+impl Watchdog {
+    /// No case takes this long, nor a case made small.
+    const LIMIT: Duration = Duration::from_secs(120);
+
+    pub(crate) fn new() -> Self {
+        let (cases, begun) = mpsc::channel::<String>();
+        std::thread::spawn(move || {
+            let mut current = String::new();
+            loop {
+                match begun.recv_timeout(Self::LIMIT) {
+                    Ok(case) => current = case,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {
+                        // Written past the capture of test output, which would die with the process.
+                        let _ = writeln!(std::io::stderr(), "{current} does not end");
+                        std::process::abort();
+                    }
+                }
+            }
+        });
+        Self(cases)
+    }
+
+    /// The next case begins.
+    pub(crate) fn begin(&self, case: String) {
+        let _ = self.0.send(case);
+    }
+}
