@@ -1,5 +1,7 @@
 //! Each rule, on both sides of its boundary.
 
+#![allow(clippy::unwrap_used)]
+
 use watchtower_dataflows::model::GeofenceId;
 
 use super::*;
