@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use watchtower_dataflows::geometry::{GeometryError, Shape};
+use watchtower_dataflows::geometry::Shape;
 
 use super::rejection::{Reason, Rejection, quoted};
 
@@ -77,7 +77,7 @@ impl Geometry {
             Self::MultiPolygon(polygons) => Shape::from_polygons(polygons.clone()),
             Self::Circle { center, radius_m } => Shape::circle(*center, *radius_m),
         }
-        .map_err(|GeometryError(fault)| invalid(fault))
+        .map_err(|fault| invalid(fault.to_string()))
     }
 
     /// As GeoJSON, and the radius that goes beside it.
