@@ -64,10 +64,7 @@ impl Geometry {
             }
             None => return Err(invalid("type is missing")),
         };
-        match radius_m {
-            None => Ok(geometry),
-            Some(_) => Err(invalid("radius_m goes with a Point only")),
-        }
+        Ok(geometry)
     }
 
     /// The shape, if the geometry is a valid area.
