@@ -133,6 +133,19 @@ fn a_late_edit_is_raised() {
 }
 
 #[test]
+fn an_absurd_arrival_is_no_overflow_and_no_time_of_an_edit() {
+    for received_at in ["-99999999999999999999", "99999999999999999999"] {
+        let said = format!(r#""received_at":"{received_at}""#);
+        let edit = format!(r#"{{"type":"geofence","geofence_id":"g","deleted":true,{said}}}"#);
+        let position = format!(r#"{{"type":"position","vehicle_id":"a","ts":{NOW},"lon":1,"lat":2,{said}}}"#);
+        let refused = if received_at.starts_with('-') { Reason::Future } else { Reason::Horizon };
+        assert_eq!(Rig::new(Stream::Control).admit(&edit, NOW), Err(Reason::TimeRange));
+        assert_eq!(Rig::live().admit(&position, NOW), Err(refused));
+        assert!(Rig::new(Stream::Files).admit(&edit, NOW).is_ok(), "a replay does not look at it");
+    }
+}
+
+#[test]
 fn a_replay_raises_nothing() {
     let mut rig = Rig::new(Stream::Files);
     assert_eq!(rig.geofence(r#","valid_from":315532800000"#), (315_532_800_000, 315_532_800_000));
