@@ -1,4 +1,6 @@
-//! The one integration-test binary: every other one would link everything again.
+//! All integration tests, in one binary: every other one would link everything again.
 
+mod bad_input;
 mod properties;
 mod support;
+mod wire;

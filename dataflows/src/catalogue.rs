@@ -48,7 +48,7 @@ pub struct CataloguedVersion {
 impl CataloguedVersion {
     /// Whether a vehicle at `place` may be inside, its exit buffer included.
     pub fn reaches(&self, place: Place) -> bool {
-        self.reach.iter().any(|b| b.contains(place))
+        self.reach.iter().any(|b| b.contains(place.lon_degrees(), place.lat_degrees()))
     }
 }
 

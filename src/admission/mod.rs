@@ -1,0 +1,248 @@
+//! Which events of a stream are accepted, and what the engine gets of them.
+//!
+//! An [`Admission`] reads one stream in order. What it decides depends on that order alone, never on
+//! how streams interleave or where epochs are cut, so that reading the same stream again decides the
+//! same. A refused event leaves no trace here: it gives no vehicle a number and moves no clock.
+
+use watchtower_dataflows::model::{
+    BEGINNING, Edit, GeofenceEdit, Heading, Millis, Place, Position, PositionEvent, Speed, VehicleEdit, VehicleId,
+};
+
+use crate::events::{
+    Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, VehicleChange, stream_of,
+};
+
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub use names::Names;
+
+/// What is read, and so which events belong in it and when they arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The files of a replay, one after the other: all events belong here, and each arrives at its
+    /// own time, so that none is refused or raised by its arrival.
+    Files,
+    /// A stream of positions: of the vehicles whose hash names it.
+    Positions {
+        /// Which one.
+        index: u16,
+        /// Of how many.
+        streams: u16,
+    },
+    /// The stream of geofence and vehicle events.
+    Control,
+}
+
+/// What an accepted event is to the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accepted {
+    /// A position, or the withdrawal of one.
+    Position(PositionEvent),
+    /// A version of a geofence.
+    Geofence(GeofenceEdit),
+    /// A version of a vehicle's metadata.
+    Vehicle(VehicleEdit),
+    /// A clock; what time it is now says [`Admission::now`].
+    Clock,
+}
+
+/// Accepts the events of one stream.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    stream: Stream,
+    limits: Limits,
+    /// By dense number: the greatest ts of any accepted position event of the vehicle.
+    newest: Vec<Millis>,
+    now: Millis,
+    /// Accepted position events since the epoch began.
+    positions: u32,
+    /// Accepted edits since ever.
+    edits: u64,
+}
+
+impl Admission {
+    /// Before the first event of the stream.
+    pub fn new(stream: Stream, limits: Limits) -> Self {
+        Self { stream, limits, newest: Vec::new(), now: BEGINNING, positions: 0, edits: 0 }
+    }
+
+    /// The stream's time: its newest clock; in a replay, or the newest accepted position that is not
+    /// a withdrawal. [`BEGINNING`] before there is any.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The greatest ts of any accepted position event of the vehicle in this stream.
+    pub fn newest(&self, vehicle: VehicleId) -> Option<Millis> {
+        self.newest.get(vehicle.0 as usize).copied().filter(|&newest| newest != BEGINNING)
+    }
+
+    /// Begins an epoch: [`PositionEvent::seq`] counts within one.
+    pub fn begin_epoch(&mut self) {
+        self.positions = 0;
+    }
+
+    /// Decides on the next event. `entry_ms` is the time in the entry's stream id: the arrival of an
+    /// event that says none. A replay passes any.
+    pub fn admit(&mut self, event: &Event<'_>, entry_ms: Millis, names: &mut Names) -> Result<Accepted, Rejection> {
+        let arrival = event.received_at().unwrap_or(entry_ms);
+        let arrival = match self.stream {
+            Stream::Files => None,
+            Stream::Positions { .. } | Stream::Control => Some(arrival),
+        };
+        match event {
+            Event::Position(report) => self.position(report, arrival, names).map(Accepted::Position),
+            Event::Geofence(change) => self.geofence(change, arrival, names).map(Accepted::Geofence),
+            Event::Vehicle(change) => self.vehicle(change, arrival, names).map(Accepted::Vehicle),
+            Event::Clock(clock) => self.clock(*clock, arrival).map(|()| Accepted::Clock),
+        }
+    }
+
+    fn position(
+        &mut self,
+        report: &PositionReport<'_>,
+        arrival: Option<Millis>,
+        names: &mut Names,
+    ) -> Result<PositionEvent, Rejection> {
+        let (id, ts) = (report.vehicle_id.as_ref(), report.ts);
+        self.check_stream(id)?;
+        self.check_arrival(ts, arrival)?;
+        let known = names.vehicle(id);
+        self.check_lateness(ts, known.and_then(|vehicle| self.newest(vehicle)))?;
+
+        let vehicle = known.unwrap_or_else(|| names.intern_vehicle(id));
+        let index = vehicle.0 as usize;
+        if index >= self.newest.len() {
+            self.newest.resize(index + 1, BEGINNING);
+        }
+        self.newest[index] = self.newest[index].max(ts);
+        if self.stream == Stream::Files && report.fix != Fix::Withdrawn {
+            self.now = self.now.max(ts);
+        }
+        let seq = self.positions;
+        self.positions = seq.checked_add(1).expect("an epoch has fewer than 2^32 positions");
+        Ok(PositionEvent { vehicle, seq, position: position(ts, &report.fix), withdrawn: report.fix == Fix::Withdrawn })
+    }
+
+    fn geofence(
+        &mut self,
+        change: &GeofenceChange<'_>,
+        arrival: Option<Millis>,
+        names: &mut Names,
+    ) -> Result<GeofenceEdit, Rejection> {
+        self.check_control("a geofence")?;
+        Ok(Edit {
+            key: names.intern_geofence(&change.geofence_id),
+            valid_from: change.valid_from.or(arrival).unwrap_or(BEGINNING),
+            effective_from: self.effective_from(change.valid_from, arrival),
+            seq: self.next_edit(),
+            definition: change.definition.as_ref().map(|definition| definition.geofence.clone()),
+        })
+    }
+
+    fn vehicle(
+        &mut self,
+        change: &VehicleChange<'_>,
+        arrival: Option<Millis>,
+        names: &mut Names,
+    ) -> Result<VehicleEdit, Rejection> {
+        self.check_control("a vehicle")?;
+        Ok(Edit {
+            key: names.intern_vehicle(&change.vehicle_id),
+            valid_from: change.valid_from.or(arrival).unwrap_or(BEGINNING),
+            effective_from: self.effective_from(change.valid_from, arrival),
+            seq: self.next_edit(),
+            definition: change.definition.clone(),
+        })
+    }
+
+    fn clock(&mut self, clock: Clock, arrival: Option<Millis>) -> Result<(), Rejection> {
+        self.check_future("now", clock.now, arrival)?;
+        self.now = self.now.max(clock.now);
+        Ok(())
+    }
+
+    /// The wanted time, or the earliest that the edit can still change if that is later.
+    fn effective_from(&self, valid_from: Option<Millis>, arrival: Option<Millis>) -> Millis {
+        let wanted = valid_from.or(arrival).unwrap_or(BEGINNING);
+        match (arrival, self.limits.lateness_ms) {
+            (Some(arrival), Some(lateness_ms)) => wanted.max(arrival - lateness_ms),
+            (None, _) | (_, None) => wanted,
+        }
+    }
+
+    fn next_edit(&mut self) -> u64 {
+        self.edits += 1;
+        self.edits - 1
+    }
+
+    /// A position belongs in the stream that its vehicle's hash names.
+    fn check_stream(&self, vehicle_id: &str) -> Result<(), Rejection> {
+        let fault = match self.stream {
+            Stream::Files => return Ok(()),
+            Stream::Positions { index, streams } => match stream_of(vehicle_id, streams) {
+                named if named == index => return Ok(()),
+                named => format!("vehicle_id: its positions belong in stream {named} of {streams}, found in {index}"),
+            },
+            Stream::Control => "a position does not belong in the control stream".to_owned(),
+        };
+        Err(Rejection::new(Reason::WrongStream, fault))
+    }
+
+    /// Everything else but clocks belongs in the control stream.
+    fn check_control(&self, what: &str) -> Result<(), Rejection> {
+        match self.stream {
+            Stream::Files | Stream::Control => Ok(()),
+            Stream::Positions { .. } => {
+                Err(Rejection::new(Reason::WrongStream, format!("{what} event belongs in the control stream")))
+            }
+        }
+    }
+
+    fn check_arrival(&self, ts: Millis, arrival: Option<Millis>) -> Result<(), Rejection> {
+        self.check_future("ts", ts, arrival)?;
+        let behind_ms = arrival.map_or(0, |arrival| arrival - ts);
+        if behind_ms <= self.limits.horizon_ms {
+            return Ok(());
+        }
+        let detail = format!("ts: expected at most {} ms before arrival, found {behind_ms}", self.limits.horizon_ms);
+        Err(Rejection::new(Reason::Horizon, detail))
+    }
+
+    fn check_future(&self, name: &str, instant: Millis, arrival: Option<Millis>) -> Result<(), Rejection> {
+        let (most_ms, ahead_ms) = (self.limits.future_tolerance_ms, arrival.map_or(0, |arrival| instant - arrival));
+        if ahead_ms <= most_ms {
+            return Ok(());
+        }
+        let detail = format!("{name}: expected at most {most_ms} ms after arrival, found {ahead_ms}");
+        Err(Rejection::new(Reason::Future, detail))
+    }
+
+    fn check_lateness(&self, ts: Millis, newest: Option<Millis>) -> Result<(), Rejection> {
+        let (Some(newest), Some(most_ms)) = (newest, self.limits.lateness_ms) else { return Ok(()) };
+        let behind_ms = newest - ts;
+        if behind_ms <= most_ms {
+            return Ok(());
+        }
+        let detail = format!("ts: expected at most {most_ms} ms behind the vehicle's newest, found {behind_ms}");
+        Err(Rejection::new(Reason::Late, detail))
+    }
+}
+
+/// What the timeline keeps of a fix.
+fn position(ts: Millis, fix: &Fix<'_>) -> Position {
+    match fix {
+        Fix::At(at) => {
+            Position { ts, place: at.place, speed: at.speed, heading: at.heading, ignition: at.ignition == Some(true) }
+        }
+        Fix::Withdrawn => Position {
+            ts,
+            place: Place { lon: 0, lat: 0 },
+            speed: Speed::NONE,
+            heading: Heading::NONE,
+            ignition: false,
+        },
+    }
+}

@@ -1,0 +1,94 @@
+//! The computed tables as they stand: what a sink without a database keeps.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use rustc_hash::FxBuildHasher;
+use watchtower_dataflows::model::{
+    GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
+};
+
+use crate::engine::Deltas;
+use crate::tables::{
+    Lookup, Row, Table, geofence_membership, geofence_occupancy, geofences, offlines, vehicle_state, vehicles, visits,
+};
+
+/// The rows of every computed table.
+#[derive(Debug, Default)]
+pub struct Materialized {
+    visits: Rows<Visit>,
+    membership: Rows<Membership>,
+    occupancy: Rows<Occupancy>,
+    offlines: Rows<Offline>,
+    vehicle_state: Rows<VehicleState>,
+    geofences: Rows<InForce<GeofenceId>>,
+    vehicles: Rows<InForce<VehicleId>>,
+}
+
+impl Materialized {
+    /// Applies what an epoch changed.
+    ///
+    /// # Panics
+    /// If a row would be there twice, or less than not at all: the dataflow would be wrong.
+    pub fn apply(&mut self, deltas: Deltas) {
+        let Deltas { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = deltas;
+        self.visits.apply(visits);
+        self.membership.apply(membership);
+        self.occupancy.apply(occupancy);
+        self.offlines.apply(offlines);
+        self.vehicle_state.apply(vehicle_state);
+        self.geofences.apply(geofences);
+        self.vehicles.apply(vehicles);
+    }
+
+    /// All tables with their rows, in no order.
+    pub fn tables(&self, lookup: &Lookup) -> Vec<(&'static Table, Vec<Row>)> {
+        let Self { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = self;
+        vec![
+            (&vehicle_state::TABLE, vehicle_state.cells(lookup, vehicle_state::cells)),
+            (&geofence_membership::TABLE, membership.cells(lookup, geofence_membership::cells)),
+            (&geofence_occupancy::TABLE, occupancy.cells(lookup, geofence_occupancy::cells)),
+            (&visits::TABLE, visits.cells(lookup, visits::cells)),
+            (&offlines::TABLE, offlines.cells(lookup, offlines::cells)),
+            (&vehicles::TABLE, vehicles.cells(lookup, vehicles::cells)),
+            (&geofences::TABLE, geofences.cells(lookup, geofences::cells)),
+        ]
+    }
+}
+
+/// The rows of one table, each there once.
+#[derive(Debug)]
+struct Rows<D>(HashMap<D, i64, FxBuildHasher>);
+
+impl<D> Default for Rows<D> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+impl<D: Eq + Hash + Debug> Rows<D> {
+    /// Within an epoch the order of changes means nothing, so a count may pass through any value.
+    fn apply(&mut self, changes: Vec<(D, i64)>) {
+        for (row, diff) in changes {
+            match self.0.entry(row) {
+                std::collections::hash_map::Entry::Occupied(mut entry) => {
+                    *entry.get_mut() += diff;
+                    if *entry.get() == 0 {
+                        entry.remove();
+                    } else {
+                        panic!("a row is there {} times: {:?}", entry.get(), entry.key());
+                    }
+                }
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    assert!(diff == 1, "a row appears {diff} times: {:?}", entry.key());
+                    entry.insert(diff);
+                }
+            }
+        }
+    }
+
+    fn cells(&self, lookup: &Lookup, cells: fn(&D, &Lookup) -> Row) -> Vec<Row> {
+        self.0.keys().map(|row| cells(row, lookup)).collect()
+    }
+}

@@ -1,0 +1,169 @@
+//! The tables: one descriptor each, which feeds every way of writing and explaining them.
+//!
+//! A file per table holds its [`Table`] and the function from the row of the dataflow (dense
+//! numbers) to cells (names, times, places). Nothing else knows the columns.
+
+pub mod geofence_membership;
+pub mod geofence_occupancy;
+pub mod geofences;
+mod materialized;
+pub mod offlines;
+pub mod positions;
+pub mod rejected_events;
+pub mod time;
+pub mod vehicle_state;
+pub mod vehicles;
+pub mod visits;
+
+pub use materialized::Materialized;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
+use watchtower_dataflows::geometry::Shape;
+use watchtower_dataflows::model::{Geofence, GeofenceEdit, GeofenceId, Millis, Vehicle, VehicleEdit, VehicleId};
+
+use crate::admission::Names;
+
+/// All tables, in the order they are listed to people.
+pub const TABLES: [&Table; 9] = [
+    &vehicle_state::TABLE,
+    &geofence_membership::TABLE,
+    &geofence_occupancy::TABLE,
+    &visits::TABLE,
+    &offlines::TABLE,
+    &vehicles::TABLE,
+    &geofences::TABLE,
+    &positions::TABLE,
+    &rejected_events::TABLE,
+];
+
+/// A table as readers see it.
+#[derive(Debug)]
+pub struct Table {
+    /// Plural, lower case.
+    pub name: &'static str,
+    /// One or two sentences for somebody who finds the table in a BI tool.
+    pub comment: &'static str,
+    /// When it is written.
+    pub class: Class,
+    /// How many of the leading columns are the primary key.
+    pub key: usize,
+    /// In order.
+    pub columns: &'static [Column],
+}
+
+/// When a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// In the transaction of its commit: all such tables always equal the same prefix of the log.
+    Transactional,
+    /// On a slower clock; `table_progress` names the commit it equals.
+    Lagging,
+}
+
+/// A column of a table.
+#[derive(Debug)]
+pub struct Column {
+    /// Lower case, units last.
+    pub name: &'static str,
+    /// What its cells are.
+    pub kind: Kind,
+    /// What it says, and what an empty cell means.
+    pub comment: &'static str,
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// Several strings.
+    Texts,
+    /// An instant, UTC.
+    Time,
+    /// True or false.
+    Boolean,
+    /// A 64-bit integer.
+    Integer,
+    /// A double.
+    Real,
+    /// A JSON object.
+    Json,
+    /// A polygon, multipolygon, or the centre of a circle; degrees on WGS84.
+    Geometry,
+    /// Raw bytes.
+    Bytes,
+}
+
+/// One cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Not known, or not over yet.
+    Empty,
+    /// See [`Kind::Text`].
+    Text(Arc<str>),
+    /// See [`Kind::Texts`].
+    Texts(Vec<Arc<str>>),
+    /// See [`Kind::Time`].
+    Time(Millis),
+    /// See [`Kind::Boolean`].
+    Boolean(bool),
+    /// See [`Kind::Integer`].
+    Integer(i64),
+    /// See [`Kind::Real`].
+    Real(f64),
+    /// See [`Kind::Json`].
+    Json(Arc<str>),
+    /// See [`Kind::Geometry`].
+    Geometry(Arc<Shape>),
+    /// See [`Kind::Bytes`].
+    Bytes(Arc<[u8]>),
+}
+
+impl Cell {
+    fn or_empty<T>(value: Option<T>, cell: impl FnOnce(T) -> Self) -> Self {
+        value.map_or(Self::Empty, cell)
+    }
+
+    fn text(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// The cells of one row, in the order of its table's columns.
+pub type Row = Vec<Cell>;
+
+/// What the rim knows and the dataflow does not: names for dense numbers, and what each edit said.
+#[derive(Debug, Default)]
+pub struct Lookup {
+    /// Of vehicles and geofences.
+    pub names: Names,
+    geofences: HashMap<(GeofenceId, u64), Arc<Geofence>, FxBuildHasher>,
+    vehicles: HashMap<(VehicleId, u64), Arc<Vehicle>, FxBuildHasher>,
+}
+
+impl Lookup {
+    /// Remembers what an accepted edit says.
+    pub fn remember_geofence(&mut self, edit: &GeofenceEdit) {
+        if let Some(definition) = &edit.definition {
+            self.geofences.insert((edit.key, edit.seq), Arc::clone(definition));
+        }
+    }
+
+    /// Remembers what an accepted edit says.
+    pub fn remember_vehicle(&mut self, edit: &VehicleEdit) {
+        if let Some(definition) = &edit.definition {
+            self.vehicles.insert((edit.key, edit.seq), Arc::clone(definition));
+        }
+    }
+
+    fn geofence(&self, key: GeofenceId, seq: u64) -> &Geofence {
+        self.geofences.get(&(key, seq)).expect("every accepted edit is remembered before the dataflow hears of it")
+    }
+
+    fn vehicle(&self, key: VehicleId, seq: u64) -> &Vehicle {
+        self.vehicles.get(&(key, seq)).expect("every accepted edit is remembered before the dataflow hears of it")
+    }
+}

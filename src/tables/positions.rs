@@ -1,0 +1,72 @@
+//! `positions`.
+
+use std::sync::Arc;
+
+use watchtower_dataflows::model::{Heading, Millis, Place, Speed, VehicleId};
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "positions",
+    comment: "The accepted positions as they stand: of several for the same vehicle and instant the last in the log, \
+              withdrawn ones left out.",
+    class: Class::Transactional,
+    key: 2,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "ts", kind: Kind::Time, comment: "When the vehicle was there." },
+        Column { name: "lon", kind: Kind::Real, comment: "Longitude, degrees WGS84, rounded to 1e-7." },
+        Column { name: "lat", kind: Kind::Real, comment: "Latitude, degrees WGS84, rounded to 1e-7." },
+        Column { name: "speed_kmh", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column {
+            name: "heading_deg",
+            kind: Kind::Real,
+            comment: "Clockwise from north, as reported; empty if it was not.",
+        },
+        Column { name: "accuracy_m", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column { name: "altitude_m", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column {
+            name: "ignition",
+            kind: Kind::Boolean,
+            comment: "As reported; empty if it was not (and then counts as off).",
+        },
+        Column { name: "attributes", kind: Kind::Json, comment: "Anything else the producer said." },
+    ],
+};
+
+/// What a position says.
+#[derive(Clone, Debug)]
+pub struct ArchivedFix {
+    /// Where.
+    pub place: Place,
+    /// As reported.
+    pub speed: Speed,
+    /// As reported.
+    pub heading: Heading,
+    /// Metres.
+    pub accuracy_m: Option<f64>,
+    /// Metres.
+    pub altitude_m: Option<f64>,
+    /// As reported.
+    pub ignition: Option<bool>,
+    /// A JSON object.
+    pub attributes: Option<Arc<str>>,
+}
+
+/// The cells of a row.
+pub fn cells(vehicle: VehicleId, ts: Millis, fix: &ArchivedFix, lookup: &Lookup) -> Row {
+    let ArchivedFix { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = fix;
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Time(ts),
+        Cell::Real(place.lon_degrees()),
+        Cell::Real(place.lat_degrees()),
+        Cell::or_empty(speed.kmh(), Cell::Real),
+        Cell::or_empty(heading.degrees(), Cell::Real),
+        Cell::or_empty(*accuracy_m, Cell::Real),
+        Cell::or_empty(*altitude_m, Cell::Real),
+        Cell::or_empty(*ignition, Cell::Boolean),
+        Cell::or_empty(attributes.clone(), Cell::Json),
+    ]
+}
