@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::Thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use differential_dataflow::consolidation::consolidate;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Probe;
@@ -55,6 +56,14 @@ pub struct Deltas {
 }
 
 impl Deltas {
+    /// Cancels what comes and goes within the epoch. The timelines answer with differences already;
+    /// what is derived from them drops columns, so that two of its rows may have become the same.
+    fn consolidate(&mut self) {
+        let Self { visits: _, membership, occupancy, offlines: _, vehicle_state: _, geofences: _, vehicles: _ } = self;
+        consolidate(membership);
+        consolidate(occupancy);
+    }
+
     /// Adds the share of another worker: rows are spread over workers by their keys, so nothing in
     /// it cancels against what is here.
     fn append(&mut self, share: Self) {
@@ -218,7 +227,8 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
     let mut reported: Epoch = 0;
     let mut report = |until: &dyn Fn(Epoch) -> bool| {
         while until(reported) {
-            let deltas = found.borrow_mut().remove(&reported).unwrap_or_default();
+            let mut deltas = found.borrow_mut().remove(&reported).unwrap_or_default();
+            deltas.consolidate();
             // The engine may be gone: it is being finished, and nobody wants to know.
             let _ = shares.send((reported, deltas));
             reported += 1;

@@ -1,9 +1,15 @@
 //! Watch Tower keeps answers about moving vehicles up to date while the events arrive.
+//!
+//! The program's parts, from the wire to the tables; what they compute is in
+//! [`watchtower_dataflows`].
 
 pub mod admission;
+pub mod cli;
+pub mod demo;
 pub mod duration;
 pub mod engine;
 pub mod events;
+pub mod progress;
 pub mod replay;
 pub mod sources;
 pub mod store;

@@ -1,4 +1,6 @@
-//! All integration tests, in one binary: every other one would link everything again.
+//! The integration tests, in one binary: each is linked once.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod bad_input;
 mod properties;

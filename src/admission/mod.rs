@@ -168,7 +168,7 @@ impl Admission {
     fn effective_from(&self, valid_from: Option<Millis>, arrival: Option<Millis>) -> Millis {
         let wanted = valid_from.or(arrival).unwrap_or(BEGINNING);
         match (arrival, self.limits.lateness_ms) {
-            (Some(arrival), Some(lateness_ms)) => wanted.max(arrival - lateness_ms),
+            (Some(arrival), Some(lateness_ms)) => wanted.max(arrival.saturating_sub(lateness_ms)),
             (None, _) | (_, None) => wanted,
         }
     }
@@ -203,7 +203,7 @@ impl Admission {
 
     fn check_arrival(&self, ts: Millis, arrival: Option<Millis>) -> Result<(), Rejection> {
         self.check_future("ts", ts, arrival)?;
-        let behind_ms = arrival.map_or(0, |arrival| arrival - ts);
+        let behind_ms = arrival.map_or(0, |arrival| arrival.saturating_sub(ts));
         if behind_ms <= self.limits.horizon_ms {
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl Admission {
     }
 
     fn check_future(&self, name: &str, instant: Millis, arrival: Option<Millis>) -> Result<(), Rejection> {
-        let (most_ms, ahead_ms) = (self.limits.future_tolerance_ms, arrival.map_or(0, |arrival| instant - arrival));
+        let (most_ms, ahead_ms) = (self.limits.future_tolerance_ms, arrival.map_or(0, |arrival| instant.saturating_sub(arrival)));
         if ahead_ms <= most_ms {
             return Ok(());
         }
@@ -222,7 +222,7 @@ impl Admission {
 
     fn check_lateness(&self, ts: Millis, newest: Option<Millis>) -> Result<(), Rejection> {
         let (Some(newest), Some(most_ms)) = (newest, self.limits.lateness_ms) else { return Ok(()) };
-        let behind_ms = newest - ts;
+        let behind_ms = newest.saturating_sub(ts);
         if behind_ms <= most_ms {
             return Ok(());
         }

@@ -149,7 +149,6 @@ impl<'a> Cursor<'a> {
                     Fix::At(Measured { place, speed, heading, accuracy_m, altitude_m, ignition, attributes })
                 }
             };
-            let received_at = received_at.map(|ms| check_time("received_at", ms, limits)).transpose()?;
             Ok(Event::Position(PositionReport { vehicle_id: Cow::Borrowed(vehicle_id), ts, received_at, fix }))
         };
         Some(judge())

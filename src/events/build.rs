@@ -50,7 +50,7 @@ pub(crate) fn position<'a>(
         Some(true) => Fix::Withdrawn,
         Some(false) | None => Fix::At(measured(fields, unknown, limits)?),
     };
-    let received_at = fields.time(Field::ReceivedAt, limits)?;
+    let received_at = fields.any_time(Field::ReceivedAt)?;
     Ok(Event::Position(PositionReport { vehicle_id, ts, received_at, fix }))
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn geofence_with_id<'a>(
     limits: &Limits,
 ) -> Result<Event<'a>, Rejection> {
     let valid_from = fields.time(Field::ValidFrom, limits)?;
-    let received_at = fields.time(Field::ReceivedAt, limits)?;
+    let received_at = fields.any_time(Field::ReceivedAt)?;
     let definition = match fields.boolean(Field::Deleted)? {
         Some(true) => None,
         Some(false) | None => Some(geofence_definition(&geofence_id, fields)?),
@@ -139,7 +139,7 @@ fn geofence_definition(id: &str, fields: &Fields<'_>) -> Result<GeofenceDefiniti
 fn vehicle<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Event<'a>, Rejection> {
     let vehicle_id = vehicle_id(fields)?;
     let valid_from = fields.time(Field::ValidFrom, limits)?;
-    let received_at = fields.time(Field::ReceivedAt, limits)?;
+    let received_at = fields.any_time(Field::ReceivedAt)?;
     let definition = match fields.boolean(Field::Deleted)? {
         Some(true) => None,
         Some(false) | None => Some(Arc::new(Vehicle {
@@ -154,7 +154,7 @@ fn vehicle<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Event<'a>, Reject
 
 fn clock(fields: &Fields<'_>, limits: &Limits) -> Result<Event<'static>, Rejection> {
     let now = required(Field::Now, fields.time(Field::Now, limits)?)?;
-    Ok(Event::Clock(Clock { now, received_at: fields.time(Field::ReceivedAt, limits)? }))
+    Ok(Event::Clock(Clock { now, received_at: fields.any_time(Field::ReceivedAt)? }))
 }
 
 fn vehicle_id<'a>(fields: &Fields<'a>) -> Result<Cow<'a, str>, Rejection> {

@@ -54,7 +54,7 @@ pub fn decode_entry<'a>(
         refuse_all(lines(fields), rejection);
         return Ok(());
     }
-    let received_at = match value(RECEIVED_AT).map_or(Ok(None), |text| time(text, limits)) {
+    let received_at = match value(RECEIVED_AT).map_or(Ok(None), time) {
         Ok(received_at) => received_at,
         Err(rejection) => {
             refuse_all(Cow::Borrowed(batch), rejection);
@@ -75,10 +75,10 @@ pub fn decode_entry<'a>(
     Ok(())
 }
 
-fn time(text: &[u8], limits: &Limits) -> Result<Option<i64>, Rejection> {
+fn time(text: &[u8]) -> Result<Option<i64>, Rejection> {
     let mut fields = Fields::default();
     fields.set(Field::ReceivedAt, Value::Text(json::utf8(text)?))?;
-    fields.time(Field::ReceivedAt, limits)
+    fields.any_time(Field::ReceivedAt)
 }
 
 /// The fields as lines, for people.

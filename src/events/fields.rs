@@ -176,12 +176,16 @@ impl<'a> Fields<'a> {
 
     /// An instant within the accepted range.
     pub(crate) fn time(&self, field: Field, limits: &Limits) -> Result<Option<Millis>, Rejection> {
-        let time = self.read(field, "an RFC 3339 time or epoch milliseconds", |value| match value {
+        self.any_time(field)?.map(|ms| check_time(field.name(), ms, limits)).transpose()
+    }
+
+    /// A time of whatever year: what a producer says of the arrival is compared, never stored.
+    pub(crate) fn any_time(&self, field: Field) -> Result<Option<Millis>, Rejection> {
+        self.read(field, "an RFC 3339 time or epoch milliseconds", |value| match value {
             Value::Text(text) => time::parse(text),
             Value::Json(text) if text.starts_with('"') => time::parse(&unquoted(text)?),
             Value::Json(text) => time::parse_number(text),
-        })?;
-        time.map(|ms| check_time(field.name(), ms, limits)).transpose()
+        })
     }
 
     /// A JSON object as text; the empty one is none.

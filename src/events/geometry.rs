@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use watchtower_dataflows::geometry::{GeometryError, Shape};
+use watchtower_dataflows::geometry::Shape;
 
 use super::rejection::{Reason, Rejection, quoted};
 
@@ -64,10 +64,7 @@ impl Geometry {
             }
             None => return Err(invalid("type is missing")),
         };
-        match radius_m {
-            None => Ok(geometry),
-            Some(_) => Err(invalid("radius_m goes with a Point only")),
-        }
+        Ok(geometry)
     }
 
     /// The shape, if the geometry is a valid area.
@@ -77,7 +74,7 @@ impl Geometry {
             Self::MultiPolygon(polygons) => Shape::from_polygons(polygons.clone()),
             Self::Circle { center, radius_m } => Shape::circle(*center, *radius_m),
         }
-        .map_err(|GeometryError(fault)| invalid(fault))
+        .map_err(|fault| invalid(fault.to_string()))
     }
 
     /// As GeoJSON, and the radius that goes beside it.

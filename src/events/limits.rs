@@ -9,7 +9,7 @@ const DAY_MS: Millis = 24 * HOUR_MS;
 /// The bounds of what is accepted. Every process of a pipeline has the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The earliest instant a `ts`, `now`, `valid_from` or `received_at` may name.
+    /// The earliest instant a `ts`, `now` or `valid_from` may name.
     pub earliest: Millis,
     /// The first instant that is too late for any of them.
     pub latest: Millis,

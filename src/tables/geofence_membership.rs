@@ -20,5 +20,9 @@ pub const TABLE: Table = Table {
 /// The cells of a row.
 pub fn cells(row: &Membership, lookup: &Lookup) -> Row {
     let Membership { vehicle, geofence, entered_at } = *row;
-    vec![Cell::Text(lookup.names.vehicle_id(vehicle).clone()), Cell::Text(lookup.names.geofence_id(geofence).clone()), Cell::Time(entered_at)]
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Text(lookup.names.geofence_id(geofence).clone()),
+        Cell::Time(entered_at),
+    ]
 }

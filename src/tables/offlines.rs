@@ -21,5 +21,9 @@ pub const TABLE: Table = Table {
 /// The cells of a row.
 pub fn cells(row: &Offline, lookup: &Lookup) -> Row {
     let Offline { vehicle, started_at, ended_at } = *row;
-    vec![Cell::Text(lookup.names.vehicle_id(vehicle).clone()), Cell::Time(started_at), Cell::or_empty(ended_at, Cell::Time)]
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Time(started_at),
+        Cell::or_empty(ended_at, Cell::Time),
+    ]
 }

@@ -115,11 +115,7 @@ impl Area {
         }
         match &self.slabs {
             Some(slabs) => is_covered(slabs.at(lat).iter().map(|&edge| self.edge(edge)), lon, lat),
-            None => is_covered(
-                self.rings().flat_map(|ring| ring.windows(2)).map(|edge| (edge[0], edge[1])),
-                lon,
-                lat,
-            ),
+            None => is_covered(self.rings().flat_map(|ring| ring.windows(2)).map(|edge| (edge[0], edge[1])), lon, lat),
         }
     }
 
@@ -130,27 +126,16 @@ impl Area {
         // A little more than the edges' latitudes and longitudes may be off.
         let reach = buffer_m * (1.0 + 1e-9) + 1e-6;
         let (across, up) = (reach / scale.0, reach / scale.1);
-        let near = BoundingBox {
-            west: lon - across,
-            south: lat - up,
-            east: lon + across,
-            north: lat + up,
-        };
+        let near = BoundingBox { west: lon - across, south: lat - up, east: lon + across, north: lat + up };
         if !overlaps(&near, &self.bounds) {
             return false;
         }
         let is_near = |(a, b): ([f64; 2], [f64; 2])| {
-            overlaps(&near, &bounds_of(&[a, b]))
-                && squared_distance([lon, lat], a, b, scale) <= buffer_m * buffer_m
+            overlaps(&near, &bounds_of(&[a, b])) && squared_distance([lon, lat], a, b, scale) <= buffer_m * buffer_m
         };
         match &self.slabs {
-            Some(slabs) => {
-                slabs.between(near.south, near.north).iter().any(|&edge| is_near(self.edge(edge)))
-            }
-            None => self
-                .rings()
-                .flat_map(|ring| ring.windows(2))
-                .any(|edge| is_near((edge[0], edge[1]))),
+            Some(slabs) => slabs.between(near.south, near.north).iter().any(|&edge| is_near(self.edge(edge))),
+            None => self.rings().flat_map(|ring| ring.windows(2)).any(|edge| is_near((edge[0], edge[1]))),
         }
     }
 
@@ -199,12 +184,8 @@ fn start(ends: &[u32], index: usize) -> usize {
 }
 
 fn bounds_of(vertices: &[[f64; 2]]) -> BoundingBox {
-    let empty = BoundingBox {
-        west: f64::INFINITY,
-        south: f64::INFINITY,
-        east: f64::NEG_INFINITY,
-        north: f64::NEG_INFINITY,
-    };
+    let empty =
+        BoundingBox { west: f64::INFINITY, south: f64::INFINITY, east: f64::NEG_INFINITY, north: f64::NEG_INFINITY };
     vertices.iter().fold(empty, |bounds, &[lon, lat]| BoundingBox {
         west: bounds.west.min(lon),
         south: bounds.south.min(lat),
@@ -238,9 +219,8 @@ fn meet(a: [f64; 2], b: [f64; 2], lon: f64, lat: f64) -> Meeting {
     if (a[1] > lat) == (b[1] > lat) {
         // Both ends above, or neither: only an end, or a level edge, can hold the point.
         let between = a[0].min(b[0]) <= lon && lon <= a[0].max(b[0]);
-        let border = (a[1] == lat && b[1] == lat && between)
-            || (a[1] == lat && a[0] == lon)
-            || (b[1] == lat && b[0] == lon);
+        let border =
+            (a[1] == lat && b[1] == lat && between) || (a[1] == lat && a[0] == lon) || (b[1] == lat && b[0] == lon);
         return if border { Meeting::Border } else { Meeting::Misses };
     }
     if a[0] < lon && b[0] < lon {

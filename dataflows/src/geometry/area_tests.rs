@@ -78,8 +78,7 @@ fn awkward_places(polygons: &Polygons, random: &mut Random, per_edge: usize) -> 
 }
 
 fn check(name: &str, polygons: &Polygons, places: &[Place]) -> usize {
-    let shape =
-        Shape::from_polygons(polygons.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let shape = Shape::from_polygons(polygons.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
     places
         .iter()
         .filter(|&&place| {
@@ -177,8 +176,7 @@ fn places_hardly_off_an_edge() {
         let places = awkward_places(&triangle, &mut Random(seed), 4);
         check(&format!("seed {seed}"), &triangle, &places);
         // The same with vertices moved by the last bit: nearly collinear with decimal places.
-        let moved: Polygons =
-            vec![vec![triangle[0][0].iter().map(|&[x, y]| [x.next_up(), y.next_down()]).collect()]];
+        let moved: Polygons = vec![vec![triangle[0][0].iter().map(|&[x, y]| [x.next_up(), y.next_down()]).collect()]];
         check(&format!("seed {seed}, moved"), &moved, &places);
         let [a, b] = [triangle[0][0][0], triangle[0][0][1]];
         disagreements += places
@@ -206,9 +204,7 @@ fn real_geofences_are_covered_exactly() {
         ("france_communes_dept01-31", 200),
     ] {
         let (mut random, mut tested, mut inside) = (Random(7), 0, 0);
-        for feature in
-            features(&folder, &format!("geofences/{file}.geojson.gz")).iter().step_by(every)
-        {
+        for feature in features(&folder, &format!("geofences/{file}.geojson.gz")).iter().step_by(every) {
             let shapes = polygons(feature).unwrap();
             let places = awkward_places(&shapes, &mut random, 1);
             // The oracle looks at every edge for every place; a prime stride keeps all kinds.
@@ -231,8 +227,7 @@ fn the_grid_of_nigeria_is_covered_exactly() {
     for feature in features(&folder, "geofences/nigeria_lgas.geojson.gz") {
         let shapes = polygons(&feature).unwrap();
         let bounds = Shape::from_polygons(shapes.clone()).unwrap().boxes(0.0)[0];
-        let steps =
-            |from: f64, to: f64| (from * 100.0).floor() as i32 - 1..=(to * 100.0).ceil() as i32 + 1;
+        let steps = |from: f64, to: f64| (from * 100.0).floor() as i32 - 1..=(to * 100.0).ceil() as i32 + 1;
         let grid = |lon, lat| Place { lon: lon * 100_000, lat: lat * 100_000 };
         let places: Vec<Place> = steps(bounds.west, bounds.east)
             .flat_map(|lon| steps(bounds.south, bounds.north).map(move |lat| grid(lon, lat)))
@@ -240,10 +235,7 @@ fn the_grid_of_nigeria_is_covered_exactly() {
         inside += check(&format!("LGA {}", feature["id"]), &shapes, &places);
         tested += places.len();
         let shape = Shape::from_polygons(shapes).unwrap();
-        places
-            .iter()
-            .filter(|&&place| shape.covers(place))
-            .for_each(|&place| *owners.entry(place).or_default() += 1);
+        places.iter().filter(|&&place| shape.covers(place)).for_each(|&place| *owners.entry(place).or_default() += 1);
     }
     let shared = owners.values().filter(|&&count| count > 1).count();
     println!("nigeria_lgas: {tested} places, {inside} inside, {shared} on shared borders");
@@ -255,8 +247,7 @@ fn is_near_slowly(polygons: &Polygons, place: Place, buffer_m: f64) -> bool {
     let [lon, lat] = degrees(place);
     let (east, north) = metres_per_degree(lat);
     polygons.iter().flatten().flat_map(|ring| ring.windows(2)).any(|edge| {
-        let [(ax, ay), (bx, by)] =
-            [edge[0], edge[1]].map(|[x, y]| ((x - lon) * east, (y - lat) * north));
+        let [(ax, ay), (bx, by)] = [edge[0], edge[1]].map(|[x, y]| ((x - lon) * east, (y - lat) * north));
         let (dx, dy) = (bx - ax, by - ay);
         let length = dx * dx + dy * dy;
         let t = if length > 0.0 { (-(ax * dx + ay * dy) / length).clamp(0.0, 1.0) } else { 0.0 };
@@ -270,36 +261,22 @@ fn buffers_are_as_without_the_index_and_inside_the_boxes() {
     for seed in 0..300 {
         let mut random = Random(seed);
         let n = 3 + random.below(200) as usize;
-        let center = [
-            random.between(-179.9, 179.9),
-            [0.0, 6.5, 60.0, -89.95, 89.97][random.below(5) as usize],
-        ];
+        let center = [random.between(-179.9, 179.9), [0.0, 6.5, 60.0, -89.95, 89.97][random.below(5) as usize]];
         let clamp = |[x, y]: [f64; 2]| [x.clamp(-180.0, 180.0), y.clamp(-90.0, 90.0)];
-        let shell =
-            star(center, n, |_| random.between(0.005, 0.02)).into_iter().map(clamp).collect();
+        let shell = star(center, n, |_| random.between(0.005, 0.02)).into_iter().map(clamp).collect();
         let shapes = vec![vec![shell]];
         let Ok(shape) = Shape::from_polygons(shapes.clone()) else { continue };
         for _ in 0..300 {
             let reach = [0.03, 0.1, 1.0][random.below(3) as usize];
-            let at = [
-                random.between(-reach, reach) + center[0],
-                random.between(-reach, reach) + center[1],
-            ];
+            let at = [random.between(-reach, reach) + center[0], random.between(-reach, reach) + center[1]];
             let [lon, lat] = clamp(at);
             let place = Place::from_degrees(lon, lat);
             let buffer = [0.0, 1.0, 50.0, 500.0, 5000.0][random.below(5) as usize];
             let expected = shape.covers(place) || is_near_slowly(&shapes, place, buffer);
-            assert_eq!(
-                shape.covers_buffered(place, buffer),
-                expected,
-                "seed {seed}: {place:?} {buffer}"
-            );
+            assert_eq!(shape.covers_buffered(place, buffer), expected, "seed {seed}: {place:?} {buffer}");
             let [lon, lat] = degrees(place);
             let boxes = shape.boxes(buffer);
-            assert!(
-                !expected || boxes.iter().any(|b| b.contains(lon, lat)),
-                "seed {seed}: {place:?} {boxes:?}"
-            );
+            assert!(!expected || boxes.iter().any(|b| b.contains(lon, lat)), "seed {seed}: {place:?} {boxes:?}");
         }
     }
 }
@@ -317,36 +294,22 @@ fn a_buffer_is_metres() {
 
 #[test]
 fn what_is_written_reads_back() {
-    let shapes = vec![
-        vec![square(0.1, 0.2, 10.0), square(2.0, 2.0, 6.0)],
-        vec![star([5.0, 5.0], 40, |i| 1.0 + (i % 3) as f64)],
-    ];
+    let shapes =
+        vec![vec![square(0.1, 0.2, 10.0), square(2.0, 2.0, 6.0)], vec![star([5.0, 5.0], 40, |i| 1.0 + (i % 3) as f64)]];
     let shape = Shape::from_polygons(shapes.clone()).unwrap();
     let text = serde_json::to_string(&shape).unwrap();
     assert_eq!(serde_json::from_str::<Shape>(&text).unwrap(), shape);
-    let read: Polygons =
-        shape.polygons().map(|polygon| polygon.rings().map(<[_]>::to_vec).collect()).collect();
+    let read: Polygons = shape.polygons().map(|polygon| polygon.rings().map(<[_]>::to_vec).collect()).collect();
     assert_eq!(read, shapes);
     assert_eq!(shape.vertex_count(), 51);
     let circle = Shape::circle([3.36, 6.44], 150.0).unwrap();
-    assert_eq!(
-        serde_json::from_value::<Shape>(serde_json::to_value(&circle).unwrap()).unwrap(),
-        circle
-    );
+    assert_eq!(serde_json::from_value::<Shape>(serde_json::to_value(&circle).unwrap()).unwrap(), circle);
     assert_eq!((circle.wkt().as_str(), circle.radius_m()), ("POINT(3.36 6.44)", Some(150.0)));
-    assert_eq!(
-        (circle.center(), circle.polygons().count(), circle.vertex_count()),
-        (Some([3.36, 6.44]), 0, 0)
-    );
-    let one =
-        Shape::from_polygons(vec![vec![square(0.0, 0.0, 10.0), square(2.5, 2.0, 1.0)]]).unwrap();
+    assert_eq!((circle.center(), circle.polygons().count(), circle.vertex_count()), (Some([3.36, 6.44]), 0, 0));
+    let one = Shape::from_polygons(vec![vec![square(0.0, 0.0, 10.0), square(2.5, 2.0, 1.0)]]).unwrap();
     assert_eq!(one.wkt(), "POLYGON((0 0,10 0,10 10,0 10,0 0),(2.5 2,3.5 2,3.5 3,2.5 3,2.5 2))");
-    let two = Shape::from_polygons(vec![vec![square(0.0, 0.0, 1.0)], vec![square(2.0, 0.1, 1.0)]])
-        .unwrap();
-    assert_eq!(
-        two.wkt(),
-        "MULTIPOLYGON(((0 0,1 0,1 1,0 1,0 0)),((2 0.1,3 0.1,3 1.1,2 1.1,2 0.1)))"
-    );
+    let two = Shape::from_polygons(vec![vec![square(0.0, 0.0, 1.0)], vec![square(2.0, 0.1, 1.0)]]).unwrap();
+    assert_eq!(two.wkt(), "MULTIPOLYGON(((0 0,1 0,1 1,0 1,0 0)),((2 0.1,3 0.1,3 1.1,2 1.1,2 0.1)))");
     let value: Value = serde_json::from_str(&text).unwrap();
     assert!(value["Area"].is_array(), "the index is rebuilt, not sent");
 }

@@ -110,8 +110,7 @@ fn by_chord(chord: f64, limit_m: f64) -> Option<bool> {
     if chord - SLACK_M > limit_m {
         return Some(false);
     }
-    let surely =
-        chord <= UPPER_HOLDS_TO_M && chord + UPPER * chord * chord * chord + SLACK_M <= limit_m;
+    let surely = chord <= UPPER_HOLDS_TO_M && chord + UPPER * chord * chord * chord + SLACK_M <= limit_m;
     surely.then_some(true)
 }
 
@@ -170,8 +169,7 @@ impl Anchor {
     /// Whether the geodesic distance to the place is at most `limit_m`: by the bounds if they
     /// decide, else by Karney's algorithm.
     pub(crate) fn is_within_m(&self, lon: f64, lat: f64, limit_m: f64) -> bool {
-        by_chord(self.chord_m(lon, lat), limit_m)
-            .unwrap_or_else(|| karney_m(self.position(), [lon, lat]) <= limit_m)
+        by_chord(self.chord_m(lon, lat), limit_m).unwrap_or_else(|| karney_m(self.position(), [lon, lat]) <= limit_m)
     }
 }
 

@@ -57,11 +57,7 @@ impl Slabs {
     }
 
     fn count_entries(&self, edges: &[(u32, [f64; 2])]) -> usize {
-        edges
-            .iter()
-            .map(|&(_, lats)| self.span(lats))
-            .map(|span| span.end() - span.start() + 1)
-            .sum()
+        edges.iter().map(|&(_, lats)| self.span(lats)).map(|span| span.end() - span.start() + 1).sum()
     }
 
     fn fill(&mut self, edges: &[(u32, [f64; 2])]) {

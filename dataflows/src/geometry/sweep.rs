@@ -185,12 +185,8 @@ impl Sweep<'_> {
     /// Takes the line over a place and the vertices there.
     fn step(&mut self, here: &[u32]) -> Result<(), Fault> {
         let at = self.vertices[here[0] as usize].at;
-        let below: Vec<Edge> = self
-            .status
-            .range(Edge::point(at, BEFORE)..)
-            .take_while(|edge| edge.contains(at))
-            .copied()
-            .collect();
+        let below: Vec<Edge> =
+            self.status.range(Edge::point(at, BEFORE)..).take_while(|edge| edge.contains(at)).copied().collect();
         let mut passing = below.iter().filter(|edge| edge.high != at);
         let through = passing.next().copied();
         if let (Some(a), Some(b)) = (through, passing.next()) {
@@ -202,8 +198,7 @@ impl Sweep<'_> {
         let west = self.status.range(..Edge::point(at, BEFORE)).next_back().copied();
         let east = self.status.range(Edge::point(at, AFTER)..).next().copied();
 
-        let mut above: Vec<Edge> =
-            here.iter().flat_map(|&vertex| self.beginning_at(vertex)).collect();
+        let mut above: Vec<Edge> = here.iter().flat_map(|&vertex| self.beginning_at(vertex)).collect();
         let beginning = above.len();
         above.extend(through);
         above.sort_unstable();
@@ -213,9 +208,7 @@ impl Sweep<'_> {
         self.check_rings(here, through, &below, &above)?;
         if beginning > 0 {
             self.open(west, &above);
-            self.status.extend(
-                above.iter().filter(|edge| Some(edge.first) != through.map(|edge| edge.first)),
-            );
+            self.status.extend(above.iter().filter(|edge| Some(edge.first) != through.map(|edge| edge.first)));
         }
         let neighbours = match (above.first(), above.last()) {
             (Some(&first), Some(&last)) => [(west, Some(first)), (Some(last), east)],
@@ -238,20 +231,10 @@ impl Sweep<'_> {
     /// The edges of a vertex's ring, at this vertex, that go up from it.
     fn beginning_at(&self, vertex: u32) -> impl Iterator<Item = Edge> + use<> {
         let Vertex { at, previous, next, .. } = self.vertices[vertex as usize];
-        let (before, after) =
-            (self.vertices[previous as usize].at, self.vertices[next as usize].at);
-        let out = lower(&at, &after).is_lt().then_some(Edge {
-            low: at,
-            high: after,
-            first: vertex,
-            upward: true,
-        });
-        let back = lower(&at, &before).is_lt().then_some(Edge {
-            low: at,
-            high: before,
-            first: previous,
-            upward: false,
-        });
+        let (before, after) = (self.vertices[previous as usize].at, self.vertices[next as usize].at);
+        let out = lower(&at, &after).is_lt().then_some(Edge { low: at, high: after, first: vertex, upward: true });
+        let back =
+            lower(&at, &before).is_lt().then_some(Edge { low: at, high: before, first: previous, upward: false });
         out.into_iter().chain(back)
     }
 
@@ -273,11 +256,7 @@ impl Sweep<'_> {
         met.sort_unstable();
         if let Some(pair) = met.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             let (a, b) = (pair[0].1, pair[1].1);
-            return Err(if here.contains(&a) {
-                Fault::SelfTouch(a, b)
-            } else {
-                Fault::SelfTouch(b, a)
-            });
+            return Err(if here.contains(&a) { Fault::SelfTouch(a, b) } else { Fault::SelfTouch(b, a) });
         }
         let mut open: Vec<u32> = Vec::new();
         for ray in below.iter().chain(above.iter().rev()) {
@@ -289,15 +268,13 @@ impl Sweep<'_> {
             }
         }
         if let [a, b, ..] = open[..] {
-            let vertex_of =
-                |ring| met.iter().find(|met| met.0 == ring).map_or(here[0], |met| met.1);
+            let vertex_of = |ring| met.iter().find(|met| met.0 == ring).map_or(here[0], |met| met.1);
             return Err(Fault::VertexCrossing(vertex_of(a), vertex_of(b)));
         }
         // Rings are numbered polygon by polygon, so those of one polygon are neighbours.
         for pair in met.windows(2) {
             let ((a, _), (b, _)) = (pair[0], pair[1]);
-            if self.rings[a as usize].polygon == self.rings[b as usize].polygon && !self.join(a, b)
-            {
+            if self.rings[a as usize].polygon == self.rings[b as usize].polygon && !self.join(a, b) {
                 return Err(Fault::Disconnected(here[0]));
             }
         }

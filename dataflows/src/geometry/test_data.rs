@@ -11,10 +11,8 @@ pub(super) type Polygons = Vec<Vec<Vec<[f64; 2]>>>;
 
 /// The folder of real data, if it is there. Says so if it is not.
 pub(super) fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("WATCHTOWER_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("WATCHTOWER_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     if !folder.is_dir() {
         println!("skipped: no folder {} (set WATCHTOWER_DATA)", folder.display());
         return None;
@@ -70,11 +68,7 @@ impl Random {
 }
 
 /// A closed ring of `n` vertices around a centre, each at a distance the function says.
-pub(super) fn star(
-    center: [f64; 2],
-    n: usize,
-    mut radius: impl FnMut(usize) -> f64,
-) -> Vec<[f64; 2]> {
+pub(super) fn star(center: [f64; 2], n: usize, mut radius: impl FnMut(usize) -> f64) -> Vec<[f64; 2]> {
     let mut ring: Vec<[f64; 2]> = (0..n)
         .map(|i| {
             let (sin, cos) = (i as f64 / n as f64 * std::f64::consts::TAU).sin_cos();

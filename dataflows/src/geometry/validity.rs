@@ -64,12 +64,7 @@ fn push_ring(
         // The last vertices may repeat the closing position.
         if !repeats {
             // Adding zero turns -0.0 into 0.0: equal places get equal bits.
-            vertices.push(Vertex {
-                at: [lon + 0.0, lat + 0.0],
-                ring: id,
-                index: index as u32,
-                ..Vertex::default()
-            });
+            vertices.push(Vertex { at: [lon + 0.0, lat + 0.0], ring: id, index: index as u32, ..Vertex::default() });
         }
     }
     while vertices.len() > first + 1 && vertices[vertices.len() - 1].at == vertices[first].at {
@@ -95,8 +90,7 @@ struct Topology<'a> {
 
 impl Topology<'_> {
     fn check(&self) -> Result<(), GeometryError> {
-        let parents =
-            sweep::parents(self.vertices, self.rings).map_err(|fault| self.describe(fault))?;
+        let parents = sweep::parents(self.vertices, self.rings).map_err(|fault| self.describe(fault))?;
         for (ring, parent) in (0u32..).zip(parents) {
             self.check_parent(ring, parent)?;
         }
@@ -113,9 +107,7 @@ impl Topology<'_> {
             None if !is_hole(ring) => Ok(()),
             None => Err(GeometryError::HoleOutsideShell(at)),
             Some(parent) if !is_hole(ring) && is_hole(parent) => Ok(()),
-            Some(parent) if !is_hole(ring) => {
-                Err(GeometryError::NestedShells(at, self.first(parent)))
-            }
+            Some(parent) if !is_hole(ring) => Err(GeometryError::NestedShells(at, self.first(parent))),
             Some(parent) if parent == own.shell => Ok(()),
             Some(parent) if self.rings[parent as usize].polygon == own.polygon => {
                 Err(GeometryError::NestedHoles(at, self.first(parent)))

@@ -17,30 +17,14 @@ fn hand_made_cases() {
     let cases: Vec<(&str, &str, Polygons)> = vec![
         ("square", "", vec![vec![shell()]]),
         ("clockwise", "", vec![vec![shell().into_iter().rev().collect()]]),
-        (
-            "repeated points",
-            "",
-            vec![vec![ring(&[[0., 0.], [0., 0.], [4., 0.], [4., 4.], [4., 4.], [4., 4.]])]],
-        ),
-        (
-            "closing point repeated",
-            "",
-            vec![vec![ring(&[[0., 0.], [4., 0.], [4., 4.], [0., 0.], [0., 0.]])]],
-        ),
+        ("repeated points", "", vec![vec![ring(&[[0., 0.], [0., 0.], [4., 0.], [4., 4.], [4., 4.], [4., 4.]])]]),
+        ("closing point repeated", "", vec![vec![ring(&[[0., 0.], [4., 0.], [4., 4.], [0., 0.], [0., 0.]])]]),
         ("negative zero closes", "", vec![vec![vec![[0., 0.], [4., 0.], [4., 4.], [-0., -0.]]]]),
-        (
-            "points along an edge",
-            "",
-            vec![vec![ring(&[[0., 0.], [1., 0.], [2., 0.], [4., 0.], [4., 4.]])]],
-        ),
+        ("points along an edge", "", vec![vec![ring(&[[0., 0.], [1., 0.], [2., 0.], [4., 0.], [4., 4.]])]]),
         ("hole", "", vec![vec![shell(), square(2., 2., 2.)]]),
         ("two holes touching", "", vec![vec![shell(), diamond(3., 5., 1.), diamond(5., 5., 1.)]]),
         ("hole touching the shell's edge", "", vec![vec![shell(), diamond(1., 5., 1.)]]),
-        (
-            "hole at the shell's corner",
-            "",
-            vec![vec![shell(), ring(&[[0., 0.], [2., 1.], [1., 2.]])]],
-        ),
+        ("hole at the shell's corner", "", vec![vec![shell(), ring(&[[0., 0.], [2., 1.], [1., 2.]])]]),
         ("hole touching the shell twice", "interior not", vec![vec![shell(), diamond(5., 5., 5.)]]),
         (
             "chain of holes from shell to shell",
@@ -50,13 +34,7 @@ fn hand_made_cases() {
         (
             "ring of four holes",
             "interior not",
-            vec![vec![
-                shell(),
-                square(4., 3., 1.),
-                square(5., 4., 1.),
-                square(4., 5., 1.),
-                square(3., 4., 1.),
-            ]],
+            vec![vec![shell(), square(4., 3., 1.), square(5., 4., 1.), square(4., 5., 1.), square(3., 4., 1.)]],
         ),
         (
             "three holes at one place",
@@ -68,36 +46,20 @@ fn hand_made_cases() {
                 ring(&[[5., 5.], [4., 3.], [3., 4.]]),
             ]],
         ),
-        (
-            "islands touching at a corner",
-            "",
-            vec![vec![square(0., 0., 2.)], vec![square(2., 2., 2.)]],
-        ),
+        ("islands touching at a corner", "", vec![vec![square(0., 0., 2.)], vec![square(2., 2., 2.)]]),
         ("island in a hole", "", vec![vec![shell(), square(2., 2., 6.)], vec![square(4., 4., 2.)]]),
         (
             "island touching its lake's shore twice",
             "",
             vec![vec![shell(), square(2., 2., 6.)], vec![diamond(5., 5., 3.)]],
         ),
-        (
-            "island before the land around it",
-            "",
-            vec![vec![square(4., 4., 2.)], vec![shell(), square(2., 2., 6.)]],
-        ),
+        ("island before the land around it", "", vec![vec![square(4., 4., 2.)], vec![shell(), square(2., 2., 6.)]]),
         ("bow tie", "edges cross", vec![vec![ring(&[[0., 0.], [2., 2.], [2., 0.], [0., 2.]])]]),
         ("flat", "edges overlap", vec![vec![ring(&[[0., 0.], [1., 1.], [2., 2.]])]]),
         ("point", "zero area", vec![vec![ring(&[[1., 1.], [1., 1.], [1., 1.]])]]),
         ("there and back", "zero area", vec![vec![ring(&[[0., 0.], [1., 1.], [1., 1.]])]]),
-        (
-            "spike",
-            "edges overlap",
-            vec![vec![ring(&[[0., 0.], [4., 0.], [4., 4.], [4., 6.], [4., 4.], [0., 4.]])]],
-        ),
-        (
-            "level spike",
-            "edges overlap",
-            vec![vec![ring(&[[0., 0.], [4., 0.], [6., 0.], [4., 0.], [4., 4.]])]],
-        ),
+        ("spike", "edges overlap", vec![vec![ring(&[[0., 0.], [4., 0.], [4., 4.], [4., 6.], [4., 4.], [0., 4.]])]]),
+        ("level spike", "edges overlap", vec![vec![ring(&[[0., 0.], [4., 0.], [6., 0.], [4., 0.], [4., 4.]])]]),
         (
             "ring touching itself at a vertex",
             "ring touches itself",
@@ -114,28 +76,12 @@ fn hand_made_cases() {
         ("hole equal to shell", "edges overlap", vec![vec![shell(), shell()]]),
         ("hole along the border", "edges overlap", vec![vec![shell(), square(0., 2., 2.)]]),
         ("hole outside, touching", "hole outside", vec![vec![shell(), diamond(-1., 5., 1.)]]),
-        (
-            "hole in hole",
-            "hole inside another",
-            vec![vec![shell(), square(2., 2., 6.), square(3., 3., 2.)]],
-        ),
+        ("hole in hole", "hole inside another", vec![vec![shell(), square(2., 2., 6.), square(3., 3., 2.)]]),
         ("polygon in polygon", "polygon inside", vec![vec![shell()], vec![square(2., 2., 2.)]]),
-        (
-            "polygons sharing an edge",
-            "edges overlap",
-            vec![vec![square(0., 0., 2.)], vec![square(2., 0., 2.)]],
-        ),
-        (
-            "polygon filling a hole",
-            "edges overlap",
-            vec![vec![shell(), square(2., 2., 2.)], vec![square(2., 2., 2.)]],
-        ),
+        ("polygons sharing an edge", "edges overlap", vec![vec![square(0., 0., 2.)], vec![square(2., 0., 2.)]]),
+        ("polygon filling a hole", "edges overlap", vec![vec![shell(), square(2., 2., 2.)], vec![square(2., 2., 2.)]]),
         ("polygon twice", "edges overlap", vec![vec![shell()], vec![shell()]]),
-        (
-            "crossing at vertices only",
-            "rings cross",
-            vec![vec![diamond(0., 0., 4.)], vec![square(0., 0., 4.)]],
-        ),
+        ("crossing at vertices only", "rings cross", vec![vec![diamond(0., 0., 4.)], vec![square(0., 0., 4.)]]),
         (
             "crossing at a shared vertex only once named",
             "",
@@ -143,29 +89,20 @@ fn hand_made_cases() {
         ),
         ("none", "no polygon", vec![]),
         ("no ring", "polygon 1 has no ring", vec![vec![shell()], vec![]]),
-        (
-            "short",
-            "polygon 0, ring 0: fewer than 4",
-            vec![vec![vec![[0., 0.], [1., 1.], [0., 0.]]]],
-        ),
+        ("short", "polygon 0, ring 0: fewer than 4", vec![vec![vec![[0., 0.], [1., 1.], [0., 0.]]]]),
         ("open", "ring not closed", vec![vec![vec![[0., 0.], [1., 0.], [1., 1.], [0., 1.]]]]),
         ("not a number", "coordinates", vec![vec![ring(&[[0., 0.], [f64::NAN, 0.], [1., 1.]])]]),
         ("infinite", "coordinates", vec![vec![ring(&[[0., 0.], [1., f64::INFINITY], [1., 1.]])]]),
         ("too far east", "coordinates", vec![vec![ring(&[[0., 0.], [180.1, 0.], [1., 1.]])]]),
         ("too far north", "coordinates", vec![vec![ring(&[[0., 0.], [1., 90.5], [1., 1.]])]]),
-        (
-            "whole world",
-            "",
-            vec![vec![ring(&[[-180., -90.], [180., -90.], [180., 90.], [-180., 90.]])]],
-        ),
+        ("whole world", "", vec![vec![ring(&[[-180., -90.], [180., -90.], [180., 90.], [-180., 90.]])]]),
     ];
     for (name, expected, polygons) in cases {
         let found = match Shape::from_polygons(polygons) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         };
-        let agrees =
-            if expected.is_empty() { found.is_empty() } else { found.starts_with(expected) };
+        let agrees = if expected.is_empty() { found.is_empty() } else { found.starts_with(expected) };
         assert!(agrees, "{name}: expected {expected:?}, found {found:?}");
     }
 }
@@ -187,13 +124,9 @@ fn errors_say_what_and_where() {
 
 #[test]
 fn as_many_vertices_as_allowed_and_no_more() {
-    let with =
-        |count: usize| Shape::from_polygons(vec![vec![star([3.0, 6.0], count - 1, |_| 1.0)]]);
+    let with = |count: usize| Shape::from_polygons(vec![vec![star([3.0, 6.0], count - 1, |_| 1.0)]]);
     assert_eq!(with(MAX_VERTICES).unwrap().vertex_count(), MAX_VERTICES);
-    assert_eq!(
-        with(MAX_VERTICES + 1),
-        Err(GeometryError::TooManyVertices { count: MAX_VERTICES + 1 })
-    );
+    assert_eq!(with(MAX_VERTICES + 1), Err(GeometryError::TooManyVertices { count: MAX_VERTICES + 1 }));
 }
 
 /// Shapes that make pairwise tests of edges, boxes or rings quadratic; a wrong algorithm would hang.
@@ -207,9 +140,7 @@ fn large_adversarial_shapes() {
         [down, up]
     });
     let comb: Vec<[f64; 2]> = comb.chain([[n as f64 * 5e-4, -1.0], [-1.0, -1.0]]).collect();
-    let nested = |i: usize| {
-        square(-80.0 + i as f64 * 2e-3, -80.0 + i as f64 * 2e-3, 160.0 - i as f64 * 4e-3)
-    };
+    let nested = |i: usize| square(-80.0 + i as f64 * 2e-3, -80.0 + i as f64 * 2e-3, 160.0 - i as f64 * 4e-3);
     let rings: Vec<_> = (0..n / 5).map(nested).collect();
     let fan = |i: usize| {
         let ([sin, cos], [sin2, cos2]) = (angle(i as f64 * 2e-4), angle(i as f64 * 2e-4 + 1e-4));
@@ -224,14 +155,9 @@ fn large_adversarial_shapes() {
         (
             "holes",
             vec![
-                std::iter::once(
-                    square(-5.0, -5.0, 90.0 + 60.0)
-                        .iter()
-                        .map(|&[x, y]| [x, y.min(85.0)])
-                        .collect(),
-                )
-                .chain(holes)
-                .collect(),
+                std::iter::once(square(-5.0, -5.0, 90.0 + 60.0).iter().map(|&[x, y]| [x, y.min(85.0)]).collect())
+                    .chain(holes)
+                    .collect(),
             ],
         ),
     ];
@@ -287,9 +213,7 @@ fn random_polygons(random: &mut Random) -> Polygons {
                 .map(|hole| {
                     let (from, span) = if hole == 0 { (0, 7) } else { (1, 5) };
                     let open: Vec<[f64; 2]> = (0..3 + random.below(3))
-                        .map(|_| {
-                            [(from + random.below(span)) as f64, (from + random.below(span)) as f64]
-                        })
+                        .map(|_| [(from + random.below(span)) as f64, (from + random.below(span)) as f64])
                         .collect();
                     ring(&open)
                 })
@@ -342,10 +266,6 @@ fn geofences_invalid_as_published_are_refused() {
             "Interior is disconnected" => &["interior not"],
             _ => &["nothing known"],
         };
-        assert!(
-            expected.iter().any(|expected| found.starts_with(expected)),
-            "{}: {reason}: {found}",
-            feature["id"]
-        );
+        assert!(expected.iter().any(|expected| found.starts_with(expected)), "{}: {reason}: {found}", feature["id"]);
     }
 }

@@ -1,0 +1,100 @@
+//! The command line: what was typed, and what it means.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::duration;
+use crate::events::Limits;
+use crate::replay::Options;
+use watchtower_dataflows::model::Rules;
+
+/// Who is inside which geofence, every visit and the numbers over them: exact, whatever comes late.
+#[derive(Debug, Parser)]
+#[command(name = "watchtower", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A job.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compute all tables from files and write them as CSV; needs no server.
+    ///
+    /// The log is the features of the geofence files, then the rows of the position files, then the
+    /// lines of the event files, each in file order. Its time is the greatest clock event or
+    /// position in it. Files may be compressed with gzip.
+    ///
+    /// Events that are refused are rows of rejected_events.csv, with the reason; they stop nothing.
+    #[command(after_help = REPLAY_EXAMPLE)]
+    Replay(ReplayArgs),
+    /// Watch a simulated fleet of container trucks in Lagos go through the engine.
+    Demo(DemoArgs),
+}
+
+const REPLAY_EXAMPLE: &str = "\
+Example:
+  watchtower replay --positions track.csv.gz --geofences depots.geojson --out tables
+  column -s, -t tables/visits.csv | less
+
+Positions are CSV with a header: vehicle_id, ts, lon, lat are needed; speed_kmh, heading_deg,
+accuracy_m, altitude_m, ignition and received_at are known; other columns become attributes.";
+
+/// What `replay` takes.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// CSV files of positions
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["geofences", "events"])]
+    pub positions: Vec<PathBuf>,
+    /// GeoJSON files of geofences: polygons, multipolygons, points with radius_m
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub geofences: Vec<PathBuf>,
+    /// NDJSON files of any events: position, geofence, vehicle, clock
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub events: Vec<PathBuf>,
+    /// Deliver the position events in another order, the same for the same seed: all tables stay
+    /// as they are
+    #[arg(long, value_name = "SEED")]
+    pub shuffle: Option<u64>,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+    /// Refuse positions older than the newest of their vehicle by more than this, as in 6h, 90s, 2d
+    /// [default: however late, it counts]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
+    pub lateness: Option<i64>,
+    /// Folder for the tables; made if missing, files in it are replaced
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+impl ReplayArgs {
+    /// What to replay, and how.
+    pub fn options(&self) -> Options {
+        Options {
+            geofences: self.geofences.clone(),
+            positions: self.positions.clone(),
+            events: self.events.clone(),
+            shuffle: self.shuffle,
+            workers: self.workers.into(),
+            limits: Limits { lateness_ms: self.lateness, ..Limits::for_replay() },
+            rules: Rules::default(),
+        }
+    }
+}
+
+/// What `demo` takes.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Trucks
+    #[arg(long, value_name = "N", default_value_t = 84, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub vehicles: u32,
+    /// The same seed makes the same day
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+}
