@@ -10,6 +10,7 @@ pub mod duration;
 pub mod engine;
 pub mod events;
 pub mod progress;
+pub mod random;
 pub mod replay;
 pub mod sources;
 pub mod store;

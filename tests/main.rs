@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod bad_input;
+mod cases;
+mod commands;
 mod properties;
+mod reference;
 mod support;
+mod tidy;
 mod wire;

@@ -212,7 +212,8 @@ impl Admission {
     }
 
     fn check_future(&self, name: &str, instant: Millis, arrival: Option<Millis>) -> Result<(), Rejection> {
-        let (most_ms, ahead_ms) = (self.limits.future_tolerance_ms, arrival.map_or(0, |arrival| instant.saturating_sub(arrival)));
+        let (most_ms, ahead_ms) =
+            (self.limits.future_tolerance_ms, arrival.map_or(0, |arrival| instant.saturating_sub(arrival)));
         if ahead_ms <= most_ms {
             return Ok(());
         }

@@ -189,6 +189,11 @@ impl Intake {
         }
     }
 
+    /// The log's time so far.
+    pub fn now(&self) -> Millis {
+        self.admission.now()
+    }
+
     /// The event of a record if it is accepted; otherwise it is kept with the reason.
     pub fn take(&mut self, file: &str, record: Record<'_>) -> Option<Item> {
         let Record { position, raw, result } = record;

@@ -2,6 +2,7 @@
 
 use watchtower_dataflows::model::PositionEvent;
 
+use crate::random::SplitMix;
 use crate::replay::Item;
 
 /// Permutes the position events among the places where the log has one. Events of the same vehicle
@@ -9,7 +10,7 @@ use crate::replay::Item;
 pub fn permute_positions(log: &mut [Item], seed: u64) {
     let events: Vec<PositionEvent> = log.iter().filter_map(as_position).collect();
     let mut order: Vec<usize> = (0..events.len()).collect();
-    let mut random = SplitMix(seed);
+    let mut random = SplitMix::new(seed);
     for i in (1..order.len()).rev() {
         order.swap(i, random.below(i as u64 + 1) as usize);
     }
@@ -42,24 +43,6 @@ fn as_position(item: &Item) -> Option<PositionEvent> {
     match item {
         Item::Position(event) => Some(*event),
         Item::Control(_) | Item::Clock(_) => None,
-    }
-}
-
-/// Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators" (2014): enough to shuffle by.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform below `n`, up to a bias of `n / 2^64`.
-    fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
 }
 

@@ -30,17 +30,25 @@ pub fn write(dir: &Path, table: &Table, mut rows: Vec<Row>) -> Result<(), CsvErr
 fn write_sorted(path: &Path, table: &Table, rows: &[Row]) -> std::io::Result<()> {
     let mut out = csv::Writer::from_writer(BufWriter::with_capacity(1 << 18, File::create(path)?));
     out.write_record(table.columns.iter().map(|column| column.name))?;
-    let mut text = String::new();
     for row in rows {
         debug_assert_eq!(row.len(), table.columns.len(), "a row of {} has a cell per column", table.name);
-        for cell in row {
-            text.clear();
-            put(cell, &mut text);
-            out.write_field(&text)?;
-        }
-        out.write_record(None::<&[u8]>)?;
+        write_row(&mut out, row)?;
     }
     out.into_inner().map_err(|error| error.into_error())?.flush()
+}
+
+/// Writes one record.
+///
+/// # Errors
+/// If the writer below fails.
+pub fn write_row<W: Write>(out: &mut csv::Writer<W>, row: &Row) -> Result<(), csv::Error> {
+    let mut text = String::new();
+    for cell in row {
+        text.clear();
+        put(cell, &mut text);
+        out.write_field(&text)?;
+    }
+    out.write_record(None::<&[u8]>)
 }
 
 /// Appends a cell as text.

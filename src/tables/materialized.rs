@@ -42,6 +42,16 @@ impl Materialized {
         self.vehicles.apply(vehicles);
     }
 
+    /// The rows of `vehicle_state`, in no order.
+    pub fn vehicle_states(&self) -> impl Iterator<Item = &VehicleState> {
+        self.vehicle_state.0.keys()
+    }
+
+    /// The rows of `visits`, in no order.
+    pub fn visits(&self) -> impl Iterator<Item = &Visit> {
+        self.visits.0.keys()
+    }
+
     /// All tables with their rows, in no order.
     pub fn tables(&self, lookup: &Lookup) -> Vec<(&'static Table, Vec<Row>)> {
         let Self { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = self;
@@ -55,6 +65,30 @@ impl Materialized {
             (&geofences::TABLE, geofences.cells(lookup, geofences::cells)),
         ]
     }
+}
+
+/// What an epoch changed, as rows of tables: +1 for a row that is there now, -1 for one that was.
+pub fn changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static Table, Row, i64)> {
+    let Deltas { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = deltas;
+    let mut changes = Vec::new();
+    changed(&mut changes, &vehicle_state::TABLE, vehicle_state, lookup, vehicle_state::cells);
+    changed(&mut changes, &geofence_membership::TABLE, membership, lookup, geofence_membership::cells);
+    changed(&mut changes, &geofence_occupancy::TABLE, occupancy, lookup, geofence_occupancy::cells);
+    changed(&mut changes, &visits::TABLE, visits, lookup, visits::cells);
+    changed(&mut changes, &offlines::TABLE, offlines, lookup, offlines::cells);
+    changed(&mut changes, &vehicles::TABLE, vehicles, lookup, vehicles::cells);
+    changed(&mut changes, &geofences::TABLE, geofences, lookup, geofences::cells);
+    changes
+}
+
+fn changed<D>(
+    changes: &mut Vec<(&'static Table, Row, i64)>,
+    table: &'static Table,
+    rows: &[(D, i64)],
+    lookup: &Lookup,
+    cells: fn(&D, &Lookup) -> Row,
+) {
+    changes.extend(rows.iter().map(|(row, diff)| (table, cells(row, lookup), *diff)));
 }
 
 /// The rows of one table, each there once.

@@ -15,7 +15,7 @@ pub mod vehicle_state;
 pub mod vehicles;
 pub mod visits;
 
-pub use materialized::Materialized;
+pub use materialized::{Materialized, changes};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -159,11 +159,19 @@ impl Lookup {
         }
     }
 
-    fn geofence(&self, key: GeofenceId, seq: u64) -> &Geofence {
+    /// What an accepted edit said.
+    ///
+    /// # Panics
+    /// If the edit was not remembered, or was a deletion.
+    pub fn geofence(&self, key: GeofenceId, seq: u64) -> &Geofence {
         self.geofences.get(&(key, seq)).expect("every accepted edit is remembered before the dataflow hears of it")
     }
 
-    fn vehicle(&self, key: VehicleId, seq: u64) -> &Vehicle {
+    /// What an accepted edit said.
+    ///
+    /// # Panics
+    /// If the edit was not remembered, or was a deletion.
+    pub fn vehicle(&self, key: VehicleId, seq: u64) -> &Vehicle {
         self.vehicles.get(&(key, seq)).expect("every accepted edit is remembered before the dataflow hears of it")
     }
 }

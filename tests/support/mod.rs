@@ -1,8 +1,21 @@
 //! What the tests share: random logs, and how to make a failing one small.
 
+use std::path::{Path, PathBuf};
+
 pub(crate) mod generate;
 pub(crate) mod harness;
 pub(crate) mod log;
 pub(crate) mod rng;
 pub(crate) mod shapes;
 pub(crate) mod shrink;
+
+/// The folder of real positions and geofences, if it is there: users of the project have none.
+pub(crate) fn data_dir() -> Option<PathBuf> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let folder = std::env::var_os("WATCHTOWER_DATA").map_or_else(default, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: no folder {} of real data; WATCHTOWER_DATA names one", folder.display());
+    None
+}

@@ -161,21 +161,26 @@ impl Track {
             let mine = next_from.map_or(rest.len(), |from| rest.partition_point(|r| r.ts < from));
             let (mine, later) = rest.split_at(mine);
             rest = later;
-            if diverged.is_none() && mine.is_empty() && !chunk.concerned(changes) {
+            let concerned = chunk.concerned(changes);
+            if diverged.is_none() && mine.is_empty() && !concerned {
                 kept.push(chunk);
                 continue;
             }
             let before = std::mem::take(&mut chunk.before);
             let (mut state_old, mut state_new) = diverged.take().unwrap_or_else(|| (before.clone(), before));
             let mut rebuilt = Rebuilt::starting(state_new.clone());
-            let untouched = shared_prefix(&chunk, &state_old, &state_new, mine, changes);
-            let (prefix, suffix) = chunk.positions.split_at(untouched);
+            // The positions both folds treat alike: folded once, and saying nothing new.
+            let alike_until = match mine.first() {
+                Some(first) if !concerned && state_old == state_new => first.ts,
+                _ => Millis::MIN,
+            };
+            let (prefix, suffix) = chunk.positions.split_at(chunk.positions.partition_point(|p| p.ts < alike_until));
             let mut unsaid = FactDeltas::default();
             for position in prefix {
                 rebuilt.push(&state_new, *position);
                 new.step(&mut state_new, position, &mut unsaid);
             }
-            if untouched > 0 {
+            if !prefix.is_empty() {
                 state_old = state_new.clone();
             }
             for position in suffix {
@@ -216,15 +221,6 @@ impl Track {
             self.reach.merge(&chunk.reach);
         }
     }
-}
-
-/// How many leading positions of a chunk both folds treat alike, so that they are folded once and
-/// say nothing new.
-fn shared_prefix(chunk: &Chunk, old: &State, new: &State, rewrites: &[Rewrite], changes: &[Change]) -> usize {
-    if old != new || chunk.concerned(changes) {
-        return 0;
-    }
-    rewrites.first().map_or(0, |first| chunk.positions.partition_point(|p| p.ts < first.ts))
 }
 
 /// The positions of a chunk after its rewrites, in order.
