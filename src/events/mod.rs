@@ -180,7 +180,7 @@ impl Event<'_> {
                 vehicle_id: owned(event.vehicle_id),
                 fix: match event.fix {
                     Fix::Withdrawn => Fix::Withdrawn,
-                    Fix::At(measured) => Fix::At(Measured { attributes: measured.attributes.map(owned), ..measured }),
+                    Fix::At(measured) => Fix::At(measured.into_owned()),
                 },
                 ..event
             }),
@@ -188,6 +188,13 @@ impl Event<'_> {
             Self::Vehicle(event) => Event::Vehicle(VehicleChange { vehicle_id: owned(event.vehicle_id), ..event }),
             Self::Clock(clock) => Event::Clock(clock),
         }
+    }
+}
+
+impl Measured<'_> {
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> Measured<'static> {
+        Measured { attributes: self.attributes.map(owned), ..self }
     }
 }
 

@@ -3,31 +3,20 @@
 use watchtower_dataflows::model::{Millis, VehicleId};
 
 use crate::events::{Fix, Measured};
-use crate::tables::positions::{self, ArchivedFix};
-use crate::tables::{Lookup, Row, Table};
+use crate::tables::{Lookup, Row, Table, positions};
 
 /// Position events in the order of the log.
 #[derive(Debug, Default)]
-pub struct Archive(Vec<(VehicleId, Millis, Option<ArchivedFix>)>);
+pub struct Archive(Vec<(VehicleId, Millis, Option<Measured<'static>>)>);
 
 impl Archive {
     /// Adds the next event of the log.
     pub fn push(&mut self, vehicle: VehicleId, ts: Millis, fix: &Fix<'_>) {
-        let fix = match fix {
+        let at = match fix {
             Fix::Withdrawn => None,
-            Fix::At(Measured { place, speed, heading, accuracy_m, altitude_m, ignition, attributes }) => {
-                Some(ArchivedFix {
-                    place: *place,
-                    speed: *speed,
-                    heading: *heading,
-                    accuracy_m: *accuracy_m,
-                    altitude_m: *altitude_m,
-                    ignition: *ignition,
-                    attributes: attributes.as_deref().map(Into::into),
-                })
-            }
+            Fix::At(measured) => Some(measured.clone().into_owned()),
         };
-        self.0.push((vehicle, ts, fix));
+        self.0.push((vehicle, ts, at));
     }
 
     /// Of several events for the same vehicle and instant the last; withdrawn ones left out.
@@ -35,7 +24,7 @@ impl Archive {
         self.0.sort_by_key(|(vehicle, ts, _)| (*vehicle, *ts)); // stable: the order of the log stays
         let same_key = |a: &(VehicleId, Millis, _), b: &(VehicleId, Millis, _)| (a.0, a.1) == (b.0, b.1);
         let latest = self.0.chunk_by(same_key).filter_map(<[_]>::last);
-        let rows = latest.filter_map(|(vehicle, ts, fix)| Some(positions::cells(*vehicle, *ts, fix.as_ref()?, lookup)));
+        let rows = latest.filter_map(|(vehicle, ts, at)| Some(positions::cells(*vehicle, *ts, at.as_ref()?, lookup)));
         (&positions::TABLE, rows.collect())
     }
 }

@@ -1,9 +1,8 @@
 //! `positions`.
 
-use std::sync::Arc;
+use watchtower_dataflows::model::{Millis, VehicleId};
 
-use watchtower_dataflows::model::{Heading, Millis, Place, Speed, VehicleId};
-
+use crate::events::Measured;
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
 
 /// The descriptor.
@@ -35,28 +34,9 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// What a position says.
-#[derive(Clone, Debug)]
-pub struct ArchivedFix {
-    /// Where.
-    pub place: Place,
-    /// As reported.
-    pub speed: Speed,
-    /// As reported.
-    pub heading: Heading,
-    /// Metres.
-    pub accuracy_m: Option<f64>,
-    /// Metres.
-    pub altitude_m: Option<f64>,
-    /// As reported.
-    pub ignition: Option<bool>,
-    /// A JSON object.
-    pub attributes: Option<Arc<str>>,
-}
-
 /// The cells of a row.
-pub fn cells(vehicle: VehicleId, ts: Millis, fix: &ArchivedFix, lookup: &Lookup) -> Row {
-    let ArchivedFix { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = fix;
+pub fn cells(vehicle: VehicleId, ts: Millis, at: &Measured<'_>, lookup: &Lookup) -> Row {
+    let Measured { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = at;
     vec![
         Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
         Cell::Time(ts),
@@ -67,6 +47,6 @@ pub fn cells(vehicle: VehicleId, ts: Millis, fix: &ArchivedFix, lookup: &Lookup)
         Cell::or_empty(*accuracy_m, Cell::Real),
         Cell::or_empty(*altitude_m, Cell::Real),
         Cell::or_empty(*ignition, Cell::Boolean),
-        Cell::or_empty(attributes.clone(), Cell::Json),
+        Cell::or_empty(attributes.as_deref(), |json| Cell::Json(json.into())),
     ]
 }
