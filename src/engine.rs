@@ -94,7 +94,8 @@ pub struct Engine {
     incomplete: BTreeMap<Epoch, (usize, Deltas)>,
     submitted: Epoch,
     completed: Epoch,
-    guards: timely::communication::WorkerGuards<()>,
+    /// Joined when dropped.
+    guards: Option<timely::communication::WorkerGuards<()>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -126,7 +127,7 @@ impl Engine {
         .expect("threads of one process need no network to start");
         let threads = guards.guards().iter().map(|guard| guard.thread().clone());
         let workers = senders.into_iter().zip(threads).collect();
-        Self { workers, shares, incomplete: BTreeMap::new(), submitted: 0, completed: 0, guards }
+        Self { workers, shares, incomplete: BTreeMap::new(), submitted: 0, completed: 0, guards: Some(guards) }
     }
 
     /// Hands in what arrived; returns its epoch, the number of earlier calls. Does not wait.
@@ -178,22 +179,26 @@ impl Engine {
         self.take_completed()
     }
 
-    /// Ends the workers, discarding what is still under way.
+    /// Ends the workers, discarding what is still under way. Dropping the engine does the same, but
+    /// does not say if a worker had panicked.
     ///
     /// # Panics
     /// If a worker has panicked.
-    pub fn finish(self) {
-        let Self { workers, guards, shares, incomplete: _, submitted: _, completed: _ } = self;
-        for (sender, thread) in workers {
-            drop(sender);
-            thread.unpark();
-        }
-        for result in guards.join() {
+    pub fn finish(mut self) {
+        self.stop();
+        for result in self.guards.take().into_iter().flat_map(|guards| guards.join()) {
             if let Err(message) = result {
                 panic!("a worker panicked: {message}");
             }
         }
-        drop(shares);
+    }
+
+    /// A worker ends when it finds its channel closed: it must be awake to find that.
+    fn stop(&mut self) {
+        for (sender, thread) in self.workers.drain(..) {
+            drop(sender);
+            thread.unpark();
+        }
     }
 
     fn take_in(&mut self, (epoch, share): Share) {
@@ -210,6 +215,12 @@ impl Engine {
         let (epoch, (_, deltas)) = first.remove_entry();
         self.completed += 1;
         Some((epoch, deltas))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

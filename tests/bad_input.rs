@@ -329,8 +329,10 @@ fn an_open_quote_costs_little() {
     assert!(all[1..].iter().all(|(_, reason)| reason.is_none()));
 }
 
-/// An event that is wrong in one place only, as JSON and as plain fields.
-fn wrong_events() -> Vec<(&'static str, Vec<(&'static str, String)>, Reason)> {
+type Fields = Vec<(&'static str, String)>;
+
+/// Events that are wrong in one place only.
+fn wrong_events() -> Vec<(&'static str, Fields, Reason)> {
     let fields = |changes: &[(&'static str, &str)]| {
         let mut all = vec![
             ("type", "position".to_owned()),

@@ -7,6 +7,7 @@ mod cases;
 mod commands;
 mod properties;
 mod reference;
+mod streams;
 mod support;
 mod tidy;
 mod wire;

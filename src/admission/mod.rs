@@ -9,7 +9,7 @@ use watchtower_dataflows::model::{
 };
 
 use crate::events::{
-    Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, VehicleChange, stream_of,
+    Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, VehicleChange, check_time, stream_of,
 };
 
 mod names;
@@ -133,10 +133,11 @@ impl Admission {
         names: &mut Names,
     ) -> Result<GeofenceEdit, Rejection> {
         self.check_control("a geofence")?;
+        let (valid_from, effective_from) = self.instants(change.valid_from, arrival)?;
         Ok(Edit {
             key: names.intern_geofence(&change.geofence_id),
-            valid_from: change.valid_from.or(arrival).unwrap_or(BEGINNING),
-            effective_from: self.effective_from(change.valid_from, arrival),
+            valid_from,
+            effective_from,
             seq: self.next_edit(),
             definition: change.definition.as_ref().map(|definition| definition.geofence.clone()),
         })
@@ -149,10 +150,11 @@ impl Admission {
         names: &mut Names,
     ) -> Result<VehicleEdit, Rejection> {
         self.check_control("a vehicle")?;
+        let (valid_from, effective_from) = self.instants(change.valid_from, arrival)?;
         Ok(Edit {
             key: names.intern_vehicle(&change.vehicle_id),
-            valid_from: change.valid_from.or(arrival).unwrap_or(BEGINNING),
-            effective_from: self.effective_from(change.valid_from, arrival),
+            valid_from,
+            effective_from,
             seq: self.next_edit(),
             definition: change.definition.clone(),
         })
@@ -164,13 +166,16 @@ impl Admission {
         Ok(())
     }
 
-    /// The wanted time, or the earliest that the edit can still change if that is later.
-    fn effective_from(&self, valid_from: Option<Millis>, arrival: Option<Millis>) -> Millis {
-        let wanted = valid_from.or(arrival).unwrap_or(BEGINNING);
-        match (arrival, self.limits.lateness_ms) {
-            (Some(arrival), Some(lateness_ms)) => wanted.max(arrival.saturating_sub(lateness_ms)),
-            (None, _) | (_, None) => wanted,
-        }
+    /// `valid_from` and `effective_from`: the wanted time, and that or the earliest which the edit can
+    /// still change. Unlike a position's, an edit's arrival becomes a time of tables and has to be one.
+    fn instants(&self, wanted: Option<Millis>, arrival: Option<Millis>) -> Result<(Millis, Millis), Rejection> {
+        let arrival = arrival.map(|ms| check_time("received_at", ms, &self.limits)).transpose()?;
+        let valid_from = wanted.or(arrival).unwrap_or(BEGINNING);
+        let earliest = match (arrival, self.limits.lateness_ms) {
+            (Some(arrival), Some(lateness_ms)) => arrival.saturating_sub(lateness_ms),
+            (None, _) | (_, None) => BEGINNING,
+        };
+        Ok((valid_from, valid_from.max(earliest)))
     }
 
     fn next_edit(&mut self) -> u64 {

@@ -1,5 +1,7 @@
 //! Each rule, on both sides of its boundary.
 
+#![allow(clippy::unwrap_used)]
+
 use watchtower_dataflows::model::GeofenceId;
 
 use super::*;
@@ -128,6 +130,19 @@ fn a_late_edit_is_raised() {
     assert_eq!(rig.geofence(&from(NOW - 6 * HOUR)), (NOW - 6 * HOUR, NOW - 6 * HOUR));
     assert_eq!(rig.geofence(&from(NOW - 7 * HOUR)), (NOW - 7 * HOUR, NOW - 6 * HOUR));
     assert_eq!(rig.geofence(""), (NOW, NOW), "none is the arrival");
+}
+
+#[test]
+fn an_absurd_arrival_is_no_overflow_and_no_time_of_an_edit() {
+    for received_at in ["-99999999999999999999", "99999999999999999999"] {
+        let said = format!(r#""received_at":"{received_at}""#);
+        let edit = format!(r#"{{"type":"geofence","geofence_id":"g","deleted":true,{said}}}"#);
+        let position = format!(r#"{{"type":"position","vehicle_id":"a","ts":{NOW},"lon":1,"lat":2,{said}}}"#);
+        let refused = if received_at.starts_with('-') { Reason::Future } else { Reason::Horizon };
+        assert_eq!(Rig::new(Stream::Control).admit(&edit, NOW), Err(Reason::TimeRange));
+        assert_eq!(Rig::live().admit(&position, NOW), Err(refused));
+        assert!(Rig::new(Stream::Files).admit(&edit, NOW).is_ok(), "a replay does not look at it");
+    }
 }
 
 #[test]

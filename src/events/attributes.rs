@@ -156,6 +156,7 @@ impl<'de> Visitor<'de> for StorableVisitor {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

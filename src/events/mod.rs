@@ -51,7 +51,7 @@ pub use rejection::{Reason, Rejection};
 pub(crate) use attributes::{Builder as AttributesBuilder, push_string as push_json_string};
 pub(crate) use build::position;
 pub(crate) use feature::Feature;
-pub(crate) use fields::{Field, Fields, Value};
+pub(crate) use fields::{Field, Fields, Value, check_time};
 pub(crate) use json::{check_size, utf8};
 
 /// One event of the log; its strings are borrowed from the bytes it was read from where they can be.

@@ -56,7 +56,7 @@ pub enum ReplayError {
     #[error(transparent)]
     Csv(#[from] CsvError),
     /// The folder of tables could not be made.
-    #[error("cannot create the folder {}: {source}", path.display())]
+    #[error("cannot create the folder {}", path.display())]
     Folder {
         /// Which.
         path: PathBuf,

@@ -76,7 +76,7 @@ pub fn open(path: &Path, format: FileFormat, limits: &Limits) -> Result<Box<dyn 
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// It cannot be opened.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}", path.display())]
     Open {
         /// Which file.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum SourceError {
         source: io::Error,
     },
     /// Reading it failed, or its compression is broken.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// Which file.
         path: PathBuf,

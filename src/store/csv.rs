@@ -11,7 +11,7 @@ use crate::tables::{Cell, Row, Table, time};
 
 /// A table could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}: {source}")]
+#[error("cannot write {}", path.display())]
 pub struct CsvError {
     path: PathBuf,
     source: std::io::Error,
