@@ -3,6 +3,12 @@
 //!
 //! `WATCHTOWER_CASES` is how many logs each property is tried on, `WATCHTOWER_SEED` the first seed.
 
+use std::sync::Arc;
+
+use watchtower_dataflows::geometry::Shape;
+use watchtower_dataflows::model::{
+    Edit, Geofence, GeofenceId, Heading, Place, Position, PositionEvent, Rules, Speed, VehicleId,
+};
 use watchtower_dataflows::naive::Tables;
 
 use crate::support::generate;
@@ -14,7 +20,7 @@ use crate::support::shrink::shrink;
 const WORKERS: [usize; 3] = [1, 2, 4];
 
 /// As many as take some twenty seconds on two cores.
-const CASES: u64 = 400;
+const CASES: u64 = 1_000;
 
 /// What must hold of a log.
 #[derive(Clone, Copy)]
@@ -101,6 +107,44 @@ fn tables_do_not_depend_on_the_order_of_arrival() {
 
 fn in_the_end(case: &Case) -> Tables {
     case.expected(case.epochs.len())
+}
+
+/// A version in force only between the last position of one chunk of a track and the first of the
+/// next, arriving together with a late position further on in that chunk.
+#[test]
+fn a_version_between_two_chunks_is_seen_though_a_late_position_comes_with_it() {
+    let position = |ts| {
+        let place = Place { lon: 34_725_000, lat: 65_530_000 };
+        let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+        Event::Position(PositionEvent { vehicle: VehicleId(0), seq: 0, position, withdrawn: false })
+    };
+    let shape = Arc::new(Shape::circle([3.4725, 6.553], 300.0).unwrap());
+    let geofence = Geofence {
+        id: "yard".into(),
+        name: None,
+        kind: None,
+        anchor: None,
+        tags: Vec::new(),
+        min_dwell_ms: 0,
+        exit_buffer_m: 0.0,
+        speed_limit: Speed::NONE,
+        shape,
+    };
+    let edit = |t, seq, definition| {
+        Event::Geofence(Edit { key: GeofenceId(0), valid_from: t, effective_from: t, seq, definition }, None)
+    };
+    for length in 60..70 {
+        let track: Vec<Event> = (0..length + 2).map(|i| position(i * 1_000)).collect();
+        let last_of_chunk = (length - 1) * 1_000;
+        let late = [
+            edit(last_of_chunk + 300, 0, Some(Arc::new(geofence.clone()))),
+            edit(last_of_chunk + 600, 1, None),
+            position(last_of_chunk + 1_500),
+        ];
+        let case = Case { rules: Rules::default(), epochs: vec![track, late.to_vec()], backwards: false, ahead: false };
+        assert_eq!(in_the_end(&case).visits.len(), 1);
+        check(&case, 1, &expected(&case)).unwrap();
+    }
 }
 
 /// What the random logs are meant to be full of is there.
