@@ -44,12 +44,14 @@ pub(crate) fn position<'a>(
     unknown: attributes::Builder,
     limits: &Limits,
 ) -> Result<Event<'a>, Rejection> {
+    let deleted = fields.boolean(Field::Deleted)? == Some(true);
+    fields.require(&[Field::VehicleId, Field::Ts])?;
+    if !deleted {
+        fields.require(&[Field::Lon, Field::Lat])?;
+    }
     let vehicle_id = vehicle_id(fields)?;
     let ts = required(Field::Ts, fields.time(Field::Ts, limits)?)?;
-    let fix = match fields.boolean(Field::Deleted)? {
-        Some(true) => Fix::Withdrawn,
-        Some(false) | None => Fix::At(measured(fields, unknown, limits)?),
-    };
+    let fix = if deleted { Fix::Withdrawn } else { Fix::At(measured(fields, unknown, limits)?) };
     let received_at = fields.any_time(Field::ReceivedAt)?;
     Ok(Event::Position(PositionReport { vehicle_id, ts, received_at, fix }))
 }
@@ -100,12 +102,13 @@ pub(crate) fn geofence_with_id<'a>(
     fields: &Fields<'a>,
     limits: &Limits,
 ) -> Result<Event<'a>, Rejection> {
+    let deleted = fields.boolean(Field::Deleted)? == Some(true);
+    if !deleted {
+        fields.require(&[Field::Geometry])?;
+    }
     let valid_from = fields.time(Field::ValidFrom, limits)?;
     let received_at = fields.any_time(Field::ReceivedAt)?;
-    let definition = match fields.boolean(Field::Deleted)? {
-        Some(true) => None,
-        Some(false) | None => Some(geofence_definition(&geofence_id, fields)?),
-    };
+    let definition = if deleted { None } else { Some(geofence_definition(&geofence_id, fields)?) };
     Ok(Event::Geofence(GeofenceChange { geofence_id, valid_from, received_at, definition }))
 }
 

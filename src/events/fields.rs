@@ -136,6 +136,12 @@ impl<'a> Fields<'a> {
         self.0[field as usize]
     }
 
+    /// Whether all of these are there, whatever they say: an event that lacks a field is refused for
+    /// that before it is for a bad value.
+    pub(crate) fn require(&self, fields: &[Field]) -> Result<(), Rejection> {
+        fields.iter().try_for_each(|&field| required(field, self.get(field)).map(|_| ()))
+    }
+
     /// A string of any kind.
     pub(crate) fn string(&self, field: Field) -> Result<Option<Cow<'a, str>>, Rejection> {
         self.read(field, "a string", |value| match value {

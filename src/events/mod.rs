@@ -17,7 +17,7 @@
 //!   unknown columns and plain fields of a position become attributes.
 //! * A measure that cannot be (negative or not finite speed or accuracy, a heading beyond 360) is
 //!   unknown, as trackers send -1 for "none"; a text that is no number is `malformed`.
-//! * Of several faults the first is reported, in the order id, time, place, rest.
+//! * Of several faults one is reported: a missing field first, then in the order id, time, place, rest.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -128,7 +128,7 @@ impl Fold<'_> {
     /// The first instant after `now` at which the clock alone changes an open fact.
     pub fn due(&self, state: &State, now: Millis) -> Option<Millis> {
         let last = state.last.as_ref()?;
-        let silent_at = last.ts + self.rules.offline_after_ms + 1;
+        let silent_at = last.ts.saturating_add(self.rules.offline_after_ms).saturating_add(1);
         let confirmed_at = state.inside.iter().map(|i| i.entered_at.saturating_add(i.min_dwell_ms));
         confirmed_at.chain([silent_at]).filter(|&t| t > now).min()
     }

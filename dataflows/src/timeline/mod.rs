@@ -7,6 +7,8 @@
 
 pub mod fold;
 pub mod operator;
+#[cfg(test)]
+mod tests;
 mod track;
 
 use std::cell::RefCell;

@@ -1,0 +1,82 @@
+//! What random logs seldom meet: the edges of a chunk.
+
+use std::sync::Arc;
+
+use super::track::CHUNK;
+use super::*;
+use crate::geometry::Shape;
+use crate::model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Visit};
+
+const MINUTE: Millis = 60_000;
+const YARD: Place = Place { lon: 34_755_000, lat: 65_563_000 };
+const AWAY: Place = Place { lon: 35_755_000, lat: 66_563_000 };
+
+fn at(minute: usize, place: Place) -> PositionEvent {
+    let ts = minute as Millis * MINUTE;
+    let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+    PositionEvent { vehicle: VehicleId(0), seq: 0, position, withdrawn: false }
+}
+
+/// A circle around the yard that exists in `from..until`, in milliseconds.
+fn yard(from: Millis, until: Option<Millis>) -> Vec<GeofenceEdit> {
+    let shape = Shape::circle([YARD.lon_degrees(), YARD.lat_degrees()], 100.0).expect("a circle");
+    let geofence = Geofence {
+        id: "yard".into(),
+        name: None,
+        kind: None,
+        anchor: None,
+        tags: Vec::new(),
+        min_dwell_ms: 0,
+        exit_buffer_m: 0.0,
+        speed_limit: Speed::NONE,
+        shape: Arc::new(shape),
+    };
+    let edit = |valid_from, seq, definition| GeofenceEdit {
+        key: GeofenceId(0),
+        valid_from,
+        effective_from: valid_from,
+        seq,
+        definition,
+    };
+    let created = edit(from, 0, Some(Arc::new(geofence)));
+    [created].into_iter().chain(until.map(|until| edit(until, 1, None))).collect()
+}
+
+fn visit(entered_at: Millis, exited_at: Millis) -> (Visit, i64) {
+    let (vehicle, geofence) = (VehicleId(0), GeofenceId(0));
+    (Visit { vehicle, geofence, entered_at, exited_at: Some(exited_at), confirmed: true }, 1)
+}
+
+#[test]
+fn a_version_in_the_gap_between_two_chunks_is_noticed_though_the_second_is_far_away() {
+    let mut timelines = Timelines::new(Rules::default(), 0, 1);
+    let mut track: Vec<_> = (0..CHUNK).map(|minute| at(minute, YARD)).collect();
+    track.push(at(CHUNK, AWAY));
+    let now = CHUNK as Millis * MINUTE;
+    timelines.advance(track, Vec::new(), now);
+    let (from, until) = (now - 40_000, now - 20_000);
+    let changes = timelines.advance(Vec::new(), yard(from, Some(until)), now);
+    assert_eq!(changes.facts.visits, [visit(from, until)]);
+}
+
+#[test]
+fn a_position_exactly_as_old_as_may_be_can_still_be_corrected() {
+    let last = CHUNK - 1;
+    let retention_ms = 30 * MINUTE;
+    let mut timelines = Timelines::new(Rules { retention_ms: Some(retention_ms), ..Rules::default() }, 0, 1);
+    let track: Vec<_> = (0..CHUNK).map(|minute| at(minute, AWAY)).collect();
+    timelines.advance(track, yard(BEGINNING, None), last as Millis * MINUTE);
+    let newest = last as Millis * MINUTE + retention_ms;
+    timelines.advance(vec![at(last + 30, AWAY)], Vec::new(), newest);
+    let changes = timelines.advance(vec![at(last, YARD)], Vec::new(), newest);
+    assert_eq!(changes.facts.visits, [visit(last as Millis * MINUTE, newest)]);
+}
+
+#[test]
+fn what_no_accepted_event_can_change_leaves_memory() {
+    let mut timelines = Timelines::new(Rules { retention_ms: Some(10 * MINUTE), ..Rules::default() }, 0, 1);
+    for minute in 0..20 * CHUNK {
+        timelines.advance(vec![at(minute, AWAY)], Vec::new(), minute as Millis * MINUTE);
+    }
+    assert!(timelines.retained() <= 3 * CHUNK, "{} positions are kept", timelines.retained());
+}
