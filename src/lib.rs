@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod cli;
+pub mod config;
 pub mod demo;
 pub mod duration;
 pub mod engine;

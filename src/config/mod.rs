@@ -1,0 +1,106 @@
+//! The configuration of a pipeline: one TOML file, overridable by the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use watchtower_dataflows::model::Rules;
+
+use crate::events::Limits;
+
+/// Everything a daemon is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The pipeline's name: a lower-case letter, then lower-case letters, digits and `_`, at most 40.
+    /// Its streams are `wt:<pipeline>:events:0` .. and `wt:<pipeline>:control`.
+    pub pipeline: String,
+    /// Where events come from.
+    pub redis: Redis,
+    /// Who says what time it is.
+    pub clock: Clock,
+    /// Where tables go.
+    pub store: Store,
+    /// What is accepted.
+    pub limits: Limits,
+    /// What the tables mean; `retention_ms` is the lateness.
+    pub rules: Rules,
+    /// How many threads compute.
+    pub engine: Engine,
+    /// Where the daemon answers about itself.
+    pub http: Http,
+    /// What it says while it runs.
+    pub log: Log,
+}
+
+/// `[redis]`
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS.
+    pub url: SecretString,
+    /// Number of event streams, 1..=1024; fixed once the pipeline exists.
+    pub streams: u16,
+    /// PEM file of the authorities to trust with `rediss`, instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `[clock]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The daemon appends a clock event to each stream every second.
+    Wall,
+    /// Only producers append them.
+    Log,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// `postgres://[user[:password]@]host[:port][/database][?sslmode=..]`
+    pub url: SecretString,
+    /// The schema of the tables; by default the pipeline's name.
+    pub schema: String,
+    /// Whether the daemon may bring the schema up to date when it starts.
+    pub migrate: bool,
+    /// Whether every accepted position is kept in `positions_log`.
+    pub archive: bool,
+    /// The role that may read the tables; made by the migration if it is missing. None: no grants.
+    pub reader_role: Option<String>,
+    /// How often `vehicle_state` is brought up to date. Milliseconds.
+    pub state_every_ms: i64,
+    /// How long rejected events are kept. Milliseconds.
+    pub rejected_keep_ms: i64,
+    /// PEM file of the authorities to trust with TLS, instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `[engine]`
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// Worker threads.
+    pub workers: u16,
+}
+
+/// `[http]`
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    pub listen: SocketAddr,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// How a line is written.
+    pub format: LogFormat,
+    /// What is said: a level (`info`), or directives (`info,watchtower=debug`).
+    pub level: String,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
