@@ -112,7 +112,7 @@ CREATE TABLE vehicles (
     name            text,
     fleet           text,
     speed_limit_kmh double precision,
-    attributes      jsonb,
+    attributes      json,
     PRIMARY KEY (vehicle_id, effective_from)
 );
 
@@ -150,7 +150,7 @@ CREATE TABLE positions_log (
     accuracy_m  double precision,
     altitude_m  double precision,
     ignition    boolean,
-    attributes  jsonb
+    attributes  json
 ) PARTITION BY RANGE (ts);
 CREATE INDEX positions_log_ts ON positions_log USING brin (ts);
 COMMENT ON TABLE positions_log IS 'Every accepted position event as it came, corrections and withdrawals included: the view positions shows what holds. One partition a day of ts.';

@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::thread::Thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError};
 use differential_dataflow::consolidation::consolidate;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -168,6 +169,24 @@ impl Engine {
             }
             let share = self.shares.recv().expect("a worker runs until the engine is finished; it must have panicked");
             self.take_in(share);
+        }
+    }
+
+    /// Waits until an epoch may be complete, `other` has a message, or `timeout` is over.
+    ///
+    /// # Errors
+    /// If the other end of `other` is gone and all its messages were taken.
+    ///
+    /// # Panics
+    /// If a worker has panicked.
+    pub fn wait_or_receive<T>(&mut self, other: &Receiver<T>, timeout: Duration) -> Result<Option<T>, RecvError> {
+        crossbeam_channel::select! {
+            recv(self.shares) -> share => {
+                self.take_in(share.expect("a worker runs until the engine is finished; it must have panicked"));
+                Ok(None)
+            }
+            recv(other) -> message => message.map(Some),
+            default(timeout) => Ok(None),
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod demo;
 pub mod duration;
 pub mod engine;
@@ -16,3 +17,4 @@ pub mod replay;
 pub mod sources;
 pub mod store;
 pub mod tables;
+pub mod tls;

@@ -18,6 +18,11 @@ mod tests;
 
 pub use names::Names;
 
+/// How far the arrival of an edit may lie behind the newest clock of the control stream: one that claims to
+/// have arrived earlier counts as having arrived then. Tracks are kept this much longer than the lateness,
+/// so that every accepted edit can still be evaluated.
+pub const EDIT_SLACK_MS: Millis = 3_600_000;
+
 /// What is read, and so which events belong in it and when they arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -170,6 +175,7 @@ impl Admission {
     /// still change. Unlike a position's, an edit's arrival becomes a time of tables and has to be one.
     fn instants(&self, wanted: Option<Millis>, arrival: Option<Millis>) -> Result<(Millis, Millis), Rejection> {
         let arrival = arrival.map(|ms| check_time("received_at", ms, &self.limits)).transpose()?;
+        let arrival = arrival.map(|ms| ms.max(self.now.saturating_sub(EDIT_SLACK_MS)));
         let valid_from = wanted.or(arrival).unwrap_or(BEGINNING);
         let earliest = match (arrival, self.limits.lateness_ms) {
             (Some(arrival), Some(lateness_ms)) => arrival.saturating_sub(lateness_ms),

@@ -133,6 +133,15 @@ fn a_late_edit_is_raised() {
 }
 
 #[test]
+fn an_edit_does_not_arrive_long_before_the_newest_clock() {
+    let mut rig = Rig::new(Stream::Control);
+    assert!(rig.clock(NOW + 10 * HOUR, NOW + 10 * HOUR).is_ok());
+    let from = |ms: Millis| format!(r#","valid_from":{ms}"#);
+    assert_eq!(rig.geofence(""), (NOW + 9 * HOUR, NOW + 9 * HOUR), "an hour before the clock");
+    assert_eq!(rig.geofence(&from(NOW)), (NOW, NOW + 3 * HOUR), "six more back is what can still change");
+}
+
+#[test]
 fn an_absurd_arrival_is_no_overflow_and_no_time_of_an_edit() {
     for received_at in ["-99999999999999999999", "99999999999999999999"] {
         let said = format!(r#""received_at":"{received_at}""#);

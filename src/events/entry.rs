@@ -38,20 +38,20 @@ pub fn decode_entry<'a>(
     let size: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > limits.max_entry_bytes {
         let detail = format!("expected at most {} bytes, found {size}", limits.max_entry_bytes);
-        refuse_all(lines(fields), Rejection::new(Reason::TooLarge, detail));
+        refuse_all(field_lines(fields), Rejection::new(Reason::TooLarge, detail));
         return Ok(());
     }
     let value = |name: &[u8]| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| *value);
     let (json, binary) = (value(JSON), value(BINARY));
     let Some(batch) = json.or(binary) else {
         let result = plain::decode(fields, limits);
-        let bytes = if result.is_ok() { Cow::default() } else { lines(fields) };
+        let bytes = if result.is_ok() { Cow::default() } else { field_lines(fields) };
         sink(Decoded { index: 0, bytes, result });
         return Ok(());
     };
     if json.is_some() && binary.is_some() {
         let rejection = Rejection::new(Reason::Malformed, "an entry has either json or bin, not both");
-        refuse_all(lines(fields), rejection);
+        refuse_all(field_lines(fields), rejection);
         return Ok(());
     }
     let received_at = match value(RECEIVED_AT).map_or(Ok(None), time) {
@@ -81,7 +81,7 @@ fn time(text: &[u8]) -> Result<Option<i64>, Rejection> {
     fields.any_time(Field::ReceivedAt)
 }
 
-/// The fields as lines, for people.
-fn lines<'a>(fields: &[(&[u8], &[u8])]) -> Cow<'a, [u8]> {
+/// The fields of an entry as lines, for people.
+pub fn field_lines<'a>(fields: &[(&[u8], &[u8])]) -> Cow<'a, [u8]> {
     fields.iter().flat_map(|(name, value)| [name, b" ".as_slice(), value, b"\n"].concat()).collect()
 }

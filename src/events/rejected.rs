@@ -1,6 +1,7 @@
 //! What is kept of a refused event: nothing vanishes.
 
 use sha2::{Digest, Sha256};
+use watchtower_dataflows::model::Millis;
 
 use super::rejection::{Reason, Rejection};
 
@@ -55,6 +56,8 @@ pub struct RejectedEvent {
     pub size_bytes: u64,
     /// SHA-256 of the whole of it.
     pub sha256: [u8; 32],
+    /// The time in the id of its entry, if it was one.
+    pub arrived_at: Option<Millis>,
 }
 
 impl RejectedEvent {
@@ -69,6 +72,7 @@ impl RejectedEvent {
             event: raw.bytes[..raw.bytes.len().min(MAX_KEPT_BYTES)].to_vec(),
             size_bytes,
             sha256,
+            arrived_at: None,
         }
     }
 

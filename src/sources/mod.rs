@@ -14,6 +14,7 @@ mod geojson;
 mod input;
 mod lines;
 mod ndjson;
+pub mod redis;
 pub mod simulator;
 
 pub use csv::{Csv, MAX_ROW_BYTES};

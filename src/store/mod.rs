@@ -1,3 +1,4 @@
 //! Where tables go.
 
 pub mod csv;
+pub mod postgres;

@@ -69,9 +69,15 @@ impl Materialized {
 
 /// What an epoch changed, as rows of tables: +1 for a row that is there now, -1 for one that was.
 pub fn changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static Table, Row, i64)> {
-    let Deltas { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = deltas;
+    let mut changes = transactional_changes(deltas, lookup);
+    changed(&mut changes, &vehicle_state::TABLE, &deltas.vehicle_state, lookup, vehicle_state::cells);
+    changes
+}
+
+/// The same without lagging tables.
+pub fn transactional_changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static Table, Row, i64)> {
+    let Deltas { visits, membership, occupancy, offlines, vehicle_state: _, geofences, vehicles } = deltas;
     let mut changes = Vec::new();
-    changed(&mut changes, &vehicle_state::TABLE, vehicle_state, lookup, vehicle_state::cells);
     changed(&mut changes, &geofence_membership::TABLE, membership, lookup, geofence_membership::cells);
     changed(&mut changes, &geofence_occupancy::TABLE, occupancy, lookup, geofence_occupancy::cells);
     changed(&mut changes, &visits::TABLE, visits, lookup, visits::cells);

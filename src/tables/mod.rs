@@ -3,19 +3,22 @@
 //! A file per table holds its [`Table`] and the function from the row of the dataflow (dense
 //! numbers) to cells (names, times, places). Nothing else knows the columns.
 
+mod change_set;
 pub mod geofence_membership;
 pub mod geofence_occupancy;
 pub mod geofences;
 mod materialized;
 pub mod offlines;
 pub mod positions;
+pub mod rejected_counts;
 pub mod rejected_events;
 pub mod time;
 pub mod vehicle_state;
 pub mod vehicles;
 pub mod visits;
 
-pub use materialized::{Materialized, changes};
+pub use change_set::{ChangeSet, Key, KeyCell, Outcome, TableChanges};
+pub use materialized::{Materialized, changes, transactional_changes};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +30,7 @@ use watchtower_dataflows::model::{Geofence, GeofenceEdit, GeofenceId, Millis, Ve
 use crate::admission::Names;
 
 /// All tables, in the order they are listed to people.
-pub const TABLES: [&Table; 9] = [
+pub const TABLES: [&Table; 10] = [
     &vehicle_state::TABLE,
     &geofence_membership::TABLE,
     &geofence_occupancy::TABLE,
@@ -37,6 +40,7 @@ pub const TABLES: [&Table; 9] = [
     &geofences::TABLE,
     &positions::TABLE,
     &rejected_events::TABLE,
+    &rejected_counts::TABLE,
 ];
 
 /// A table as readers see it.

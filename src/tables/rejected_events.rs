@@ -21,12 +21,17 @@ pub const TABLE: Table = Table {
         Column { name: "detail", kind: Kind::Text, comment: "What was wrong and what was expected." },
         Column { name: "size_bytes", kind: Kind::Integer, comment: "Its whole size." },
         Column { name: "sha256", kind: Kind::Text, comment: "Of the whole event, hexadecimal." },
+        Column {
+            name: "arrived_at",
+            kind: Kind::Time,
+            comment: "The time in the id of its entry; empty for a file. Rows older than rejected_keep are dropped.",
+        },
     ],
 };
 
 /// The cells of a row.
 pub fn cells(row: &RejectedEvent) -> Row {
-    let RejectedEvent { stream, position, reason, detail, event, size_bytes, sha256: _ } = row;
+    let RejectedEvent { stream, position, reason, detail, event, size_bytes, sha256: _, arrived_at } = row;
     vec![
         Cell::text(stream),
         Cell::text(position),
@@ -35,5 +40,6 @@ pub fn cells(row: &RejectedEvent) -> Row {
         Cell::text(detail),
         Cell::Integer(*size_bytes as i64),
         Cell::text(&row.sha256_hex()),
+        Cell::or_empty(*arrived_at, Cell::Time),
     ]
 }

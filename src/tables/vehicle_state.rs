@@ -1,8 +1,8 @@
 //! `vehicle_state`.
 
-use watchtower_dataflows::model::{Status, VehicleState};
+use watchtower_dataflows::model::{Status, VehicleId, VehicleState};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Key, KeyCell, Kind, Lookup, Row, Table};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -30,6 +30,11 @@ pub const TABLE: Table = Table {
         Column { name: "geofence_ids", kind: Kind::Texts, comment: "The geofences it is in, in order of their ids." },
     ],
 };
+
+/// The key of a vehicle's row.
+pub fn key(vehicle: VehicleId, lookup: &Lookup) -> Key {
+    vec![KeyCell::Text(lookup.names.vehicle_id(vehicle).clone())]
+}
 
 /// The cells of a row.
 pub fn cells(row: &VehicleState, lookup: &Lookup) -> Row {

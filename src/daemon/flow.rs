@@ -1,0 +1,365 @@
+//! From entries of streams to what is to be committed, in the order of the log.
+//!
+//! [`Flow`] decodes and admits entries, cuts them into epochs, runs the engine, and joins what an epoch
+//! changed with what only passes through: archived positions, refused events, cursors. It does no I/O and
+//! knows no clock but the log's, so that the same entries always come to the same commits' worth of rows.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvError};
+use rustc_hash::FxBuildHasher;
+use watchtower_dataflows::model::{BEGINNING, Control, Millis, Rules, VehicleId, VehicleState};
+
+use crate::admission::{Accepted, Admission, EDIT_SLACK_MS, Stream};
+use crate::engine::{Batch, Deltas, Engine};
+use crate::events::{Decoded, Event, Fix, Limits, PositionReport, Raw, Rejection, decode_entry, field_lines};
+use crate::sources::redis::EntryId;
+use crate::store::postgres::archive::ArchivedPosition;
+use crate::store::postgres::claim::StoredCursor;
+use crate::store::postgres::commit::Commit;
+use crate::tables::{self, ChangeSet, Lookup, vehicle_state};
+
+use super::refused::Refused;
+
+/// Events after which an epoch is cut, at the next end of an entry.
+const EPOCH_EVENTS: usize = 8192;
+/// Epochs in the engine at once: enough that no worker waits, few enough that memory stays small.
+pub const MAX_IN_FLIGHT: u64 = 4;
+const HOUR_MS: Millis = 3_600_000;
+
+/// What a flow is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The keys of the event streams in order, then that of the control stream.
+    pub keys: Vec<String>,
+    /// What is accepted.
+    pub limits: Limits,
+    /// What the tables mean.
+    pub rules: Rules,
+    /// Worker threads.
+    pub workers: usize,
+    /// Whether accepted positions are kept for the archive.
+    pub archive: bool,
+    /// How long refused events are kept. Milliseconds.
+    pub rejected_keep_ms: Millis,
+}
+
+/// An entry that ends the flow: a later program wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {id} of {stream}: {fault}")]
+pub struct Unreadable {
+    stream: String,
+    id: String,
+    fault: String,
+}
+
+/// An epoch's worth of commit, and since when its events have been in Redis.
+#[derive(Debug)]
+pub struct Closed {
+    /// What is to be written.
+    pub commit: Commit,
+    /// The instant in the id of its first entry, if it has any.
+    pub oldest_entry: Option<Millis>,
+    /// Rows of lagging tables that have changed since the last time, as of this epoch.
+    pub state: Option<State>,
+}
+
+/// Rows of lagging tables.
+#[derive(Debug)]
+pub struct State {
+    /// The rows.
+    pub changes: ChangeSet,
+    /// They are all there are.
+    pub complete: bool,
+}
+
+/// One stream on its way in.
+#[derive(Debug)]
+struct Inlet {
+    key: String,
+    admission: Admission,
+    last: EntryId,
+    entries: u64,
+    refused: Refused,
+}
+
+/// What an epoch brings besides what the engine gets.
+#[derive(Debug, Default)]
+struct Passing {
+    commit: Commit,
+    oldest_entry: Option<Millis>,
+}
+
+/// Everything between the source and the committer.
+#[derive(Debug)]
+pub struct Flow {
+    settings: Settings,
+    engine: Engine,
+    lookup: Lookup,
+    inlets: Vec<Inlet>,
+    batch: Batch,
+    passing: Passing,
+    under_way: VecDeque<Passing>,
+    now: Millis,
+    /// The hour of `now` up to which old refused events were dropped.
+    forgotten_hour: Millis,
+    /// While what the tables already contain is read again: nothing is to be written.
+    muted: bool,
+    /// The rows of `vehicle_state` that changed since [`Self::take_state`].
+    states: HashMap<VehicleId, Option<VehicleState>, FxBuildHasher>,
+    states_complete: bool,
+}
+
+impl Flow {
+    /// Before the first entry. A muted flow only learns, until [`Self::unmute`].
+    pub fn start(settings: Settings, muted: bool) -> Self {
+        let streams = (settings.keys.len() - 1) as u16;
+        let kind = |i: usize| match i as u16 {
+            index if index < streams => Stream::Positions { index, streams },
+            _ => Stream::Control,
+        };
+        let inlet = |(i, key): (usize, &String)| Inlet {
+            key: key.clone(),
+            admission: Admission::new(kind(i), settings.limits.clone()),
+            last: EntryId::ZERO,
+            entries: 0,
+            refused: Refused::default(),
+        };
+        let retention_ms = settings.limits.lateness_ms.map(|lateness_ms| lateness_ms + EDIT_SLACK_MS);
+        let rules = Rules { retention_ms, ..settings.rules.clone() };
+        Self {
+            engine: Engine::start(settings.workers, rules),
+            lookup: Lookup::default(),
+            inlets: settings.keys.iter().enumerate().map(inlet).collect(),
+            batch: Batch::default(),
+            passing: Passing::default(),
+            under_way: VecDeque::new(),
+            now: BEGINNING,
+            forgotten_hour: BEGINNING,
+            muted,
+            states: HashMap::default(),
+            states_complete: muted,
+            settings,
+        }
+    }
+
+    /// Takes in the next entry of a stream. Returns whether the epoch is full.
+    ///
+    /// # Errors
+    /// If a later program wrote it.
+    pub fn take(&mut self, stream: usize, id: EntryId, fields: &[(&[u8], &[u8])]) -> Result<bool, Unreadable> {
+        let inlet = &mut self.inlets[stream];
+        (inlet.last, inlet.entries) = (id, inlet.entries + 1);
+        let mut taking = Taking {
+            inlet,
+            lookup: &mut self.lookup,
+            batch: &mut self.batch,
+            passing: &mut self.passing,
+            archive: self.settings.archive && !self.muted,
+            id,
+            fields,
+        };
+        taking.passing.oldest_entry = taking.passing.oldest_entry.min(Some(id.instant())).or(Some(id.instant()));
+        decode_entry(fields, &self.settings.limits, |decoded| taking.event(decoded)).map_err(|fault| Unreadable {
+            stream: self.inlets[stream].key.clone(),
+            id: id.to_string(),
+            fault: fault.to_string(),
+        })?;
+        Ok(self.batch.positions.len() + self.batch.control.len() >= EPOCH_EVENTS)
+    }
+
+    /// Hands the epoch to the engine, if anything was read.
+    pub fn close_epoch(&mut self) {
+        let mut passing = std::mem::take(&mut self.passing);
+        for inlet in &mut self.inlets {
+            inlet.admission.begin_epoch();
+        }
+        if passing.oldest_entry.is_none() {
+            return;
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        for (seq, event) in (0..).zip(&mut batch.positions) {
+            event.seq = seq; // each stream counts for itself
+        }
+        let now = self.inlets.iter().map(|inlet| inlet.admission.now()).min().unwrap_or(BEGINNING);
+        if now > self.now {
+            self.now = now;
+            batch.control.push(Control::Now(now));
+        }
+        let commit = &mut passing.commit;
+        commit.now = self.now;
+        let cursor = |inlet: &Inlet| StoredCursor {
+            stream: inlet.key.clone(),
+            last_id: inlet.last.to_string(),
+            entries: inlet.entries,
+        };
+        commit.cursors = self.inlets.iter().filter(|inlet| inlet.entries > 0).map(cursor).collect();
+        let hour = self.now.div_euclid(HOUR_MS);
+        if hour > self.forgotten_hour && self.now != BEGINNING {
+            self.forgotten_hour = hour;
+            commit.forget_rejected_before = Some(hour * HOUR_MS - self.settings.rejected_keep_ms);
+        }
+        self.under_way.push_back(passing);
+        self.engine.submit(batch);
+    }
+
+    /// Forgets the epoch that is being filled: it ended amid an entry that cannot be read. Whoever reads on
+    /// reads it again.
+    pub fn discard_epoch(&mut self) {
+        (self.batch, self.passing) = (Batch::default(), Passing::default());
+    }
+
+    /// Whether the engine has as much as it should.
+    pub fn is_full(&self) -> bool {
+        self.engine.in_flight() >= MAX_IN_FLIGHT
+    }
+
+    /// Epochs in the engine.
+    pub fn in_flight(&self) -> u64 {
+        self.engine.in_flight()
+    }
+
+    /// The next epoch that is complete, if one is. A muted flow keeps it to itself.
+    pub fn completed(&mut self) -> Option<Closed> {
+        while let Some((_, deltas)) = self.engine.try_next() {
+            if let Some(closed) = self.finish(deltas) {
+                return Some(closed);
+            }
+        }
+        None
+    }
+
+    /// Waits for the next epoch. `None` if there is none under way, or the flow is muted.
+    pub fn wait(&mut self) -> Option<Closed> {
+        while let Some((_, deltas)) = self.engine.next() {
+            if let Some(closed) = self.finish(deltas) {
+                return Some(closed);
+            }
+        }
+        None
+    }
+
+    /// Waits until an epoch may be complete, `other` has a message, or `timeout` is over.
+    ///
+    /// # Errors
+    /// If nothing more can come from `other`.
+    pub fn wait_or_receive<T>(&mut self, other: &Receiver<T>, timeout: Duration) -> Result<Option<T>, RecvError> {
+        self.engine.wait_or_receive(other, timeout)
+    }
+
+    /// Whether what the tables contain is still being read.
+    pub fn is_muted(&self) -> bool {
+        self.muted
+    }
+
+    /// What was read so far is what the tables contain: from now on changes are to be written.
+    pub fn unmute(&mut self) {
+        self.close_epoch();
+        while let Some((_, deltas)) = self.engine.next() {
+            self.finish(deltas);
+        }
+        self.muted = false;
+    }
+
+    /// What changed in lagging tables, as of the last epoch that was handed out.
+    pub fn take_state(&mut self) -> Option<State> {
+        if self.states.is_empty() && !self.states_complete {
+            return None;
+        }
+        let mut changes = ChangeSet::default();
+        for (vehicle, state) in self.states.drain() {
+            match state {
+                Some(state) => changes.set(&vehicle_state::TABLE, vehicle_state::cells(&state, &self.lookup)),
+                None => changes.remove(&vehicle_state::TABLE, vehicle_state::key(vehicle, &self.lookup)),
+            }
+        }
+        Some(State { changes, complete: std::mem::take(&mut self.states_complete) })
+    }
+
+    fn finish(&mut self, deltas: Deltas) -> Option<Closed> {
+        let Passing { mut commit, oldest_entry } =
+            self.under_way.pop_front().expect("an epoch completes after it was submitted");
+        // Of a vehicle the old row and the new one are named, in any order: the new one holds.
+        let (new, old): (Vec<_>, Vec<_>) = deltas.vehicle_state.iter().partition(|(_, diff)| *diff > 0);
+        self.states.extend(old.into_iter().map(|(state, _)| (state.vehicle, None)));
+        self.states.extend(new.into_iter().map(|(state, _)| (state.vehicle, Some(state.clone()))));
+        if self.muted {
+            return None;
+        }
+        commit.changes.then(ChangeSet::of_epoch(tables::transactional_changes(&deltas, &self.lookup)));
+        Some(Closed { commit, oldest_entry, state: None })
+    }
+}
+
+/// One entry being taken in.
+struct Taking<'a> {
+    inlet: &'a mut Inlet,
+    lookup: &'a mut Lookup,
+    batch: &'a mut Batch,
+    passing: &'a mut Passing,
+    archive: bool,
+    id: EntryId,
+    fields: &'a [(&'a [u8], &'a [u8])],
+}
+
+impl Taking<'_> {
+    fn event(&mut self, decoded: Decoded<'_>) {
+        self.passing.commit.events += 1;
+        let Decoded { index, bytes, result } = decoded;
+        let refused = match result {
+            Ok(event) => match self.inlet.admission.admit(&event, self.id.instant(), &mut self.lookup.names) {
+                Ok(accepted) => return self.accept(accepted, &event, index),
+                Err(rejection) if bytes.is_empty() => {
+                    return self.refuse(index, rejection, &field_lines(self.fields));
+                }
+                Err(rejection) => rejection,
+            },
+            Err(rejection) => rejection,
+        };
+        self.refuse(index, refused, &bytes);
+    }
+
+    fn accept(&mut self, accepted: Accepted, event: &Event<'_>, index: usize) {
+        match accepted {
+            Accepted::Position(position) => {
+                if self.archive
+                    && let Event::Position(report) = event
+                {
+                    let vehicle_id = self.lookup.names.vehicle_id(position.vehicle).clone();
+                    self.passing.commit.archive.push(self.archived(vehicle_id, report, index));
+                }
+                self.batch.positions.push(position);
+            }
+            Accepted::Geofence(edit) => {
+                self.lookup.remember_geofence(&edit);
+                self.batch.control.push(Control::Geofence(edit));
+            }
+            Accepted::Vehicle(edit) => {
+                self.lookup.remember_vehicle(&edit);
+                self.batch.control.push(Control::Vehicle(edit));
+            }
+            Accepted::Clock => {} // the least of all streams' clocks counts, when the epoch closes
+        }
+    }
+
+    fn archived(&self, vehicle_id: Arc<str>, report: &PositionReport<'_>, index: usize) -> ArchivedPosition {
+        ArchivedPosition {
+            vehicle_id,
+            ts: report.ts,
+            entry: self.inlet.entries,
+            entry_index: index as u32,
+            received_at: report.received_at.unwrap_or_else(|| self.id.instant()),
+            measured: match &report.fix {
+                Fix::Withdrawn => None,
+                Fix::At(measured) => Some(measured.clone().into_owned()),
+            },
+        }
+    }
+
+    fn refuse(&mut self, index: usize, rejection: Rejection, bytes: &[u8]) {
+        let Inlet { key, refused, .. } = &mut *self.inlet;
+        refused.add(key, self.id, index, rejection, Raw::complete(bytes), &mut self.passing.commit.changes);
+    }
+}

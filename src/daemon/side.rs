@@ -1,0 +1,88 @@
+//! What a daemon does besides: the time, the consumer groups, the lagging tables.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{debug, warn};
+
+use super::backoff::Backoff;
+use super::committer::Committed;
+use crate::sources::redis::admin::Admin;
+use crate::sources::redis::{EntryId, RedisError, Server};
+use crate::store::postgres::lagging::{Flush, LaggingWriter};
+use crate::store::postgres::{Remedy, StoreError};
+
+/// The log hears what time it is this often.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// The consumer groups are moved at most this often.
+const MOVE_EVERY: Duration = Duration::from_millis(500);
+
+/// Appends the server's time to every stream, for ever.
+pub async fn tell_the_time(server: Server, keys: Vec<String>) {
+    let mut ticks = interval(TICK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut admin = None;
+    loop {
+        ticks.tick().await;
+        if let Err(error) = tick(&mut admin, &server, &keys).await {
+            admin = None;
+            debug!(%error, "the time could not be told");
+        }
+    }
+}
+
+async fn tick(admin: &mut Option<Admin>, server: &Server, keys: &[String]) -> Result<(), RedisError> {
+    connected(admin, server).await?.tick(keys).await.map(drop)
+}
+
+async fn connected<'a>(admin: &'a mut Option<Admin>, server: &Server) -> Result<&'a mut Admin, RedisError> {
+    Ok(match admin {
+        Some(admin) => admin,
+        None => admin.insert(Admin::connect(server).await?),
+    })
+}
+
+/// Moves the consumer groups behind the commits, for ever: a courtesy to whoever looks.
+pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committed>) {
+    let mut admin = None;
+    while committed.changed().await.is_ok() {
+        let cursors: Vec<(String, EntryId, u64)> = committed
+            .borrow_and_update()
+            .cursors
+            .iter()
+            .filter_map(|cursor| Some((cursor.stream.clone(), cursor.last_id.parse().ok()?, cursor.entries)))
+            .collect();
+        let moved = async { connected(&mut admin, &server).await?.move_groups(&cursors).await }.await;
+        if let Err(error) = moved {
+            admin = None;
+            debug!(%error, "the consumer groups could not be moved");
+        }
+        sleep(MOVE_EVERY).await;
+    }
+}
+
+/// Writes lagging tables until nothing more comes; what cannot be written yet is tried again.
+///
+/// # Errors
+/// If the database refuses for good, or another daemon has taken over.
+pub async fn write_lagging(
+    mut writer: LaggingWriter,
+    mut flushes: mpsc::Receiver<Flush>,
+    idle: Arc<AtomicBool>,
+) -> Result<(), StoreError> {
+    while let Some(flush) = flushes.recv().await {
+        let mut backoff = Backoff::default();
+        while let Err(error) = writer.flush(&flush).await {
+            if error.remedy() == Remedy::None {
+                return Err(error);
+            }
+            warn!(%error, "vehicle_state could not be written yet");
+            sleep(backoff.next()).await;
+        }
+        idle.store(true, Ordering::Release);
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Who writes: the term and the owner that every commit is compared with.
+
+use tokio_postgres::Client;
+
+use super::connection::Database;
+use super::error::StoreError;
+
+/// A stream and how far it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCursor {
+    /// The Redis key.
+    pub stream: String,
+    /// The id of the last entry the tables contain.
+    pub last_id: String,
+    /// Entries up to there.
+    pub entries: u64,
+}
+
+/// The right to write, and where the tables stand.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Ours is the newest term while nobody takes over.
+    pub term: i64,
+    /// A random name of this process.
+    pub owner: String,
+    /// The last commit.
+    pub commit_seq: i64,
+    /// How far each stream is read there.
+    pub cursors: Vec<StoredCursor>,
+}
+
+/// Who holds a pipeline, for people.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// Its term.
+    pub term: i64,
+    /// Its process and machine.
+    pub name: String,
+    /// The last commit.
+    pub commit_seq: i64,
+    /// The random name of its process.
+    pub owner: String,
+}
+
+/// This machine's name, as far as it says.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
+}
+
+/// A name no other process has: from the system's random numbers, through the seeds of hash maps.
+fn random_name() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}{:016x}", RandomState::new().hash_one(std::process::id()), RandomState::new().hash_one("owner"))
+}
+
+/// Whether no other live daemon writes the pipeline: the session keeps a lock as long as it lives. It is
+/// a courtesy, to refuse early and by name; what protects the tables is the term.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn try_lock(client: &Client, database: &Database) -> Result<bool, StoreError> {
+    let lock = format!("SELECT pg_try_advisory_lock(hashtextextended('watchtower run {}', 0))", database.schema);
+    let row = client.query_one(&lock, &[]).await.map_err(StoreError::statement("lock the pipeline"))?;
+    Ok(row.get(0))
+}
+
+/// Who holds the pipeline, if it exists.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn owner(client: &Client, database: &Database) -> Result<Option<Owner>, StoreError> {
+    let sql = "SELECT term, owner_pid, owner_host, claimed_at::text, commit_seq, owner FROM pipeline WHERE id = $1";
+    let row = client.query_opt(sql, &[&database.pipeline]).await;
+    let row = row.map_err(StoreError::statement("look for the pipeline's owner"))?;
+    Ok(row.map(|row| Owner { term: row.get(0), name: describe(&row, 1), commit_seq: row.get(4), owner: row.get(5) }))
+}
+
+/// Process, machine and time, from three columns.
+fn describe(row: &tokio_postgres::Row, from: usize) -> String {
+    let (pid, host, since): (i64, String, Option<String>) = (row.get(from), row.get(from + 1), row.get(from + 2));
+    format!("process {pid} on {host} (since {})", since.as_deref().unwrap_or("never"))
+}
+
+/// Takes over: from here on no earlier writer can change anything.
+///
+/// # Errors
+/// If the schema holds another pipeline, or one with another number of streams.
+pub async fn claim(client: &mut Client, database: &Database, streams: u16) -> Result<Claim, StoreError> {
+    let doing = || StoreError::statement(format!("claim pipeline {}", database.pipeline));
+    let transaction = client.transaction().await.map_err(doing())?;
+    let other = "SELECT id FROM pipeline WHERE id <> $1";
+    if let Some(row) = transaction.query_opt(other, &[&database.pipeline]).await.map_err(doing())? {
+        let other: String = row.get(0);
+        return Err(StoreError::Setup(format!(
+            "schema {} holds pipeline {other}, not {}: each pipeline needs a schema of its own",
+            database.schema, database.pipeline
+        )));
+    }
+    let insert = "INSERT INTO pipeline (id, streams) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    transaction.execute(insert, &[&database.pipeline, &i32::from(streams)]).await.map_err(doing())?;
+    let owner = random_name();
+    let take = "UPDATE pipeline SET term = term + 1, owner = $2, owner_host = $3, owner_pid = $4, \
+                claimed_at = clock_timestamp() WHERE id = $1 RETURNING term, commit_seq, streams";
+    let pid = i64::from(std::process::id());
+    let row = transaction.query_one(take, &[&database.pipeline, &owner, &host(), &pid]).await.map_err(doing())?;
+    let (term, commit_seq, stored): (i64, i64, i32) = (row.get(0), row.get(1), row.get(2));
+    if stored != i32::from(streams) {
+        return Err(StoreError::Setup(format!(
+            "pipeline {} has {stored} event streams, the configuration says {streams}: the number is fixed when a \
+             pipeline begins, for it decides which vehicle is in which stream",
+            database.pipeline
+        )));
+    }
+    let progress = "INSERT INTO table_progress (table_name, term, commit_seq) VALUES ('vehicle_state', $1, 0) \
+                    ON CONFLICT (table_name) DO UPDATE SET term = excluded.term";
+    transaction.execute(progress, &[&term]).await.map_err(doing())?;
+    let cursors = transaction.query("SELECT stream, last_id, entries FROM cursors", &[]).await.map_err(doing())?;
+    let cursors = cursors
+        .iter()
+        .map(|row| StoredCursor { stream: row.get(0), last_id: row.get(1), entries: row.get::<_, i64>(2) as u64 })
+        .collect();
+    transaction.commit().await.map_err(doing())?;
+    Ok(Claim { term, owner, commit_seq, cursors })
+}
+
+/// The refusal of a writer whose term is over.
+///
+/// # Errors
+/// Always: it says who took over, or that the database does not answer.
+pub async fn fenced(client: &Client, database: &Database, ours: i64) -> StoreError {
+    match owner(client, database).await {
+        Ok(Some(owner)) => {
+            StoreError::Fenced { pipeline: database.pipeline.clone(), by: owner.name, term: owner.term, ours }
+        }
+        Ok(None) => StoreError::Setup(format!("pipeline {} is gone from the database", database.pipeline)),
+        Err(error) => error,
+    }
+}

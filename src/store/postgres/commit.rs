@@ -1,0 +1,164 @@
+//! The transaction, and what to think of it when its outcome is unknown.
+
+use tokio_postgres::Client;
+use watchtower_dataflows::model::Millis;
+
+use super::archive::{self, ArchivedPosition, Partitions};
+use super::claim::{Claim, StoredCursor, fenced, try_lock};
+use super::connection::Database;
+use super::encode::Time;
+use super::error::StoreError;
+use super::statements::Statements;
+use crate::tables::ChangeSet;
+
+/// Commits that are kept in `commit_log`: more than a day of one a second.
+const COMMIT_LOG_ROWS: i64 = 100_000;
+/// The oldest commits are dropped every so many.
+const COMMIT_LOG_EVERY: i64 = 1_000;
+
+/// What one transaction writes.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// Rows of transactional tables.
+    pub changes: ChangeSet,
+    /// Accepted positions, if they are archived.
+    pub archive: Vec<ArchivedPosition>,
+    /// How far the streams are read: those that moved.
+    pub cursors: Vec<StoredCursor>,
+    /// The log's time after it.
+    pub now: Millis,
+    /// Events read, refused ones included.
+    pub events: u64,
+    /// Refused events that arrived before this are dropped.
+    pub forget_rejected_before: Option<Millis>,
+}
+
+/// The one session that writes transactional tables.
+#[derive(Debug)]
+pub struct Writer {
+    database: Database,
+    client: Client,
+    statements: Statements,
+    partitions: Partitions,
+    term: i64,
+    owner: String,
+    commit_seq: i64,
+}
+
+impl Writer {
+    /// Writes in the name of a claim, in the session that made it.
+    pub fn new(database: Database, client: Client, claim: &Claim) -> Self {
+        Self {
+            database,
+            client,
+            statements: Statements::default(),
+            partitions: Partitions::default(),
+            term: claim.term,
+            owner: claim.owner.clone(),
+            commit_seq: claim.commit_seq,
+        }
+    }
+
+    /// The last commit.
+    pub fn commit_seq(&self) -> i64 {
+        self.commit_seq
+    }
+
+    /// One commit; afterwards [`Self::commit_seq`] is its number.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another writer has taken over. After any other error the outcome is
+    /// unknown until [`Self::reconnect`] or [`Self::roll_back`] has said it.
+    pub async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        self.partitions.ensure(&self.client, &commit.archive).await?;
+        let Commit { changes, archive, cursors, now, events, forget_rejected_before } = commit;
+        let next = self.commit_seq + 1;
+        let client = &self.client;
+        let doing = |what: &str| StoreError::statement(format!("{what} commit {next}"));
+        client.batch_execute("BEGIN; SET LOCAL synchronous_commit = on").await.map_err(doing("begin"))?;
+        let compare_and_set = "UPDATE pipeline SET commit_seq = $5, now = $6 \
+                               WHERE id = $1 AND term = $2 AND owner = $3 AND commit_seq = $4";
+        let owned = client
+            .execute(
+                compare_and_set,
+                &[&self.database.pipeline, &self.term, &self.owner, &self.commit_seq, &next, &Time(*now)],
+            )
+            .await
+            .map_err(doing("claim"))?;
+        if owned == 0 {
+            let error = fenced(client, &self.database, self.term).await;
+            client.batch_execute("ROLLBACK").await.map_err(doing("roll back"))?;
+            return Err(error);
+        }
+        for table in changes.tables() {
+            self.statements.write(client, table).await?;
+        }
+        if !archive.is_empty() {
+            archive::append(client, archive).await?;
+        }
+        if let Some(before) = forget_rejected_before {
+            let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
+            client.execute(drop, &[&Time(*before)]).await.map_err(doing("drop old refused events in"))?;
+        }
+        self.log(next, changes.len() as i64, *events as i64, cursors).await?;
+        client.batch_execute("COMMIT").await.map_err(doing("complete"))?;
+        self.commit_seq = next;
+        Ok(())
+    }
+
+    async fn log(&self, next: i64, rows: i64, events: i64, cursors: &[StoredCursor]) -> Result<(), StoreError> {
+        let doing = || StoreError::statement(format!("log commit {next}"));
+        let streams: Vec<&str> = cursors.iter().map(|cursor| cursor.stream.as_str()).collect();
+        let ids: Vec<&str> = cursors.iter().map(|cursor| cursor.last_id.as_str()).collect();
+        let entries: Vec<i64> = cursors.iter().map(|cursor| cursor.entries as i64).collect();
+        let sql = "WITH moved AS (
+                       INSERT INTO cursors (stream, last_id, entries) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+                       ON CONFLICT (stream) DO UPDATE SET last_id = excluded.last_id, entries = excluded.entries)
+                   INSERT INTO commit_log (commit_seq, term, events, rows_changed, cursors)
+                   VALUES ($4, $5, $6, $7, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
+        self.client
+            .execute(sql, &[&streams, &ids, &entries, &next, &self.term, &events, &rows])
+            .await
+            .map_err(doing())?;
+        if next % COMMIT_LOG_EVERY == 0 {
+            let drop = "DELETE FROM commit_log WHERE commit_seq <= $1";
+            self.client.execute(drop, &[&(next - COMMIT_LOG_ROWS)]).await.map_err(doing())?;
+        }
+        Ok(())
+    }
+
+    /// Ends a transaction that failed in a session that lives.
+    ///
+    /// # Errors
+    /// If the session is gone after all.
+    pub async fn roll_back(&mut self) -> Result<(), StoreError> {
+        self.client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))
+    }
+
+    /// A new session in place of a lost one. Says whether the commit that was under way happened: the
+    /// row is locked for the answer, for what a plain query sees may be older than a commit in progress.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another writer has taken over, or if there is still no database.
+    pub async fn reconnect(&mut self) -> Result<bool, StoreError> {
+        let client = self.database.connect().await?;
+        let sql = "SELECT term, owner, commit_seq FROM pipeline WHERE id = $1 FOR UPDATE";
+        let row = client
+            .query_opt(sql, &[&self.database.pipeline])
+            .await
+            .map_err(StoreError::statement("ask what became of the last commit"))?;
+        let known: Option<(i64, String, i64)> = row.map(|row| (row.get(0), row.get(1), row.get(2)));
+        let happened = match known {
+            Some((term, owner, seq)) if term == self.term && owner == self.owner => seq == self.commit_seq + 1,
+            Some(_) | None => return Err(fenced(&client, &self.database, self.term).await),
+        };
+        try_lock(&client, &self.database).await?;
+        self.client = client;
+        self.statements = Statements::default();
+        self.partitions = Partitions::default();
+        if happened {
+            self.commit_seq += 1;
+        }
+        Ok(happened)
+    }
+}

@@ -1,0 +1,135 @@
+//! What can go wrong with the database, and what to do about it.
+
+use std::path::PathBuf;
+
+use tokio_postgres::error::SqlState;
+
+/// The database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address cannot be read; it is not repeated here, for it may hold a password.
+    #[error("[store] url is no PostgreSQL address: {0}")]
+    Address(String),
+    /// The file of certificates cannot be used.
+    #[error("cannot read certificates from {}: {fault}", path.display())]
+    Certificates {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// It cannot be reached, or does not let us in.
+    #[error("cannot connect to PostgreSQL at {server}: {}", explain(source))]
+    Connect {
+        /// Host, port, database, user.
+        server: String,
+        /// Why.
+        source: tokio_postgres::Error,
+    },
+    /// It takes too long to answer.
+    #[error("PostgreSQL at {server} did not answer within {} s", after.as_secs())]
+    TimedOut {
+        /// Host, port, database, user.
+        server: String,
+        /// How long we waited.
+        after: std::time::Duration,
+    },
+    /// A statement failed.
+    #[error("cannot {doing}: {}", explain(source))]
+    Statement {
+        /// What was being done, and to what.
+        doing: String,
+        /// Why.
+        source: tokio_postgres::Error,
+    },
+    /// A pooler hands every transaction to another session.
+    #[error(
+        "PostgreSQL at {server} is behind a pooler in transaction mode: two connections of ours share one session \
+         (backend {backend}). Commits need a session of their own: use the pooler's session mode (for Supabase port \
+         5432 instead of 6543; for PgBouncer pool_mode = session) or connect to the database directly"
+    )]
+    Pooled {
+        /// Host, port, database, user.
+        server: String,
+        /// The process both were served by.
+        backend: i32,
+    },
+    /// Something has to be put right by hand.
+    #[error("{0}")]
+    Setup(String),
+    /// Another daemon has taken over.
+    #[error("fenced: {by} took over pipeline {pipeline} (term {term}, ours was {ours}); nothing was written since")]
+    Fenced {
+        /// Which pipeline.
+        pipeline: String,
+        /// The new owner: its process and machine.
+        by: String,
+        /// Its term.
+        term: i64,
+        /// Ours.
+        ours: i64,
+    },
+}
+
+/// What helps against an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Try again on a new connection, a little later.
+    Reconnect,
+    /// Try the transaction again.
+    Retry,
+    /// Wait until there is room again: the disk is full, or too many connections.
+    Wait,
+    /// Nothing we could do.
+    None,
+}
+
+impl StoreError {
+    /// An error of a statement; `doing` says what it was to achieve.
+    pub fn statement(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Statement { doing: doing.into(), source }
+    }
+
+    /// What helps.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Connect { source, .. } | Self::Statement { source, .. } => remedy(source),
+            Self::TimedOut { .. } => Remedy::Reconnect,
+            Self::Address(_)
+            | Self::Certificates { .. }
+            | Self::Pooled { .. }
+            | Self::Setup(_)
+            | Self::Fenced { .. } => Remedy::None,
+        }
+    }
+}
+
+/// By SQLSTATE. Source: PostgreSQL's documentation, appendix A.
+fn remedy(error: &tokio_postgres::Error) -> Remedy {
+    let Some(state) = error.code() else {
+        return Remedy::Reconnect; // no word from the server: the connection is gone
+    };
+    match *state {
+        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE => {
+            Remedy::Retry
+        }
+        _ if state.code().starts_with("53") => Remedy::Wait,
+        // Connection exceptions; shut down, crashed, starting up; idle or unwanted sessions.
+        _ if ["08", "57P", "25P03"].iter().any(|class| state.code().starts_with(class)) => Remedy::Reconnect,
+        _ => Remedy::None,
+    }
+}
+
+/// The server's own words; tokio-postgres says only "db error".
+fn explain(error: &tokio_postgres::Error) -> String {
+    let Some(db) = error.as_db_error() else {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        return format!("{error}{cause}");
+    };
+    let mut text = format!("{} (SQLSTATE {})", db.message(), db.code().code());
+    for more in [db.detail(), db.hint()].into_iter().flatten() {
+        text.push_str("; ");
+        text.push_str(more);
+    }
+    text
+}
