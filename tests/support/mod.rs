@@ -6,6 +6,7 @@ pub(crate) mod generate;
 pub(crate) mod harness;
 pub(crate) mod log;
 pub(crate) mod rng;
+pub(crate) mod servers;
 pub(crate) mod shapes;
 pub(crate) mod shrink;
 
