@@ -7,7 +7,7 @@
 //! An epoch is complete when no worker can change it any more. Each worker then sends its share of
 //! the changes, and [`Engine::next`] hands out whole epochs in order.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError};
 use differential_dataflow::consolidation::consolidate;
+use differential_dataflow::logging::{DifferentialEvent, DifferentialEventBuilder};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Probe;
@@ -26,6 +27,7 @@ use watchtower_dataflows::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
 };
+use watchtower_dataflows::timeline::Stats;
 use watchtower_dataflows::views::{Rows, Views, views};
 
 /// What arrived in one epoch.
@@ -79,13 +81,39 @@ impl Deltas {
     }
 }
 
+/// What the workers hold and how often they went back, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// Of the timelines.
+    pub timelines: Stats,
+    /// Updates in differential's arrangements.
+    pub arrangement_records: u64,
+}
+
+impl EngineStats {
+    fn add(&mut self, other: &Self) {
+        let Self { timelines, arrangement_records } = other;
+        let Stats { vehicles, retained_positions, rewinds, rewound_positions } = timelines;
+        self.timelines.vehicles += vehicles;
+        self.timelines.retained_positions += retained_positions;
+        self.timelines.rewinds += rewinds;
+        self.timelines.rewound_positions += rewound_positions;
+        self.arrangement_records += arrangement_records;
+    }
+}
+
 /// One worker's share of an epoch: what goes in, and what comes out.
 struct Work {
     epoch: Epoch,
     positions: Vec<PositionEvent>,
     control: Vec<Control>,
 }
-type Share = (Epoch, Deltas);
+struct Share {
+    epoch: Epoch,
+    worker: usize,
+    deltas: Deltas,
+    stats: EngineStats,
+}
 
 /// A running dataflow.
 pub struct Engine {
@@ -95,6 +123,8 @@ pub struct Engine {
     incomplete: BTreeMap<Epoch, (usize, Deltas)>,
     submitted: Epoch,
     completed: Epoch,
+    /// By worker, as of the last share that came.
+    stats: Vec<EngineStats>,
     /// Joined when dropped.
     guards: Option<timely::communication::WorkerGuards<()>>,
 }
@@ -126,9 +156,11 @@ impl Engine {
             run(worker, rules.clone(), &work, &share_sender);
         })
         .expect("threads of one process need no network to start");
-        let threads = guards.guards().iter().map(|guard| guard.thread().clone());
-        let workers = senders.into_iter().zip(threads).collect();
-        Self { workers, shares, incomplete: BTreeMap::new(), submitted: 0, completed: 0, guards: Some(guards) }
+        let threads = workers;
+        let workers = guards.guards().iter().map(|guard| guard.thread().clone());
+        let workers = senders.into_iter().zip(workers).collect();
+        let stats = vec![EngineStats::default(); threads];
+        Self { workers, shares, incomplete: BTreeMap::new(), submitted: 0, completed: 0, stats, guards: Some(guards) }
     }
 
     /// Hands in what arrived; returns its epoch, the number of earlier calls. Does not wait.
@@ -152,6 +184,13 @@ impl Engine {
     /// How many epochs have been submitted and not yet been handed out.
     pub fn in_flight(&self) -> u64 {
         self.submitted - self.completed
+    }
+
+    /// About all workers, as of the epochs that are complete.
+    pub fn stats(&self) -> EngineStats {
+        let mut all = EngineStats::default();
+        self.stats.iter().for_each(|stats| all.add(stats));
+        all
     }
 
     /// Waits for the next epoch, in order, to be complete. `None` if none is under way.
@@ -220,7 +259,8 @@ impl Engine {
         }
     }
 
-    fn take_in(&mut self, (epoch, share): Share) {
+    fn take_in(&mut self, Share { epoch, worker, deltas: share, stats }: Share) {
+        self.stats[worker] = stats;
         let (arrived, deltas) = self.incomplete.entry(epoch).or_default();
         *arrived += 1;
         deltas.append(share);
@@ -249,18 +289,21 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
     let mut control = Input::<Control>::new();
     let probe = ProbeHandle::new();
     let found = Rc::new(RefCell::new(BTreeMap::<Epoch, Deltas>::new()));
-    worker.dataflow::<Epoch, _, _>(|scope| {
+    let arranged = count_arranged(worker);
+    let timelines = worker.dataflow::<Epoch, _, _>(|scope| {
         let positions = positions.to_stream(scope);
         let control = control.to_stream(scope);
-        collect(views(scope, positions, control, rules), &found, &probe);
+        collect(views(scope, positions, control, rules), &found, &probe)
     });
+    let index = worker.index();
     let mut reported: Epoch = 0;
     let mut report = |until: &dyn Fn(Epoch) -> bool| {
         while until(reported) {
             let mut deltas = found.borrow_mut().remove(&reported).unwrap_or_default();
             deltas.consolidate();
+            let stats = EngineStats { timelines: timelines.get(), arrangement_records: arranged.get() };
             // The engine may be gone: it is being finished, and nobody wants to know.
-            let _ = shares.send((reported, deltas));
+            let _ = shares.send(Share { epoch: reported, worker: index, deltas, stats });
             reported += 1;
         }
     };
@@ -285,9 +328,39 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
 
 type Input<D> = InputHandle<Epoch, CapacityContainerBuilder<Vec<D>>>;
 
-/// Gives every view its place in [`Deltas`].
-fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Deltas>>>, probe: &ProbeHandle<Epoch>) {
-    let Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles } = views;
+/// Counts the updates that a worker's arrangements hold, by what they log: a batch adds its updates, a
+/// merge replaces those of two by fewer, a dropped batch takes its own away.
+fn count_arranged(worker: &Worker) -> Rc<Cell<u64>> {
+    let records = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&records);
+    if let Some(mut register) = worker.log_register() {
+        register.insert::<DifferentialEventBuilder, _>("differential/arrange", move |_, events| {
+            for (_, event) in events.iter().flatten() {
+                let (more, fewer) = match event {
+                    DifferentialEvent::Batch(batch) => (batch.length, 0),
+                    DifferentialEvent::Merge(merge) => match merge.complete {
+                        Some(left) => (left, merge.length1 + merge.length2),
+                        None => (0, 0),
+                    },
+                    DifferentialEvent::Drop(dropped) => (0, dropped.length),
+                    DifferentialEvent::MergeShortfall(_)
+                    | DifferentialEvent::TraceShare(_)
+                    | DifferentialEvent::Batcher(_) => (0, 0),
+                };
+                counted.set((counted.get() + more as u64).saturating_sub(fewer as u64));
+            }
+        });
+    }
+    records
+}
+
+/// Gives every view its place in [`Deltas`]; returns what the timelines say of themselves.
+fn collect(
+    views: Views<'_>,
+    found: &Rc<RefCell<BTreeMap<Epoch, Deltas>>>,
+    probe: &ProbeHandle<Epoch>,
+) -> Rc<Cell<Stats>> {
+    let Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles, stats } = views;
     gather(visits, found, probe, |deltas| &mut deltas.visits);
     gather(offlines, found, probe, |deltas| &mut deltas.offlines);
     gather(vehicle_state, found, probe, |deltas| &mut deltas.vehicle_state);
@@ -295,6 +368,7 @@ fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Deltas>>>, probe
     gather(occupancy, found, probe, |deltas| &mut deltas.occupancy);
     gather(geofences, found, probe, |deltas| &mut deltas.geofences);
     gather(vehicles, found, probe, |deltas| &mut deltas.vehicles);
+    stats
 }
 
 fn gather<D: Clone + 'static>(

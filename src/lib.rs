@@ -11,6 +11,7 @@ pub mod demo;
 pub mod duration;
 pub mod engine;
 pub mod events;
+pub mod operate;
 pub mod progress;
 pub mod random;
 pub mod replay;

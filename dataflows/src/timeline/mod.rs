@@ -41,6 +41,19 @@ struct Timeline {
     armed: Option<Millis>,
 }
 
+/// What the timelines of one worker hold, and how often they went back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Vehicles that have a timeline.
+    pub vehicles: u64,
+    /// Positions that are kept.
+    pub retained_positions: u64,
+    /// How often a past was rewritten, since ever.
+    pub rewinds: u64,
+    /// Positions that were folded again for it, since ever.
+    pub rewound_positions: u64,
+}
+
 /// All timelines of one worker.
 #[derive(Debug)]
 pub struct Timelines {
@@ -52,7 +65,7 @@ pub struct Timelines {
     offset: u32,
     now: Millis,
     timers: BinaryHeap<Reverse<(Millis, VehicleId)>>,
-    rewinds: u64,
+    stats: Stats,
     covering: RefCell<Covering>,
 }
 
@@ -67,19 +80,14 @@ impl Timelines {
             offset,
             now: BEGINNING,
             timers: BinaryHeap::new(),
-            rewinds: 0,
+            stats: Stats::default(),
             covering: RefCell::default(),
         }
     }
 
-    /// How often a past was rewritten.
-    pub fn rewinds(&self) -> u64 {
-        self.rewinds
-    }
-
-    /// How many positions are kept.
-    pub fn retained(&self) -> usize {
-        self.timelines.iter().flatten().map(|timeline| timeline.track.len()).sum()
+    /// How much there is, and how much was done again.
+    pub fn stats(&self) -> Stats {
+        self.stats
     }
 
     /// Takes in one epoch.
@@ -156,8 +164,12 @@ impl Timelines {
         if self.timelines.len() <= slot {
             self.timelines.resize_with(slot + 1, || None);
         }
-        let timeline =
-            self.timelines[slot].get_or_insert_with(|| Box::new(Timeline { newest: BEGINNING, ..Timeline::default() }));
+        let stats = &mut self.stats;
+        let timeline = self.timelines[slot].get_or_insert_with(|| {
+            stats.vehicles += 1;
+            Box::new(Timeline { newest: BEGINNING, ..Timeline::default() })
+        });
+        let kept_before = timeline.track.len();
         let old =
             Fold { vehicle, catalogue: &self.catalogue, view: View::Old, rules: &self.rules, covering: &self.covering };
         let new = Fold { view: View::New, ..old };
@@ -184,8 +196,9 @@ impl Timelines {
             }
         }
         if !rewrites.is_empty() || !changes.is_empty() {
-            timeline.track.rewrite(&rewrites, changes, &old, &new, &mut facts);
-            self.rewinds += 1;
+            let folded = timeline.track.rewrite(&rewrites, changes, &old, &new, &mut facts);
+            stats.rewinds += 1;
+            stats.rewound_positions += folded as u64;
         }
         for position in appended {
             timeline.track.append(&new, position, &mut facts);
@@ -213,6 +226,7 @@ impl Timelines {
         if let Some(retention_ms) = self.rules.retention_ms {
             timeline.track.forget_before(timeline.newest.min(self.now).saturating_sub(retention_ms));
         }
+        stats.retained_positions = stats.retained_positions + timeline.track.len() as u64 - kept_before as u64;
     }
 
     fn slot(&self, vehicle: VehicleId) -> usize {

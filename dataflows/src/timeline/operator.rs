@@ -1,7 +1,9 @@
 //! The timelines as a timely operator: positions exchanged by vehicle, control heard by every
 //! worker, both taken in the order of their epochs once no more of an epoch can come.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use differential_dataflow::AsCollection;
 use timely::container::CapacityContainerBuilder;
@@ -13,7 +15,7 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::model::{
     BEGINNING, Control, Epoch, GeofenceEdit, Millis, Offline, PositionEvent, Rules, VehicleState, Visit,
 };
-use crate::timeline::{Changes, Timelines};
+use crate::timeline::{Changes, Stats, Timelines};
 use crate::views::Facts;
 
 /// What an epoch brought to this worker, and the right to answer at it.
@@ -45,6 +47,8 @@ pub fn timelines<'s>(
     let mut offlines = OutputBuilder::<_, Rows<Offline>>::from(offlines);
     let mut states = OutputBuilder::<_, Rows<VehicleState>>::from(states);
 
+    let stats = Rc::new(Cell::new(Stats::default()));
+    let told = Rc::clone(&stats);
     builder.build(move |initial| {
         drop(initial); // a kept capability would hold every view at epoch 0
         let mut timelines = Timelines::new(rules, index, peers);
@@ -67,6 +71,7 @@ pub fn timelines<'s>(
                 }
                 let Arrivals { answer, positions, edits, now } = first.remove();
                 let Changes { facts, states: rows } = timelines.advance(positions, edits, now);
+                told.set(timelines.stats());
                 let [visits_at, offlines_at, states_at] = &answer;
                 give(&mut visits, visits_at, facts.visits);
                 give(&mut offlines, offlines_at, facts.offlines);
@@ -78,6 +83,7 @@ pub fn timelines<'s>(
         visits: visits_stream.as_collection(),
         offlines: offlines_stream.as_collection(),
         vehicle_state: states_stream.as_collection(),
+        stats,
     }
 }
 

@@ -141,7 +141,7 @@ impl Track {
 
     /// Changes the past: positions up to the last one (`rewrites`, ascending, one per instant), and
     /// what the geofences were (`changes`). `old` and `new` are the folds under either view; their
-    /// facts go to `facts`, where what both say cancels.
+    /// facts go to `facts`, where what both say cancels. Returns how many positions were folded again.
     pub fn rewrite(
         &mut self,
         rewrites: &[Rewrite],
@@ -149,7 +149,8 @@ impl Track {
         old: &Fold<'_>,
         new: &Fold<'_>,
         facts: &mut FactDeltas,
-    ) {
+    ) -> usize {
+        let mut folded = 0;
         let mut chunks = std::mem::take(&mut self.sealed);
         chunks.push(std::mem::take(&mut self.tail));
         let mut rest = rewrites;
@@ -166,6 +167,7 @@ impl Track {
                 kept.push(chunk);
                 continue;
             }
+            folded += chunk.positions.len();
             let before = std::mem::take(&mut chunk.before);
             let (mut state_old, mut state_new) = diverged.take().unwrap_or_else(|| (before.clone(), before));
             let mut rebuilt = Rebuilt::starting(state_new.clone());
@@ -205,6 +207,7 @@ impl Track {
                 self.reach.add(position.place);
             }
         }
+        folded
     }
 
     /// Gives up positions older than `bound`, chunk by chunk. What may still be changed starts at

@@ -8,6 +8,9 @@ mod membership;
 mod occupancy;
 mod present;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use differential_dataflow::VecCollection;
 use timely::dataflow::{Scope, StreamVec};
 
@@ -15,6 +18,7 @@ use crate::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
 };
+use crate::timeline::Stats;
 use crate::timeline::operator::timelines;
 
 /// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
@@ -28,6 +32,8 @@ pub struct Facts<'s> {
     pub offlines: Rows<'s, Offline>,
     /// The last position of every vehicle, and what it is doing.
     pub vehicle_state: Rows<'s, VehicleState>,
+    /// About this worker's timelines, as of the last epoch they have done.
+    pub stats: Rc<Cell<Stats>>,
 }
 
 /// All views.
@@ -46,6 +52,8 @@ pub struct Views<'s> {
     pub geofences: Rows<'s, InForce<GeofenceId>>,
     /// The versions of vehicles' metadata.
     pub vehicles: Rows<'s, InForce<VehicleId>>,
+    /// No table: about this worker's timelines.
+    pub stats: Rc<Cell<Stats>>,
 }
 
 impl std::fmt::Debug for Views<'_> {
@@ -62,7 +70,7 @@ pub fn views<'s>(
     control: StreamVec<'s, Epoch, Control>,
     rules: Rules,
 ) -> Views<'s> {
-    let Facts { visits, offlines, vehicle_state } = timelines(scope, positions, control.clone(), rules);
+    let Facts { visits, offlines, vehicle_state, stats } = timelines(scope, positions, control.clone(), rules);
     let geofences = in_force::in_force(control.clone(), |control| match control {
         Control::Geofence(edit) => Some((edit.key.0, edit)),
         Control::Vehicle(_) | Control::Now(_) => None,
@@ -74,5 +82,5 @@ pub fn views<'s>(
     let present = present::present(geofences.clone(), control);
     let membership = membership::membership(visits.clone());
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
-    Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles }
+    Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles, stats }
 }

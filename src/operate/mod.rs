@@ -1,0 +1,5 @@
+//! What an operator asks before and while a daemon runs: is everything as it should be, and how far are
+//! the tables.
+
+pub mod check;
+pub mod status;
