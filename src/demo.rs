@@ -103,9 +103,9 @@ impl Day {
     fn commit(&mut self, mut batch: Batch) -> Deltas {
         batch.control.push(Control::Now(self.intake.now()));
         self.engine.submit(batch);
-        let (_, deltas) = self.engine.next().expect("an epoch was submitted");
-        self.tables.apply(deltas.clone());
-        deltas
+        let (_, completed) = self.engine.next().expect("an epoch was submitted");
+        self.tables.apply(completed.deltas.clone());
+        completed.deltas
     }
 
     /// A line every hour, and one for each correction of the past.

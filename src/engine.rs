@@ -27,7 +27,7 @@ use watchtower_dataflows::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
 };
-use watchtower_dataflows::timeline::Stats;
+use watchtower_dataflows::timeline::{Stats, TimelineSnapshot};
 use watchtower_dataflows::views::{Rows, Views, views};
 
 /// What arrived in one epoch.
@@ -35,8 +35,19 @@ use watchtower_dataflows::views::{Rows, Views, views};
 pub struct Batch {
     /// Accepted position events; `seq` orders those of one vehicle.
     pub positions: Vec<PositionEvent>,
-    /// Accepted edits, and at most one `Now`.
+    /// Accepted edits, at most one `Now`, and perhaps `Snapshot`.
     pub control: Vec<Control>,
+    /// Timelines to go on from; in the first epoch only, with all edits and the time of their log.
+    pub restored: Vec<TimelineSnapshot>,
+}
+
+/// An epoch that no worker can change any more.
+#[derive(Debug, Default)]
+pub struct Completed {
+    /// What it changed.
+    pub deltas: Deltas,
+    /// The timelines after it, if they were asked for.
+    pub snapshots: Vec<TimelineSnapshot>,
 }
 
 /// What one epoch changed: rows and how many more (or fewer) there are of each, consolidated.
@@ -107,11 +118,12 @@ struct Work {
     epoch: Epoch,
     positions: Vec<PositionEvent>,
     control: Vec<Control>,
+    restored: Vec<TimelineSnapshot>,
 }
 struct Share {
     epoch: Epoch,
     worker: usize,
-    deltas: Deltas,
+    completed: Completed,
     stats: EngineStats,
 }
 
@@ -120,7 +132,7 @@ pub struct Engine {
     workers: Vec<(Sender<Work>, Thread)>,
     shares: Receiver<Share>,
     /// Epochs of which some worker's share is still missing: how many have come, and what they said.
-    incomplete: BTreeMap<Epoch, (usize, Deltas)>,
+    incomplete: BTreeMap<Epoch, (usize, Completed)>,
     submitted: Epoch,
     completed: Epoch,
     /// By worker, as of the last share that came.
@@ -170,11 +182,13 @@ impl Engine {
     pub fn submit(&mut self, batch: Batch) -> Epoch {
         let epoch = self.submitted;
         self.submitted += 1;
-        let Batch { mut positions, control } = batch;
+        let Batch { mut positions, control, mut restored } = batch;
         let share = positions.len().div_ceil(self.workers.len()).max(1);
         for (sender, thread) in &self.workers {
             let rest = positions.split_off(share.min(positions.len()));
-            let work = Work { epoch, positions: std::mem::replace(&mut positions, rest), control: control.clone() };
+            let positions = std::mem::replace(&mut positions, rest);
+            // The first worker hands the timelines to those who keep them.
+            let work = Work { epoch, positions, control: control.clone(), restored: std::mem::take(&mut restored) };
             sender.send(work).expect("a worker runs until the engine is finished; it must have panicked");
             thread.unpark();
         }
@@ -198,7 +212,7 @@ impl Engine {
     /// # Panics
     /// If a worker has panicked.
     #[expect(clippy::should_implement_trait, reason = "it waits, and more may come after None")]
-    pub fn next(&mut self) -> Option<(Epoch, Deltas)> {
+    pub fn next(&mut self) -> Option<(Epoch, Completed)> {
         if self.in_flight() == 0 {
             return None;
         }
@@ -230,7 +244,7 @@ impl Engine {
     }
 
     /// The next epoch if it is complete already.
-    pub fn try_next(&mut self) -> Option<(Epoch, Deltas)> {
+    pub fn try_next(&mut self) -> Option<(Epoch, Completed)> {
         while let Ok(share) = self.shares.try_recv() {
             self.take_in(share);
         }
@@ -259,21 +273,22 @@ impl Engine {
         }
     }
 
-    fn take_in(&mut self, Share { epoch, worker, deltas: share, stats }: Share) {
+    fn take_in(&mut self, Share { epoch, worker, completed: share, stats }: Share) {
         self.stats[worker] = stats;
-        let (arrived, deltas) = self.incomplete.entry(epoch).or_default();
+        let (arrived, completed) = self.incomplete.entry(epoch).or_default();
         *arrived += 1;
-        deltas.append(share);
+        completed.deltas.append(share.deltas);
+        completed.snapshots.extend(share.snapshots);
     }
 
-    fn take_completed(&mut self) -> Option<(Epoch, Deltas)> {
+    fn take_completed(&mut self) -> Option<(Epoch, Completed)> {
         let first = self.incomplete.first_entry()?;
         if *first.key() != self.completed || first.get().0 < self.workers.len() {
             return None;
         }
-        let (epoch, (_, deltas)) = first.remove_entry();
+        let (epoch, (_, completed)) = first.remove_entry();
         self.completed += 1;
-        Some((epoch, deltas))
+        Some((epoch, completed))
     }
 }
 
@@ -287,33 +302,37 @@ impl Drop for Engine {
 fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender<Share>) {
     let mut positions = Input::<PositionEvent>::new();
     let mut control = Input::<Control>::new();
+    let mut restored = Input::<TimelineSnapshot>::new();
     let probe = ProbeHandle::new();
-    let found = Rc::new(RefCell::new(BTreeMap::<Epoch, Deltas>::new()));
+    let found = Rc::new(RefCell::new(BTreeMap::<Epoch, Completed>::new()));
     let arranged = count_arranged(worker);
     let timelines = worker.dataflow::<Epoch, _, _>(|scope| {
         let positions = positions.to_stream(scope);
         let control = control.to_stream(scope);
-        collect(views(scope, positions, control, rules), &found, &probe)
+        let restored = restored.to_stream(scope);
+        collect(views(scope, positions, control, restored, rules), &found, &probe)
     });
     let index = worker.index();
     let mut reported: Epoch = 0;
     let mut report = |until: &dyn Fn(Epoch) -> bool| {
         while until(reported) {
-            let mut deltas = found.borrow_mut().remove(&reported).unwrap_or_default();
-            deltas.consolidate();
+            let mut completed = found.borrow_mut().remove(&reported).unwrap_or_default();
+            completed.deltas.consolidate();
             let stats = EngineStats { timelines: timelines.get(), arrangement_records: arranged.get() };
             // The engine may be gone: it is being finished, and nobody wants to know.
-            let _ = shares.send(Share { epoch: reported, worker: index, deltas, stats });
+            let _ = shares.send(Share { epoch: reported, worker: index, completed, stats });
             reported += 1;
         }
     };
     loop {
         match work.try_recv() {
-            Ok(Work { epoch, positions: mut events, control: mut said }) => {
+            Ok(Work { epoch, positions: mut events, control: mut said, restored: mut timelines }) => {
                 positions.send_batch(&mut events);
                 control.send_batch(&mut said);
+                restored.send_batch(&mut timelines);
                 positions.advance_to(epoch + 1);
                 control.advance_to(epoch + 1);
+                restored.advance_to(epoch + 1);
                 worker.step();
             }
             Err(TryRecvError::Empty) => {
@@ -354,28 +373,29 @@ fn count_arranged(worker: &Worker) -> Rc<Cell<u64>> {
     records
 }
 
-/// Gives every view its place in [`Deltas`]; returns what the timelines say of themselves.
+/// Gives every view its place in [`Completed`]; returns what the timelines say of themselves.
 fn collect(
     views: Views<'_>,
-    found: &Rc<RefCell<BTreeMap<Epoch, Deltas>>>,
+    found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
     probe: &ProbeHandle<Epoch>,
 ) -> Rc<Cell<Stats>> {
-    let Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles, stats } = views;
-    gather(visits, found, probe, |deltas| &mut deltas.visits);
-    gather(offlines, found, probe, |deltas| &mut deltas.offlines);
-    gather(vehicle_state, found, probe, |deltas| &mut deltas.vehicle_state);
-    gather(membership, found, probe, |deltas| &mut deltas.membership);
-    gather(occupancy, found, probe, |deltas| &mut deltas.occupancy);
-    gather(geofences, found, probe, |deltas| &mut deltas.geofences);
-    gather(vehicles, found, probe, |deltas| &mut deltas.vehicles);
+    let Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles, snapshots, stats } = views;
+    gather(visits, found, probe, |completed, row| completed.deltas.visits.push(row));
+    gather(offlines, found, probe, |completed, row| completed.deltas.offlines.push(row));
+    gather(vehicle_state, found, probe, |completed, row| completed.deltas.vehicle_state.push(row));
+    gather(membership, found, probe, |completed, row| completed.deltas.membership.push(row));
+    gather(occupancy, found, probe, |completed, row| completed.deltas.occupancy.push(row));
+    gather(geofences, found, probe, |completed, row| completed.deltas.geofences.push(row));
+    gather(vehicles, found, probe, |completed, row| completed.deltas.vehicles.push(row));
+    gather(snapshots, found, probe, |completed, (snapshot, _)| completed.snapshots.push(snapshot));
     stats
 }
 
 fn gather<D: Clone + 'static>(
     rows: Rows<'_, D>,
-    found: &Rc<RefCell<BTreeMap<Epoch, Deltas>>>,
+    found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
     probe: &ProbeHandle<Epoch>,
-    place: fn(&mut Deltas) -> &mut Vec<(D, i64)>,
+    keep: fn(&mut Completed, (D, i64)),
 ) {
     let found = Rc::clone(found);
     rows.inner
@@ -385,7 +405,7 @@ fn gather<D: Clone + 'static>(
                 input.for_each(|_, batch| {
                     let mut found = found.borrow_mut();
                     for (row, epoch, diff) in batch.drain(..) {
-                        place(found.entry(epoch).or_default()).push((row, diff));
+                        keep(found.entry(epoch).or_default(), (row, diff));
                     }
                 });
             }

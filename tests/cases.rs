@@ -36,8 +36,8 @@ fn played(case: &str, workers: usize) -> String {
         } else if line == "commit" {
             batch.control.push(Control::Now(intake.now()));
             engine.submit(std::mem::take(&mut batch));
-            let (_, deltas) = engine.next().unwrap();
-            let mut rows: Vec<String> = changes(&deltas, &intake.lookup)
+            let (_, completed) = engine.next().unwrap();
+            let mut rows: Vec<String> = changes(&completed.deltas, &intake.lookup)
                 .into_iter()
                 .filter(|(table, ..)| tables.contains(&table.name))
                 .map(|(table, row, diff)| {

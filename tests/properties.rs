@@ -141,7 +141,13 @@ fn a_version_between_two_chunks_is_seen_though_a_late_position_comes_with_it() {
             edit(last_of_chunk + 600, 1, None),
             position(last_of_chunk + 1_500),
         ];
-        let case = Case { rules: Rules::default(), epochs: vec![track, late.to_vec()], backwards: false, ahead: false };
+        let case = Case {
+            rules: Rules::default(),
+            epochs: vec![track, late.to_vec()],
+            backwards: false,
+            ahead: false,
+            restarts_after: Some(0),
+        };
         assert_eq!(in_the_end(&case).visits.len(), 1);
         check(&case, 1, &expected(&case)).unwrap();
     }

@@ -103,8 +103,8 @@ fn read(log: &[Vec<Entry>], rng: &mut Rng, workers: usize) -> (BTreeSet<String>,
             let now = admissions.iter().map(Admission::now).min().unwrap_or(BEGINNING);
             batch.control.push(Control::Now(now));
             engine.submit(std::mem::take(&mut batch));
-            let (_, deltas) = engine.next().unwrap();
-            tables.apply(deltas);
+            let (_, completed) = engine.next().unwrap();
+            tables.apply(completed.deltas);
         }
     }
     engine.finish();

@@ -224,6 +224,8 @@ pub enum Control {
     Vehicle(VehicleEdit),
     /// The log's time reached this instant.
     Now(Millis),
+    /// No part of the log: the timelines are to be handed out as they are after this epoch.
+    Snapshot,
 }
 
 /// The parameters that decide what the tables say. All workers have the same.

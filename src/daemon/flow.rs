@@ -13,7 +13,7 @@ use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::model::{BEGINNING, Control, Millis, Rules, VehicleId, VehicleState};
 
 use crate::admission::{Accepted, Admission, EDIT_SLACK_MS, Stream};
-use crate::engine::{Batch, Deltas, Engine};
+use crate::engine::{Batch, Completed, Engine};
 use crate::events::{Decoded, Event, Fix, Limits, PositionReport, Raw, Rejection, decode_entry, field_lines};
 use crate::sources::redis::EntryId;
 use crate::store::postgres::archive::ArchivedPosition;
@@ -223,8 +223,8 @@ impl Flow {
 
     /// The next epoch that is complete, if one is. A muted flow keeps it to itself.
     pub fn completed(&mut self) -> Option<Closed> {
-        while let Some((_, deltas)) = self.engine.try_next() {
-            if let Some(closed) = self.finish(deltas) {
+        while let Some((_, completed)) = self.engine.try_next() {
+            if let Some(closed) = self.finish(completed) {
                 return Some(closed);
             }
         }
@@ -233,8 +233,8 @@ impl Flow {
 
     /// Waits for the next epoch. `None` if there is none under way, or the flow is muted.
     pub fn wait(&mut self) -> Option<Closed> {
-        while let Some((_, deltas)) = self.engine.next() {
-            if let Some(closed) = self.finish(deltas) {
+        while let Some((_, completed)) = self.engine.next() {
+            if let Some(closed) = self.finish(completed) {
                 return Some(closed);
             }
         }
@@ -257,8 +257,8 @@ impl Flow {
     /// What was read so far is what the tables contain: from now on changes are to be written.
     pub fn unmute(&mut self) {
         self.close_epoch();
-        while let Some((_, deltas)) = self.engine.next() {
-            self.finish(deltas);
+        while let Some((_, completed)) = self.engine.next() {
+            self.finish(completed);
         }
         self.muted = false;
     }
@@ -278,7 +278,8 @@ impl Flow {
         Some(State { changes, complete: std::mem::take(&mut self.states_complete) })
     }
 
-    fn finish(&mut self, deltas: Deltas) -> Option<Closed> {
+    fn finish(&mut self, completed: Completed) -> Option<Closed> {
+        let Completed { deltas, snapshots: _ } = completed;
         let Passing { mut commit, oldest_entry } =
             self.under_way.pop_front().expect("an epoch completes after it was submitted");
         // Of a vehicle the old row and the new one are named, in any order: the new one holds.

@@ -47,8 +47,8 @@ impl Driver {
     /// Waits for everything and returns the tables.
     pub fn finish(mut self) -> Materialized {
         self.close_epoch();
-        while let Some((_, deltas)) = self.engine.next() {
-            self.tables.apply(deltas);
+        while let Some((_, completed)) = self.engine.next() {
+            self.tables.apply(completed.deltas);
         }
         self.engine.finish();
         self.tables
@@ -58,13 +58,13 @@ impl Driver {
         let mut batch = std::mem::take(&mut self.batch);
         batch.control.push(Control::Now(self.now));
         self.engine.submit(batch);
-        while let Some((_, deltas)) = self.engine.try_next() {
-            self.tables.apply(deltas);
+        while let Some((_, completed)) = self.engine.try_next() {
+            self.tables.apply(completed.deltas);
         }
         while self.engine.in_flight() > MAX_IN_FLIGHT
-            && let Some((_, deltas)) = self.engine.next()
+            && let Some((_, completed)) = self.engine.next()
         {
-            self.tables.apply(deltas);
+            self.tables.apply(completed.deltas);
         }
     }
 }

@@ -32,15 +32,15 @@ fn generate(seed: u64, live: bool) -> Case {
     let rules = habits.rules.clone();
     let log = Generator::new(&mut rng, habits).log();
     let epochs = cut(&mut rng, log);
-    Case { rules, epochs, backwards: rng.chance(30), ahead: rng.chance(30) }
+    case(&mut rng, rules, epochs)
 }
 
 /// The same events in another order and with other cuts: positions anywhere, but those of equal
 /// (vehicle, ts) in the old order, and all others as well.
-pub(crate) fn permuted(seed: u64, case: &Case) -> Case {
+pub(crate) fn permuted(seed: u64, original: &Case) -> Case {
     let mut rng = Rng::new(seed ^ 0x5EED);
     let (mut positions, others): (Vec<Event>, Vec<Event>) =
-        case.events().cloned().partition(|event| matches!(event, Event::Position(_)));
+        original.events().cloned().partition(|event| matches!(event, Event::Position(_)));
 
     let key = |event: &Event| match event {
         Event::Position(event) => (event.vehicle, event.position.ts),
@@ -62,7 +62,13 @@ pub(crate) fn permuted(seed: u64, case: &Case) -> Case {
         log.extend(from.pop());
     }
     let epochs = cut(&mut rng, log);
-    Case { rules: case.rules.clone(), epochs, backwards: rng.chance(30), ahead: rng.chance(30) }
+    case(&mut rng, original.rules.clone(), epochs)
+}
+
+fn case(rng: &mut Rng, rules: Rules, epochs: Vec<Vec<Event>>) -> Case {
+    let (backwards, ahead) = (rng.chance(30), rng.chance(30));
+    let restarts_after = rng.chance(60).then(|| rng.below(epochs.len().max(1)));
+    Case { rules, epochs, backwards, ahead, restarts_after }
 }
 
 fn grouped<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> BTreeMap<K, Vec<Event>> {

@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use watchtower::engine::{Deltas, Engine};
+use watchtower::engine::{Batch, Deltas, Engine};
 use watchtower_dataflows::model::{
-    GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
+    Control, GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
 };
 use watchtower_dataflows::naive::Tables;
 
@@ -47,27 +47,41 @@ fn run(case: &Case, workers: usize, expected: &Expected, answered: &mut usize) -
     let mut tables = Accumulated::default();
     let epochs = case.epochs.len();
     let mut submitted = 0;
+    // Epochs that the engine numbers otherwise, since it was started anew.
+    let mut renumbered = 0;
     for epoch in 0..epochs {
         *answered = epoch;
         let fail = |what: String| Err(Failure { epoch, what });
+        let restarts = case.restarts_after == Some(epoch) && !case.ahead;
         while submitted < epochs && (case.ahead || submitted <= epoch) {
-            let number = engine.submit(case.batch(submitted));
+            let mut batch = case.batch(submitted);
+            batch.control.extend(restarts.then_some(Control::Snapshot));
+            let number = engine.submit(batch) + renumbered;
             if number != submitted as u64 {
                 return fail(format!("submit number {submitted} says it is epoch {number}"));
             }
             submitted += 1;
         }
-        let Some((number, deltas)) = engine.next() else {
+        let Some((number, completed)) = engine.next() else {
             return fail("there is no next epoch, though it was submitted".to_owned());
         };
-        if number != epoch as u64 {
+        if number + renumbered != epoch as u64 {
             return fail(format!("the next epoch is {number}"));
         }
-        let problems =
-            tables.apply(deltas) + &expected.get(&epoch).map_or_else(String::new, |wanted| tables.differences(wanted));
+        let problems = tables.apply(completed.deltas)
+            + &expected.get(&epoch).map_or_else(String::new, |wanted| tables.differences(wanted));
         if !problems.is_empty() {
             engine.finish();
             return fail(problems);
+        }
+        if restarts {
+            engine.finish();
+            engine = Engine::start(workers % 3 + 1, case.rules.clone());
+            let problems = resume(&mut engine, case.resumed(epoch, &completed.snapshots), &tables);
+            if !problems.is_empty() {
+                return fail(problems);
+            }
+            renumbered = epoch as u64; // the resumption was epoch 0
         }
     }
     *answered = epochs;
@@ -78,8 +92,23 @@ fn run(case: &Case, workers: usize, expected: &Expected, answered: &mut usize) -
     Ok(())
 }
 
+/// Feeds an engine what another one held; says how its tables differ from what they were there. Of visits
+/// and offlines it knows those that have not ended.
+fn resume(engine: &mut Engine, batch: Batch, before: &Accumulated) -> String {
+    engine.submit(batch);
+    let Some((_, completed)) = engine.next() else { return "nothing is resumed".to_owned() };
+    let mut resumed = Accumulated::default();
+    let problems = resumed.apply(completed.deltas);
+    let open = Accumulated {
+        visits: before.visits.iter().filter(|(v, _)| v.exited_at.is_none()).map(|(v, n)| (*v, *n)).collect(),
+        offlines: before.offlines.iter().filter(|(o, _)| o.ended_at.is_none()).map(|(o, n)| (*o, *n)).collect(),
+        ..before.clone()
+    };
+    if resumed == open { problems } else { format!("{problems}resumed: {resumed:?}\nbefore: {open:?}\n") }
+}
+
 /// The sums of all deltas so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Accumulated {
     visits: BTreeMap<Visit, i64>,
     membership: BTreeMap<Membership, i64>,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use watchtower::engine::Batch;
 use watchtower_dataflows::model::{BEGINNING, Control, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit};
 use watchtower_dataflows::naive::{self, Tables};
+use watchtower_dataflows::timeline::TimelineSnapshot;
 
 use crate::support::shapes::Outline;
 
@@ -28,6 +29,9 @@ pub(crate) struct Case {
     pub(crate) backwards: bool,
     /// All epochs are handed in before the first answer is taken.
     pub(crate) ahead: bool,
+    /// After this epoch the engine is replaced by one on another number of workers, which goes on from
+    /// what the first one held.
+    pub(crate) restarts_after: Option<usize>,
 }
 
 impl Case {
@@ -55,6 +59,22 @@ impl Case {
         batch
     }
 
+    /// What an engine goes on from after an epoch: the timelines through their stored form, all edits,
+    /// the time.
+    pub(crate) fn resumed(&self, epoch: usize, snapshots: &[TimelineSnapshot]) -> Batch {
+        let stored = serde_json::to_vec(snapshots).unwrap();
+        let mut batch = Batch { restored: serde_json::from_slice(&stored).unwrap(), ..Batch::default() };
+        let mut now = None;
+        for control in (0..=epoch).flat_map(|epoch| self.batch(epoch).control) {
+            match control {
+                Control::Now(t) => now = now.max(Some(t)),
+                control => batch.control.push(control),
+            }
+        }
+        batch.control.extend(now.map(Control::Now));
+        batch
+    }
+
     /// The tables after the first `epochs` epochs.
     pub(crate) fn expected(&self, epochs: usize) -> Tables {
         let (mut positions, mut geofences, mut vehicles, mut now) = (Vec::new(), Vec::new(), Vec::new(), BEGINNING);
@@ -75,7 +95,11 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {:?}", self.rules)?;
-        writeln!(f, "# backwards: {}, ahead: {}", self.backwards, self.ahead)?;
+        writeln!(
+            f,
+            "# backwards: {}, ahead: {}, restarts after: {:?}",
+            self.backwards, self.ahead, self.restarts_after
+        )?;
         for (epoch, events) in self.epochs.iter().enumerate() {
             writeln!(f, "# epoch {epoch}")?;
             for event in events {

@@ -19,6 +19,7 @@ pub(crate) fn shrink(case: Case, fails: impl FnMut(&Case) -> bool) -> Case {
         shrinker.drop_cuts();
         shrinker.attempt(Case { backwards: false, ..shrinker.best.clone() });
         shrinker.attempt(Case { ahead: false, ..shrinker.best.clone() });
+        shrinker.attempt(Case { restarts_after: None, ..shrinker.best.clone() });
         if self::size(&shrinker.best) == size {
             return shrinker.best;
         }

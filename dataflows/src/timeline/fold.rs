@@ -11,6 +11,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalogue::{Catalogue, View};
 use crate::geometry::geodesic;
 use crate::index::VersionId;
@@ -19,7 +21,7 @@ use crate::model::{
 };
 
 /// A visit that has not ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
     /// Where.
     pub geofence: GeofenceId,
@@ -31,7 +33,7 @@ pub struct Inside {
 
 /// All a timeline remembers of its past: instants and modes, no sums. Two folds that reach equal
 /// states report equal facts from there on.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The position the vehicle is at; none before the first.
     pub last: Option<Position>,

@@ -5,6 +5,7 @@
 //! something happened to are looked at: a position, an edit of a geofence they may have been in, a
 //! geofence version that the clock has now reached, or an instant their own timer waited for.
 
+mod compact;
 pub mod fold;
 pub mod operator;
 #[cfg(test)]
@@ -18,7 +19,9 @@ use std::collections::{BTreeSet, BinaryHeap};
 use crate::catalogue::{Catalogue, Change, View};
 use crate::model::{BEGINNING, GeofenceEdit, Millis, PositionEvent, Rules, VehicleId, VehicleState};
 use fold::{Covering, FactDeltas, Fold};
-use track::{Rewrite, Track};
+use serde::{Deserialize, Serialize};
+use track::Rewrite;
+pub use track::{Chunk, Track, TrackParts};
 
 /// What an epoch changed.
 #[derive(Debug, Default)]
@@ -27,6 +30,30 @@ pub struct Changes {
     pub facts: FactDeltas,
     /// Where vehicles are.
     pub states: Vec<(VehicleState, i64)>,
+}
+
+/// A vehicle's timeline as it was after some epoch: what it takes to go on from there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TimelineSnapshot {
+    /// Whose.
+    pub vehicle: VehicleId,
+    /// The greatest instant of any of its position events, withdrawals included.
+    pub newest: Millis,
+    /// What is kept of its past.
+    pub track: Track,
+}
+
+/// What an epoch brings to the timelines of a worker.
+#[derive(Debug)]
+pub struct Arrivals {
+    /// In no particular order; `seq` orders those of one vehicle.
+    pub positions: Vec<PositionEvent>,
+    /// Of geofences.
+    pub edits: Vec<GeofenceEdit>,
+    /// Timelines to go on from, of vehicles that have none yet.
+    pub restored: Vec<TimelineSnapshot>,
+    /// The log's time, or [`BEGINNING`] if nothing is said of it.
+    pub now: Millis,
 }
 
 /// One vehicle: its track, and what was last said of it.
@@ -91,7 +118,8 @@ impl Timelines {
     }
 
     /// Takes in one epoch.
-    pub fn advance(&mut self, mut positions: Vec<PositionEvent>, edits: Vec<GeofenceEdit>, now: Millis) -> Changes {
+    pub fn advance(&mut self, arrivals: Arrivals) -> Changes {
+        let Arrivals { mut positions, edits, restored, now } = arrivals;
         let before = self.now;
         self.now = self.now.max(now);
         let changes = self.catalogue.prepare(edits);
@@ -114,7 +142,42 @@ impl Timelines {
             self.settle(vehicle, events, if edited { &changes } else { &[] }, before, &mut out);
         }
         self.catalogue.commit();
+        for snapshot in restored {
+            self.restore(snapshot, &mut out);
+        }
         out
+    }
+
+    /// The timelines as they are now.
+    pub fn snapshots(&self) -> impl Iterator<Item = TimelineSnapshot> {
+        self.timelines.iter().enumerate().filter_map(|(slot, timeline)| {
+            let Timeline { track, newest, said: _, armed: _ } = &**timeline.as_ref()?;
+            let vehicle = VehicleId(slot as u32 * self.stride + self.offset);
+            Some(TimelineSnapshot { vehicle, newest: *newest, track: track.clone() })
+        })
+    }
+
+    /// Goes on from a snapshot. What is open is said, as if it had just begun: what has ended was said
+    /// before the snapshot was taken, and is remembered by nobody else.
+    fn restore(&mut self, snapshot: TimelineSnapshot, out: &mut Changes) {
+        let TimelineSnapshot { vehicle, newest, track } = snapshot;
+        let (now, slot) = (self.now, self.slot(vehicle));
+        let fold =
+            Fold { vehicle, catalogue: &self.catalogue, view: View::New, rules: &self.rules, covering: &self.covering };
+        let mut is = track.head().clone();
+        fold.stay(&mut is, now, &mut FactDeltas::default());
+        fold.open(&is, now, &mut out.facts);
+        let said = fold.vehicle_state(&is, now);
+        out.states.extend(said.clone().map(|state| (state, 1)));
+        let armed = fold.due(&is, now);
+        self.timers.extend(armed.map(|due| Reverse((due, vehicle))));
+        self.stats.vehicles += 1;
+        self.stats.retained_positions += track.len() as u64;
+        if self.timelines.len() <= slot {
+            self.timelines.resize_with(slot + 1, || None);
+        }
+        debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
+        self.timelines[slot] = Some(Box::new(Timeline { track, newest, said, armed }));
     }
 
     /// The vehicles that something other than a position of their own happens to.

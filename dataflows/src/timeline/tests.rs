@@ -42,6 +42,10 @@ fn yard(from: Millis, until: Option<Millis>) -> Vec<GeofenceEdit> {
     [created].into_iter().chain(until.map(|until| edit(until, 1, None))).collect()
 }
 
+fn arrivals(positions: Vec<PositionEvent>, edits: Vec<GeofenceEdit>, now: Millis) -> Arrivals {
+    Arrivals { positions, edits, restored: Vec::new(), now }
+}
+
 fn visit(entered_at: Millis, exited_at: Millis) -> (Visit, i64) {
     let (vehicle, geofence) = (VehicleId(0), GeofenceId(0));
     (Visit { vehicle, geofence, entered_at, exited_at: Some(exited_at), confirmed: true }, 1)
@@ -53,9 +57,9 @@ fn a_version_in_the_gap_between_two_chunks_is_noticed_though_the_second_is_far_a
     let mut track: Vec<_> = (0..CHUNK).map(|minute| at(minute, YARD)).collect();
     track.push(at(CHUNK, AWAY));
     let now = CHUNK as Millis * MINUTE;
-    timelines.advance(track, Vec::new(), now);
+    timelines.advance(arrivals(track, Vec::new(), now));
     let (from, until) = (now - 40_000, now - 20_000);
-    let changes = timelines.advance(Vec::new(), yard(from, Some(until)), now);
+    let changes = timelines.advance(arrivals(Vec::new(), yard(from, Some(until)), now));
     assert_eq!(changes.facts.visits, [visit(from, until)]);
 }
 
@@ -65,10 +69,10 @@ fn a_position_exactly_as_old_as_may_be_can_still_be_corrected() {
     let retention_ms = 30 * MINUTE;
     let mut timelines = Timelines::new(Rules { retention_ms: Some(retention_ms), ..Rules::default() }, 0, 1);
     let track: Vec<_> = (0..CHUNK).map(|minute| at(minute, AWAY)).collect();
-    timelines.advance(track, yard(BEGINNING, None), last as Millis * MINUTE);
+    timelines.advance(arrivals(track, yard(BEGINNING, None), last as Millis * MINUTE));
     let newest = last as Millis * MINUTE + retention_ms;
-    timelines.advance(vec![at(last + 30, AWAY)], Vec::new(), newest);
-    let changes = timelines.advance(vec![at(last, YARD)], Vec::new(), newest);
+    timelines.advance(arrivals(vec![at(last + 30, AWAY)], Vec::new(), newest));
+    let changes = timelines.advance(arrivals(vec![at(last, YARD)], Vec::new(), newest));
     assert_eq!(changes.facts.visits, [visit(last as Millis * MINUTE, newest)]);
 }
 
@@ -76,7 +80,7 @@ fn a_position_exactly_as_old_as_may_be_can_still_be_corrected() {
 fn what_no_accepted_event_can_change_leaves_memory() {
     let mut timelines = Timelines::new(Rules { retention_ms: Some(10 * MINUTE), ..Rules::default() }, 0, 1);
     for minute in 0..20 * CHUNK {
-        timelines.advance(vec![at(minute, AWAY)], Vec::new(), minute as Millis * MINUTE);
+        timelines.advance(arrivals(vec![at(minute, AWAY)], Vec::new(), minute as Millis * MINUTE));
     }
     assert!(timelines.stats().retained_positions <= 3 * CHUNK as u64, "{:?}", timelines.stats());
 }

@@ -13,6 +13,10 @@
 //!                         the new state at its `before` differs from the remembered one
 //! ```
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
 use crate::catalogue::Change;
 use crate::geometry::BoundingBox;
 use crate::model::{Millis, Place, Position};
@@ -30,16 +34,18 @@ pub struct Rewrite {
     pub position: Option<Position>,
 }
 
-/// A run of positions and the state before it.
-#[derive(Clone, Debug, Default)]
-struct Chunk {
+/// A run of positions and the state before it. Once it is shared it never changes: who keeps a track as it
+/// was keeps its chunks.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Chunk {
     before: State,
+    #[serde(with = "super::compact")]
     positions: Vec<Position>,
     reach: Reach,
 }
 
 /// Box around places, in their own units.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Reach {
     west: i32,
     south: i32,
@@ -102,13 +108,42 @@ impl Chunk {
     }
 }
 
-/// All that is kept of one vehicle's past.
-#[derive(Clone, Debug, Default)]
+/// All that is kept of one vehicle's past. A clone shares the chunks; whichever changes makes new ones.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Track {
-    sealed: Vec<Chunk>,
-    tail: Chunk,
+    sealed: Vec<Arc<Chunk>>,
+    tail: Arc<Chunk>,
     head: State,
     reach: Reach,
+}
+
+/// A track taken apart, for those who store chunks by themselves.
+#[derive(Clone, Debug)]
+pub struct TrackParts {
+    /// The chunks that are full, in order.
+    pub sealed: Vec<Arc<Chunk>>,
+    /// The chunk that grows.
+    pub tail: Arc<Chunk>,
+    /// The state after the last position.
+    pub head: State,
+}
+
+impl From<Track> for TrackParts {
+    fn from(track: Track) -> Self {
+        let Track { sealed, tail, head, reach: _ } = track;
+        Self { sealed, tail, head }
+    }
+}
+
+impl From<TrackParts> for Track {
+    fn from(parts: TrackParts) -> Self {
+        let TrackParts { sealed, tail, head } = parts;
+        let mut track = Self { reach: tail.reach, sealed, tail, head };
+        for chunk in &track.sealed {
+            track.reach.merge(&chunk.reach);
+        }
+        track
+    }
 }
 
 impl Track {
@@ -131,11 +166,11 @@ impl Track {
     pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) {
         debug_assert!(self.head.last.is_none_or(|last| last.ts < position.ts), "appended positions are the latest");
         if self.tail.positions.len() >= CHUNK {
-            let full = std::mem::replace(&mut self.tail, Chunk::starting(self.head.clone()));
+            let full = std::mem::replace(&mut self.tail, Arc::new(Chunk::starting(self.head.clone())));
             self.sealed.push(full);
         }
         fold.step(&mut self.head, &position, facts);
-        self.tail.push(position);
+        Arc::make_mut(&mut self.tail).push(position);
         self.reach.add(position.place);
     }
 
@@ -157,7 +192,7 @@ impl Track {
         let mut kept = Vec::with_capacity(chunks.len() + 1);
         let mut diverged: Option<(State, State)> = None;
         let mut chunks = chunks.into_iter().peekable();
-        while let Some(mut chunk) = chunks.next() {
+        while let Some(chunk) = chunks.next() {
             let next_from = chunks.peek().and_then(|next| next.positions.first()).map(|first| first.ts);
             let mine = next_from.map_or(rest.len(), |from| rest.partition_point(|r| r.ts < from));
             let (mine, later) = rest.split_at(mine);
@@ -168,8 +203,8 @@ impl Track {
                 continue;
             }
             folded += chunk.positions.len();
-            let before = std::mem::take(&mut chunk.before);
-            let (mut state_old, mut state_new) = diverged.take().unwrap_or_else(|| (before.clone(), before));
+            let (mut state_old, mut state_new) =
+                diverged.take().unwrap_or_else(|| (chunk.before.clone(), chunk.before.clone()));
             let mut rebuilt = Rebuilt::starting(state_new.clone());
             // The positions both folds treat alike: folded once, and saying nothing new.
             let alike_until = match mine.first() {
@@ -192,7 +227,7 @@ impl Track {
                 rebuilt.push(&state_new, position);
                 new.step(&mut state_new, &position, facts);
             }
-            kept.extend(rebuilt.finish(chunks.peek().is_none()));
+            kept.extend(rebuilt.finish(chunks.peek().is_none()).map(Arc::new));
             if state_old != state_new {
                 diverged = Some((state_old, state_new));
             }
@@ -200,7 +235,7 @@ impl Track {
         if let Some((_, head)) = diverged {
             self.head = head;
         }
-        self.tail = kept.pop().unwrap_or_else(|| Chunk::starting(self.head.clone()));
+        self.tail = kept.pop().unwrap_or_else(|| Arc::new(Chunk::starting(self.head.clone())));
         self.sealed = kept;
         for r in rewrites {
             if let Some(position) = r.position {
@@ -268,10 +303,10 @@ impl Rebuilt {
     }
 
     /// The chunks; an empty one only as the tail of a track, which must have one.
-    fn finish(mut self, is_tail: bool) -> Vec<Chunk> {
+    fn finish(mut self, is_tail: bool) -> impl Iterator<Item = Chunk> {
         if is_tail || !self.current.positions.is_empty() {
             self.done.push(self.current);
         }
-        self.done
+        self.done.into_iter()
     }
 }

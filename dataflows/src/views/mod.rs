@@ -18,8 +18,8 @@ use crate::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
 };
-use crate::timeline::Stats;
 use crate::timeline::operator::timelines;
+use crate::timeline::{Stats, TimelineSnapshot};
 
 /// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
 pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
@@ -32,6 +32,8 @@ pub struct Facts<'s> {
     pub offlines: Rows<'s, Offline>,
     /// The last position of every vehicle, and what it is doing.
     pub vehicle_state: Rows<'s, VehicleState>,
+    /// The timelines themselves, in the epochs in which they were asked for.
+    pub snapshots: Rows<'s, TimelineSnapshot>,
     /// About this worker's timelines, as of the last epoch they have done.
     pub stats: Rc<Cell<Stats>>,
 }
@@ -52,6 +54,8 @@ pub struct Views<'s> {
     pub geofences: Rows<'s, InForce<GeofenceId>>,
     /// The versions of vehicles' metadata.
     pub vehicles: Rows<'s, InForce<VehicleId>>,
+    /// No table: the timelines themselves, in the epochs in which they were asked for.
+    pub snapshots: Rows<'s, TimelineSnapshot>,
     /// No table: about this worker's timelines.
     pub stats: Rc<Cell<Stats>>,
 }
@@ -63,24 +67,27 @@ impl std::fmt::Debug for Views<'_> {
 }
 
 /// The dataflow. `control` must carry the same to every worker, in the order of the log within an
-/// epoch; `positions` may reach any worker in any order.
+/// epoch; `positions` may reach any worker in any order. `restored` are timelines to go on from: they come
+/// with all edits and the time of the log they were taken from, before anything else.
 pub fn views<'s>(
     scope: Scope<'s, Epoch>,
     positions: StreamVec<'s, Epoch, PositionEvent>,
     control: StreamVec<'s, Epoch, Control>,
+    restored: StreamVec<'s, Epoch, TimelineSnapshot>,
     rules: Rules,
 ) -> Views<'s> {
-    let Facts { visits, offlines, vehicle_state, stats } = timelines(scope, positions, control.clone(), rules);
+    let Facts { visits, offlines, vehicle_state, snapshots, stats } =
+        timelines(scope, positions, control.clone(), restored, rules);
     let geofences = in_force::in_force(control.clone(), |control| match control {
         Control::Geofence(edit) => Some((edit.key.0, edit)),
-        Control::Vehicle(_) | Control::Now(_) => None,
+        Control::Vehicle(_) | Control::Now(_) | Control::Snapshot => None,
     });
     let vehicles = in_force::in_force(control.clone(), |control| match control {
         Control::Vehicle(edit) => Some((edit.key.0, edit)),
-        Control::Geofence(_) | Control::Now(_) => None,
+        Control::Geofence(_) | Control::Now(_) | Control::Snapshot => None,
     });
     let present = present::present(geofences.clone(), control);
     let membership = membership::membership(visits.clone());
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
-    Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles, stats }
+    Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles, snapshots, stats }
 }
