@@ -3,23 +3,41 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
-use watchtower::cli::{Cli, Command, ReplayArgs};
+use watchtower::cli::{Cli, Command, GeofencesCommand, PublishArgs, ReplayArgs};
+use watchtower::publish::{PublishError, command};
 use watchtower::replay::{self, Summary};
-use watchtower::{demo, progress};
+use watchtower::{demo, interrupt, progress};
+
+/// What the command line says cannot be done: as for what it says wrongly.
+const WRONG_USE: u8 = 2;
 
 fn main() -> ExitCode {
+    let (mut out, mut notes) = (std::io::stdout().lock(), std::io::stderr());
     let result = match Cli::parse().command {
-        Command::Replay(args) => run_replay(&args),
-        Command::Demo(args) => demo::run(&args, &mut std::io::stdout().lock()).map_err(Into::into),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("watchtower: {error:#}");
-            ExitCode::FAILURE
+        Command::Replay(args) => run_replay(&args).map(|()| ExitCode::SUCCESS),
+        Command::Demo(args) => demo::run(&args, &mut out).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Publish(args) => run_publish(&args),
+        Command::Geofences(GeofencesCommand::Import(args)) => {
+            command::import(&args, &mut out, &mut notes).map_err(Into::into)
         }
-    }
+        Command::Geofences(GeofencesCommand::Delete(args)) => {
+            command::delete(&args, &mut out, &mut notes).map_err(Into::into)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("watchtower: {error:#}");
+        match error.downcast_ref::<PublishError>() {
+            Some(error) if error.is_wrong_use() => ExitCode::from(WRONG_USE),
+            Some(_) | None => ExitCode::FAILURE,
+        }
+    })
+}
+
+fn run_publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    Ok(command::run(args, &stop, &mut std::io::stdout(), &mut std::io::stderr())?)
 }
 
 fn run_replay(args: &ReplayArgs) -> anyhow::Result<()> {

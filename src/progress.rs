@@ -26,15 +26,23 @@ impl FileBar {
         }
         if self.shown.as_ref().is_none_or(|(shown, _)| shown != path) {
             self.finish();
-            let style =
-                ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta}")
-                    .expect("the template is a constant");
+            let style = ProgressStyle::with_template(
+                "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}{prefix} eta {eta}",
+            )
+            .expect("the template is a constant");
             let bar = ProgressBar::new(progress.bytes_total).with_style(style.progress_chars("=> "));
             bar.set_message(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
             self.shown = Some((path.to_owned(), bar));
         }
         if let Some((_, bar)) = &self.shown {
             bar.set_position(progress.bytes_read);
+        }
+    }
+
+    /// Shows a few words more.
+    pub fn note(&mut self, note: impl FnOnce() -> String) {
+        if let Some((_, bar)) = &self.shown {
+            bar.set_prefix(note());
         }
     }
 

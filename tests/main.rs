@@ -6,6 +6,7 @@ mod bad_input;
 mod cases;
 mod commands;
 mod properties;
+mod publish;
 mod reference;
 mod streams;
 mod support;

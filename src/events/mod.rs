@@ -53,6 +53,7 @@ pub(crate) use build::position;
 pub(crate) use feature::Feature;
 pub(crate) use fields::{Field, Fields, Value, check_time};
 pub(crate) use json::{check_size, utf8};
+pub(crate) use time::parse as parse_time;
 
 /// One event of the log; its strings are borrowed from the bytes it was read from where they can be.
 #[derive(Clone, Debug, PartialEq)]

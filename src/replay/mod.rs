@@ -21,7 +21,7 @@ use watchtower_dataflows::model::{Control, Millis, PositionEvent, Rules};
 use crate::admission::{Accepted, Admission, Stream};
 use crate::events::{Event, Limits, Reason, RejectedEvent, Rejection};
 use crate::replay::archive::Archive;
-use crate::sources::{self, FileFormat, Progress, Record, SourceError};
+use crate::sources::{self, Progress, Record, SourceError};
 use crate::store::csv::{self, CsvError};
 use crate::tables::{Lookup, Row, Table, rejected_events};
 
@@ -97,30 +97,23 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
     let mut intake = Intake::new(options.limits.clone());
     let mut driver = Driver::start(options.workers, options.rules.clone());
     let mut log = Vec::new();
-    let files = [
-        (&options.geofences, FileFormat::GeoJson),
-        (&options.positions, FileFormat::Csv),
-        (&options.events, FileFormat::Ndjson),
-    ];
-    for (paths, format) in files {
-        for path in paths {
-            let name = path.display().to_string();
-            let mut source = sources::open(path, format, &options.limits)?;
-            let mut records = 0u64;
-            while let Some(record) = source.next_record()? {
-                if let Some(item) = intake.take(&name, record) {
-                    match options.shuffle {
-                        Some(_) => log.push(item),
-                        None => driver.push(item),
-                    }
-                }
-                records += 1;
-                if records.is_multiple_of(PROGRESS_EVERY) {
-                    progress(path, source.progress());
+    for (path, format) in sources::in_order(&options.geofences, &options.positions, &options.events) {
+        let name = path.display().to_string();
+        let mut source = sources::open(path, format, &options.limits)?;
+        let mut records = 0u64;
+        while let Some(record) = source.next_record()? {
+            if let Some(item) = intake.take(&name, record) {
+                match options.shuffle {
+                    Some(_) => log.push(item),
+                    None => driver.push(item),
                 }
             }
-            progress(path, source.progress());
+            records += 1;
+            if records.is_multiple_of(PROGRESS_EVERY) {
+                progress(path, source.progress());
+            }
         }
+        progress(path, source.progress());
     }
     if let Some(seed) = options.shuffle {
         shuffle::permute_positions(&mut log, seed);

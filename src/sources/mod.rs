@@ -73,6 +73,16 @@ pub fn open(path: &Path, format: FileFormat, limits: &Limits) -> Result<Box<dyn 
     })
 }
 
+/// The order in which files are read: geofences, positions, any events.
+pub fn in_order<'a>(
+    geofences: &'a [PathBuf],
+    positions: &'a [PathBuf],
+    events: &'a [PathBuf],
+) -> impl Iterator<Item = (&'a Path, FileFormat)> {
+    let files = [(geofences, FileFormat::GeoJson), (positions, FileFormat::Csv), (events, FileFormat::Ndjson)];
+    files.into_iter().flat_map(|(paths, format)| paths.iter().map(move |path| (path.as_path(), format)))
+}
+
 /// A file cannot be read as what it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 pub(crate) mod generate;
 pub(crate) mod harness;
 pub(crate) mod log;
+pub(crate) mod redis_server;
 pub(crate) mod rng;
 pub(crate) mod servers;
 pub(crate) mod shapes;

@@ -1,40 +1,15 @@
-//! The command line: what was typed, and what it means.
+//! `watchtower replay`
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
+use watchtower_dataflows::model::Rules;
 
 use crate::duration;
 use crate::events::Limits;
 use crate::replay::Options;
-use watchtower_dataflows::model::Rules;
 
-/// Who is inside which geofence, every visit and the numbers over them: exact, whatever comes late.
-#[derive(Debug, Parser)]
-#[command(name = "watchtower", version, max_term_width = 100)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// A job.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Compute all tables from files and write them as CSV; needs no server.
-    ///
-    /// The log is the features of the geofence files, then the rows of the position files, then the
-    /// lines of the event files, each in file order. Its time is the greatest clock event or
-    /// position in it. Files may be compressed with gzip.
-    ///
-    /// Events that are refused are rows of rejected_events.csv, with the reason; they stop nothing.
-    #[command(after_help = REPLAY_EXAMPLE)]
-    Replay(ReplayArgs),
-    /// Watch a simulated fleet of container trucks in Lagos go through the engine.
-    Demo(DemoArgs),
-}
-
-const REPLAY_EXAMPLE: &str = "\
+pub(super) const EXAMPLE: &str = "\
 Example:
   watchtower replay --positions track.csv.gz --geofences depots.geojson --out tables
   column -s, -t tables/visits.csv | less
@@ -83,18 +58,4 @@ impl ReplayArgs {
             rules: Rules::default(),
         }
     }
-}
-
-/// What `demo` takes.
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// Trucks
-    #[arg(long, value_name = "N", default_value_t = 84, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub vehicles: u32,
-    /// The same seed makes the same day
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
-    /// Worker threads
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub workers: u16,
 }

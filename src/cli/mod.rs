@@ -1,0 +1,60 @@
+//! The command line: what was typed, and what it means. One file per command.
+
+use clap::{Parser, Subcommand};
+
+mod demo;
+mod geofences;
+mod publish;
+mod replay;
+mod target;
+
+pub use demo::DemoArgs;
+pub use geofences::{DeleteArgs, GeofencesCommand, ImportArgs};
+pub use publish::{ClockArg, FormatArg, PublishArgs};
+pub use replay::ReplayArgs;
+pub use target::TargetArgs;
+
+/// Who is inside which geofence, every visit and the numbers over them: exact, whatever comes late.
+#[derive(Debug, Parser)]
+#[command(name = "watchtower", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A job.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compute all tables from files and write them as CSV; needs no server.
+    ///
+    /// The log is the features of the geofence files, then the rows of the position files, then the
+    /// lines of the event files, each in file order. Its time is the greatest clock event or
+    /// position in it. Files may be compressed with gzip.
+    ///
+    /// Events that are refused are rows of rejected_events.csv, with the reason; they stop nothing.
+    #[command(after_help = replay::EXAMPLE)]
+    Replay(ReplayArgs),
+    /// Watch a simulated fleet of container trucks in Lagos go through the engine.
+    Demo(DemoArgs),
+    /// Append the events of files to the streams of a pipeline: history, or load.
+    ///
+    /// Reads what `replay` reads, in the same order: the features of the geofence files, then the
+    /// rows of the position files, then the lines of the event files. Positions go to the stream
+    /// that the vehicle's id names, geofences and vehicles to the control stream, clocks to all.
+    ///
+    /// An event that does not say when it arrived arrives at the newest time before it in the
+    /// files, its own included, so that history is as late as it was, and not years. If the
+    /// pipeline's clock is the log, clocks that follow that time are appended.
+    ///
+    /// How many streams the pipeline has, and what its clock is, its daemon has written to Redis; if
+    /// none has run yet, --streams and --clock say it.
+    ///
+    /// Lines of event files that are no event are appended as they are: the daemon refuses and keeps
+    /// them. Rows and features that are none are listed at the end, and the exit code is 1.
+    #[command(after_help = publish::EXAMPLE)]
+    Publish(PublishArgs),
+    /// Change the geofences of a pipeline, from now on or since an earlier time.
+    #[command(subcommand)]
+    Geofences(GeofencesCommand),
+}

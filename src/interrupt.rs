@@ -1,0 +1,39 @@
+//! Ctrl-C in commands that can stop in the middle.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The exit code of what was interrupted: 128 and the number of SIGINT.
+pub const EXIT_CODE: u8 = 130;
+
+/// A flag that the first Ctrl-C sets. The second one ends the program at once.
+///
+/// # Errors
+/// If the system does not let us listen for it.
+pub fn flag() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Listens from here on, not only once the thread runs.
+    let mut interrupts = runtime.block_on(async { listen() })?;
+    let set = Arc::clone(&flag);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            interrupts.recv().await;
+            set.store(true, Ordering::Relaxed);
+            interrupts.recv().await;
+            std::process::exit(i32::from(EXIT_CODE));
+        });
+    });
+    Ok(flag)
+}
+
+#[cfg(unix)]
+fn listen() -> io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+}
+
+#[cfg(windows)]
+fn listen() -> io::Result<tokio::signal::windows::CtrlC> {
+    tokio::signal::windows::ctrl_c()
+}

@@ -1,0 +1,83 @@
+//! The thread that hands chunks to Redis while the next ones are being filled.
+
+use std::thread::JoinHandle;
+
+use crossbeam_channel::bounded;
+
+use super::chunk::Chunk;
+use super::link::{Broken, Fault, Link};
+
+/// Chunks that wait while one is under way.
+const MAX_WAITING: usize = 2;
+
+/// Redis stopped taking events.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("appending to {server} stopped after {published} events{}", unsure_text(*unsure))]
+pub struct AppendError {
+    /// The URL, without its password.
+    pub server: String,
+    /// How many events are in the streams for sure.
+    pub published: u64,
+    /// How many more may be: the connection was lost before Redis said.
+    pub unsure: u64,
+    /// Why.
+    pub source: Fault,
+}
+
+fn unsure_text(unsure: u64) -> String {
+    if unsure == 0 { String::new() } else { format!(", perhaps up to {unsure} more") }
+}
+
+/// What is in the streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Events that count as published.
+    pub(super) events: u64,
+    /// Entries they are in, clocks' included.
+    pub(super) entries: u64,
+}
+
+/// Where chunks go.
+pub(super) struct Sender {
+    chunks: crossbeam_channel::Sender<Chunk>,
+    thread: JoinHandle<Result<Tally, AppendError>>,
+}
+
+impl Sender {
+    /// Starts the thread.
+    pub(super) fn start(link: Link) -> Self {
+        let (chunks, waiting) = bounded(MAX_WAITING);
+        let thread = std::thread::spawn(move || forward(link, &waiting));
+        Self { chunks, thread }
+    }
+
+    /// Hands over a chunk; waits while too many are waiting. `false` if nobody takes it any more:
+    /// [`Sender::finish`] says why.
+    pub(super) fn send(&self, chunk: Chunk) -> bool {
+        self.chunks.send(chunk).is_ok()
+    }
+
+    /// Waits until all is in the streams.
+    pub(super) fn finish(self) -> Result<Tally, AppendError> {
+        let Self { chunks, thread } = self;
+        drop(chunks);
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+fn forward(mut link: Link, waiting: &crossbeam_channel::Receiver<Chunk>) -> Result<Tally, AppendError> {
+    let mut tally = Tally::default();
+    for chunk in waiting {
+        match link.append(&chunk) {
+            Ok(events) => {
+                tally.events += events;
+                tally.entries += chunk.events().len() as u64;
+            }
+            Err(Broken { published, unsure, fault }) => {
+                let server = link.server().to_owned();
+                return Err(AppendError { server, published: tally.events + published, unsure, source: fault });
+            }
+        }
+    }
+    Ok(tally)
+}
