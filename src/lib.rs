@@ -18,3 +18,4 @@ pub mod replay;
 pub mod sources;
 pub mod store;
 pub mod tables;
+pub mod telemetry;
