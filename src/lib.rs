@@ -20,4 +20,5 @@ pub mod replay;
 pub mod sources;
 pub mod store;
 pub mod tables;
+pub mod telemetry;
 pub mod tls;

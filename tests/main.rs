@@ -10,5 +10,6 @@ mod publish;
 mod reference;
 mod streams;
 mod support;
+mod telemetry;
 mod tidy;
 mod wire;

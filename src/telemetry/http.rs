@@ -1,0 +1,158 @@
+//! Where others ask: `/healthz`, `/readyz`, `/metrics`.
+//!
+//! `/healthz` says that the process lives and answers, and nothing more: whoever restarts what is
+//! not healthy should not restart a daemon that has halted because entries are lost. `/readyz` says
+//! whether the tables follow the streams, and why not.
+
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::health::Health;
+
+/// The format of Prometheus.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How long a request may go on once the daemon ends.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Histograms keep what was observed until it is summed up this often, or rendered.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+const INDEX: &str = "\
+watchtower
+  /healthz  the process lives
+  /readyz   whether the tables follow the streams, and why not
+  /metrics  for Prometheus
+";
+
+/// The server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address cannot be had.
+    #[error("cannot listen on {listen} for http")]
+    Bind {
+        /// Which.
+        listen: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// It stopped by itself.
+    #[error("cannot go on serving http on {address}")]
+    Serve {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A server that has its address but does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+#[derive(Clone)]
+struct Pages {
+    health: Health,
+    metrics: PrometheusHandle,
+}
+
+/// Answers on `listen` until `shutdown`.
+///
+/// # Errors
+/// If the address cannot be had.
+pub async fn serve(
+    listen: SocketAddr,
+    health: Health,
+    metrics: PrometheusHandle,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), HttpError> {
+    Server::bind(listen).await?.run(health, metrics, shutdown).await
+}
+
+impl Server {
+    /// Takes the address; port 0 is any that is free.
+    ///
+    /// # Errors
+    /// If it cannot be had.
+    pub async fn bind(listen: SocketAddr) -> Result<Self, HttpError> {
+        let bound = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = bound.map_err(|source| HttpError::Bind { listen, source })?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `shutdown`; requests that are under way then have a moment to end.
+    ///
+    /// # Errors
+    /// If the system does not let it go on.
+    pub async fn run(
+        self,
+        health: Health,
+        metrics: PrometheusHandle,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), HttpError> {
+        let Self { listener, address } = self;
+        let (ending, mut ended) = watch::channel(());
+        let shutdown = async move {
+            shutdown.await;
+            drop(ending);
+        };
+        let router = router(Pages { health, metrics: metrics.clone() });
+        let server = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future();
+        let overdue = async {
+            // Fails once the other end is gone, which is what is waited for.
+            let _ = ended.changed().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let served = tokio::select! {
+            served = server => served,
+            () = overdue => Ok(()),
+            () = keep_up(metrics) => Ok(()),
+        };
+        served.map_err(|source| HttpError::Serve { address, source })
+    }
+}
+
+async fn keep_up(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP_EVERY).await;
+        metrics.run_upkeep();
+    }
+}
+
+fn router(pages: Pages) -> Router {
+    Router::new()
+        .route("/", get(INDEX))
+        .route("/healthz", get("ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(pages)
+}
+
+async fn ready(State(pages): State<Pages>) -> impl IntoResponse {
+    let state = pages.health.state();
+    let status = if pages.health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, format!("{state}\n"))
+}
+
+async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], pages.metrics.render())
+}
