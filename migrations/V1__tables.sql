@@ -6,17 +6,22 @@
 CREATE TABLE pipeline (
     id          text PRIMARY KEY,
     streams     integer NOT NULL CHECK (streams BETWEEN 1 AND 65535),
+    lineage     text NOT NULL DEFAULT gen_random_uuid()::text,
+    plan        text NOT NULL,
     term        bigint NOT NULL DEFAULT 0,
     owner       text NOT NULL DEFAULT '',
     owner_host  text NOT NULL DEFAULT '',
     owner_pid   bigint NOT NULL DEFAULT 0,
     claimed_at  timestamptz,
     commit_seq  bigint NOT NULL DEFAULT 0,
-    now         timestamptz NOT NULL DEFAULT '-infinity'
+    now         timestamptz NOT NULL DEFAULT '-infinity',
+    halted      text
 );
 COMMENT ON TABLE pipeline IS 'Who writes these tables, and how far they are: all but the lagging ones equal a batch recomputation over the log up to cursors.';
 COMMENT ON COLUMN pipeline.id IS 'The pipeline''s name: its streams are wt:<id>:events:0 .. and wt:<id>:control.';
 COMMENT ON COLUMN pipeline.streams IS 'How many event streams there are; it never changes.';
+COMMENT ON COLUMN pipeline.lineage IS 'Random name of this row: checkpoints made for another one are not used.';
+COMMENT ON COLUMN pipeline.plan IS 'What decides the meaning of the tables: limits, rules, and the version of the program''s computation, as JSON.';
 COMMENT ON COLUMN pipeline.term IS 'Grows by one whenever a daemon takes over: a writer of an earlier term can change nothing any more.';
 COMMENT ON COLUMN pipeline.owner IS 'Random name of the daemon that writes.';
 COMMENT ON COLUMN pipeline.owner_host IS 'The machine it runs on.';
@@ -24,16 +29,19 @@ COMMENT ON COLUMN pipeline.owner_pid IS 'Its process id there.';
 COMMENT ON COLUMN pipeline.claimed_at IS 'When it took over.';
 COMMENT ON COLUMN pipeline.commit_seq IS 'Number of the last commit; dense.';
 COMMENT ON COLUMN pipeline.now IS 'The log''s own time at that commit: the least, over the streams, of the newest clock event read in each.';
+COMMENT ON COLUMN pipeline.halted IS 'Why the tables are not brought up to date any more: entries of the log are lost. Empty while all is well.';
 
 CREATE TABLE cursors (
     stream      text PRIMARY KEY,
     last_id     text NOT NULL,
-    entries     bigint NOT NULL
+    entries     bigint NOT NULL,
+    skipped     bigint NOT NULL
 );
 COMMENT ON TABLE cursors IS 'How far each stream has been read at pipeline.commit_seq.';
 COMMENT ON COLUMN cursors.stream IS 'The Redis key.';
 COMMENT ON COLUMN cursors.last_id IS 'Id of the last entry the tables contain.';
-COMMENT ON COLUMN cursors.entries IS 'Entries up to there, counted by us.';
+COMMENT ON COLUMN cursors.entries IS 'Entries up to there, those in skipped included: as many as Redis says were ever added by then.';
+COMMENT ON COLUMN cursors.skipped IS 'Entries that were gone when the pipeline began, or whose loss was accepted: the tables do not contain them.';
 
 CREATE TABLE commit_log (
     commit_seq   bigint PRIMARY KEY,
@@ -41,7 +49,8 @@ CREATE TABLE commit_log (
     committed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     events       bigint NOT NULL,
     rows_changed bigint NOT NULL,
-    cursors      jsonb NOT NULL
+    cursors      jsonb NOT NULL,
+    note         text
 );
 COMMENT ON TABLE commit_log IS 'One row a commit; the oldest are dropped.';
 COMMENT ON COLUMN commit_log.commit_seq IS 'Number of the commit; dense.';
@@ -50,6 +59,7 @@ COMMENT ON COLUMN commit_log.committed_at IS 'The database''s clock shortly befo
 COMMENT ON COLUMN commit_log.events IS 'Events read since the commit before, refused ones included.';
 COMMENT ON COLUMN commit_log.rows_changed IS 'Rows written or deleted in transactional tables.';
 COMMENT ON COLUMN commit_log.cursors IS 'Id of the last entry read, by stream.';
+COMMENT ON COLUMN commit_log.note IS 'What an operator decided with this commit; empty for all others.';
 
 CREATE TABLE table_progress (
     table_name  text PRIMARY KEY,

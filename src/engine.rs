@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::Thread;
 use std::time::Duration;
 
+use crate::crash;
 use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError};
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::logging::{DifferentialEvent, DifferentialEventBuilder};
@@ -340,6 +341,7 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
             }
             Err(TryRecvError::Disconnected) => break,
         }
+        crash::point("in-operator");
         report(&|epoch| !probe.less_equal(&epoch));
     }
     // Dropping the inputs lets the dataflow complete; `execute` steps it to its end.

@@ -4,8 +4,10 @@
 //! [`watchtower_dataflows`].
 
 pub mod admission;
+pub mod checkpoint;
 pub mod cli;
 pub mod config;
+pub mod crash;
 pub mod daemon;
 pub mod demo;
 pub mod duration;
@@ -13,6 +15,7 @@ pub mod engine;
 pub mod events;
 pub mod interrupt;
 pub mod operate;
+pub mod plan;
 pub mod progress;
 pub mod publish;
 pub mod random;

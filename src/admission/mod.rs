@@ -73,6 +73,25 @@ impl Admission {
         Self { stream, limits, newest: Vec::new(), now: BEGINNING, positions: 0, edits: 0 }
     }
 
+    /// After events that were accepted before: the newest clock, how many edits there were, and the newest
+    /// position event of each vehicle in this stream.
+    pub fn resume(
+        stream: Stream,
+        limits: Limits,
+        now: Millis,
+        edits: u64,
+        newest: impl IntoIterator<Item = (VehicleId, Millis)>,
+    ) -> Self {
+        let mut admission = Self { now, edits, ..Self::new(stream, limits) };
+        newest.into_iter().for_each(|(vehicle, ts)| admission.heard_of(vehicle, ts));
+        admission
+    }
+
+    /// How many edits were accepted.
+    pub fn edits(&self) -> u64 {
+        self.edits
+    }
+
     /// The stream's time: its newest clock; in a replay, or the newest accepted position that is not
     /// a withdrawal. [`BEGINNING`] before there is any.
     pub fn now(&self) -> Millis {
@@ -118,17 +137,21 @@ impl Admission {
         self.check_lateness(ts, known.and_then(|vehicle| self.newest(vehicle)))?;
 
         let vehicle = known.unwrap_or_else(|| names.intern_vehicle(id));
-        let index = vehicle.0 as usize;
-        if index >= self.newest.len() {
-            self.newest.resize(index + 1, BEGINNING);
-        }
-        self.newest[index] = self.newest[index].max(ts);
+        self.heard_of(vehicle, ts);
         if self.stream == Stream::Files && report.fix != Fix::Withdrawn {
             self.now = self.now.max(ts);
         }
         let seq = self.positions;
         self.positions = seq.checked_add(1).expect("an epoch has fewer than 2^32 positions");
         Ok(PositionEvent { vehicle, seq, position: position(ts, &report.fix), withdrawn: report.fix == Fix::Withdrawn })
+    }
+
+    fn heard_of(&mut self, vehicle: VehicleId, ts: Millis) {
+        let index = vehicle.0 as usize;
+        if index >= self.newest.len() {
+            self.newest.resize(index + 1, BEGINNING);
+        }
+        self.newest[index] = self.newest[index].max(ts);
     }
 
     fn geofence(

@@ -2,12 +2,14 @@
 
 use clap::{Parser, Subcommand};
 
+mod daemon;
 mod demo;
 mod geofences;
 mod publish;
 mod replay;
 mod target;
 
+pub use daemon::{ConfigArgs, RunArgs};
 pub use demo::DemoArgs;
 pub use geofences::{DeleteArgs, GeofencesCommand, ImportArgs};
 pub use publish::{ClockArg, FormatArg, PublishArgs};
@@ -26,6 +28,20 @@ pub struct Cli {
 /// A job.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Keep the tables of a pipeline up to date: from Redis Streams to PostGIS, until it is stopped.
+    ///
+    /// Goes on from where the tables are; waits for servers that are not there yet. Answers on
+    /// 127.0.0.1:9464 unless told otherwise: /readyz says what it is doing, /metrics how well.
+    #[command(after_help = daemon::RUN)]
+    Run(RunArgs),
+    /// Look at everything a daemon needs, and say all that is wrong at once; changes nothing.
+    Check(ConfigArgs),
+    /// Make the schema of a pipeline, or bring it up to date.
+    Migrate(ConfigArgs),
+    /// How far the tables are, what is behind, what was refused last.
+    Status(ConfigArgs),
+    /// Print a configuration that explains every key, and works as it is with servers on this machine.
+    Example,
     /// Compute all tables from files and write them as CSV; needs no server.
     ///
     /// The log is the features of the geofence files, then the rows of the position files, then the

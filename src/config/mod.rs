@@ -24,6 +24,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the tables mean; `retention_ms` is the lateness.
     pub rules: Rules,
+    /// What is kept for a quick restart.
+    pub checkpoints: Checkpoints,
     /// How many threads compute.
     pub engine: Engine,
     /// Where the daemon answers about itself.
@@ -39,6 +41,8 @@ pub struct Redis {
     pub url: SecretString,
     /// Number of event streams, 1..=1024; fixed once the pipeline exists.
     pub streams: u16,
+    /// How much of the log is kept although nobody needs it any more. Milliseconds.
+    pub log_keep_ms: i64,
     /// PEM file of the authorities to trust with `rediss`, instead of the public ones.
     pub ca_file: Option<PathBuf>,
 }
@@ -71,6 +75,15 @@ pub struct Store {
     pub rejected_keep_ms: i64,
     /// PEM file of the authorities to trust with TLS, instead of the public ones.
     pub ca_file: Option<PathBuf>,
+}
+
+/// `[checkpoints]`
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    /// The folder they are written to; made if it is missing. Each pipeline has one of its own in it.
+    pub folder: PathBuf,
+    /// How often. Milliseconds.
+    pub every_ms: i64,
 }
 
 /// `[engine]`

@@ -1,29 +1,32 @@
 //! The one place from which tables are written: epochs in, transactions out, in order.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
+use watchtower_dataflows::model::Millis;
 
 use super::backoff::Backoff;
-use super::flow::{Closed, State};
+use super::flow::{Closed, Counts, State};
+use super::saving::Save;
+use crate::checkpoint::Checkpoint;
+use crate::events::Reason;
 use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::commit::{Commit, Writer};
 use crate::store::postgres::lagging::Flush;
 use crate::store::postgres::{Remedy, StoreError};
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics::{self, Dependency};
 
 /// Rows and positions after which a transaction takes no further epoch.
 const MAX_ROWS: usize = 50_000;
 /// Commits that move nothing but cursors are this far apart.
 const QUIET_EVERY: Duration = Duration::from_secs(1);
 
-/// What others hear of a commit.
-#[derive(Clone, Debug, Default)]
-pub struct Committed {
-    /// How far the streams are read.
-    pub cursors: Vec<StoredCursor>,
-}
+/// How far the streams are committed.
+pub type Committed = Vec<StoredCursor>;
 
 /// How the committer is connected.
 #[derive(Debug)]
@@ -34,8 +37,16 @@ pub struct Committer {
     pub closed: mpsc::Receiver<Closed>,
     /// To the writer of lagging tables, which has at most one flush.
     pub flushes: mpsc::Sender<Flush>,
+    /// To the writer of checkpoints, which has at most one.
+    pub saves: mpsc::Sender<Save>,
     /// To everybody else.
     pub committed: watch::Sender<Committed>,
+    /// The keys of the streams.
+    pub keys: Vec<String>,
+    /// Where it says that the database is away.
+    pub health: Health,
+    /// Why nothing more comes, once that is so.
+    pub halted: watch::Receiver<Option<String>>,
 }
 
 /// Epochs that are committed together.
@@ -43,18 +54,25 @@ pub struct Committer {
 struct Group {
     commit: Commit,
     epochs: u64,
+    oldest_entry: Option<Millis>,
+    events: Vec<u64>,
+    refused: BTreeMap<Reason, u64>,
     state: Option<State>,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Group {
     fn add(&mut self, closed: Closed) {
-        let Closed { commit, oldest_entry: _, state } = closed;
-        self.state = state;
-        let Commit { changes, archive, cursors, now, events, forget_rejected_before } = commit;
-        if cursors.is_empty() {
-            return; // nothing was read: only rows of lagging tables
-        }
+        let Closed { commit, oldest_entry, counts, state, checkpoint } = closed;
+        (self.state, self.checkpoint) = (state, checkpoint);
+        let Some(oldest_entry) = oldest_entry else { return }; // nothing was read
         self.epochs += 1;
+        self.oldest_entry = Some(self.oldest_entry.map_or(oldest_entry, |oldest| oldest.min(oldest_entry)));
+        let Counts { events, refused } = counts;
+        self.events.resize(events.len(), 0);
+        self.events.iter_mut().zip(events).for_each(|(sum, more)| *sum += more);
+        refused.into_iter().for_each(|(reason, more)| *self.refused.entry(reason).or_default() += more);
+        let Commit { changes, archive, cursors, now, events, forget_rejected_before } = commit;
         let mine = &mut self.commit;
         mine.changes.then(changes);
         mine.archive.extend(archive);
@@ -64,14 +82,17 @@ impl Group {
         mine.forget_rejected_before = forget_rejected_before.or(mine.forget_rejected_before);
     }
 
-    /// Rows of lagging tables equal the last epoch before them: none may be committed with it that is later.
+    /// Rows of lagging tables and checkpoints equal the last epoch before them: none may be committed with
+    /// them that is later.
     fn is_sealed(&self) -> bool {
-        self.state.is_some() || self.commit.changes.len() + self.commit.archive.len() >= MAX_ROWS
+        self.state.is_some()
+            || self.checkpoint.is_some()
+            || self.commit.changes.len() + self.commit.archive.len() >= MAX_ROWS
     }
 
     /// It would move cursors, and nothing else.
     fn is_quiet(&self) -> bool {
-        self.commit.changes.is_empty() && self.commit.archive.is_empty() && self.state.is_none()
+        self.commit.changes.is_empty() && self.commit.archive.is_empty() && !self.is_sealed()
     }
 }
 
@@ -86,17 +107,26 @@ impl Committer {
             let mut group = Group::default();
             group.add(first);
             self.fill(&mut group, last + QUIET_EVERY).await;
-            let Group { commit, epochs, state } = group;
-            if epochs > 0 {
-                self.commit(&commit).await?;
+            if group.epochs > 0 {
+                let begun = Instant::now();
+                self.commit(&group.commit).await?;
                 last = Instant::now();
+                self.tell(&group, begun.elapsed());
             }
-            if let Some(State { changes, complete }) = state {
-                let flush = Flush { changes, complete, commit_seq: self.writer.commit_seq() };
-                if self.flushes.send(flush).await.is_err() {
-                    return Ok(()); // its writer has ended, and says why
-                }
+            let commit_seq = self.writer.commit_seq();
+            if let Some(checkpoint) = group.checkpoint {
+                // Its writer was idle when it was asked for; if it has ended, a checkpoint is no loss.
+                let _ = self.saves.send(Save { commit_seq, checkpoint }).await;
             }
+            if let Some(State { changes, complete }) = group.state
+                && self.flushes.send(Flush { changes, complete, commit_seq }).await.is_err()
+            {
+                return Ok(()); // its writer has ended, and says why
+            }
+        }
+        let halted = self.halted.borrow().clone();
+        if let Some(why) = halted {
+            self.writer.set_halted(Some(&why)).await?;
         }
         Ok(())
     }
@@ -122,38 +152,34 @@ impl Committer {
     async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let mut backoff = Backoff::default();
         while let Err(error) = self.writer.commit(commit).await {
-            match error.remedy() {
+            let remedy = error.remedy();
+            match remedy {
                 Remedy::None => return Err(error),
-                Remedy::Retry => {
-                    warn!(%error, "the commit is tried again");
-                    if self.writer.roll_back().await.is_err() && self.reconnect(&mut backoff).await? {
-                        break;
-                    }
-                    sleep(backoff.next()).await;
-                }
+                Remedy::Retry => warn!(%error, "the commit is tried again"),
                 Remedy::Wait => {
                     warn!(%error, "PostgreSQL has no room: waiting until it has");
-                    if self.writer.roll_back().await.is_err() && self.reconnect(&mut backoff).await? {
-                        break;
-                    }
-                    sleep(backoff.next()).await;
+                    self.health.set_not_ready(format!("PostgreSQL has no room: {error}"));
                 }
                 Remedy::Reconnect => {
                     warn!(%error, "PostgreSQL is gone: connecting again");
-                    if self.reconnect(&mut backoff).await? {
-                        break;
-                    }
+                    self.health.set_not_ready(format!("PostgreSQL is away: {error}"));
                 }
             }
+            let lost = remedy == Remedy::Reconnect || self.writer.roll_back().await.is_err();
+            if lost && self.reconnect(&mut backoff).await? {
+                break;
+            }
+            sleep(backoff.next()).await;
         }
-        let committed = Committed { cursors: commit.cursors.clone() };
-        self.committed.send_replace(committed);
+        self.health.set_ready();
+        self.committed.send_replace(commit.cursors.clone());
         Ok(())
     }
 
     /// Until there is a session again; says whether the commit under way had happened.
     async fn reconnect(&mut self, backoff: &mut Backoff) -> Result<bool, StoreError> {
         loop {
+            metrics::reconnects(Dependency::Postgres, 1);
             match self.writer.reconnect().await {
                 Ok(happened) => {
                     info!(happened, commit_seq = self.writer.commit_seq(), "PostgreSQL is back");
@@ -162,6 +188,27 @@ impl Committer {
                 Err(error) if error.remedy() == Remedy::None => return Err(error),
                 Err(_) => sleep(backoff.next()).await,
             }
+        }
+    }
+
+    /// What a commit came to, in metrics.
+    fn tell(&self, group: &Group, took: Duration) {
+        metrics::commit(took, self.writer.commit_seq().unsigned_abs());
+        if let Some(oldest) = group.oldest_entry {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            metrics::event_to_commit(now.saturating_sub(Duration::from_millis(oldest.unsigned_abs())));
+        }
+        for (key, events) in self.keys.iter().zip(&group.events).filter(|(_, events)| **events > 0) {
+            metrics::events(key, *events);
+        }
+        for (reason, events) in &group.refused {
+            metrics::rejected(*reason, *events);
+        }
+        for changes in group.commit.changes.tables() {
+            metrics::rows_written(changes.table.name, changes.rows.len() as u64);
+        }
+        if !group.commit.archive.is_empty() {
+            metrics::rows_written("positions_log", group.commit.archive.len() as u64);
         }
     }
 }

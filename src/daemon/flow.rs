@@ -4,7 +4,7 @@
 //! changed with what only passes through: archived positions, refused events, cursors. It does no I/O and
 //! knows no clock but the log's, so that the same entries always come to the same commits' worth of rows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +13,16 @@ use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::model::{BEGINNING, Control, Millis, Rules, VehicleId, VehicleState};
 
 use crate::admission::{Accepted, Admission, EDIT_SLACK_MS, Stream};
-use crate::engine::{Batch, Completed, Engine};
-use crate::events::{Decoded, Event, Fix, Limits, PositionReport, Raw, Rejection, decode_entry, field_lines};
+use crate::checkpoint::{Checkpoint, FlowState, InletState};
+use crate::engine::{Batch, Completed, Engine, EngineStats};
+use crate::events::{
+    Decoded, Event, Fix, Limits, PositionReport, Raw, Reason, Rejection, decode_entry, field_lines, stream_of,
+};
 use crate::sources::redis::EntryId;
 use crate::store::postgres::archive::ArchivedPosition;
 use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::commit::Commit;
-use crate::tables::{self, ChangeSet, Lookup, vehicle_state};
-
-use super::refused::Refused;
+use crate::tables::{self, ChangeSet, Lookup, Refused, vehicle_state};
 
 /// Events after which an epoch is cut, at the next end of an entry.
 const EPOCH_EVENTS: usize = 8192;
@@ -46,6 +47,17 @@ pub struct Settings {
     pub rejected_keep_ms: Millis,
 }
 
+impl Settings {
+    /// What the stream of the key with this index holds.
+    fn stream(&self, index: usize) -> Stream {
+        let streams = (self.keys.len() - 1) as u16;
+        match index as u16 {
+            index if index < streams => Stream::Positions { index, streams },
+            _ => Stream::Control,
+        }
+    }
+}
+
 /// An entry that ends the flow: a later program wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("entry {id} of {stream}: {fault}")]
@@ -62,8 +74,21 @@ pub struct Closed {
     pub commit: Commit,
     /// The instant in the id of its first entry, if it has any.
     pub oldest_entry: Option<Millis>,
+    /// What came in it.
+    pub counts: Counts,
     /// Rows of lagging tables that have changed since the last time, as of this epoch.
     pub state: Option<State>,
+    /// What it takes to go on from this epoch, if that was asked for.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// What came in an epoch.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Events by stream, in the order of the keys.
+    pub events: Vec<u64>,
+    /// Refused events.
+    pub refused: BTreeMap<Reason, u64>,
 }
 
 /// Rows of lagging tables.
@@ -82,6 +107,7 @@ struct Inlet {
     admission: Admission,
     last: EntryId,
     entries: u64,
+    skipped: u64,
     refused: Refused,
 }
 
@@ -90,6 +116,8 @@ struct Inlet {
 struct Passing {
     commit: Commit,
     oldest_entry: Option<Millis>,
+    counts: Counts,
+    checkpoint: Option<FlowState>,
 }
 
 /// Everything between the source and the committer.
@@ -102,6 +130,10 @@ pub struct Flow {
     batch: Batch,
     passing: Passing,
     under_way: VecDeque<Passing>,
+    /// All accepted edits, in the order of the log.
+    edits: Vec<Control>,
+    /// The next epoch is to say what it takes to go on from it.
+    checkpoint_wanted: bool,
     now: Millis,
     /// The hour of `now` up to which old refused events were dropped.
     forgotten_hour: Millis,
@@ -113,29 +145,73 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Before the first entry. A muted flow only learns, until [`Self::unmute`].
-    pub fn start(settings: Settings, muted: bool) -> Self {
-        let streams = (settings.keys.len() - 1) as u16;
-        let kind = |i: usize| match i as u16 {
-            index if index < streams => Stream::Positions { index, streams },
-            _ => Stream::Control,
-        };
-        let inlet = |(i, key): (usize, &String)| Inlet {
+    /// Before the first entry; of each stream, `skipped` entries were gone by then. A muted flow only
+    /// learns, until [`Self::unmute`].
+    pub fn start(settings: Settings, skipped: &[u64], muted: bool) -> Self {
+        let inlet = |((i, key), &skipped): ((usize, &String), &u64)| Inlet {
             key: key.clone(),
-            admission: Admission::new(kind(i), settings.limits.clone()),
+            admission: Admission::new(settings.stream(i), settings.limits.clone()),
             last: EntryId::ZERO,
-            entries: 0,
+            entries: skipped,
+            skipped,
             refused: Refused::default(),
         };
+        let inlets = settings.keys.iter().enumerate().zip(skipped).map(inlet).collect();
+        Self::with(settings, inlets, muted)
+    }
+
+    /// After the epoch of a checkpoint; muted, for the tables may contain more.
+    pub fn resume(settings: Settings, checkpoint: Checkpoint) -> Self {
+        let Checkpoint { flow, timelines } = checkpoint;
+        let FlowState { vehicles, geofences, edits, now, forgotten_hour, inlets } = flow;
+        let newest_in = |stream: Stream| {
+            let (vehicles, timelines) = (&vehicles, &timelines);
+            timelines.iter().filter_map(move |timeline| {
+                let id = &vehicles[timeline.vehicle.0 as usize];
+                let here = matches!(stream, Stream::Positions { index, streams } if stream_of(id, streams) == index);
+                here.then_some((timeline.vehicle, timeline.newest))
+            })
+        };
+        let inlet = |(i, state): (usize, InletState)| {
+            let InletState { key, last: (ms, seq), entries, skipped, now, edits, refused } = state;
+            let stream = settings.stream(i);
+            let admission = Admission::resume(stream, settings.limits.clone(), now, edits, newest_in(stream));
+            Inlet { key, admission, last: EntryId { ms, seq }, entries, skipped, refused }
+        };
+        let inlets = inlets.into_iter().enumerate().map(inlet).collect();
+        let mut flow = Self::with(settings, inlets, true);
+        for id in &vehicles {
+            flow.lookup.names.intern_vehicle(id);
+        }
+        for id in &geofences {
+            flow.lookup.names.intern_geofence(id);
+        }
+        for edit in &edits {
+            match edit {
+                Control::Geofence(edit) => flow.lookup.remember_geofence(edit),
+                Control::Vehicle(edit) => flow.lookup.remember_vehicle(edit),
+                Control::Now(_) | Control::Snapshot => {}
+            }
+        }
+        let control = edits.iter().cloned().chain([Control::Now(now)]).collect();
+        flow.engine.submit(Batch { positions: Vec::new(), control, restored: timelines });
+        flow.under_way.push_back(Passing::default());
+        (flow.edits, flow.now, flow.forgotten_hour) = (edits, now, forgotten_hour);
+        flow
+    }
+
+    fn with(settings: Settings, inlets: Vec<Inlet>, muted: bool) -> Self {
         let retention_ms = settings.limits.lateness_ms.map(|lateness_ms| lateness_ms + EDIT_SLACK_MS);
         let rules = Rules { retention_ms, ..settings.rules.clone() };
         Self {
             engine: Engine::start(settings.workers, rules),
             lookup: Lookup::default(),
-            inlets: settings.keys.iter().enumerate().map(inlet).collect(),
+            inlets,
             batch: Batch::default(),
             passing: Passing::default(),
             under_way: VecDeque::new(),
+            edits: Vec::new(),
+            checkpoint_wanted: false,
             now: BEGINNING,
             forgotten_hour: BEGINNING,
             muted,
@@ -145,11 +221,17 @@ impl Flow {
         }
     }
 
+    /// The next epoch is to say what it takes to go on from it.
+    pub fn want_checkpoint(&mut self) {
+        self.checkpoint_wanted = true;
+    }
+
     /// Takes in the next entry of a stream. Returns whether the epoch is full.
     ///
     /// # Errors
     /// If a later program wrote it.
     pub fn take(&mut self, stream: usize, id: EntryId, fields: &[(&[u8], &[u8])]) -> Result<bool, Unreadable> {
+        self.passing.counts.events.resize(self.inlets.len(), 0);
         let inlet = &mut self.inlets[stream];
         (inlet.last, inlet.entries) = (id, inlet.entries + 1);
         let mut taking = Taking {
@@ -158,6 +240,7 @@ impl Flow {
             batch: &mut self.batch,
             passing: &mut self.passing,
             archive: self.settings.archive && !self.muted,
+            stream,
             id,
             fields,
         };
@@ -170,14 +253,25 @@ impl Flow {
         Ok(self.batch.positions.len() + self.batch.control.len() >= EPOCH_EVENTS)
     }
 
-    /// Hands the epoch to the engine, if anything was read.
-    pub fn close_epoch(&mut self) {
+    /// Hands the epoch to the engine, if anything was read. Returns whether there was one.
+    pub fn close_epoch(&mut self) -> bool {
+        if self.passing.oldest_entry.is_none() {
+            return false;
+        }
+        self.submit();
+        true
+    }
+
+    /// Asks for what it takes to go on from here, in an epoch of its own: at the end, when no other comes.
+    pub fn close_with_checkpoint(&mut self) {
+        self.checkpoint_wanted = true;
+        self.submit();
+    }
+
+    fn submit(&mut self) {
         let mut passing = std::mem::take(&mut self.passing);
         for inlet in &mut self.inlets {
             inlet.admission.begin_epoch();
-        }
-        if passing.oldest_entry.is_none() {
-            return;
         }
         let mut batch = std::mem::take(&mut self.batch);
         for (seq, event) in (0..).zip(&mut batch.positions) {
@@ -194,15 +288,43 @@ impl Flow {
             stream: inlet.key.clone(),
             last_id: inlet.last.to_string(),
             entries: inlet.entries,
+            skipped: inlet.skipped,
         };
-        commit.cursors = self.inlets.iter().filter(|inlet| inlet.entries > 0).map(cursor).collect();
+        commit.cursors = self.inlets.iter().filter(|inlet| inlet.last != EntryId::ZERO).map(cursor).collect();
         let hour = self.now.div_euclid(HOUR_MS);
         if hour > self.forgotten_hour && self.now != BEGINNING {
             self.forgotten_hour = hour;
             commit.forget_rejected_before = Some(hour * HOUR_MS - self.settings.rejected_keep_ms);
         }
+        let edits = batch.control.iter().filter(|control| !matches!(control, Control::Now(_)));
+        self.edits.extend(edits.cloned());
+        if std::mem::take(&mut self.checkpoint_wanted) {
+            batch.control.push(Control::Snapshot);
+            passing.checkpoint = Some(self.state());
+        }
         self.under_way.push_back(passing);
         self.engine.submit(batch);
+    }
+
+    /// What the flow knows, but for the timelines.
+    fn state(&self) -> FlowState {
+        let inlet = |inlet: &Inlet| InletState {
+            key: inlet.key.clone(),
+            last: (inlet.last.ms, inlet.last.seq),
+            entries: inlet.entries,
+            skipped: inlet.skipped,
+            now: inlet.admission.now(),
+            edits: inlet.admission.edits(),
+            refused: inlet.refused.clone(),
+        };
+        FlowState {
+            vehicles: self.lookup.names.vehicle_ids().to_vec(),
+            geofences: self.lookup.names.geofence_ids().to_vec(),
+            edits: self.edits.clone(),
+            now: self.now,
+            forgotten_hour: self.forgotten_hour,
+            inlets: self.inlets.iter().map(inlet).collect(),
+        }
     }
 
     /// Forgets the epoch that is being filled: it ended amid an entry that cannot be read. Whoever reads on
@@ -219,6 +341,16 @@ impl Flow {
     /// Epochs in the engine.
     pub fn in_flight(&self) -> u64 {
         self.engine.in_flight()
+    }
+
+    /// What the engine holds, and how often it went back.
+    pub fn stats(&self) -> EngineStats {
+        self.engine.stats()
+    }
+
+    /// The log's time so far.
+    pub fn now(&self) -> Millis {
+        self.now
     }
 
     /// The next epoch that is complete, if one is. A muted flow keeps it to itself.
@@ -254,8 +386,12 @@ impl Flow {
         self.muted
     }
 
-    /// What was read so far is what the tables contain: from now on changes are to be written.
-    pub fn unmute(&mut self) {
+    /// What was read so far is what the tables contain: from now on changes are to be written. The cursors
+    /// are theirs: entries that were given up count as read.
+    pub fn unmute(&mut self, cursors: &[StoredCursor]) {
+        for (inlet, cursor) in self.inlets.iter_mut().zip(cursors) {
+            (inlet.entries, inlet.skipped) = (cursor.entries, cursor.skipped);
+        }
         self.close_epoch();
         while let Some((_, completed)) = self.engine.next() {
             self.finish(completed);
@@ -279,8 +415,8 @@ impl Flow {
     }
 
     fn finish(&mut self, completed: Completed) -> Option<Closed> {
-        let Completed { deltas, snapshots: _ } = completed;
-        let Passing { mut commit, oldest_entry } =
+        let Completed { deltas, snapshots } = completed;
+        let Passing { mut commit, oldest_entry, counts, checkpoint } =
             self.under_way.pop_front().expect("an epoch completes after it was submitted");
         // Of a vehicle the old row and the new one are named, in any order: the new one holds.
         let (new, old): (Vec<_>, Vec<_>) = deltas.vehicle_state.iter().partition(|(_, diff)| *diff > 0);
@@ -290,7 +426,8 @@ impl Flow {
             return None;
         }
         commit.changes.then(ChangeSet::of_epoch(tables::transactional_changes(&deltas, &self.lookup)));
-        Some(Closed { commit, oldest_entry, state: None })
+        let checkpoint = checkpoint.map(|flow| Checkpoint { flow, timelines: snapshots });
+        Some(Closed { commit, oldest_entry, counts, state: None, checkpoint })
     }
 }
 
@@ -301,6 +438,7 @@ struct Taking<'a> {
     batch: &'a mut Batch,
     passing: &'a mut Passing,
     archive: bool,
+    stream: usize,
     id: EntryId,
     fields: &'a [(&'a [u8], &'a [u8])],
 }
@@ -308,6 +446,7 @@ struct Taking<'a> {
 impl Taking<'_> {
     fn event(&mut self, decoded: Decoded<'_>) {
         self.passing.commit.events += 1;
+        self.passing.counts.events[self.stream] += 1;
         let Decoded { index, bytes, result } = decoded;
         let refused = match result {
             Ok(event) => match self.inlet.admission.admit(&event, self.id.instant(), &mut self.lookup.names) {
@@ -360,7 +499,10 @@ impl Taking<'_> {
     }
 
     fn refuse(&mut self, index: usize, rejection: Rejection, bytes: &[u8]) {
+        *self.passing.counts.refused.entry(rejection.reason).or_default() += 1;
         let Inlet { key, refused, .. } = &mut *self.inlet;
-        refused.add(key, self.id, index, rejection, Raw::complete(bytes), &mut self.passing.commit.changes);
+        let position = format!("{}:{index}", self.id);
+        let raw = Raw::complete(bytes);
+        refused.add(key, position, self.id.instant(), rejection, raw, &mut self.passing.commit.changes);
     }
 }

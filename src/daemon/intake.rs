@@ -1,6 +1,7 @@
 //! The thread between the reader and the committer: it owns the [`Flow`] and never waits for I/O, only
 //! for work from the one side and room on the other.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,18 +10,25 @@ use crossbeam_channel::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::DaemonError;
-use super::flow::{Closed, Flow};
+use super::flow::{Closed, Counts, Flow};
+use crate::crash;
+use crate::engine::EngineStats;
 use crate::sources::redis::Reply;
+use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::commit::Commit;
+use crate::telemetry::metrics;
 
 /// What comes from the reader.
 #[derive(Debug)]
 pub enum Input {
     /// Entries, and the right to hold them: it is given back when they are taken in.
     Entries(Reply, OwnedSemaphorePermit),
-    /// The tables contain what came so far, and nothing else.
-    CaughtUp,
+    /// The tables contain what came so far, and nothing else; their cursors.
+    CaughtUp(Vec<StoredCursor>),
 }
+
+/// Whether somebody waits for work: set by him, cleared by who gives it.
+pub type Idle = Arc<AtomicBool>;
 
 /// How the intake thread is connected.
 #[derive(Debug)]
@@ -33,10 +41,20 @@ pub struct Intake {
     pub input: Receiver<Input>,
     /// To the committer.
     pub closed: mpsc::Sender<Closed>,
-    /// Whether the writer of lagging tables waits for work.
-    pub state_writer_idle: Arc<AtomicBool>,
-    /// How often it should get some.
-    pub state_every: Duration,
+    /// Whether the writer of lagging tables waits for work, and how often it should get some.
+    pub state: (Idle, Duration),
+    /// The same of the writer of checkpoints.
+    pub checkpoint: (Idle, Duration),
+}
+
+/// What has to be remembered between two rounds.
+#[derive(Debug)]
+struct Rounds {
+    state_due: Instant,
+    checkpoint_due: Instant,
+    /// When the epochs in the engine were closed.
+    closed_at: VecDeque<Instant>,
+    stats: EngineStats,
 }
 
 impl Intake {
@@ -47,13 +65,19 @@ impl Intake {
     /// If an entry cannot be read or a reply is not what it should be. What was read before it is with the
     /// committer all the same.
     pub fn run(mut self) -> Result<(), DaemonError> {
-        let mut state_due = Instant::now();
+        let mut rounds = Rounds {
+            state_due: Instant::now(),
+            checkpoint_due: Instant::now() + self.checkpoint.1,
+            closed_at: VecDeque::new(),
+            stats: EngineStats::default(),
+        };
         let ended = loop {
-            let received = self.flow.wait_or_receive(&self.input, self.state_every);
+            let received = self.flow.wait_or_receive(&self.input, self.state.1);
             let taken = match received {
-                Ok(Some(Input::Entries(reply, permit))) => self.take(&reply).map(|()| drop(permit)),
-                Ok(Some(Input::CaughtUp)) => {
-                    self.flow.unmute();
+                Ok(Some(Input::Entries(reply, permit))) => self.take(&reply, &mut rounds).map(|()| drop(permit)),
+                Ok(Some(Input::CaughtUp(cursors))) => {
+                    self.flow.unmute(&cursors);
+                    rounds.closed_at.clear();
                     Ok(())
                 }
                 Ok(None) => Ok(()),
@@ -63,47 +87,64 @@ impl Intake {
                 self.flow.discard_epoch();
                 break Err(error);
             }
-            if !self.hand_over(&mut state_due) {
+            if !self.hand_over(&mut rounds) {
                 return Ok(());
             }
         };
-        self.flow.close_epoch();
+        if !self.flow.is_muted() {
+            self.flow.close_with_checkpoint();
+        }
         while let Some(closed) = self.flow.wait() {
             if !self.send(closed) {
                 return ended;
             }
         }
-        self.send_state();
+        if !self.flow.is_muted() {
+            self.send_state();
+        }
         ended
     }
 
-    fn take(&mut self, reply: &Reply) -> Result<(), DaemonError> {
+    fn take(&mut self, reply: &Reply, rounds: &mut Rounds) -> Result<(), DaemonError> {
         let keys = std::mem::take(&mut self.keys);
-        let taken = self.take_entries(reply, &keys);
+        let taken = self.take_entries(reply, &keys, rounds);
         self.keys = keys;
         taken
     }
 
-    fn take_entries(&mut self, reply: &Reply, keys: &[String]) -> Result<(), DaemonError> {
+    fn take_entries(&mut self, reply: &Reply, keys: &[String], rounds: &mut Rounds) -> Result<(), DaemonError> {
+        crash::point("after-read");
         let mut entries = reply.entries(keys)?;
         let mut fields = Vec::new();
         while let Some((stream, id)) = entries.next(&mut fields)? {
             if self.flow.take(stream, id, &fields)? {
-                self.flow.close_epoch();
+                self.close_epoch(rounds);
                 while self.flow.is_full()
                     && let Some(closed) = self.flow.wait()
                 {
+                    self.tell(rounds);
                     self.send(closed);
                 }
             }
         }
-        self.flow.close_epoch();
+        self.close_epoch(rounds);
         Ok(())
     }
 
+    fn close_epoch(&mut self, rounds: &mut Rounds) {
+        if Instant::now() >= rounds.checkpoint_due && !self.flow.is_muted() && take(&self.checkpoint.0) {
+            rounds.checkpoint_due = Instant::now() + self.checkpoint.1;
+            self.flow.want_checkpoint();
+        }
+        if self.flow.close_epoch() {
+            rounds.closed_at.push_back(Instant::now());
+        }
+    }
+
     /// Passes on what is complete. False if nobody takes it any more.
-    fn hand_over(&mut self, state_due: &mut Instant) -> bool {
+    fn hand_over(&mut self, rounds: &mut Rounds) -> bool {
         while let Some(closed) = self.flow.completed() {
+            self.tell(rounds);
             if !self.send(closed) {
                 return false;
             }
@@ -111,12 +152,13 @@ impl Intake {
         while self.flow.is_full()
             && let Some(closed) = self.flow.wait()
         {
+            self.tell(rounds);
             if !self.send(closed) {
                 return false;
             }
         }
-        if Instant::now() >= *state_due && !self.flow.is_muted() && self.state_writer_idle.load(Ordering::Acquire) {
-            *state_due = Instant::now() + self.state_every;
+        if Instant::now() >= rounds.state_due && !self.flow.is_muted() && self.state.0.load(Ordering::Acquire) {
+            rounds.state_due = Instant::now() + self.state.1;
             return self.send_state();
         }
         true
@@ -125,11 +167,40 @@ impl Intake {
     /// The rows of lagging tables, as of the last epoch that was sent.
     fn send_state(&mut self) -> bool {
         let Some(state) = self.flow.take_state() else { return true };
-        self.state_writer_idle.store(false, Ordering::Release);
-        self.send(Closed { commit: Commit::default(), oldest_entry: None, state: Some(state) })
+        self.state.0.store(false, Ordering::Release);
+        self.send(Closed {
+            commit: Commit::default(),
+            oldest_entry: None,
+            counts: Counts::default(),
+            state: Some(state),
+            checkpoint: None,
+        })
     }
 
     fn send(&mut self, closed: Closed) -> bool {
         self.closed.blocking_send(closed).is_ok()
     }
+
+    /// What an epoch came to, in metrics.
+    fn tell(&self, rounds: &mut Rounds) {
+        if let Some(closed_at) = rounds.closed_at.pop_front() {
+            metrics::epoch(closed_at.elapsed());
+        }
+        let (before, stats) = (rounds.stats, self.flow.stats());
+        let EngineStats { timelines, arrangement_records } = stats;
+        metrics::rewinds(
+            timelines.rewinds - before.timelines.rewinds,
+            timelines.rewound_positions - before.timelines.rewound_positions,
+        );
+        metrics::set_retained(timelines.vehicles, timelines.retained_positions);
+        metrics::set_arrangement_records("all", arrangement_records);
+        metrics::set_epochs_in_flight(self.flow.in_flight());
+        metrics::set_now(self.flow.now());
+        rounds.stats = stats;
+    }
+}
+
+/// Claims somebody's leisure; false if he has none.
+fn take(idle: &Idle) -> bool {
+    idle.swap(false, Ordering::AcqRel)
 }

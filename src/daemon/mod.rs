@@ -1,50 +1,55 @@
 //! The long-running program: from Redis Streams to tables in PostgreSQL.
 //!
 //! ```text
-//! log_reader ──replies──> intake ──closed epochs──> committer ──> lagging tables
+//! log_reader ──replies──> intake ──closed epochs──> committer ──> lagging tables, checkpoints
 //!   (task)     at most 2  (thread)    at most 8      (task)  └──> consumer groups
 //! ```
 //!
 //! Every arrow is bounded: when PostgreSQL is slow, Redis is read no faster. A fault that passes is
-//! waited out where it happens; any other ends the daemon, and nothing that is durable depends on how it
-//! ended.
+//! waited out where it happens. Entries that were lost halt the daemon: it writes nothing more and says
+//! so until it is stopped. Any other fault ends it, and nothing that is durable depends on how it ended.
 
 mod backoff;
 mod committer;
 pub mod flow;
 mod intake;
 mod log_reader;
-mod refused;
+mod saving;
 mod side;
+mod store;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
-use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use crate::checkpoint::{Loaded, SaveError, Saver, load_newest};
 use crate::config::{Clock, Config};
+use crate::plan;
 use crate::sources::redis::{EntryId, ProtocolError, RedisError, Server, stream_keys};
-use crate::store::postgres::claim::{self, Claim};
-use crate::store::postgres::commit::Writer;
+use crate::store::postgres::claim::{Claim, StoredCursor};
 use crate::store::postgres::lagging::LaggingWriter;
-use crate::store::postgres::schema::{self, Standing};
-use crate::store::postgres::{Database, Remedy, StoreError};
-use backoff::Backoff;
-use committer::{Committed, Committer};
+use crate::store::postgres::{Database, StoreError};
+use crate::telemetry::health::Health;
+use crate::telemetry::http::HttpError;
+use crate::telemetry::{http, metrics};
+use committer::Committer;
 use flow::{Flow, Settings, Unreadable};
 use intake::Intake;
+pub use log_reader::Gap;
 use log_reader::{LogReader, MAX_REPLIES_AHEAD, Read, wait_for_redis};
+use saving::Saving;
 
 /// Epochs between the intake and the committer.
 const MAX_CLOSED: usize = 8;
 /// How long the last commits may take once the end is asked for.
 const END_WITHIN: Duration = Duration::from_secs(8);
-/// How long a predecessor's session may take to end.
-const PREDECESSOR_ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last checkpoint may take after that: it is no loss.
+const LAST_CHECKPOINT_WITHIN: Duration = Duration::from_millis(1500);
 
 /// Why a daemon ended.
 #[derive(Debug, thiserror::Error)]
@@ -61,22 +66,18 @@ pub enum DaemonError {
     /// An entry of a later program.
     #[error("{0}; it is not skipped, for it may hold anything: upgrade this daemon")]
     Unreadable(#[from] Unreadable),
-    /// Redis no longer holds what is needed.
-    #[error(
-        "{stream}: the tables contain {needed} entries up to {last}, Redis holds {held} of them: {} are lost. Redis was \
-         flushed, trimmed or restored from an older state; the tables stay as they are",
-        needed - held.min(needed)
-    )]
-    LogLost {
-        /// Which stream.
-        stream: String,
-        /// Entries the tables contain.
-        needed: u64,
-        /// The id of the last.
-        last: String,
-        /// Entries of those that are there.
-        held: u64,
-    },
+    /// Entries of the log are lost.
+    #[error("{0}; the tables stay as they are")]
+    Gap(#[from] Gap),
+    /// Nothing can be written into the folder of checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] SaveError),
+    /// The address of `[http]` cannot be had.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// Metrics cannot be collected.
+    #[error("cannot collect metrics: {0}")]
+    Metrics(String),
     /// Another daemon is at work.
     #[error(
         "pipeline {pipeline} is being written by {owner}: stop that daemon first (or start this one with --takeover, \
@@ -106,11 +107,20 @@ impl DaemonError {
 /// If something is wrong that will not pass by itself.
 pub async fn run(config: Config, takeover: bool, shutdown: impl Future<Output = ()> + Send) -> Result<(), DaemonError> {
     tokio::pin!(shutdown);
-    let running = tokio::select! {
-        started = start(&config, takeover) => started?,
-        () = &mut shutdown => return Ok(()),
+    let health = Health::starting("connecting");
+    let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
+    let pages = http::Server::bind(config.http.listen).await?;
+    info!(address = %pages.address(), "answers /healthz, /readyz and /metrics");
+    let pages = tokio::spawn(pages.run(health.clone(), metrics, std::future::pending()));
+    let ended = tokio::select! {
+        started = start(&config, takeover, &health) => match started {
+            Ok(running) => running.until(shutdown, &health).await,
+            Err(error) => Err(error),
+        },
+        () = &mut shutdown => Ok(()),
     };
-    running.until(shutdown).await
+    pages.abort();
+    ended
 }
 
 /// The parts of a running daemon.
@@ -118,22 +128,25 @@ struct Running {
     /// Those that end when there is nothing more to do, and whose faults end the daemon.
     parts: JoinSet<Result<(), DaemonError>>,
     reader: AbortHandle,
+    saving: JoinHandle<()>,
+    /// Why nothing more is read, once that is so.
+    halted: watch::Receiver<Option<String>>,
     /// Those that never end.
     side: Vec<JoinHandle<()>>,
 }
 
-async fn start(config: &Config, takeover: bool) -> Result<Running, DaemonError> {
+async fn start(config: &Config, takeover: bool, health: &Health) -> Result<Running, DaemonError> {
     let database = Database::new(&config.pipeline, &config.store)?;
     let server = Server::new(&config.redis)?;
     let keys = stream_keys(&config.pipeline, config.redis.streams);
+    let plan = plan::of(&config.limits, &config.rules);
 
-    let (writer, claim) = open_store(config, &database, takeover).await?;
-    let mut admin = wait_for_redis(&server).await?;
+    let (writer, claim) = store::open(config, &database, &plan, takeover, health).await?;
+    let mut admin = wait_for_redis(&server, health).await?;
     admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
     admin.ensure_groups(&keys).await?;
     info!(server = server.name(), streams = config.redis.streams, "connected to Redis");
 
-    let stored: Vec<Read> = keys.iter().map(|key| stored(&claim, key)).collect();
     let settings = Settings {
         keys: keys.clone(),
         limits: config.limits.clone(),
@@ -142,30 +155,71 @@ async fn start(config: &Config, takeover: bool) -> Result<Running, DaemonError> 
         archive: config.store.archive,
         rejected_keep_ms: config.store.rejected_keep_ms,
     };
-    let muted = stored.iter().any(|read| read.entries > 0);
+    let mut stored: Vec<StoredCursor> = Vec::new();
+    for key in &keys {
+        stored.push(match claim.cursors.iter().find(|cursor| cursor.stream == *key) {
+            Some(cursor) => cursor.clone(),
+            None => begin(key, &mut admin).await?,
+        });
+    }
+    health.set_starting("loading the checkpoint");
+    let folder = config.checkpoints.folder.join(&config.pipeline);
+    let mut saver = Saver::new(&folder, &claim.lineage, &plan)?;
+    let loaded = {
+        let (folder, lineage, at) = (folder.clone(), claim.lineage.clone(), claim.commit_seq);
+        let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &lineage, &plan, at));
+        loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    };
+    let (flow, known, kept) = resume(loaded, settings, &stored, &claim, &mut saver);
+
     let (input, inputs) = crossbeam_channel::unbounded(); // the permits bound it
     let (closed_sender, closed) = mpsc::channel(MAX_CLOSED);
     let (flushes, flush_receiver) = mpsc::channel(1);
-    let (committed, watch_committed) = watch::channel(Committed::default());
-    let state_writer_idle = Arc::new(AtomicBool::new(true));
+    let (saves, save_receiver) = mpsc::channel(1);
+    let (committed, watch_committed) = watch::channel(claim.cursors.clone());
+    let (halt, halted) = watch::channel(None);
+    let (state_idle, checkpoint_idle) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
     let intake = Intake {
-        flow: Flow::start(settings, muted),
+        flow,
         keys: keys.clone(),
         input: inputs,
         closed: closed_sender,
-        state_writer_idle: Arc::clone(&state_writer_idle),
-        state_every: Duration::from_millis(config.store.state_every_ms.unsigned_abs()),
+        state: (Arc::clone(&state_idle), millis(config.store.state_every_ms)),
+        checkpoint: (Arc::clone(&checkpoint_idle), millis(config.checkpoints.every_ms)),
     };
-    let lagging = LaggingWriter::new(database, &claim);
     let reader = LogReader {
         server: server.clone(),
         keys: keys.clone(),
+        known,
         stored,
         input,
         ahead: Arc::new(Semaphore::new(MAX_REPLIES_AHEAD)),
+        health: health.clone(),
+        halted: halt,
     };
-    let committer = Committer { writer, closed, flushes, committed };
-    let mut side = vec![tokio::spawn(side::move_groups(server.clone(), watch_committed))];
+    let committer = Committer {
+        writer,
+        closed,
+        flushes,
+        saves,
+        committed,
+        keys: keys.clone(),
+        health: health.clone(),
+        halted: halted.clone(),
+    };
+    let lagging = LaggingWriter::new(database, &claim);
+    let saving = Saving {
+        saver,
+        saves: save_receiver,
+        idle: checkpoint_idle,
+        server: server.clone(),
+        log_keep: millis(config.redis.log_keep_ms),
+        kept,
+    };
+    let mut side = vec![
+        tokio::spawn(side::move_groups(server.clone(), watch_committed.clone())),
+        tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), watch_committed)),
+    ];
     if config.clock == Clock::Wall {
         side.push(tokio::spawn(side::tell_the_time(server, keys)));
     }
@@ -173,21 +227,75 @@ async fn start(config: &Config, takeover: bool) -> Result<Running, DaemonError> 
     let reader = parts.spawn(reader.run());
     parts.spawn_blocking(|| intake.run());
     parts.spawn(async { committer.run().await.map_err(Into::into) });
-    parts.spawn(async { side::write_lagging(lagging, flush_receiver, state_writer_idle).await.map_err(Into::into) });
-    Ok(Running { parts, reader, side })
+    parts.spawn(async { side::write_lagging(lagging, flush_receiver, state_idle).await.map_err(Into::into) });
+    // Where there is no service manager, nobody is told.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    Ok(Running { parts, reader, saving: tokio::spawn(saving.run()), halted, side })
+}
+
+/// Where a stream that was never read begins: what is no longer there is not missed.
+async fn begin(key: &str, admin: &mut crate::sources::redis::admin::Admin) -> Result<StoredCursor, RedisError> {
+    let info = admin.stream_info(key).await?;
+    let skipped = info.added.saturating_sub(info.length);
+    if skipped > 0 {
+        warn!(stream = key, entries = skipped, "entries are gone already: the tables begin with what is left");
+    }
+    Ok(StoredCursor { stream: key.to_owned(), last_id: EntryId::ZERO.to_string(), entries: skipped, skipped })
+}
+
+/// The flow after a checkpoint, or before the first entry; what it knows of each stream; and where the
+/// streams were at the checkpoints that are kept.
+fn resume(
+    (loaded, skipped): (Option<Loaded>, Vec<crate::checkpoint::Skipped>),
+    settings: Settings,
+    stored: &[StoredCursor],
+    claim: &Claim,
+    saver: &mut Saver,
+) -> (Flow, Vec<Read>, VecDeque<Vec<(String, EntryId)>>) {
+    for checkpoint in skipped {
+        warn!(%checkpoint, "a checkpoint is not used");
+    }
+    let Some(Loaded { commit_seq, checkpoint, written }) = loaded else {
+        let skipped: Vec<u64> = stored.iter().map(|cursor| cursor.skipped).collect();
+        let known = skipped.iter().map(|&skipped| Read { last: EntryId::ZERO, contained: 0, skipped }).collect();
+        return (Flow::start(settings, &skipped, claim.commit_seq > 0), known, VecDeque::new());
+    };
+    info!(
+        commit_seq,
+        behind = claim.commit_seq - commit_seq,
+        vehicles = checkpoint.timelines.len(),
+        "checkpoint loaded"
+    );
+    saver.know(written);
+    let kept = VecDeque::from([saving::cursors(&checkpoint.flow)]);
+    let known = checkpoint.flow.inlets.iter().map(|inlet| Read {
+        last: EntryId { ms: inlet.last.0, seq: inlet.last.1 },
+        contained: inlet.entries - inlet.skipped,
+        skipped: inlet.skipped,
+    });
+    let known = known.collect();
+    (Flow::resume(settings, checkpoint), known, kept)
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(ms.unsigned_abs())
 }
 
 impl Running {
-    async fn until(mut self, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+    async fn until(mut self, shutdown: impl Future<Output = ()>, health: &Health) -> Result<(), DaemonError> {
+        tokio::pin!(shutdown);
         let fault = tokio::select! {
-            () = shutdown => {
+            () = &mut shutdown => {
                 info!("stopping: committing what was read");
                 Ok(())
             }
             ended = self.parts.join_next() => ended.map_or(Ok(()), over),
         };
-        if let Err(fault) = &fault {
-            error!(error = %fault, "stopping");
+        let why = self.halted.borrow().clone();
+        match (&fault, &why) {
+            (Err(fault), _) => error!(error = %fault, "stopping"),
+            (Ok(()), Some(why)) => error!(reason = %why, "halted: nothing more is committed"),
+            (Ok(()), None) => {}
         }
         for task in &self.side {
             task.abort();
@@ -202,6 +310,18 @@ impl Running {
             outcome
         };
         let rest = tokio::time::timeout(END_WITHIN, rest).await.unwrap_or(Err(DaemonError::Unfinished));
+        if tokio::time::timeout(LAST_CHECKPOINT_WITHIN, self.saving).await.is_err() {
+            warn!("the last checkpoint takes too long and is given up: the next start reads more of the log");
+        }
+        if let Some(why) = why
+            && fault.is_ok()
+            && rest.is_ok()
+        {
+            health.set_halted(format!(
+                "{why}. Nothing is written any more; `watchtower resume --accept-gap` goes on without those entries"
+            ));
+            shutdown.await;
+        }
         fault.and(rest)
     }
 }
@@ -213,82 +333,4 @@ fn over(ended: Result<Result<(), DaemonError>, JoinError>) -> Result<(), DaemonE
         Err(error) if error.is_cancelled() => Ok(()),
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
-}
-
-fn stored(claim: &Claim, key: &str) -> Read {
-    let cursor = claim.cursors.iter().find(|cursor| cursor.stream == key);
-    cursor.map_or(Read::default(), |cursor| Read {
-        last: cursor.last_id.parse().unwrap_or(EntryId::ZERO),
-        entries: cursor.entries,
-    })
-}
-
-/// Connects to PostgreSQL, however long it takes for it to be there; makes sure of the schema; takes over.
-async fn open_store(config: &Config, database: &Database, takeover: bool) -> Result<(Writer, Claim), DaemonError> {
-    let mut client = wait_for_postgres(database).await?;
-    if database.is_unencrypted_over_the_network() {
-        warn!("the connection to PostgreSQL is not encrypted; add ?sslmode=verify-full to [store] url");
-    }
-    database.refuse_transaction_pooling(&client).await?;
-    match schema::standing(&client, database).await? {
-        Standing::Current => {}
-        Standing::Ahead { have, want } => return Err(schema::too_new(database, have, want).into()),
-        Standing::Behind { have, want } if !config.store.migrate => {
-            return Err(StoreError::Setup(format!(
-                "schema {} has version {have}, this program needs {want}, and [store] migrate is false: run \
-                 `watchtower migrate --config <file>` first",
-                database.schema
-            ))
-            .into());
-        }
-        Standing::Behind { .. } => {
-            let migrated = schema::migrate(&mut client, database, config.store.reader_role.as_deref()).await?;
-            info!(schema = database.schema, version = migrated.version, "schema brought up to date");
-        }
-    }
-    if !takeover {
-        wait_for_predecessor(&client, database).await?;
-    }
-    let claim = claim::claim(&mut client, database, config.redis.streams).await?;
-    info!(
-        server = database.server(),
-        schema = database.schema,
-        term = claim.term,
-        commit_seq = claim.commit_seq,
-        "connected to PostgreSQL"
-    );
-    Ok((Writer::new(database.clone(), client, &claim), claim))
-}
-
-async fn wait_for_postgres(database: &Database) -> Result<tokio_postgres::Client, StoreError> {
-    let mut backoff = Backoff::default();
-    let mut said = false;
-    loop {
-        match database.connect().await {
-            Ok(client) => return Ok(client),
-            Err(error) if error.remedy() == Remedy::None => return Err(error),
-            Err(error) => {
-                if !said {
-                    warn!(%error, "waiting for PostgreSQL");
-                    said = true;
-                }
-                sleep(backoff.next()).await;
-            }
-        }
-    }
-}
-
-async fn wait_for_predecessor(client: &tokio_postgres::Client, database: &Database) -> Result<(), DaemonError> {
-    let until = tokio::time::Instant::now() + PREDECESSOR_ENDS_WITHIN;
-    while !claim::try_lock(client, database).await? {
-        if tokio::time::Instant::now() > until {
-            let owner = claim::owner(client, database).await?;
-            return Err(DaemonError::Occupied {
-                pipeline: database.pipeline.clone(),
-                owner: owner.map_or_else(|| "another process".to_owned(), |owner| owner.name),
-            });
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! What a daemon does besides: the time, the consumer groups, the lagging tables.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -10,13 +9,18 @@ use tracing::{debug, warn};
 
 use super::backoff::Backoff;
 use super::committer::Committed;
+use super::intake::Idle;
+use crate::crash;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{EntryId, RedisError, Server};
 use crate::store::postgres::lagging::{Flush, LaggingWriter};
 use crate::store::postgres::{Remedy, StoreError};
+use crate::telemetry::metrics;
 
 /// The log hears what time it is this often.
 const TICK_EVERY: Duration = Duration::from_secs(1);
+/// The lag is told this often.
+const LAG_EVERY: Duration = Duration::from_secs(2);
 /// The consumer groups are moved at most this often.
 const MOVE_EVERY: Duration = Duration::from_millis(500);
 
@@ -45,16 +49,50 @@ async fn connected<'a>(admin: &'a mut Option<Admin>, server: &Server) -> Result<
     })
 }
 
+/// Says how far the tables are behind the streams, for ever.
+pub async fn tell_the_lag(server: Server, keys: Vec<String>, committed: watch::Receiver<Committed>) {
+    let mut ticks = interval(LAG_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut admin = None;
+    loop {
+        ticks.tick().await;
+        if let Err(error) = lag(&mut admin, &server, &keys, &committed).await {
+            admin = None;
+            debug!(%error, "the lag could not be told");
+        }
+    }
+}
+
+async fn lag(
+    admin: &mut Option<Admin>,
+    server: &Server,
+    keys: &[String],
+    committed: &watch::Receiver<Committed>,
+) -> Result<(), RedisError> {
+    let admin = connected(admin, server).await?;
+    let now = admin.time().await?;
+    for key in keys {
+        let info = admin.stream_info(key).await?;
+        let cursor = committed.borrow().iter().find(|cursor| cursor.stream == *key).cloned();
+        let (entries, last) = cursor
+            .map_or((0, EntryId::ZERO), |cursor| (cursor.entries, cursor.last_id.parse().unwrap_or(EntryId::ZERO)));
+        let behind = info.added.saturating_sub(entries);
+        let since = if behind == 0 { 0 } else { now.saturating_sub(last.max(info.first).instant()).max(0) };
+        metrics::set_lag(key, Duration::from_millis(since.unsigned_abs()), behind);
+    }
+    Ok(())
+}
+
 /// Moves the consumer groups behind the commits, for ever: a courtesy to whoever looks.
 pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committed>) {
     let mut admin = None;
     while committed.changed().await.is_ok() {
         let cursors: Vec<(String, EntryId, u64)> = committed
             .borrow_and_update()
-            .cursors
             .iter()
             .filter_map(|cursor| Some((cursor.stream.clone(), cursor.last_id.parse().ok()?, cursor.entries)))
             .collect();
+        crash::point("before-move-groups");
         let moved = async { connected(&mut admin, &server).await?.move_groups(&cursors).await }.await;
         if let Err(error) = moved {
             admin = None;
@@ -71,7 +109,7 @@ pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committe
 pub async fn write_lagging(
     mut writer: LaggingWriter,
     mut flushes: mpsc::Receiver<Flush>,
-    idle: Arc<AtomicBool>,
+    idle: Idle,
 ) -> Result<(), StoreError> {
     while let Some(flush) = flushes.recv().await {
         let mut backoff = Backoff::default();

@@ -10,6 +10,7 @@ pub mod geofences;
 mod materialized;
 pub mod offlines;
 pub mod positions;
+mod refused;
 pub mod rejected_counts;
 pub mod rejected_events;
 pub mod time;
@@ -19,6 +20,7 @@ pub mod visits;
 
 pub use change_set::{ChangeSet, Key, KeyCell, Outcome, TableChanges};
 pub use materialized::{Materialized, changes, transactional_changes};
+pub use refused::Refused;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -89,16 +89,27 @@ impl Admin {
         pipe.query_async::<()>(&mut self.connection).await.map_err(self.server.failed("move the consumer groups"))
     }
 
+    /// Removes entries older than these; of each stream the entry of that id, if there is one, stays.
+    /// Returns how many went.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn trim(&mut self, oldest: &[(String, EntryId)]) -> Result<u64, RedisError> {
+        let mut pipe = redis::pipe();
+        for (key, id) in oldest {
+            pipe.cmd("XTRIM").arg(key).arg("MINID").arg(id.to_string());
+        }
+        let gone: Vec<u64> =
+            pipe.query_async(&mut self.connection).await.map_err(self.server.failed("trim the streams"))?;
+        Ok(gone.iter().sum())
+    }
+
     /// Appends the server's own time to every stream.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
     pub async fn tick(&mut self, keys: &[String]) -> Result<Millis, RedisError> {
-        let (s, us): (i64, i64) = redis::cmd("TIME")
-            .query_async(&mut self.connection)
-            .await
-            .map_err(self.server.failed("ask for the time"))?;
-        let now = s * 1000 + us / 1000;
+        let now = self.time().await?;
         let mut pipe = redis::pipe();
         for key in keys {
             pipe.cmd("XADD").arg(key).arg("*").arg("type").arg("clock").arg("now").arg(now).ignore();
@@ -114,45 +125,43 @@ impl Admin {
     pub async fn stream_info(&mut self, key: &str) -> Result<StreamInfo, RedisError> {
         let answer: Result<HashMap<String, redis::Value>, _> =
             redis::cmd("XINFO").arg("STREAM").arg(key).query_async(&mut self.connection).await;
-        let raw = match answer {
-            Ok(raw) => raw,
-            Err(error) if error.to_string().contains("no such key") => return Ok(StreamInfo::default()),
-            Err(error) => return Err(self.server.failed(format!("look at {key}"))(error)),
-        };
-        let number = |name: &str| match raw.get(name) {
-            Some(redis::Value::Int(number)) => *number as u64,
-            _ => 0,
-        };
-        let id = |value: Option<&redis::Value>| {
-            let text = value.and_then(|value| redis::from_redis_value_ref::<String>(value).ok());
-            text.and_then(|text| text.parse().ok()).unwrap_or(EntryId::ZERO)
-        };
-        let first = match raw.get("first-entry") {
-            Some(redis::Value::Array(entry)) => id(entry.first()),
-            _ => EntryId::ZERO,
-        };
-        Ok(StreamInfo {
-            length: number("length"),
-            added: number("entries-added"),
-            first,
-            last: id(raw.get("last-generated-id")),
-        })
+        match answer {
+            Ok(raw) => Ok(parse_info(&raw)),
+            Err(error) if error.to_string().contains("no such key") => Ok(StreamInfo::default()),
+            Err(error) => Err(self.server.failed(format!("look at {key}"))(error)),
+        }
     }
 
-    /// Whether the stream still holds this entry.
+    /// Whether the stream still holds this entry, and what it says of itself at the same instant.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
-    pub async fn holds(&mut self, key: &str, id: EntryId) -> Result<bool, RedisError> {
-        let id = id.to_string();
-        let found: redis::Value = redis::cmd("XRANGE")
-            .arg(key)
-            .arg(&id)
-            .arg(&id)
+    pub async fn anchor(&mut self, key: &str, id: EntryId) -> Result<(bool, StreamInfo), RedisError> {
+        let text = id.to_string();
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("XRANGE").arg(key).arg(&text).arg(&text).cmd("XINFO").arg("STREAM").arg(key);
+        let answer: Result<(redis::Value, HashMap<String, redis::Value>), _> =
+            pipe.query_async(&mut self.connection).await;
+        match answer {
+            Ok((found, raw)) => {
+                let holds = matches!(found, redis::Value::Array(entries) if !entries.is_empty());
+                Ok((holds, parse_info(&raw)))
+            }
+            Err(error) if error.to_string().contains("no such key") => Ok((false, StreamInfo::default())),
+            Err(error) => Err(self.server.failed(format!("look for entry {id} of {key}"))(error)),
+        }
+    }
+
+    /// The server's time.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn time(&mut self) -> Result<Millis, RedisError> {
+        let (s, us): (i64, i64) = redis::cmd("TIME")
             .query_async(&mut self.connection)
             .await
-            .map_err(self.server.failed(format!("look for entry {id} of {key}")))?;
-        Ok(matches!(found, redis::Value::Array(entries) if !entries.is_empty()))
+            .map_err(self.server.failed("ask for the time"))?;
+        Ok(s * 1000 + us / 1000)
     }
 
     /// Values of the server's configuration, as far as it tells.
@@ -178,5 +187,26 @@ impl Admin {
             .query_async(&mut self.connection)
             .await
             .map_err(self.server.failed("ask how it is"))
+    }
+}
+
+fn parse_info(raw: &HashMap<String, redis::Value>) -> StreamInfo {
+    let number = |name: &str| match raw.get(name) {
+        Some(redis::Value::Int(number)) => *number as u64,
+        _ => 0,
+    };
+    let id = |value: Option<&redis::Value>| {
+        let text = value.and_then(|value| redis::from_redis_value_ref::<String>(value).ok());
+        text.and_then(|text| text.parse().ok()).unwrap_or(EntryId::ZERO)
+    };
+    let first = match raw.get("first-entry") {
+        Some(redis::Value::Array(entry)) => id(entry.first()),
+        _ => EntryId::ZERO,
+    };
+    StreamInfo {
+        length: number("length"),
+        added: number("entries-added"),
+        first,
+        last: id(raw.get("last-generated-id")),
     }
 }

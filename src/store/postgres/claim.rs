@@ -12,8 +12,10 @@ pub struct StoredCursor {
     pub stream: String,
     /// The id of the last entry the tables contain.
     pub last_id: String,
-    /// Entries up to there.
+    /// Entries up to there, those in `skipped` included.
     pub entries: u64,
+    /// Entries that the tables do not contain: gone when the pipeline began, or given up since.
+    pub skipped: u64,
 }
 
 /// The right to write, and where the tables stand.
@@ -23,6 +25,8 @@ pub struct Claim {
     pub term: i64,
     /// A random name of this process.
     pub owner: String,
+    /// The random name the pipeline's row was created with.
+    pub lineage: String,
     /// The last commit.
     pub commit_seq: i64,
     /// How far each stream is read there.
@@ -85,8 +89,8 @@ fn describe(row: &tokio_postgres::Row, from: usize) -> String {
 /// Takes over: from here on no earlier writer can change anything.
 ///
 /// # Errors
-/// If the schema holds another pipeline, or one with another number of streams.
-pub async fn claim(client: &mut Client, database: &Database, streams: u16) -> Result<Claim, StoreError> {
+/// If the schema holds another pipeline, one with another number of streams, or tables of another meaning.
+pub async fn claim(client: &mut Client, database: &Database, streams: u16, plan: &str) -> Result<Claim, StoreError> {
     let doing = || StoreError::statement(format!("claim pipeline {}", database.pipeline));
     let transaction = client.transaction().await.map_err(doing())?;
     let other = "SELECT id FROM pipeline WHERE id <> $1";
@@ -97,11 +101,11 @@ pub async fn claim(client: &mut Client, database: &Database, streams: u16) -> Re
             database.schema, database.pipeline
         )));
     }
-    let insert = "INSERT INTO pipeline (id, streams) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    transaction.execute(insert, &[&database.pipeline, &i32::from(streams)]).await.map_err(doing())?;
+    let insert = "INSERT INTO pipeline (id, streams, plan) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    transaction.execute(insert, &[&database.pipeline, &i32::from(streams), &plan]).await.map_err(doing())?;
     let owner = random_name();
     let take = "UPDATE pipeline SET term = term + 1, owner = $2, owner_host = $3, owner_pid = $4, \
-                claimed_at = clock_timestamp() WHERE id = $1 RETURNING term, commit_seq, streams";
+                claimed_at = clock_timestamp() WHERE id = $1 RETURNING term, commit_seq, streams, plan, lineage";
     let pid = i64::from(std::process::id());
     let row = transaction.query_one(take, &[&database.pipeline, &owner, &host(), &pid]).await.map_err(doing())?;
     let (term, commit_seq, stored): (i64, i64, i32) = (row.get(0), row.get(1), row.get(2));
@@ -112,16 +116,30 @@ pub async fn claim(client: &mut Client, database: &Database, streams: u16) -> Re
             database.pipeline
         )));
     }
+    let stored_plan: String = row.get(3);
+    if stored_plan != plan {
+        return Err(StoreError::Plan {
+            pipeline: database.pipeline.clone(),
+            stored: stored_plan,
+            ours: plan.to_owned(),
+        });
+    }
     let progress = "INSERT INTO table_progress (table_name, term, commit_seq) VALUES ('vehicle_state', $1, 0) \
                     ON CONFLICT (table_name) DO UPDATE SET term = excluded.term";
     transaction.execute(progress, &[&term]).await.map_err(doing())?;
-    let cursors = transaction.query("SELECT stream, last_id, entries FROM cursors", &[]).await.map_err(doing())?;
+    let cursors =
+        transaction.query("SELECT stream, last_id, entries, skipped FROM cursors", &[]).await.map_err(doing())?;
     let cursors = cursors
         .iter()
-        .map(|row| StoredCursor { stream: row.get(0), last_id: row.get(1), entries: row.get::<_, i64>(2) as u64 })
+        .map(|row| StoredCursor {
+            stream: row.get(0),
+            last_id: row.get(1),
+            entries: row.get::<_, i64>(2) as u64,
+            skipped: row.get::<_, i64>(3) as u64,
+        })
         .collect();
     transaction.commit().await.map_err(doing())?;
-    Ok(Claim { term, owner, commit_seq, cursors })
+    Ok(Claim { term, owner, lineage: row.get(4), commit_seq, cursors })
 }
 
 /// The refusal of a writer whose term is over.

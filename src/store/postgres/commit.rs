@@ -1,5 +1,8 @@
 //! The transaction, and what to think of it when its outcome is unknown.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use tokio_postgres::Client;
 use watchtower_dataflows::model::Millis;
 
@@ -9,6 +12,7 @@ use super::connection::Database;
 use super::encode::Time;
 use super::error::StoreError;
 use super::statements::Statements;
+use crate::crash;
 use crate::tables::ChangeSet;
 
 /// Commits that are kept in `commit_log`: more than a day of one a second.
@@ -75,6 +79,7 @@ impl Writer {
         let next = self.commit_seq + 1;
         let client = &self.client;
         let doing = |what: &str| StoreError::statement(format!("{what} commit {next}"));
+        crash::point("before-begin");
         client.batch_execute("BEGIN; SET LOCAL synchronous_commit = on").await.map_err(doing("begin"))?;
         let compare_and_set = "UPDATE pipeline SET commit_seq = $5, now = $6 \
                                WHERE id = $1 AND term = $2 AND owner = $3 AND commit_seq = $4";
@@ -90,8 +95,10 @@ impl Writer {
             client.batch_execute("ROLLBACK").await.map_err(doing("roll back"))?;
             return Err(error);
         }
+        crash::point("after-compare-and-set");
         for table in changes.tables() {
             self.statements.write(client, table).await?;
+            crash::point("mid-upserts");
         }
         if !archive.is_empty() {
             archive::append(client, archive).await?;
@@ -101,7 +108,15 @@ impl Writer {
             client.execute(drop, &[&Time(*before)]).await.map_err(doing("drop old refused events in"))?;
         }
         self.log(next, changes.len() as i64, *events as i64, cursors).await?;
-        client.batch_execute("COMMIT").await.map_err(doing("complete"))?;
+        crash::point("before-commit");
+        let mut sent = pin!(client.batch_execute("COMMIT"));
+        if crash::is_due("commit-sent") {
+            // On its way, and nobody waits for the answer.
+            let _ = tokio::time::timeout(Duration::from_millis(20), sent.as_mut()).await;
+            crash::now("commit-sent");
+        }
+        sent.await.map_err(doing("complete"))?;
+        crash::point("after-commit");
         self.commit_seq = next;
         Ok(())
     }
@@ -111,19 +126,33 @@ impl Writer {
         let streams: Vec<&str> = cursors.iter().map(|cursor| cursor.stream.as_str()).collect();
         let ids: Vec<&str> = cursors.iter().map(|cursor| cursor.last_id.as_str()).collect();
         let entries: Vec<i64> = cursors.iter().map(|cursor| cursor.entries as i64).collect();
+        let skipped: Vec<i64> = cursors.iter().map(|cursor| cursor.skipped as i64).collect();
         let sql = "WITH moved AS (
-                       INSERT INTO cursors (stream, last_id, entries) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
-                       ON CONFLICT (stream) DO UPDATE SET last_id = excluded.last_id, entries = excluded.entries)
+                       INSERT INTO cursors (stream, last_id, entries, skipped)
+                       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[])
+                       ON CONFLICT (stream) DO UPDATE
+                       SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped)
                    INSERT INTO commit_log (commit_seq, term, events, rows_changed, cursors)
                    VALUES ($4, $5, $6, $7, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
         self.client
-            .execute(sql, &[&streams, &ids, &entries, &next, &self.term, &events, &rows])
+            .execute(sql, &[&streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped])
             .await
             .map_err(doing())?;
         if next % COMMIT_LOG_EVERY == 0 {
             let drop = "DELETE FROM commit_log WHERE commit_seq <= $1";
             self.client.execute(drop, &[&(next - COMMIT_LOG_ROWS)]).await.map_err(doing())?;
         }
+        Ok(())
+    }
+
+    /// Says in the pipeline's row why no more is written, or that all is well.
+    ///
+    /// # Errors
+    /// If it cannot be said.
+    pub async fn set_halted(&self, why: Option<&str>) -> Result<(), StoreError> {
+        let sql = "UPDATE pipeline SET halted = $4 WHERE id = $1 AND term = $2 AND owner = $3";
+        let doing = StoreError::statement("say that the pipeline has halted");
+        self.client.execute(sql, &[&self.database.pipeline, &self.term, &self.owner, &why]).await.map_err(doing)?;
         Ok(())
     }
 

@@ -57,6 +57,20 @@ pub enum StoreError {
     /// Something has to be put right by hand.
     #[error("{0}")]
     Setup(String),
+    /// The tables were computed under another plan.
+    #[error(
+        "what the tables of pipeline {pipeline} mean has changed: {}. They are not mixed: put the configuration back, or \
+         let `watchtower rebuild --config <file>` compute them anew from the log",
+        crate::plan::difference(stored, ours)
+    )]
+    Plan {
+        /// Which pipeline.
+        pipeline: String,
+        /// The plan of its tables.
+        stored: String,
+        /// The plan of this program and configuration.
+        ours: String,
+    },
     /// Another daemon has taken over.
     #[error("fenced: {by} took over pipeline {pipeline} (term {term}, ours was {ours}); nothing was written since")]
     Fenced {
@@ -99,6 +113,7 @@ impl StoreError {
             | Self::Certificates { .. }
             | Self::Pooled { .. }
             | Self::Setup(_)
+            | Self::Plan { .. }
             | Self::Fenced { .. } => Remedy::None,
         }
     }

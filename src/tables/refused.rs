@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use watchtower_dataflows::model::Millis;
 
 use crate::events::{Raw, Reason, RejectedEvent, Rejection};
-use crate::sources::redis::EntryId;
 use crate::tables::{ChangeSet, rejected_counts, rejected_events};
 
 /// Refused events of one stream that are kept in a minute: more than a person looks at.
@@ -20,7 +20,7 @@ const MINUTE_MS: Millis = 60_000;
 const HOUR_MS: Millis = 3_600_000;
 
 /// The refused events of one stream, in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Refused {
     minute: Millis,
     kept: u64,
@@ -31,17 +31,17 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Takes one in; the rows it comes to are added to `changes`.
+    /// Takes one in, refused at `position` of the stream in an entry that arrived at `arrived_at`; the rows it
+    /// comes to are added to `changes`.
     pub fn add(
         &mut self,
         stream: &str,
-        id: EntryId,
-        index: usize,
+        position: String,
+        arrived_at: Millis,
         rejection: Rejection,
         raw: Raw<'_>,
         changes: &mut ChangeSet,
     ) {
-        let arrived_at = id.instant();
         let (minute, hour) = (arrived_at.div_euclid(MINUTE_MS), arrived_at.div_euclid(HOUR_MS));
         if minute != self.minute {
             (self.minute, self.kept, self.kept_bytes) = (minute, 0, 0);
@@ -54,7 +54,7 @@ impl Refused {
         let (events, kept) = self.counts.entry(reason).or_default();
         *events += 1;
         if self.kept < MAX_KEPT_A_MINUTE && self.kept_bytes < MAX_BYTES_A_MINUTE {
-            let mut row = RejectedEvent::new(stream, format!("{id}:{index}"), rejection, raw);
+            let mut row = RejectedEvent::new(stream, position, rejection, raw);
             row.arrived_at = Some(arrived_at);
             self.kept += 1;
             self.kept_bytes += row.event.len();
@@ -74,12 +74,12 @@ mod tests {
     fn beyond_the_cap_they_are_only_counted() {
         let mut refused = Refused::default();
         let mut changes = ChangeSet::default();
-        let mut add = |ms| {
+        let mut add = |position: u64, arrived_at| {
             let rejection = Rejection::new(Reason::Malformed, "no event");
-            refused.add("s", EntryId { ms, seq: 0 }, 0, rejection, Raw::complete(b"?"), &mut changes);
+            refused.add("s", position.to_string(), arrived_at, rejection, Raw::complete(b"?"), &mut changes);
         };
-        (0..MAX_KEPT_A_MINUTE + 5).for_each(&mut add);
-        add(60_000);
+        (0..MAX_KEPT_A_MINUTE + 5).for_each(|position| add(position, 7));
+        add(MAX_KEPT_A_MINUTE + 5, MINUTE_MS);
         let rows = |name: &str| changes.tables().iter().find(|t| t.table.name == name).map_or(0, |t| t.rows.len());
         assert_eq!(rows("rejected_events") as u64, MAX_KEPT_A_MINUTE + 1, "a new minute, and room again");
         assert_eq!(rows("rejected_counts"), 1);

@@ -1,0 +1,90 @@
+//! What a checkpoint holds.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use watchtower_dataflows::model::{Control, Millis, VehicleId};
+use watchtower_dataflows::timeline::Chunk;
+use watchtower_dataflows::timeline::TimelineSnapshot;
+use watchtower_dataflows::timeline::fold::State;
+
+use crate::tables::Refused;
+
+/// What the flow knew after an epoch, and its timelines.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Everything but the timelines.
+    pub flow: FlowState,
+    /// The timelines.
+    pub timelines: Vec<TimelineSnapshot>,
+}
+
+/// What the flow knew after an epoch, besides the timelines.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FlowState {
+    /// The ids of all vehicles, by number.
+    pub vehicles: Vec<Arc<str>>,
+    /// The ids of all geofences, by number.
+    pub geofences: Vec<Arc<str>>,
+    /// All accepted edits, in the order of the log.
+    pub edits: Vec<Control>,
+    /// The log's time.
+    pub now: Millis,
+    /// The hour up to which old refused events were dropped.
+    pub forgotten_hour: Millis,
+    /// By stream, in the order of the keys.
+    pub inlets: Vec<InletState>,
+}
+
+/// What the flow knew of a stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InletState {
+    /// The Redis key.
+    pub key: String,
+    /// The id of the last entry read.
+    pub last: (u64, u64),
+    /// Entries up to there, those in `skipped` included.
+    pub entries: u64,
+    /// Entries that were gone when the pipeline began, or whose loss was accepted.
+    pub skipped: u64,
+    /// Its newest clock.
+    pub now: Millis,
+    /// Accepted edits in it.
+    pub edits: u64,
+    /// The refused events of its current hour.
+    pub refused: Refused,
+}
+
+/// The first block of a checkpoint: whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The random name the pipeline's row was created with.
+    pub lineage: String,
+    /// What the tables mean: see [`crate::plan`].
+    pub plan: String,
+    /// The commit it is as of.
+    pub commit_seq: i64,
+    /// The segments it names, as commits.
+    pub segments: Vec<i64>,
+}
+
+/// Where a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ChunkPlace {
+    /// Index into [`Head::segments`].
+    pub segment: u32,
+    /// Number of the block in the segment.
+    pub block: u32,
+    /// Its place in the block.
+    pub index: u32,
+}
+
+/// A timeline whose full chunks are elsewhere.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredTimeline {
+    pub vehicle: VehicleId,
+    pub newest: Millis,
+    pub sealed: Vec<ChunkPlace>,
+    pub tail: Arc<Chunk>,
+    pub head: State,
+}

@@ -1,0 +1,199 @@
+//! Writing checkpoints.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
+
+use super::block::{BlockError, BlockWriter, Kind};
+use super::contents::{Checkpoint, ChunkPlace, Head, StoredTimeline};
+use super::{CHECKPOINT, CHUNKS, KEPT, commits_in, path_of};
+use crate::crash;
+
+/// Chunks in a block: some hundred kilobytes.
+const CHUNKS_A_BLOCK: usize = 256;
+/// Timelines in a block.
+const TIMELINES_A_BLOCK: usize = 1024;
+/// A segment of which less than one in so many chunks is still named is written anew.
+const LIVE_ONE_IN: usize = 4;
+
+/// A checkpoint could not be written; the ones before it stay.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}", path.display())]
+pub struct SaveError {
+    path: PathBuf,
+    source: BlockError,
+}
+
+/// A chunk that was written, kept so that its address stays its own.
+#[derive(Debug)]
+pub struct Written {
+    pub(super) chunk: Arc<Chunk>,
+    /// The segment, as a commit.
+    pub(super) segment: i64,
+    pub(super) block: u32,
+    pub(super) index: u32,
+}
+
+/// What tells one shared chunk from another.
+fn address(chunk: &Arc<Chunk>) -> usize {
+    Arc::as_ptr(chunk).addr()
+}
+
+/// Writes one checkpoint after the other into a folder.
+#[derive(Debug)]
+pub struct Saver {
+    folder: PathBuf,
+    lineage: String,
+    plan: String,
+    /// By address: chunks are shared with the engine, and never change once they are.
+    written: HashMap<usize, Written>,
+    /// By segment, how many chunks it holds.
+    sizes: BTreeMap<i64, usize>,
+}
+
+impl Saver {
+    /// Writes into `folder`, made if it is missing, for the pipeline of this lineage and plan.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn new(folder: &Path, lineage: &str, plan: &str) -> Result<Self, SaveError> {
+        fs::create_dir_all(folder).map_err(|error| SaveError { path: folder.to_owned(), source: error.into() })?;
+        let (written, sizes) = (HashMap::new(), BTreeMap::new());
+        Ok(Self { folder: folder.to_owned(), lineage: lineage.to_owned(), plan: plan.to_owned(), written, sizes })
+    }
+
+    /// Takes note of the chunks of a checkpoint that was loaded: they need not be written again.
+    pub fn know(&mut self, loaded: Vec<Written>) {
+        for written in &loaded {
+            *self.sizes.entry(written.segment).or_default() += 1;
+        }
+        self.written.extend(loaded.into_iter().map(|written| (address(&written.chunk), written)));
+    }
+
+    /// Writes the checkpoint of a commit that has happened, and removes what is too old. Returns the bytes
+    /// written.
+    ///
+    /// # Errors
+    /// If a file cannot be written, as when the disk is full. What was begun is removed.
+    pub fn save(&mut self, commit_seq: i64, checkpoint: Checkpoint) -> Result<u64, SaveError> {
+        let Checkpoint { flow, timelines } = checkpoint;
+        let timelines: Vec<_> = timelines
+            .into_iter()
+            .map(|TimelineSnapshot { vehicle, newest, track }| (vehicle, newest, TrackParts::from(track)))
+            .collect();
+        let named: Vec<&Arc<Chunk>> = timelines.iter().flat_map(|(_, _, track)| &track.sealed).collect();
+        let new = self.unwritten(&named);
+        let mut bytes = 0;
+        if !new.is_empty() {
+            bytes += self.write_file(commit_seq, CHUNKS, Kind::Chunks, |out| {
+                new.chunks(CHUNKS_A_BLOCK).try_for_each(|chunks| out.write(&chunks).map(drop))
+            })?;
+            self.sizes.insert(commit_seq, new.len());
+            for (at, chunk) in new.iter().enumerate() {
+                let (block, index) = ((at / CHUNKS_A_BLOCK) as u32, (at % CHUNKS_A_BLOCK) as u32);
+                let written = Written { chunk: Arc::clone(chunk), segment: commit_seq, block, index };
+                self.written.insert(address(chunk), written);
+            }
+        }
+        crash::point("mid-checkpoint");
+        let current: BTreeSet<usize> = named.iter().map(|chunk| address(chunk)).collect();
+        self.written.retain(|address, _| current.contains(address));
+        let segments: BTreeSet<i64> = self.written.values().map(|written| written.segment).collect();
+        let segments: Vec<i64> = segments.into_iter().collect();
+        let place = |chunk: &Arc<Chunk>| {
+            let Written { chunk: _, segment, block, index } = &self.written[&address(chunk)];
+            let segment = segments.binary_search(segment).expect("the segments are those of all written chunks");
+            ChunkPlace { segment: segment as u32, block: *block, index: *index }
+        };
+        let stored: Vec<StoredTimeline> = timelines
+            .iter()
+            .map(|(vehicle, newest, track)| StoredTimeline {
+                vehicle: *vehicle,
+                newest: *newest,
+                sealed: track.sealed.iter().map(place).collect(),
+                tail: Arc::clone(&track.tail),
+                head: track.head.clone(),
+            })
+            .collect();
+        let head =
+            Head { lineage: self.lineage.clone(), plan: self.plan.clone(), commit_seq, segments: segments.clone() };
+        bytes += self.write_file(commit_seq, CHECKPOINT, Kind::Checkpoint, |out| {
+            out.write(&head)?;
+            out.write(&flow)?;
+            stored.chunks(TIMELINES_A_BLOCK).try_for_each(|timelines| out.write(&timelines).map(drop))
+        })?;
+        self.remove_old();
+        Ok(bytes)
+    }
+
+    /// The chunks that have to be written: those that are in no segment, and those in segments that hold
+    /// little else that is still named.
+    fn unwritten<'a>(&self, named: &[&'a Arc<Chunk>]) -> Vec<&'a Arc<Chunk>> {
+        let mut live = BTreeMap::<i64, usize>::new();
+        for written in named.iter().filter_map(|chunk| self.written.get(&address(chunk))) {
+            *live.entry(written.segment).or_default() += 1;
+        }
+        let is_sparse = |segment: i64| live[&segment] * LIVE_ONE_IN < self.sizes.get(&segment).copied().unwrap_or(0);
+        let mut seen = BTreeSet::new();
+        named
+            .iter()
+            .copied()
+            .filter(|chunk| self.written.get(&address(chunk)).is_none_or(|written| is_sparse(written.segment)))
+            .filter(|chunk| seen.insert(address(chunk)))
+            .collect()
+    }
+
+    fn write_file(
+        &self,
+        commit_seq: i64,
+        kind: &str,
+        file_kind: Kind,
+        blocks: impl FnOnce(&mut BlockWriter<BufWriter<File>>) -> Result<(), BlockError>,
+    ) -> Result<u64, SaveError> {
+        let path = path_of(&self.folder, commit_seq, kind);
+        let beside = path.with_extension(format!("{kind}.new"));
+        let write = || -> Result<u64, BlockError> {
+            let mut out = BlockWriter::new(BufWriter::with_capacity(1 << 20, File::create(&beside)?), file_kind)?;
+            blocks(&mut out)?;
+            let mut out = out.finish()?;
+            out.flush()?;
+            let file = out.into_inner().map_err(|error| error.into_error())?;
+            file.sync_all()?;
+            let bytes = file.metadata()?.len();
+            crash::point("before-rename");
+            fs::rename(&beside, &path)?;
+            File::open(&self.folder)?.sync_all()?;
+            crash::point("after-rename");
+            Ok(bytes)
+        };
+        write().map_err(|source| {
+            // It may not be there, or be all that is left on a full disk.
+            let _ = fs::remove_file(&beside);
+            SaveError { path, source }
+        })
+    }
+
+    /// Keeps the last checkpoints, and the segments that they name. What cannot be removed stays until
+    /// the next time.
+    fn remove_old(&mut self) {
+        let Ok(commits) = commits_in(&self.folder, CHECKPOINT) else { return };
+        let kept = &commits[..commits.len().min(KEPT)];
+        for &old in &commits[kept.len()..] {
+            let _ = fs::remove_file(path_of(&self.folder, old, CHECKPOINT));
+        }
+        let heads: Option<Vec<Head>> =
+            kept.iter().map(|&commit| super::load::read_head(&self.folder, commit)).collect();
+        let Some(heads) = heads else { return }; // one that cannot be read may name any
+        let named: BTreeSet<i64> = heads.into_iter().flat_map(|head| head.segments).collect();
+        for segment in commits_in(&self.folder, CHUNKS).unwrap_or_default() {
+            if !named.contains(&segment) {
+                let _ = fs::remove_file(path_of(&self.folder, segment, CHUNKS));
+                self.sizes.remove(&segment);
+            }
+        }
+    }
+}

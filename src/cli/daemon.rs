@@ -1,0 +1,35 @@
+//! `watchtower run`, `migrate`, `check` and `status`: what works with a configuration.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The configuration.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The pipeline's configuration; `watchtower example` prints one that explains every key. A key can be
+    /// overridden by the environment: `url` in [redis] by WATCHTOWER_REDIS_URL
+    #[arg(long, value_name = "FILE", default_value = "watchtower.toml")]
+    pub config: PathBuf,
+}
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// With what.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Take over from a daemon that still runs: it is fenced, writes nothing any more, and ends with
+    /// exit code 3
+    #[arg(long)]
+    pub takeover: bool,
+}
+
+pub(super) const RUN: &str = "\
+Example:
+  watchtower example > watchtower.toml       every key, explained, with its default
+  watchtower check                           is everything there, and may we?
+  watchtower run                             until Ctrl-C or SIGTERM
+
+Exit codes: 0 stopped as asked, 1 something is wrong that does not pass by itself, 2 the configuration
+is wrong, 3 another daemon has taken over.";

@@ -1,0 +1,100 @@
+//! Getting hold of the tables.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_postgres::Client;
+use tracing::{info, warn};
+
+use super::DaemonError;
+use super::backoff::Backoff;
+use crate::config::Config;
+use crate::crash;
+use crate::store::postgres::claim::{self, Claim};
+use crate::store::postgres::commit::Writer;
+use crate::store::postgres::schema::{self, Standing};
+use crate::store::postgres::{Database, Remedy, StoreError};
+use crate::telemetry::health::Health;
+
+/// How long a predecessor's session may take to end.
+const PREDECESSOR_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Connects to PostgreSQL, however long it takes for it to be there; makes sure of the schema; takes over.
+pub async fn open(
+    config: &Config,
+    database: &Database,
+    plan: &str,
+    takeover: bool,
+    health: &Health,
+) -> Result<(Writer, Claim), DaemonError> {
+    let mut client = wait_for_postgres(database, health).await?;
+    if database.is_unencrypted_over_the_network() {
+        warn!("the connection to PostgreSQL is not encrypted; add ?sslmode=verify-full to [store] url");
+    }
+    database.refuse_transaction_pooling(&client).await?;
+    match schema::standing(&client, database).await? {
+        Standing::Current => {}
+        Standing::Ahead { have, want } => return Err(schema::too_new(database, have, want).into()),
+        Standing::Behind { have, want } if !config.store.migrate => {
+            return Err(StoreError::Setup(format!(
+                "schema {} has version {have}, this program needs {want}, and [store] migrate is false: run \
+                 `watchtower migrate --config <file>` first",
+                database.schema
+            ))
+            .into());
+        }
+        Standing::Behind { .. } => {
+            let migrated = schema::migrate(&mut client, database, config.store.reader_role.as_deref()).await?;
+            info!(schema = database.schema, version = migrated.version, "schema brought up to date");
+        }
+    }
+    if !takeover {
+        wait_for_predecessor(&client, database).await?;
+    }
+    let claim = claim::claim(&mut client, database, config.redis.streams, plan).await?;
+    crash::point("after-claim");
+    info!(
+        server = database.server(),
+        schema = database.schema,
+        term = claim.term,
+        commit_seq = claim.commit_seq,
+        "connected to PostgreSQL"
+    );
+    let writer = Writer::new(database.clone(), client, &claim);
+    writer.set_halted(None).await?;
+    Ok((writer, claim))
+}
+
+async fn wait_for_postgres(database: &Database, health: &Health) -> Result<Client, StoreError> {
+    let mut backoff = Backoff::default();
+    let mut said = false;
+    loop {
+        match database.connect().await {
+            Ok(client) => return Ok(client),
+            Err(error) if error.remedy() == Remedy::None => return Err(error),
+            Err(error) => {
+                if !said {
+                    warn!(%error, "waiting for PostgreSQL");
+                    health.set_starting(format!("waiting for PostgreSQL: {error}"));
+                    said = true;
+                }
+                sleep(backoff.next()).await;
+            }
+        }
+    }
+}
+
+async fn wait_for_predecessor(client: &Client, database: &Database) -> Result<(), DaemonError> {
+    let until = Instant::now() + PREDECESSOR_ENDS_WITHIN;
+    while !claim::try_lock(client, database).await? {
+        if Instant::now() > until {
+            let owner = claim::owner(client, database).await?;
+            return Err(DaemonError::Occupied {
+                pipeline: database.pipeline.clone(),
+                owner: owner.map_or_else(|| "another process".to_owned(), |owner| owner.name),
+            });
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
