@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 pub(crate) mod generate;
 pub(crate) mod harness;
+pub(crate) mod load;
 pub(crate) mod log;
+pub(crate) mod oracle;
 pub(crate) mod rng;
 pub(crate) mod servers;
 pub(crate) mod shapes;
