@@ -5,6 +5,7 @@
 mod bad_input;
 mod cases;
 mod commands;
+mod covers;
 mod oracle;
 mod properties;
 mod reference;
