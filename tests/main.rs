@@ -5,6 +5,8 @@
 mod bad_input;
 mod cases;
 mod commands;
+mod covers;
+mod oracle;
 mod properties;
 mod publish;
 mod reference;

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+pub(crate) mod exact;
 pub(crate) mod generate;
 pub(crate) mod harness;
+pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod redis_server;
+pub(crate) mod oracle;
 pub(crate) mod rng;
 pub(crate) mod servers;
 pub(crate) mod shapes;

@@ -155,7 +155,7 @@ fn run(folder: &Path, port: u16) -> Result<Process, String> {
     // By its socket: nobody else's server is in this folder.
     wait_for(process, folder, || {
         let mut ready = Command::new(binary("pg_isready"));
-        ready.args(["-q", "-t", "1", "-p", &port.to_string(), "-h"]).arg(folder);
+        ready.args(["-q", "-t", "1", "-U", "postgres", "-p", &port.to_string(), "-h"]).arg(folder);
         ready.status().unwrap().success()
     })
 }

@@ -1,0 +1,80 @@
+//! Tables written as CSV, loaded into a database as a daemon would have left them.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use watchtower::tables::{Kind, TABLES, Table};
+use watchtower_dataflows::model::{BEGINNING, Millis};
+
+use crate::support::servers::postgres::{PostgresServer, psql};
+
+/// What tables are loaded into.
+pub(crate) const SCHEMA: &str = "loaded";
+
+/// A new database with the tables of a pipeline, as the migrations make them.
+pub(crate) fn database() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name[1..].split("__").next().unwrap().parse::<u32>().unwrap()
+    });
+    let mut script = format!("CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}, public;\n");
+    script.extend(files.iter().map(|path| std::fs::read_to_string(path).unwrap()));
+    script.push_str("CREATE TABLE positions_rest PARTITION OF positions_log DEFAULT;\n");
+    let url = PostgresServer::shared().database();
+    psql(&url, &script);
+    url
+}
+
+/// Loads a folder of tables instead of what there was; the log's own time is `now`.
+pub(crate) fn load(url: &str, folder: &Path, now: Millis) {
+    let now = if now == BEGINNING {
+        "'-infinity'".to_owned()
+    } else {
+        format!("to_timestamp({now}::double precision / 1000)")
+    };
+    let mut script = format!(
+        "SET search_path = {SCHEMA}, public; SET synchronous_commit = off;
+         BEGIN; DELETE FROM pipeline; INSERT INTO pipeline (id, streams, now) VALUES ('loaded', 1, {now});\n"
+    );
+    for table in TABLES.into_iter().filter(|table| table.name != "rejected_events") {
+        let staged = table.columns.iter().map(|column| format!("{} text", column.name)).collect::<Vec<_>>().join(", ");
+        let csv = folder.join(format!("{}.csv", table.name));
+        writeln!(script, "CREATE TEMP TABLE staged ({staged});").unwrap();
+        writeln!(script, "\\copy staged FROM '{}' CSV HEADER", csv.display()).unwrap();
+        writeln!(script, "{};\nDROP TABLE staged;", replacement(table)).unwrap();
+    }
+    script.push_str("COMMIT;\n");
+    psql(url, &script);
+}
+
+/// The staged texts instead of the rows of the table.
+fn replacement(table: &Table) -> String {
+    let cells: Vec<String> = table.columns.iter().map(|column| cell(column.name, column.kind)).collect();
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let (name, names, cells) = (table.name, names.join(", "), cells.join(", "));
+    if name == "positions" {
+        // A view of the archive, in which every position came once, in the order of the file.
+        return format!(
+            "DELETE FROM positions_log;
+             INSERT INTO positions_log (entry, entry_index, received_at, deleted, {names})
+             SELECT row_number() OVER (), 0, ts::timestamptz, false, {cells} FROM staged"
+        );
+    }
+    format!("DELETE FROM {name}; INSERT INTO {name} ({names}) SELECT {cells} FROM staged")
+}
+
+fn cell(name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Text => name.to_owned(),
+        Kind::Texts => format!("ARRAY(SELECT jsonb_array_elements_text({name}::jsonb))"),
+        Kind::Time => format!("{name}::timestamptz"),
+        Kind::Boolean => format!("{name}::boolean"),
+        Kind::Integer => format!("{name}::bigint"),
+        Kind::Real => format!("{name}::double precision"),
+        Kind::Json => format!("{name}::jsonb"),
+        Kind::Geometry => format!("ST_GeomFromText({name}, 4326)"),
+        Kind::Bytes => panic!("no table that is loaded has bytes: {name}"),
+    }
+}
