@@ -5,6 +5,7 @@
 mod bad_input;
 mod cases;
 mod commands;
+mod configuration;
 mod properties;
 mod reference;
 mod streams;
