@@ -37,9 +37,49 @@ pub fn parse_ms(text: &str) -> Result<i64, DurationError> {
     Ok(total)
 }
 
+/// As [`parse_ms`] reads it, in the largest units that are exact: `1h30m`. A negative span, which no
+/// text says, begins with `-`.
+pub fn format_ms(ms: i64) -> String {
+    const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    if ms == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::from(if ms < 0 { "-" } else { "" });
+    let mut rest = ms.unsigned_abs();
+    for (unit, unit_ms) in UNITS {
+        if rest >= unit_ms {
+            text.push_str(&format!("{}{unit}", rest / unit_ms));
+            rest %= unit_ms;
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn is_written_in_the_largest_exact_units() {
+        for (ms, text) in [
+            (0, "0s"),
+            (250, "250ms"),
+            (5_400_000, "1h30m"),
+            (86_400_000, "1d"),
+            (90_061_001, "1d1h1m1s1ms"),
+            (-60_000, "-1m"),
+        ] {
+            assert_eq!(format_ms(ms), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(ms in 0..=i64::MAX) {
+            prop_assert_eq!(parse_ms(&format_ms(ms)), Ok(ms));
+        }
+    }
 
     #[test]
     fn numbers_with_units_add_up() {

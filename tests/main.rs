@@ -7,6 +7,7 @@ mod cases;
 mod commands;
 mod covers;
 mod oracle;
+mod configuration;
 mod properties;
 mod publish;
 mod reference;

@@ -1,4 +1,18 @@
 //! The configuration of a pipeline: one TOML file, overridable by the environment.
+//!
+//! ```text
+//! file ─> document ─┐
+//!                   ├─> reader: asks for one key after the other ─> Config, or every problem at once
+//! WATCHTOWER_* ─────┘
+//! ```
+//!
+//! * There is no second list of keys: those that `build` asks for are the known ones, and what nobody
+//!   asked for is refused, with the nearest known name. The environment overrides the file key by key:
+//!   `[redis] url` is `WATCHTOWER_REDIS_URL`.
+//! * All problems are reported together ([`ConfigError::Invalid`]), each with its place, what was found
+//!   and what was expected. The file's value is checked even where a variable overrides it.
+//! * Nothing printed here holds a password: neither `Debug`, nor [`Config::describe`], nor a problem. A URL
+//!   passes through [`redacted`] first, and of a line that is no TOML nothing is quoted.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,6 +21,27 @@ use secrecy::SecretString;
 use watchtower_dataflows::model::Rules;
 
 use crate::events::Limits;
+
+mod build;
+mod connection;
+mod describe;
+mod document;
+mod environment;
+mod error;
+mod kinds;
+mod nearest;
+mod reader;
+mod redact;
+mod urls;
+
+pub use connection::{SslMode, split_ssl_mode};
+pub use environment::environment;
+pub use error::{ConfigError, Place, Problem};
+pub use redact::redacted;
+
+/// A configuration file in which every key is explained and has its default. It works as it is, with
+/// a Redis and a PostgreSQL of one's own machine.
+pub const EXAMPLE: &str = include_str!("example.toml");
 
 /// Everything a daemon is told.
 #[derive(Clone, Debug)]
@@ -59,7 +94,9 @@ pub enum Clock {
 /// `[store]`
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// `postgres://[user[:password]@]host[:port][/database][?sslmode=..]`
+    /// `postgres://[user[:password]@]host[:port][/database][?sslmode=..]`, or `host=.. user=.. ..`, as
+    /// written. `sslmode` may be `verify-full`, which [`split_ssl_mode`] takes out for clients that do
+    /// not know it.
     pub url: SecretString,
     /// The schema of the tables; by default the pipeline's name.
     pub schema: String,

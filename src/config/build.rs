@@ -1,0 +1,230 @@
+//! Which keys there are, what each accepts, and what it is if nobody sets it.
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use secrecy::SecretString;
+use watchtower_dataflows::model::{Millis, Rules, Speed};
+
+use super::document::{Document, position};
+use super::environment::Variables;
+use super::error::{ConfigError, Place, Problem};
+use super::reader::{Key, Reader};
+use super::{Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
+use crate::duration::format_ms;
+use crate::events::Limits;
+
+/// The largest file that is read: nobody writes one, and `/dev/zero` ends.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+const SECOND_MS: Millis = 1000;
+const MINUTE_MS: Millis = 60 * SECOND_MS;
+const HOUR_MS: Millis = 60 * MINUTE_MS;
+const DAY_MS: Millis = 24 * HOUR_MS;
+
+/// The longest time that anything is kept or waited for: ten years.
+const MAX_KEPT_MS: Millis = 3650 * DAY_MS;
+
+/// The longest entry that may be allowed; all of it is held in memory.
+const MAX_ENTRY_BYTES: i64 = 64 << 20;
+
+/// The fastest that anything can be said to move: below what a `Speed` can hold.
+const MAX_SPEED_KMH: f64 = 4000.0;
+
+/// Where the daemon answers about itself: this machine alone, the port of Prometheus exporters.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+
+const PIPELINE: Key = Key { section: "", name: "pipeline" };
+const SCHEMA: Key = Key { section: "store", name: "schema" };
+
+impl Config {
+    /// Reads the file at `path`; variables of `env` override it ([`super::environment`] has those of this
+    /// process).
+    ///
+    /// # Errors
+    /// If the file cannot be read; or with everything that is wrong with it and with the variables.
+    pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let file = path.display().to_string();
+        let invalid = |place, text| Err(ConfigError::Invalid(vec![Problem { place, text }]));
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return invalid(Place::File(file), format!("the file is larger than {MAX_FILE_BYTES} bytes"));
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(&file, text, env),
+            Err(error) => {
+                let (line, column) = position(&bytes, error.valid_up_to());
+                let text = "expected UTF-8; save the file in that encoding".to_owned();
+                invalid(Place::Line { file, line, column }, text)
+            }
+        }
+    }
+
+    /// Reads the text of a file; `file` is what problems call it.
+    ///
+    /// # Errors
+    /// With everything that is wrong with the text and with the variables.
+    pub fn parse(file: &str, text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(Document::parse(file, text), Variables::new(env));
+        let config = config(&mut reader);
+        let problems = reader.finish();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// What a pipeline of this name has if nothing but the name is set. The name is not checked.
+    pub fn default_for(pipeline: &str) -> Self {
+        let mut reader = Reader::new(Document::parse("", ""), Variables::new(std::iter::empty()));
+        let unnamed = config(&mut reader);
+        let store = Store { schema: pipeline.to_owned(), ..unnamed.store };
+        Self { pipeline: pipeline.to_owned(), store, ..unnamed }
+    }
+}
+
+fn config(reader: &mut Reader<'_>) -> Config {
+    let pipeline = reader.read(PIPELINE, String::new(), kinds::name);
+    reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
+    let limits = limits(reader);
+    Config {
+        redis: redis(reader),
+        clock: clock(reader),
+        store: store(reader, &pipeline),
+        rules: Rules { retention_ms: limits.lateness_ms, ..rules(reader) },
+        engine: engine(reader),
+        http: http(reader),
+        log: log(reader),
+        pipeline,
+        limits,
+    }
+}
+
+fn redis(reader: &mut Reader<'_>) -> Redis {
+    let key = |name| Key { section: "redis", name };
+    Redis {
+        url: reader.read(key("url"), SecretString::from("redis://127.0.0.1:6379"), urls::redis_url),
+        streams: reader.read(key("streams"), 1, kinds::whole(1..=1024)),
+        ca_file: reader.read(key("ca_file"), None, kinds::file),
+    }
+}
+
+fn clock(reader: &mut Reader<'_>) -> Clock {
+    let choices = [("wall", Clock::Wall), ("log", Clock::Log)];
+    reader.read(Key { section: "clock", name: "source" }, Clock::Wall, kinds::choice(&choices))
+}
+
+fn store(reader: &mut Reader<'_>, pipeline: &str) -> Store {
+    let key = |name| Key { section: "store", name };
+    let url = "postgres://watchtower@127.0.0.1:5432/watchtower";
+    let store = Store {
+        url: reader.read(key("url"), SecretString::from(url), urls::store_url),
+        schema: reader.read(SCHEMA, pipeline.to_owned(), kinds::schema),
+        migrate: reader.read(key("migrate"), true, kinds::boolean),
+        archive: reader.read(key("archive"), true, kinds::boolean),
+        reader_role: reader.read(key("reader_role"), Some("watchtower_reader".to_owned()), kinds::role),
+        state_every_ms: reader.read(key("state_every"), SECOND_MS, kinds::duration(100..=HOUR_MS)),
+        rejected_keep_ms: reader.read(key("rejected_keep"), 30 * DAY_MS, kinds::duration(HOUR_MS..=MAX_KEPT_MS)),
+        ca_file: reader.read(key("ca_file"), None, kinds::file),
+    };
+    // Only if the schema is the pipeline's name: one that is set was checked.
+    let is_fine = !kinds::is_reserved_schema(&store.schema);
+    reader.demand(&[SCHEMA, PIPELINE], is_fine, || {
+        format!(
+            "pipeline {:?}: its tables would be in the schema of that name, which PostgreSQL keeps for itself or for \
+             everyone; choose another name, or set `schema` in [store]",
+            store.schema
+        )
+    });
+    store
+}
+
+fn limits(reader: &mut Reader<'_>) -> Limits {
+    let key = |name| Key { section: "limits", name };
+    let default = Limits::default();
+    let lateness_ms = default.lateness_ms.unwrap_or(6 * HOUR_MS);
+    let limits = Limits {
+        future_tolerance_ms: reader.read(
+            key("future_tolerance"),
+            default.future_tolerance_ms,
+            kinds::duration(0..=DAY_MS),
+        ),
+        horizon_ms: reader.read(key("horizon"), default.horizon_ms, kinds::duration(0..=MAX_KEPT_MS)),
+        lateness_ms: Some(reader.read(key("lateness"), lateness_ms, kinds::duration(0..=MAX_KEPT_MS))),
+        earliest: reader.read(key("earliest"), default.earliest, kinds::instant),
+        latest: reader.read(key("latest"), default.latest, kinds::instant),
+        max_entry_bytes: reader.read(key("max_entry"), default.max_entry_bytes, kinds::whole(1024..=MAX_ENTRY_BYTES)),
+        max_attributes_bytes: reader.read(
+            key("max_attributes"),
+            default.max_attributes_bytes,
+            kinds::whole(2..=MAX_ENTRY_BYTES),
+        ),
+    };
+    together(reader, &limits);
+    limits
+}
+
+/// What must hold of several limits.
+fn together(reader: &mut Reader<'_>, limits: &Limits) {
+    let key = |name| Key { section: "limits", name };
+    let lateness_ms = limits.lateness_ms.unwrap_or(0);
+    reader.demand(&[key("lateness"), key("horizon")], lateness_ms <= limits.horizon_ms, || {
+        format!(
+            "lateness ({}) must be at most horizon ({}): what is older than the horizon is refused anyway",
+            format_ms(lateness_ms),
+            format_ms(limits.horizon_ms)
+        )
+    });
+    reader.demand(&[key("latest"), key("earliest")], limits.earliest < limits.latest, || {
+        "latest must be after earliest, or every event is refused".to_owned()
+    });
+    let attributes_fit = limits.max_attributes_bytes <= limits.max_entry_bytes;
+    reader.demand(&[key("max_attributes"), key("max_entry")], attributes_fit, || {
+        let (attributes, entry) = (limits.max_attributes_bytes, limits.max_entry_bytes);
+        format!("max_attributes ({attributes}) must be at most max_entry ({entry}), which they are part of")
+    });
+}
+
+fn rules(reader: &mut Reader<'_>) -> Rules {
+    let key = |name| Key { section: "rules", name };
+    let default = Rules::default();
+    let kmh = |speed: Speed| speed.kmh().unwrap_or(0.0);
+    let speed = || kinds::number(0.0..=MAX_SPEED_KMH);
+    let rules = Rules {
+        offline_after_ms: reader.read(
+            key("offline_after"),
+            default.offline_after_ms,
+            kinds::duration(SECOND_MS..=MAX_KEPT_MS),
+        ),
+        idle_speed: Speed::from_kmh(reader.read(key("idle_speed_kmh"), kmh(default.idle_speed), speed())),
+        max_plausible: Speed::from_kmh(reader.read(key("max_plausible_kmh"), kmh(default.max_plausible), speed())),
+        retention_ms: default.retention_ms,
+    };
+    let keys = [key("idle_speed_kmh"), key("max_plausible_kmh")];
+    reader.demand(&keys, rules.idle_speed < rules.max_plausible, || {
+        format!(
+            "idle_speed_kmh ({}) must be below max_plausible_kmh ({}), or no vehicle ever moves",
+            kmh(rules.idle_speed),
+            kmh(rules.max_plausible)
+        )
+    });
+    rules
+}
+
+fn engine(reader: &mut Reader<'_>) -> Engine {
+    Engine { workers: reader.read(Key { section: "engine", name: "workers" }, 1, kinds::whole(1..=256)) }
+}
+
+fn http(reader: &mut Reader<'_>) -> Http {
+    Http { listen: reader.read(Key { section: "http", name: "listen" }, LISTEN, kinds::address) }
+}
+
+fn log(reader: &mut Reader<'_>) -> Log {
+    let key = |name| Key { section: "log", name };
+    let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
+    Log {
+        format: reader.read(key("format"), LogFormat::Human, kinds::choice(&formats)),
+        level: reader.read(key("level"), "info".to_owned(), kinds::level),
+    }
+}

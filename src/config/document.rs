@@ -1,0 +1,238 @@
+//! The file: its settings, each with its line and column, and what of it is no TOML.
+
+use std::collections::BTreeSet;
+
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Place, Problem};
+use super::kinds::Value;
+use super::reader::Key;
+
+/// A file that was read as TOML, as far as it is TOML.
+pub(super) struct Document<'a> {
+    /// The file as it was named.
+    file: String,
+    text: &'a str,
+    table: DeTable<'a>,
+    faults: Vec<Fault>,
+}
+
+/// Something that is no TOML.
+struct Fault {
+    /// Byte offset; none if it is not known.
+    at: Option<usize>,
+    /// The parser's words, none of which are the file's.
+    message: String,
+    /// What the parser points at. Never shown but for a known name.
+    pointed: String,
+}
+
+impl<'a> Document<'a> {
+    /// Reads all that can be read.
+    pub(super) fn parse(file: &str, text: &'a str) -> Self {
+        // The parser passes over a byte order mark, but would count it as a column.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let faults = errors.into_iter().map(|error| Fault {
+            at: error.span().map(|span| span.start),
+            message: error.message().to_owned(),
+            pointed: error.span().and_then(|span| text.get(span)).unwrap_or_default().to_owned(),
+        });
+        Self { file: file.to_owned(), text, table: table.into_inner(), faults: faults.collect() }
+    }
+
+    /// The value of a key and its place.
+    pub(super) fn get(&self, key: Key) -> Option<(Place, Value<'_>)> {
+        let table = match key.section {
+            "" => &self.table,
+            section => self.table.get(section)?.get_ref().as_table()?,
+        };
+        let value = table.get(key.name)?;
+        Some((self.place(value.span().start), Value::Toml(value.get_ref())))
+    }
+
+    /// Every key there is: the section (empty at the top), the name, the place of the name, and whether its
+    /// value is a table or a list of tables.
+    pub(super) fn keys(&self) -> Vec<(&str, &str, Place, Held)> {
+        let mut keys = Vec::new();
+        for (name, value) in &self.table {
+            let held = held(value.get_ref());
+            keys.push(("", name.get_ref().as_ref(), self.place(name.span().start), held));
+            for (inner, value) in value.get_ref().as_table().into_iter().flatten() {
+                let place = self.place(inner.span().start);
+                keys.push((name.get_ref().as_ref(), inner.get_ref().as_ref(), place, self::held(value.get_ref())));
+            }
+        }
+        keys
+    }
+
+    /// The place of the file as a whole.
+    pub(super) fn whole(&self) -> Place {
+        Place::File(self.file.clone())
+    }
+
+    /// Whether everything in it could be read.
+    pub(super) fn is_toml(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Whether it is certain in which section each key is. It is not after a line without `=` that could
+    /// not be read: it may have been meant as a section's name.
+    pub(super) fn is_structured(&self) -> bool {
+        self.faults.iter().all(|fault| {
+            let line = fault.at.map_or("", |at| self.line_at(at)).trim();
+            fault.is_repetition() || (line.contains('=') && !line.starts_with('['))
+        })
+    }
+
+    /// Whether something on the line of a place could not be read, so that whatever else is said of that
+    /// line says the same again.
+    pub(super) fn is_broken(&self, place: &Place) -> bool {
+        let Place::Line { line, .. } = place else { return false };
+        self.faults
+            .iter()
+            .any(|fault| !fault.is_repetition() && fault.at.is_some_and(|at| self.position(at).0 == *line))
+    }
+
+    /// What is no TOML, at most one problem a line. `known` says whether a name is a key's or section's.
+    pub(super) fn problems(&self, known: impl Fn(&str) -> bool) -> Vec<Problem> {
+        let mut lines = BTreeSet::new();
+        let mut problems = Vec::new();
+        let in_list = self.faults.iter().any(Fault::is_of_a_list);
+        for fault in &self.faults {
+            if in_list && fault.message.starts_with("string values must be quoted") {
+                // A list that is not closed takes in the lines after it.
+                continue;
+            }
+            let place = fault.at.map_or_else(|| self.whole(), |at| self.place(at));
+            if lines.insert(fault.at.map(|at| self.position(at).0)) {
+                problems.push(Problem { place, text: self.explained(fault, &known) });
+            }
+        }
+        problems
+    }
+
+    /// What to do about a fault, in the words of somebody who has never seen TOML. The file is not quoted:
+    /// there may be a password in the line.
+    fn explained(&self, fault: &Fault, known: impl Fn(&str) -> bool) -> String {
+        let line = fault.at.map_or("", |at| self.line_at(at)).trim();
+        let is_header = line.starts_with('[') && !line.contains('=');
+        if fault.is_repetition() {
+            return match (known(&fault.pointed), is_header) {
+                (true, true) => format!("the section [{}] is written twice; put its keys together", fault.pointed),
+                (true, false) => format!("`{}` is written twice; keep one", fault.pointed),
+                (false, _) => "this name is written twice; keep one".to_owned(),
+            };
+        }
+        let message = fault.message.as_str();
+        if fault.is_of_a_list() && !is_header {
+            return "expected a comma, or `]` at the end of the list that begins above".to_owned();
+        }
+        let explained = match message.split(',').next().unwrap_or(message) {
+            "string values must be quoted" if fault.pointed.is_empty() => "expected a value after the `=`",
+            "string values must be quoted" => {
+                "expected a value: a number, true, false, or anything else in quotes, as in \"6h\""
+            }
+            "invalid boolean" => "expected true or false, in lower-case letters",
+            "key with no value" => "expected `=` and a value after the name of a key",
+            "invalid unquoted key" | "unquoted keys cannot be empty" if !is_header => {
+                "expected `key = value`: a name of letters, digits and _, then `=` and a value"
+            }
+            "unclosed table" => "expected `]` after the name of the section",
+            "unexpected key or value" if line.starts_with('[') => {
+                "expected the end of the line after the name of the section"
+            }
+            "unexpected key or value" => "expected the end of the line after the value, or a # and a comment",
+            "invalid basic string" if message.ends_with("`\"`") => "expected a closing \" at the end of the text",
+            "invalid literal string" if message.ends_with("`'`") => "expected a closing ' at the end of the text",
+            "invalid multi-line basic string" | "invalid multi-line literal string" => {
+                "expected three closing quotes: a text that begins with three ends with three"
+            }
+            "extra `=`" => "expected one `=`",
+            "missing escaped value" => {
+                "expected \\\\ for a backslash; or put the text in single quotes, where a backslash is itself"
+            }
+            "unexpected leading zero" => "expected a number that does not begin with 0",
+            _ => return format!("this is no TOML: {message}"),
+        };
+        explained.to_owned()
+    }
+
+    fn place(&self, at: usize) -> Place {
+        let (line, column) = self.position(at);
+        Place::Line { file: self.file.clone(), line, column }
+    }
+
+    fn position(&self, at: usize) -> (usize, usize) {
+        position(self.text.as_bytes(), at)
+    }
+
+    /// The line that the byte at `at` is in.
+    fn line_at(&self, at: usize) -> &str {
+        self.text.lines().nth(self.position(at).0 - 1).unwrap_or("")
+    }
+}
+
+impl Fault {
+    /// A name that was written twice: bad, but nothing is unclear.
+    fn is_repetition(&self) -> bool {
+        self.message == "duplicate key"
+    }
+
+    /// Something in a list, or its end.
+    fn is_of_a_list(&self) -> bool {
+        self.message.contains("array")
+    }
+}
+
+/// What a key of the file holds, as far as it matters for a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// A table: a section, or `{ .. }`.
+    Table,
+    /// A list of tables: a section in double brackets.
+    Tables,
+    /// Any other value.
+    Value,
+}
+
+fn held(value: &DeValue<'_>) -> Held {
+    match value {
+        DeValue::Table(_) => Held::Table,
+        DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => Held::Tables,
+        DeValue::Array(_)
+        | DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => Held::Value,
+    }
+}
+
+/// Line and column, both from 1, of the byte at `at`; columns are of characters.
+pub(super) fn position(text: &[u8], at: usize) -> (usize, usize) {
+    let before = &text[..at.min(text.len())];
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    (line, String::from_utf8_lossy(&before[line_start..]).chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters() {
+        let text = "a = 1\nname = \"Lagún\" # é\n";
+        assert_eq!(position(text.as_bytes(), 0), (1, 1));
+        assert_eq!(position(text.as_bytes(), text.find('#').unwrap()), (2, 16));
+        assert_eq!(position(text.as_bytes(), text.len()), (3, 1));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_column() {
+        let document = Document::parse("f", "\u{feff}pipeline = 1");
+        let (place, _) = document.get(Key { section: "", name: "pipeline" }).unwrap();
+        assert_eq!(place.to_string(), "f:1:12");
+    }
+}

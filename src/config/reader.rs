@@ -1,0 +1,210 @@
+//! Asks for one key after the other, from the file and from the environment, and collects what is wrong.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::document::{Document, Held};
+use super::environment::Variables;
+use super::error::{Place, Problem};
+use super::kinds::{Value, Wrong, did_you_mean};
+use super::nearest::nearest;
+
+/// The name of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    /// Its section; empty at the top of the file.
+    pub section: &'static str,
+    /// Its name in the section.
+    pub name: &'static str,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.section.is_empty() {
+            write!(f, "[{}] ", self.section)?;
+        }
+        f.write_str(self.name)
+    }
+}
+
+/// Names that people look for and that are part of a URL.
+pub(super) const PARTS_OF_A_URL: [&str; 9] =
+    ["host", "port", "user", "username", "password", "database", "dbname", "db", "sslmode"];
+
+/// The settings of a file and of the environment.
+pub(super) struct Reader<'a> {
+    document: Document<'a>,
+    variables: Variables,
+    /// Keys that were asked for: there are no others.
+    known: Vec<Key>,
+    /// Keys whose value could not be used.
+    unusable: BTreeSet<Key>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    /// Nothing was asked for yet.
+    pub(super) fn new(document: Document<'a>, variables: Variables) -> Self {
+        Self { document, variables, known: Vec::new(), unusable: BTreeSet::new(), problems: Vec::new() }
+    }
+
+    /// What a key is set to: by the environment, else by the file, else `default`; also `default` if it is
+    /// set to something that `kind` refuses.
+    pub(super) fn read<T>(&mut self, key: Key, default: T, kind: impl Fn(Value<'_>) -> Result<T, Wrong>) -> T {
+        self.known.push(key);
+        let mut read = default;
+        let settings = [self.document.get(key), self.variables.get(key)];
+        for (place, value) in settings.into_iter().flatten() {
+            match kind(value) {
+                Ok(value) => read = value,
+                Err(wrong) => {
+                    self.unusable.insert(key);
+                    self.problems.push(Problem { text: labelled(key, &place, &wrong), place });
+                }
+            }
+        }
+        read
+    }
+
+    /// Demands that a key is set.
+    pub(super) fn require(&mut self, key: Key, explanation: &str) {
+        let is_misplaced = self.document.keys().iter().any(|(_, name, ..)| *name == key.name);
+        if self.place(key).is_none() && !is_misplaced && self.document.is_toml() {
+            let text = format!("missing key `{}`, {explanation}, or set {}", key.name, key.variable());
+            self.problems.push(Problem { place: self.document.whole(), text });
+        }
+    }
+
+    /// Demands something of several keys together, if each of them can be used. It is said of the first that
+    /// is set; `wrong` names them.
+    pub(super) fn demand(&mut self, keys: &[Key], holds: bool, wrong: impl FnOnce() -> Wrong) {
+        if holds || keys.iter().any(|key| self.unusable.contains(key)) {
+            return;
+        }
+        let Some((key, place)) = keys.iter().find_map(|key| Some((key, self.place(*key)?))) else { return };
+        let text = match (&place, key.section) {
+            (Place::Variable(_), _) | (_, "") => wrong(),
+            (Place::Line { .. } | Place::File(_), section) => format!("[{section}] {}", wrong()),
+        };
+        self.problems.push(Problem { place, text });
+    }
+
+    /// Where a key is set.
+    fn place(&self, key: Key) -> Option<Place> {
+        self.variables.get(key).or_else(|| self.document.get(key)).map(|(place, _)| place)
+    }
+
+    /// Everything that is wrong: what was found on the way, what is no TOML, and what nobody asked for.
+    pub(super) fn finish(self) -> Vec<Problem> {
+        let document = &self.document;
+        let is_known = |name: &str| self.known.iter().any(|key| key.section == name || key.name == name);
+        let mut problems = document.problems(is_known);
+        if document.is_structured() {
+            let of_the_file = self.problems.iter().cloned().chain(self.unknown());
+            problems.extend(of_the_file.filter(|problem| !document.is_broken(&problem.place)));
+        } else {
+            let is_variable = |problem: &&Problem| matches!(problem.place, Place::Variable(_));
+            problems.extend(self.problems.iter().filter(is_variable).cloned());
+        }
+        problems.extend(self.variables.unknown(&self.known));
+        problems.sort();
+        problems
+    }
+
+    /// The names in the file that nobody asked for.
+    fn unknown(&self) -> Vec<Problem> {
+        let sections: BTreeSet<&str> =
+            self.known.iter().map(|key| key.section).filter(|name| !name.is_empty()).collect();
+        let mut problems = Vec::new();
+        for (section, name, place, held) in self.document.keys() {
+            let text = if section.is_empty() {
+                self.unknown_at_the_top(&sections, name, held)
+            } else if sections.contains(section) {
+                self.unknown_in(section, name)
+            } else {
+                // All of an unknown section is unknown: it is said once.
+                None
+            };
+            problems.extend(text.map(|text| Problem { place, text }));
+        }
+        problems
+    }
+
+    fn unknown_at_the_top(&self, sections: &BTreeSet<&str>, name: &str, held: Held) -> Option<String> {
+        if self.known.iter().any(|key| key.section.is_empty() && key.name == name) {
+            return None;
+        }
+        let is_section = sections.contains(name);
+        match held {
+            Held::Table if is_section => None,
+            Held::Tables if is_section => Some(format!("expected [{name}] in single brackets: there is one of it")),
+            Held::Value if is_section => Some(format!("expected a section: a line [{name}], then its keys")),
+            Held::Table | Held::Tables => {
+                let hint = match nearest(name, sections.iter().copied()) {
+                    Some(section) => format!("; did you mean [{section}]?"),
+                    None => format!("; there are {}", all(sections.iter().map(|section| format!("[{section}]")))),
+                };
+                Some(format!("unknown section {}{hint}", shown(name, "[", "]")))
+            }
+            Held::Value => Some(format!("unknown key {}{}", shown(name, "`", "`"), self.hint("", name))),
+        }
+    }
+
+    fn unknown_in(&self, section: &str, name: &str) -> Option<String> {
+        let known = self.known.iter().any(|key| key.section == section && key.name == name);
+        (!known).then(|| format!("[{section}] unknown key {}{}", shown(name, "`", "`"), self.hint(section, name)))
+    }
+
+    /// What an unknown key of a section may have been meant as.
+    fn hint(&self, section: &str, name: &str) -> String {
+        let names = || self.known.iter().filter(|key| key.section == section).map(|key| key.name);
+        let elsewhere: Vec<&Key> = self.known.iter().filter(|key| key.name == name).collect();
+        if let Some(key) = elsewhere.first() {
+            let places = elsewhere.iter().map(|key| format!("[{}]", key.section));
+            return match key.section {
+                "" => "; it belongs at the top of the file, before the first section".to_owned(),
+                _ => format!("; it belongs in {}", super::kinds::either(places)),
+            };
+        }
+        if names().any(|name| name == "url") && PARTS_OF_A_URL.contains(&name) {
+            return "; it is part of the `url`".to_owned();
+        }
+        match nearest(name, names()) {
+            Some(name) => did_you_mean(Some(name)),
+            None if section.is_empty() => {
+                format!("; at the top there is only {}", all(names().map(|name| format!("`{name}`"))))
+            }
+            None if names().count() == 1 => {
+                format!("; [{section}] has only {}", all(names().map(|name| format!("`{name}`"))))
+            }
+            None => format!("; there are {}", all(names().map(|name| format!("`{name}`")))),
+        }
+    }
+}
+
+fn labelled(key: Key, place: &Place, wrong: &str) -> String {
+    match place {
+        Place::Line { .. } | Place::File(_) => format!("{key}: {wrong}"),
+        // The variable's name is the key's.
+        Place::Variable(_) => wrong.to_owned(),
+    }
+}
+
+/// A name between marks, if it is one that a key may have; nothing if it is some text.
+fn shown(name: &str, open: &str, close: &str) -> String {
+    /// The longest name of a key that is repeated.
+    const MAX_CHARS: usize = 40;
+    let is_name =
+        name.len() <= MAX_CHARS && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if is_name { format!("{open}{name}{close}") } else { "(not a name)".to_owned() }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn all(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    match items.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}

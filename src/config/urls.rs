@@ -1,0 +1,201 @@
+//! The URLs of the servers: what is accepted, and what exactly is wrong with one that is not.
+//!
+//! Whatever their clients would refuse when they connect is refused here, with what to write instead.
+
+use redis::IntoConnectionInfo;
+use secrecy::SecretString;
+
+use super::connection::{Pairs, Shape, SslMode, hosts, is_port, parameters, shape, split_host, split_ssl_mode};
+use super::kinds::{Value, Wrong, did_you_mean, either, text, wrong};
+use super::nearest::nearest;
+use super::redact::redacted;
+
+/// What a Redis URL looks like.
+const REDIS: &str = "redis://user:password@host:port/database (rediss:// with TLS)";
+
+/// What a PostgreSQL URL looks like.
+const POSTGRES: &str = "postgres://user:password@host:port/database";
+
+/// How to write a password that has characters with a meaning of their own.
+const ENCODE: &str = "encode what means something in a URL in its user and password: \
+                      @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25";
+
+/// The parameters that the PostgreSQL client knows.
+const POSTGRES_PARAMETERS: [&str; 19] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// Where the events are.
+pub(super) fn redis_url(value: Value<'_>) -> Result<SecretString, Wrong> {
+    let url = url_text(value, REDIS)?;
+    let rest = after_scheme(url, &["redis", "rediss"], REDIS)?;
+    redis_fault(url, rest).map_or_else(|| Ok(SecretString::from(url)), |fault| Err(found(url, &fault)))
+}
+
+/// Where the tables are.
+pub(super) fn store_url(value: Value<'_>) -> Result<SecretString, Wrong> {
+    let url = url_text(value, POSTGRES)?;
+    let fault = match shape(url) {
+        Shape::Pairs => pairs_fault(url),
+        Shape::Url { .. } | Shape::Other => {
+            postgres_url_fault(after_scheme(url, &["postgres", "postgresql"], POSTGRES)?)
+        }
+    };
+    fault
+        .or_else(|| parameters_fault(url))
+        .or_else(|| postgres_client_fault(url))
+        .map_or_else(|| Ok(SecretString::from(url)), |fault| Err(found(url, &fault)))
+}
+
+/// The text of a URL, without what may stand around it in a variable.
+fn url_text<'a>(value: Value<'a>, like: &str) -> Result<&'a str, Wrong> {
+    let url = text(value, like)?.trim();
+    if url.is_empty() {
+        return Err(wrong(like, value));
+    }
+    if url.contains(char::is_control) {
+        // The client of Redis would pass over some of them in silence.
+        let hint = "between double quotes a backslash is written \\\\";
+        return Err(format!("expected {like}, found a text with a character that is not printed; {hint}"));
+    }
+    Ok(url)
+}
+
+fn found(url: &str, fault: &str) -> Wrong {
+    format!("found {:?}; {fault}", redacted(url))
+}
+
+fn after_scheme<'a>(url: &'a str, schemes: &[&str], like: &str) -> Result<&'a str, Wrong> {
+    match shape(url) {
+        Shape::Url { scheme, rest } if schemes.contains(&scheme) => Ok(rest),
+        Shape::Url { .. } => {
+            let schemes = either(schemes.iter().map(|scheme| format!("{scheme}://")));
+            Err(format!("expected {like}, found {:?}; it must begin with {schemes}", redacted(url)))
+        }
+        // What it is cannot be told, so none of it is shown.
+        Shape::Pairs | Shape::Other => Err(format!("expected {like}, found a text that is no URL")),
+    }
+}
+
+fn host_fault(host: &str) -> Option<String> {
+    match split_host(host) {
+        ("", _) => Some("it names no host".to_owned()),
+        (_, Some(port)) if !is_port(port) => Some("what follows the host and a : must be a port, 1..=65535".to_owned()),
+        (_, Some(_) | None) => None,
+    }
+}
+
+fn redis_fault(url: &str, rest: &str) -> Option<String> {
+    let target = rest.rsplit_once('@').map_or(rest, |(_, target)| target);
+    if let Some(fault) = host_fault(hosts(target)) {
+        return Some(fault);
+    }
+    let Some(parsed) = redis::parse_redis_url(url) else {
+        return Some(if rest.contains('@') {
+            ENCODE.to_owned()
+        } else {
+            "its host is no name and no address".to_owned()
+        });
+    };
+    if !parsed.username().is_empty() && parsed.password().is_none() {
+        return Some("it has a user without a password; a password alone is written redis://:password@host".to_owned());
+    }
+    if parsed.fragment().is_some() {
+        let fragment = "nothing can follow a #; certificates are always checked, a ca_file says whom to trust";
+        return Some(fragment.to_owned());
+    }
+    if let Some((key, _)) = parsed.query_pairs().find(|(key, _)| key != "protocol") {
+        let hint = did_you_mean(nearest(&key, ["protocol"]));
+        return Some(format!("the only parameter is protocol=resp2 or protocol=resp3{hint}"));
+    }
+    let database = parsed.path().trim_matches('/');
+    if !database.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some("the database after the host must be a number, as in redis://host:6379/0".to_owned());
+    }
+    // Its own words may repeat what it was given.
+    url.into_connection_info().err().map(|_| "the Redis client does not understand it".to_owned())
+}
+
+fn postgres_url_fault(rest: &str) -> Option<String> {
+    if rest.matches('@').count() > 1 || rest.split_once('@').is_some_and(|(user, _)| user.contains(['/', '?', '#'])) {
+        return Some(ENCODE.to_owned());
+    }
+    let hosts = hosts(rest.split_once('@').map_or(rest, |(_, target)| target));
+    // Without any, a parameter may name one.
+    if hosts.is_empty() { None } else { hosts.split(',').find_map(host_fault) }
+}
+
+fn pairs_fault(text: &str) -> Option<String> {
+    let pairs =
+        "what is no URL is written key=value key='value with spaces', with a backslash before a ' or a backslash in it";
+    Pairs::new(text).any(|pair| pair.is_err()).then(|| pairs.to_owned())
+}
+
+fn parameters_fault(url: &str) -> Option<String> {
+    let (_, parameters) = parameters(url);
+    parameters.iter().find_map(|parameter| match parameter.key {
+        "sslmode" => ssl_mode_fault(parameter.value),
+        "sslrootcert" => Some("the authorities to trust are named by the key `ca_file`, not by sslrootcert".to_owned()),
+        "sslcert" | "sslkey" => Some("certificates of the client are not supported".to_owned()),
+        key if POSTGRES_PARAMETERS.contains(&key) => None,
+        // The name may be a piece of a password that is not encoded.
+        key => match nearest(key, POSTGRES_PARAMETERS) {
+            Some(meant) => Some(format!("it has an unknown parameter; did you mean `{meant}`?")),
+            None => Some(format!("it has an unknown parameter (if that is a piece of the password: {ENCODE})")),
+        },
+    })
+}
+
+fn ssl_mode_fault(mode: &str) -> Option<String> {
+    if SslMode::NAMES.iter().any(|(name, _)| *name == mode) {
+        return None;
+    }
+    let modes = either(SslMode::NAMES.map(|(name, _)| name));
+    Some(match mode {
+        "verify-ca" => {
+            "sslmode=verify-ca is not supported; use verify-full, which also checks the host's name".to_owned()
+        }
+        "allow" => "sslmode=allow is not supported; use prefer".to_owned(),
+        _ => format!("sslmode must be {modes}{}", did_you_mean(nearest(mode, SslMode::NAMES.map(|(name, _)| name)))),
+    })
+}
+
+fn postgres_client_fault(url: &str) -> Option<String> {
+    let (url, _) = split_ssl_mode(url);
+    let Ok(config) = url.parse::<tokio_postgres::Config>() else {
+        // Its own words may repeat what it was given.
+        let (_, parameters) = parameters(&url);
+        let culprit = parameters.iter().find(|pair| {
+            pair.key != "password"
+                && format!("{}='{}'", pair.key, pair.value).parse::<tokio_postgres::Config>().is_err()
+        });
+        return Some(match culprit {
+            Some(pair) => format!("the PostgreSQL client does not understand the value of {}", pair.key),
+            None => format!("the PostgreSQL client does not understand it ({ENCODE})"),
+        });
+    };
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Some("it names no host; a local socket is postgres:///database?host=/var/run/postgresql".to_owned());
+    }
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+    (config.get_ports().len() > 1 && config.get_ports().len() != hosts)
+        .then(|| "it names more ports than hosts".to_owned())
+}
