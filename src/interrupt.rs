@@ -37,3 +37,27 @@ fn listen() -> io::Result<tokio::signal::unix::Signal> {
 fn listen() -> io::Result<tokio::signal::windows::CtrlC> {
     tokio::signal::windows::ctrl_c()
 }
+
+/// Completes when the process is asked to stop: by Ctrl-C or, on Unix, SIGTERM. A second time ends it at
+/// once. To be called within a runtime; it listens from then on.
+///
+/// # Errors
+/// If the system does not let us listen for it.
+pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
+    let mut interrupts = listen()?;
+    #[cfg(unix)]
+    let mut terminations = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = interrupts.recv() => {}
+            _ = terminations.recv() => {}
+        }
+        #[cfg(not(unix))]
+        interrupts.recv().await;
+        tokio::spawn(async move {
+            interrupts.recv().await;
+            std::process::exit(i32::from(EXIT_CODE));
+        });
+    })
+}

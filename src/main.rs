@@ -2,22 +2,40 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use watchtower::cli::{Cli, Command, GeofencesCommand, PublishArgs, ReplayArgs};
+use watchtower::cli::{Cli, Command, ConfigArgs, GeofencesCommand, PublishArgs, ReplayArgs, ResumeArgs, RunArgs};
+use watchtower::config::{self, Config, ConfigError};
+use watchtower::daemon::{self, DaemonError};
+use watchtower::operate::check::{self, Severity};
+use watchtower::operate::{resume, status};
 use watchtower::publish::{PublishError, command};
 use watchtower::replay::{self, Summary};
-use watchtower::{demo, interrupt, progress};
+use watchtower::store::postgres::{Database, schema};
+use watchtower::{demo, interrupt, progress, telemetry, tls};
 
-/// What the command line says cannot be done: as for what it says wrongly.
+/// What the command line or the configuration says cannot be done: as for what it says wrongly.
 const WRONG_USE: u8 = 2;
+/// Another daemon has taken over.
+const FENCED: u8 = 3;
+/// How long what still runs may take to end once the daemon has.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    tls::install_provider();
     let (mut out, mut notes) = (std::io::stdout().lock(), std::io::stderr());
+    let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     let result = match Cli::parse().command {
-        Command::Replay(args) => run_replay(&args).map(|()| ExitCode::SUCCESS),
-        Command::Demo(args) => demo::run(&args, &mut out).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Run(args) => done(run_daemon(&args)),
+        Command::Check(args) => run_check(&args, &mut out),
+        Command::Migrate(args) => done(run_migrate(&args, &mut out)),
+        Command::Status(args) => done(run_status(&args, &mut out)),
+        Command::Resume(args) => done(run_resume(&args, &mut out)),
+        Command::Example => done(write!(out, "{}", config::EXAMPLE).map_err(Into::into)),
+        Command::Replay(args) => done(run_replay(&args)),
+        Command::Demo(args) => done(demo::run(&args, &mut out).map_err(Into::into)),
         Command::Publish(args) => run_publish(&args),
         Command::Geofences(GeofencesCommand::Import(args)) => {
             command::import(&args, &mut out, &mut notes).map_err(Into::into)
@@ -28,11 +46,89 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         eprintln!("watchtower: {error:#}");
-        match error.downcast_ref::<PublishError>() {
-            Some(error) if error.is_wrong_use() => ExitCode::from(WRONG_USE),
-            Some(_) | None => ExitCode::FAILURE,
-        }
+        exit_code(&error)
     })
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<ConfigError>() || error.downcast_ref::<PublishError>().is_some_and(PublishError::is_wrong_use) {
+        return ExitCode::from(WRONG_USE);
+    }
+    if error.downcast_ref::<DaemonError>().is_some_and(DaemonError::is_fenced) {
+        return ExitCode::from(FENCED);
+    }
+    ExitCode::FAILURE
+}
+
+fn load(args: &ConfigArgs) -> Result<Config, ConfigError> {
+    Config::load(&args.config, config::environment())
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the threads that wait for the servers")
+}
+
+fn run_daemon(args: &RunArgs) -> anyhow::Result<()> {
+    let config = load(&args.config)?;
+    telemetry::log::init(config.log.format, &config.log.level)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = config.pipeline, "watchtower starts");
+    tracing::debug!("configuration:\n{config}");
+    let runtime = runtime()?;
+    let stop = {
+        let _entered = runtime.enter();
+        interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
+    };
+    let ended = runtime.block_on(daemon::run(config, args.takeover, stop));
+    runtime.shutdown_timeout(END_WITHIN);
+    Ok(ended?)
+}
+
+fn run_check(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let config = load(args)?;
+    writeln!(out, "{config}")?;
+    let findings = runtime()?.block_on(check::check(&config));
+    for finding in &findings.0 {
+        writeln!(out, "{finding}")?;
+    }
+    Ok(match findings.worst() {
+        Severity::Good | Severity::Warning => ExitCode::SUCCESS,
+        Severity::Wrong => ExitCode::FAILURE,
+    })
+}
+
+fn run_migrate(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let config = load(args)?;
+    let migrated = runtime()?.block_on(async {
+        let database = Database::new(&config.pipeline, &config.store)?;
+        let mut client = database.connect().await?;
+        schema::migrate(&mut client, &database, config.store.reader_role.as_deref()).await
+    })?;
+    for migration in &migrated.applied {
+        writeln!(out, "applied {migration}")?;
+    }
+    writeln!(out, "schema {} has version {}", config.store.schema, migrated.version)?;
+    Ok(())
+}
+
+fn run_status(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let config = load(args)?;
+    Ok(runtime()?.block_on(status::status(&config, out))?)
+}
+
+fn run_resume(args: &ResumeArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let config = load(&args.config)?;
+    let lost = runtime()?.block_on(resume::accept_gap(&config))?;
+    if lost.is_empty() {
+        writeln!(out, "nothing is lost: start the daemon")?;
+    }
+    for (stream, entries) in lost {
+        writeln!(out, "{stream}: goes on without {entries} entries")?;
+    }
+    Ok(())
 }
 
 fn run_publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {

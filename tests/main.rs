@@ -5,9 +5,9 @@
 mod bad_input;
 mod cases;
 mod commands;
+mod configuration;
 mod covers;
 mod oracle;
-mod configuration;
 mod properties;
 mod publish;
 mod reference;

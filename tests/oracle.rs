@@ -180,7 +180,7 @@ fn computed_case(case: &Case, out: &Path) -> Millis {
     let mut tables = Materialized::default();
     for epoch in 0..case.epochs.len() {
         engine.submit(case.batch(epoch));
-        tables.apply(engine.next().unwrap().1);
+        tables.apply(engine.next().unwrap().1.deltas);
     }
     engine.finish();
     let mut tables = tables.tables(&lookup);

@@ -11,8 +11,8 @@ use watchtower::events::{Event, Fix, Limits, Reason, decode_entry, stream_of};
 use watchtower::publish::{Format, Options, Pace, PipelineName, Summary, Target, Wanted, publish};
 use watchtower::sources::{self, FileFormat};
 
-use crate::support::redis_server::RedisServer;
 use crate::support::rng::Rng;
+use crate::support::servers::redis::{RedisOptions, RedisServer};
 
 type Millis = i64;
 
@@ -212,7 +212,7 @@ fn check(server: &RedisServer, options: &Options, clock: ClockKind, streams_coun
 
 #[test]
 fn streams_hold_what_the_files_say_in_every_shape() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let mut files = Files::new(&server).geofences(GEOFENCES).positions(&rows(5000)).events(lines());
     for format in [Format::Bin, Format::Json, Format::Plain] {
         for streams_count in [1, 4] {
@@ -233,7 +233,7 @@ fn streams_hold_what_the_files_say_in_every_shape() {
 
 #[test]
 fn an_entry_holds_no_more_events_than_asked_for() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let mut files = Files::new(&server).positions(&rows(100));
     files.options.wanted.clock = Some(ClockKind::Wall);
     for (format, batch, expected) in [(Format::Bin, 64, 2), (Format::Json, 30, 4), (Format::Json, 1, 100)] {
@@ -246,7 +246,7 @@ fn an_entry_holds_no_more_events_than_asked_for() {
 
 #[test]
 fn the_daemon_says_how_many_streams_and_whose_clock() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     redis_command(&server, &["HSET", "wt:lagos:pipeline", "streams", "3", "clock", "wall"]);
     let files = Files::new(&server).positions(&rows(2000)).events(lines());
     let summary = files.publish();
@@ -257,7 +257,7 @@ fn the_daemon_says_how_many_streams_and_whose_clock() {
 
 #[test]
 fn what_is_no_event_is_passed_on_or_told() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let clock = r#"{"type":"clock","now":"2026-11-23T06:00:00Z"}"#;
     let mut lines = format!("nonsense\n{clock}\n[{clock}]\n").into_bytes();
     lines.extend(b"{\"type\":\"clock\",\"now\":\"\xff\"}\n");
@@ -281,7 +281,7 @@ fn what_is_no_event_is_passed_on_or_told() {
 
 #[test]
 fn a_stop_leaves_whole_entries_and_says_where() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let files = Files::new(&server).positions(&rows(20_000));
     let stop = AtomicBool::new(false);
     let summary = publish(&files.options, &stop, &mut |_, _, _| stop.store(true, Ordering::Relaxed)).unwrap();
@@ -295,7 +295,7 @@ fn a_stop_leaves_whole_entries_and_says_where() {
 
 #[test]
 fn paced_events_are_not_early() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let mut files = Files::new(&server).positions(&rows(60));
     let ids = || -> Vec<(Millis, Event<'static>)> {
         let mut all = Vec::new();
@@ -329,7 +329,7 @@ fn paced_events_are_not_early() {
 
 #[test]
 fn a_withdrawal_ahead_of_everything_moves_no_clock() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let withdrawn = format!(r#"{{"type":"position","vehicle_id":"T1","ts":{},"deleted":true}}"#, T0 + 9_000_000);
     Files::new(&server).positions(&rows(1)).events(withdrawn).publish();
     let events = streams(&server, 1).remove(0);
@@ -354,7 +354,7 @@ fn run(folder: &Path, command: &str) -> (Option<i32>, String) {
 
 #[test]
 fn faults_are_explained() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let files = Files::new(&server).positions(&rows(50_000));
     let (folder, url) = (files.folder.path(), server.url());
     let address = url.strip_prefix("redis://").unwrap();
@@ -392,7 +392,7 @@ fn faults_are_explained() {
 
 #[test]
 fn refused_rows_make_the_command_fail_after_the_rest() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let files = Files::new(&server).positions(&(rows(2) + "T1,2026-11-23T06:00:00Z,200,6.5,1,yes,1\n"));
     let command = format!("publish --redis {} --pipeline lagos --positions positions.csv", server.url());
     let (code, text) = run(files.folder.path(), &command);
@@ -404,7 +404,7 @@ fn refused_rows_make_the_command_fail_after_the_rest() {
 
 #[test]
 fn geofences_are_imported_all_or_none() {
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let files = Files::new(&server).geofences(GEOFENCES);
     let folder = files.folder.path();
     let twice = GEOFENCES
@@ -442,7 +442,7 @@ fn geofences_are_imported_all_or_none() {
 #[test]
 fn real_buses_are_published_whole() {
     let Some(data) = crate::support::data_dir() else { return };
-    let server = RedisServer::start();
+    let server = RedisServer::start(RedisOptions::default());
     let mut files = Files::new(&server);
     files.options.geofences.push(data.join("geofences/city_austin_neighbourhoods.geojson.gz"));
     files.options.positions.push(data.join("positions/bus_austin_2016-11-24_27.csv.gz"));

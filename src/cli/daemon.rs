@@ -25,6 +25,17 @@ pub struct RunArgs {
     pub takeover: bool,
 }
 
+/// What `resume` takes.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Of which pipeline.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Go on without the entries that are lost. It is written into commit_log
+    #[arg(long, required = true)]
+    pub accept_gap: bool,
+}
+
 pub(super) const RUN: &str = "\
 Example:
   watchtower example > watchtower.toml       every key, explained, with its default

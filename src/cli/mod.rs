@@ -9,7 +9,7 @@ mod publish;
 mod replay;
 mod target;
 
-pub use daemon::{ConfigArgs, RunArgs};
+pub use daemon::{ConfigArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
 pub use geofences::{DeleteArgs, GeofencesCommand, ImportArgs};
 pub use publish::{ClockArg, FormatArg, PublishArgs};
@@ -40,6 +40,11 @@ pub enum Command {
     Migrate(ConfigArgs),
     /// How far the tables are, what is behind, what was refused last.
     Status(ConfigArgs),
+    /// Go on after entries of the log were lost: the tables then equal a log without them.
+    ///
+    /// A daemon that finds entries missing in Redis (trimmed, deleted, flushed) halts: /readyz and
+    /// `watchtower status` say how many. Stop it, run this, start it again.
+    Resume(ResumeArgs),
     /// Print a configuration that explains every key, and works as it is with servers on this machine.
     Example,
     /// Compute all tables from files and write them as CSV; needs no server.

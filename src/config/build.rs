@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use watchtower_dataflows::model::{Millis, Rules, Speed};
@@ -11,7 +11,7 @@ use super::document::{Document, position};
 use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
 use super::reader::{Key, Reader};
-use super::{Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
+use super::{Checkpoints, Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
 use crate::duration::format_ms;
 use crate::events::Limits;
 
@@ -93,6 +93,7 @@ fn config(reader: &mut Reader<'_>) -> Config {
         clock: clock(reader),
         store: store(reader, &pipeline),
         rules: Rules { retention_ms: limits.lateness_ms, ..rules(reader) },
+        checkpoints: checkpoints(reader),
         engine: engine(reader),
         http: http(reader),
         log: log(reader),
@@ -106,7 +107,16 @@ fn redis(reader: &mut Reader<'_>) -> Redis {
     Redis {
         url: reader.read(key("url"), SecretString::from("redis://127.0.0.1:6379"), urls::redis_url),
         streams: reader.read(key("streams"), 1, kinds::whole(1..=1024)),
+        log_keep_ms: reader.read(key("log_keep"), HOUR_MS, kinds::duration(0..=MAX_KEPT_MS)),
         ca_file: reader.read(key("ca_file"), None, kinds::file),
+    }
+}
+
+fn checkpoints(reader: &mut Reader<'_>) -> Checkpoints {
+    let key = |name| Key { section: "checkpoints", name };
+    Checkpoints {
+        folder: reader.read(key("folder"), PathBuf::from("checkpoints"), kinds::folder),
+        every_ms: reader.read(key("every"), MINUTE_MS, kinds::duration(100..=DAY_MS)),
     }
 }
 

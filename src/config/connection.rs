@@ -163,9 +163,9 @@ pub(super) fn parameters(text: &str) -> (&str, Vec<Pair<'_>>) {
 pub enum SslMode {
     /// None.
     Disable,
-    /// If the server offers it; any certificate.
+    /// If the server offers it; the certificate is verified then.
     Prefer,
-    /// Always; any certificate.
+    /// Always, and the certificate is verified as with `verify-full`.
     Require,
     /// Always, and the certificate is the host's, signed by an authority that is trusted.
     VerifyFull,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use watchtower_dataflows::model::{Millis, Rules, Speed};
 
-use super::{Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, redacted};
+use super::{Checkpoints, Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, redacted};
 use crate::duration::format_ms;
 use crate::events::Limits;
 
@@ -21,13 +21,15 @@ impl Config {
 
 impl Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pipeline, redis, clock, store, limits, rules, engine, http, log } = self;
+        let Self { pipeline, redis, clock, store, limits, rules, checkpoints, engine, http, log } = self;
         writeln!(f, "pipeline = {}", text(pipeline))?;
         redis.section(f)?;
         writeln!(f, "\n[clock]\nsource = {}", text(clock.word()))?;
         store.section(f)?;
         limits_section(limits, f)?;
         rules_section(rules, f)?;
+        let Checkpoints { folder, every_ms } = checkpoints;
+        writeln!(f, "\n[checkpoints]\nfolder = {}\nevery = {}", file(Some(folder)), duration(*every_ms))?;
         let Engine { workers } = engine;
         writeln!(f, "\n[engine]\nworkers = {workers}")?;
         let Http { listen } = http;
@@ -39,8 +41,9 @@ impl Display for Config {
 
 impl Redis {
     fn section(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, streams, ca_file } = self;
-        writeln!(f, "\n[redis]\nurl = {}\nstreams = {streams}\nca_file = {}", secret(url), file(ca_file.as_deref()))
+        let Self { url, streams, log_keep_ms, ca_file } = self;
+        writeln!(f, "\n[redis]\nurl = {}\nstreams = {streams}", secret(url))?;
+        writeln!(f, "log_keep = {}\nca_file = {}", duration(*log_keep_ms), file(ca_file.as_deref()))
     }
 }
 

@@ -243,6 +243,13 @@ pub(super) fn file(value: Value<'_>) -> Result<Option<PathBuf>, Wrong> {
     Ok((!path.is_empty()).then(|| PathBuf::from(path)))
 }
 
+/// The path of a folder.
+pub(super) fn folder(value: Value<'_>) -> Result<PathBuf, Wrong> {
+    let expected = "the path of a folder";
+    let path = text(value, expected)?.trim();
+    if path.is_empty() { Err(wrong(expected, value)) } else { Ok(PathBuf::from(path)) }
+}
+
 /// An address to listen on.
 pub(super) fn address(value: Value<'_>) -> Result<SocketAddr, Wrong> {
     let expected = "an IP address and a port such as 127.0.0.1:9464";

@@ -72,7 +72,8 @@ impl Group {
         self.events.resize(events.len(), 0);
         self.events.iter_mut().zip(events).for_each(|(sum, more)| *sum += more);
         refused.into_iter().for_each(|(reason, more)| *self.refused.entry(reason).or_default() += more);
-        let Commit { changes, archive, cursors, now, events, forget_rejected_before } = commit;
+        // Nobody decides anything while the daemon runs.
+        let Commit { changes, archive, cursors, now, events, forget_rejected_before, note: _ } = commit;
         let mine = &mut self.commit;
         mine.changes.then(changes);
         mine.archive.extend(archive);

@@ -40,8 +40,8 @@ use crate::telemetry::{http, metrics};
 use committer::Committer;
 use flow::{Flow, Settings, Unreadable};
 use intake::Intake;
-pub use log_reader::Gap;
-use log_reader::{LogReader, MAX_REPLIES_AHEAD, Read, wait_for_redis};
+pub use log_reader::{Gap, Read, judge};
+use log_reader::{LogReader, MAX_REPLIES_AHEAD, wait_for_redis};
 use saving::Saving;
 
 /// Epochs between the intake and the committer.

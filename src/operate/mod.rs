@@ -2,4 +2,5 @@
 //! the tables.
 
 pub mod check;
+pub mod resume;
 pub mod status;

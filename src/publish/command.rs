@@ -8,12 +8,12 @@ use std::time::Instant;
 use secrecy::ExposeSecret;
 
 use crate::cli::{DeleteArgs, ImportArgs, PublishArgs};
+use crate::config::redacted;
 use crate::interrupt;
 use crate::progress::FileBar;
 
 use super::geofences::{self, Outcome};
 use super::layout::clock_word;
-use super::link::redacted;
 use super::{Layout, PublishError, Refused, Summary, Target, publish};
 
 /// `watchtower publish`: one line of what was published to `out`, all else to `notes`.

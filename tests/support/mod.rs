@@ -7,7 +7,6 @@ pub(crate) mod generate;
 pub(crate) mod harness;
 pub(crate) mod load;
 pub(crate) mod log;
-pub(crate) mod redis_server;
 pub(crate) mod oracle;
 pub(crate) mod rng;
 pub(crate) mod servers;

@@ -1,6 +1,7 @@
 //! Who writes: the term and the owner that every commit is compared with.
 
 use tokio_postgres::Client;
+use watchtower_dataflows::model::Millis;
 
 use super::connection::Database;
 use super::error::StoreError;
@@ -78,6 +79,17 @@ pub async fn owner(client: &Client, database: &Database) -> Result<Option<Owner>
     let row = client.query_opt(sql, &[&database.pipeline]).await;
     let row = row.map_err(StoreError::statement("look for the pipeline's owner"))?;
     Ok(row.map(|row| Owner { term: row.get(0), name: describe(&row, 1), commit_seq: row.get(4), owner: row.get(5) }))
+}
+
+/// The log's time at the last commit, if it had any.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn now(client: &Client, database: &Database) -> Result<Option<Millis>, StoreError> {
+    let sql =
+        "SELECT CASE WHEN isfinite(now) THEN (extract(epoch FROM now) * 1000)::bigint END FROM pipeline WHERE id = $1";
+    let row = client.query_one(sql, &[&database.pipeline]).await;
+    Ok(row.map_err(StoreError::statement("look for the log's time"))?.get(0))
 }
 
 /// Process, machine and time, from three columns.

@@ -35,6 +35,8 @@ pub struct Commit {
     pub events: u64,
     /// Refused events that arrived before this are dropped.
     pub forget_rejected_before: Option<Millis>,
+    /// What an operator decided with it.
+    pub note: Option<String>,
 }
 
 /// The one session that writes transactional tables.
@@ -75,7 +77,7 @@ impl Writer {
     /// unknown until [`Self::reconnect`] or [`Self::roll_back`] has said it.
     pub async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         self.partitions.ensure(&self.client, &commit.archive).await?;
-        let Commit { changes, archive, cursors, now, events, forget_rejected_before } = commit;
+        let Commit { changes, archive, cursors, now, events, forget_rejected_before, note } = commit;
         let next = self.commit_seq + 1;
         let client = &self.client;
         let doing = |what: &str| StoreError::statement(format!("{what} commit {next}"));
@@ -107,7 +109,8 @@ impl Writer {
             let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
             client.execute(drop, &[&Time(*before)]).await.map_err(doing("drop old refused events in"))?;
         }
-        self.log(next, changes.len() as i64, *events as i64, cursors).await?;
+        let (rows, events) = (changes.len() as i64, *events as i64);
+        self.log(next, rows, events, cursors, note.as_deref()).await?;
         crash::point("before-commit");
         let mut sent = pin!(client.batch_execute("COMMIT"));
         if crash::is_due("commit-sent") {
@@ -121,7 +124,14 @@ impl Writer {
         Ok(())
     }
 
-    async fn log(&self, next: i64, rows: i64, events: i64, cursors: &[StoredCursor]) -> Result<(), StoreError> {
+    async fn log(
+        &self,
+        next: i64,
+        rows: i64,
+        events: i64,
+        cursors: &[StoredCursor],
+        note: Option<&str>,
+    ) -> Result<(), StoreError> {
         let doing = || StoreError::statement(format!("log commit {next}"));
         let streams: Vec<&str> = cursors.iter().map(|cursor| cursor.stream.as_str()).collect();
         let ids: Vec<&str> = cursors.iter().map(|cursor| cursor.last_id.as_str()).collect();
@@ -132,10 +142,10 @@ impl Writer {
                        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[])
                        ON CONFLICT (stream) DO UPDATE
                        SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped)
-                   INSERT INTO commit_log (commit_seq, term, events, rows_changed, cursors)
-                   VALUES ($4, $5, $6, $7, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
+                   INSERT INTO commit_log (commit_seq, term, events, rows_changed, note, cursors)
+                   VALUES ($4, $5, $6, $7, $9, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
         self.client
-            .execute(sql, &[&streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped])
+            .execute(sql, &[&streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped, &note])
             .await
             .map_err(doing())?;
         if next % COMMIT_LOG_EVERY == 0 {

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::StoreError;
-use crate::config;
+use crate::config::{self, split_ssl_mode};
 use crate::tls;
 
 /// How long a connection may take to come about.
@@ -50,14 +50,15 @@ impl Database {
     /// # Errors
     /// If it is none, or the certificates cannot be read.
     pub fn new(pipeline: &str, store: &config::Store) -> Result<Self, StoreError> {
-        let address = store.url.expose_secret();
-        // Whoever asks for TLS gets a verified server: `require` is no less than `verify-full`.
-        let known_mode = address.replace("sslmode=verify-full", "sslmode=require");
+        let (address, mode) = split_ssl_mode(store.url.expose_secret());
         let mut config: tokio_postgres::Config =
-            known_mode.parse().map_err(|error: tokio_postgres::Error| StoreError::Address(error.to_string()))?;
-        if !known_mode.contains("sslmode=") {
-            config.ssl_mode(SslMode::Disable);
-        }
+            address.parse().map_err(|error: tokio_postgres::Error| StoreError::Address(error.to_string()))?;
+        config.ssl_mode(match mode {
+            None | Some(config::SslMode::Disable) => SslMode::Disable,
+            Some(config::SslMode::Prefer) => SslMode::Prefer,
+            // Whoever asks for TLS gets a verified server.
+            Some(config::SslMode::Require | config::SslMode::VerifyFull) => SslMode::Require,
+        });
         if config.get_application_name().is_none() {
             config.application_name(format!("watchtower {pipeline}"));
         }
