@@ -132,8 +132,6 @@ pub struct Flow {
     under_way: VecDeque<Passing>,
     /// All accepted edits, in the order of the log.
     edits: Vec<Control>,
-    /// The next epoch is to say what it takes to go on from it.
-    checkpoint_wanted: bool,
     now: Millis,
     /// The hour of `now` up to which old refused events were dropped.
     forgotten_hour: Millis,
@@ -211,7 +209,6 @@ impl Flow {
             passing: Passing::default(),
             under_way: VecDeque::new(),
             edits: Vec::new(),
-            checkpoint_wanted: false,
             now: BEGINNING,
             forgotten_hour: BEGINNING,
             muted,
@@ -219,11 +216,6 @@ impl Flow {
             states_complete: muted,
             settings,
         }
-    }
-
-    /// The next epoch is to say what it takes to go on from it.
-    pub fn want_checkpoint(&mut self) {
-        self.checkpoint_wanted = true;
     }
 
     /// Takes in the next entry of a stream. Returns whether the epoch is full.
@@ -258,17 +250,16 @@ impl Flow {
         if self.passing.oldest_entry.is_none() {
             return false;
         }
-        self.submit();
+        self.submit(false);
         true
     }
 
-    /// Asks for what it takes to go on from here, in an epoch of its own: at the end, when no other comes.
+    /// Asks for what it takes to go on from here, in an epoch of its own that changes nothing.
     pub fn close_with_checkpoint(&mut self) {
-        self.checkpoint_wanted = true;
-        self.submit();
+        self.submit(true);
     }
 
-    fn submit(&mut self) {
+    fn submit(&mut self, with_checkpoint: bool) {
         let mut passing = std::mem::take(&mut self.passing);
         for inlet in &mut self.inlets {
             inlet.admission.begin_epoch();
@@ -298,7 +289,7 @@ impl Flow {
         }
         let edits = batch.control.iter().filter(|control| !matches!(control, Control::Now(_)));
         self.edits.extend(edits.cloned());
-        if std::mem::take(&mut self.checkpoint_wanted) {
+        if with_checkpoint {
             batch.control.push(Control::Snapshot);
             passing.checkpoint = Some(self.state());
         }
@@ -400,10 +391,7 @@ impl Flow {
     }
 
     /// What changed in lagging tables, as of the last epoch that was handed out.
-    pub fn take_state(&mut self) -> Option<State> {
-        if self.states.is_empty() && !self.states_complete {
-            return None;
-        }
+    pub fn take_state(&mut self) -> State {
         let mut changes = ChangeSet::default();
         for (vehicle, state) in self.states.drain() {
             match state {
@@ -411,7 +399,7 @@ impl Flow {
                 None => changes.remove(&vehicle_state::TABLE, vehicle_state::key(vehicle, &self.lookup)),
             }
         }
-        Some(State { changes, complete: std::mem::take(&mut self.states_complete) })
+        State { changes, complete: std::mem::take(&mut self.states_complete) }
     }
 
     fn finish(&mut self, completed: Completed) -> Option<Closed> {

@@ -51,7 +51,10 @@ pub struct Intake {
 #[derive(Debug)]
 struct Rounds {
     state_due: Instant,
+    /// Epochs were sent since; after a start, what was read again.
+    news_for_state: bool,
     checkpoint_due: Instant,
+    news_for_checkpoint: bool,
     /// When the epochs in the engine were closed.
     closed_at: VecDeque<Instant>,
     stats: EngineStats,
@@ -67,7 +70,9 @@ impl Intake {
     pub fn run(mut self) -> Result<(), DaemonError> {
         let mut rounds = Rounds {
             state_due: Instant::now(),
+            news_for_state: self.flow.is_muted(),
             checkpoint_due: Instant::now() + self.checkpoint.1,
+            news_for_checkpoint: self.flow.is_muted(),
             closed_at: VecDeque::new(),
             stats: EngineStats::default(),
         };
@@ -122,7 +127,7 @@ impl Intake {
                 while self.flow.is_full()
                     && let Some(closed) = self.flow.wait()
                 {
-                    self.tell(rounds);
+                    self.tell(&closed, rounds);
                     self.send(closed);
                 }
             }
@@ -132,10 +137,6 @@ impl Intake {
     }
 
     fn close_epoch(&mut self, rounds: &mut Rounds) {
-        if Instant::now() >= rounds.checkpoint_due && !self.flow.is_muted() && take(&self.checkpoint.0) {
-            rounds.checkpoint_due = Instant::now() + self.checkpoint.1;
-            self.flow.want_checkpoint();
-        }
         if self.flow.close_epoch() {
             rounds.closed_at.push_back(Instant::now());
         }
@@ -144,7 +145,7 @@ impl Intake {
     /// Passes on what is complete. False if nobody takes it any more.
     fn hand_over(&mut self, rounds: &mut Rounds) -> bool {
         while let Some(closed) = self.flow.completed() {
-            self.tell(rounds);
+            self.tell(&closed, rounds);
             if !self.send(closed) {
                 return false;
             }
@@ -152,13 +153,23 @@ impl Intake {
         while self.flow.is_full()
             && let Some(closed) = self.flow.wait()
         {
-            self.tell(rounds);
+            self.tell(&closed, rounds);
             if !self.send(closed) {
                 return false;
             }
         }
-        if Instant::now() >= rounds.state_due && !self.flow.is_muted() && self.state.0.load(Ordering::Acquire) {
-            rounds.state_due = Instant::now() + self.state.1;
+        if self.flow.is_muted() {
+            return true;
+        }
+        let now = Instant::now();
+        if rounds.news_for_checkpoint && now >= rounds.checkpoint_due && take(&self.checkpoint.0) {
+            rounds.checkpoint_due = now + self.checkpoint.1;
+            rounds.news_for_checkpoint = false;
+            self.flow.close_with_checkpoint();
+        }
+        if rounds.news_for_state && now >= rounds.state_due && take(&self.state.0) {
+            rounds.state_due = now + self.state.1;
+            rounds.news_for_state = false;
             return self.send_state();
         }
         true
@@ -166,15 +177,9 @@ impl Intake {
 
     /// The rows of lagging tables, as of the last epoch that was sent.
     fn send_state(&mut self) -> bool {
-        let Some(state) = self.flow.take_state() else { return true };
-        self.state.0.store(false, Ordering::Release);
-        self.send(Closed {
-            commit: Commit::default(),
-            oldest_entry: None,
-            counts: Counts::default(),
-            state: Some(state),
-            checkpoint: None,
-        })
+        let state = Some(self.flow.take_state());
+        let (commit, counts) = (Commit::default(), Counts::default());
+        self.send(Closed { commit, oldest_entry: None, counts, state, checkpoint: None })
     }
 
     fn send(&mut self, closed: Closed) -> bool {
@@ -182,7 +187,11 @@ impl Intake {
     }
 
     /// What an epoch came to, in metrics.
-    fn tell(&self, rounds: &mut Rounds) {
+    fn tell(&self, closed: &Closed, rounds: &mut Rounds) {
+        if closed.oldest_entry.is_none() {
+            return; // an epoch for a checkpoint
+        }
+        (rounds.news_for_state, rounds.news_for_checkpoint) = (true, true);
         if let Some(closed_at) = rounds.closed_at.pop_front() {
             metrics::epoch(closed_at.elapsed());
         }

@@ -15,6 +15,6 @@ FROM version,
         ('it has an id', vehicle_id <> ''),
         ('its speed limit is a speed', speed_limit_kmh >= 0 AND speed_limit_kmh < 'infinity'),
         ('its attributes are an object that is not empty',
-            jsonb_typeof(attributes) = 'object' AND attributes <> '{}')
+            json_typeof(attributes) = 'object' AND attributes::text <> '{}')
      ) AS rules (broken, holds)
 WHERE NOT holds;

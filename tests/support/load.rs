@@ -73,7 +73,7 @@ fn cell(name: &str, kind: Kind) -> String {
         Kind::Boolean => format!("{name}::boolean"),
         Kind::Integer => format!("{name}::bigint"),
         Kind::Real => format!("{name}::double precision"),
-        Kind::Json => format!("{name}::jsonb"),
+        Kind::Json => format!("{name}::json"),
         Kind::Geometry => format!("ST_GeomFromText({name}, 4326)"),
         Kind::Bytes => panic!("no table that is loaded has bytes: {name}"),
     }

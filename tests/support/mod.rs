@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub(crate) mod daemon;
 pub(crate) mod exact;
 pub(crate) mod generate;
 pub(crate) mod harness;

@@ -1,0 +1,262 @@
+//! The real daemon, as a process, on a pipeline of its own.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::servers::postgres::{psql, try_psql};
+
+/// Nothing that a test waits for takes longer, on a machine that does other things as well.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Tables whose rows a log decides, and what makes their rows comparable.
+const DIGESTED: [&str; 9] = [
+    "SELECT * FROM geofence_membership",
+    "SELECT * FROM geofence_occupancy",
+    "SELECT * FROM visits",
+    "SELECT * FROM offlines",
+    "SELECT * FROM vehicles",
+    "SELECT * FROM geofences",
+    "SELECT * FROM positions_log",
+    "SELECT * FROM rejected_events",
+    "SELECT * FROM rejected_counts",
+];
+
+/// What a pipeline is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) redis: String,
+    pub(crate) postgres: String,
+    pub(crate) streams: u16,
+    pub(crate) workers: u16,
+    /// `log` or `wall`.
+    pub(crate) clock: &'static str,
+    /// More lines of the configuration: whole sections, or keys of `[limits]`, which comes last.
+    pub(crate) more: String,
+}
+
+/// A pipeline named `lagos`, with its configuration in a folder that goes with it.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) setup: Setup,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Pipeline {
+    /// Writes the configuration; nothing is started.
+    pub(crate) fn new(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let pipeline = Self { setup, folder, port };
+        pipeline.configure();
+        pipeline
+    }
+
+    /// Writes the configuration again, after the setup was changed.
+    pub(crate) fn configure(&self) {
+        let Setup { redis, postgres, streams, workers, clock, more } = &self.setup;
+        let checkpoints = self.checkpoints().parent().unwrap().display().to_string();
+        let text = format!(
+            "pipeline = \"lagos\"\n[redis]\nurl = \"{redis}\"\nstreams = {streams}\n[clock]\nsource = \"{clock}\"\n\
+             [store]\nurl = \"{postgres}\"\nstate_every = \"100ms\"\n[engine]\nworkers = {workers}\n\
+             [http]\nlisten = \"127.0.0.1:{}\"\n[checkpoints]\nfolder = \"{checkpoints}\"\nevery = \"300ms\"\n\
+             [limits]\n{more}\n",
+            self.port
+        );
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("watchtower.toml")
+    }
+
+    /// Where its checkpoints are.
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.folder.path().join("checkpoints").join("lagos")
+    }
+
+    /// Starts a daemon and waits until it is ready.
+    pub(crate) fn start(&self) -> Daemon {
+        let daemon = self.spawn(&[], &[]);
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// Starts a daemon with more arguments and variables; it may not come far.
+    pub(crate) fn spawn(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Daemon {
+        let log = tempfile::Builder::new().prefix("log-").tempfile_in(self.folder.path()).unwrap();
+        let (_, path) = log.keep().unwrap();
+        let child = self
+            .command("run", arguments)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(File::create(&path).unwrap())
+            .spawn()
+            .unwrap();
+        Daemon { child, port: self.port, log: path }
+    }
+
+    /// Runs one of the commands that take a configuration.
+    pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> Output {
+        self.command(command, arguments).output().unwrap()
+    }
+
+    fn command(&self, command: &str, arguments: &[&str]) -> Command {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_watchtower"));
+        process.arg(command).arg("--config").arg(self.config()).args(arguments).current_dir(self.folder.path());
+        process
+    }
+
+    /// Publishes files; all events are in Redis afterwards.
+    pub(crate) fn publish(&self, arguments: &[&str]) {
+        let output = self.publish_command(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Begins to publish files.
+    pub(crate) fn publish_command(&self, arguments: &[&str]) -> Command {
+        let Setup { redis, streams, clock, .. } = &self.setup;
+        let mut process = Command::new(env!("CARGO_BIN_EXE_watchtower"));
+        process.args(["publish", "--redis", redis, "--pipeline", "lagos", "--streams", &streams.to_string()]);
+        process.args(["--clock", clock]).args(arguments);
+        process
+    }
+
+    /// The keys of the streams.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        watchtower::sources::redis::stream_keys("lagos", self.setup.streams)
+    }
+
+    /// What psql prints, with the pipeline's schema in the search path.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        psql(&self.setup.postgres, &format!("SET search_path = lagos, public; SET timezone = 'UTC'; {sql}"))
+    }
+
+    /// As [`Self::sql`], or what went wrong, as when the database is away.
+    pub(crate) fn try_sql(&self, sql: &str) -> Result<String, String> {
+        try_psql(&self.setup.postgres, &format!("SET search_path = lagos, public; SET timezone = 'UTC'; {sql}"))
+    }
+
+    /// Waits until the tables contain so many entries of all streams, and lagging tables are with them.
+    pub(crate) fn wait_for_entries(&self, entries: u64) {
+        let sql = "SELECT coalesce(sum(c.entries), 0), p.commit_seq - t.commit_seq FROM pipeline p \
+                   JOIN table_progress t ON true LEFT JOIN cursors c ON true GROUP BY p.commit_seq, t.commit_seq";
+        wait_until(&format!("{entries} entries are in the tables"), || {
+            self.try_sql(sql).is_ok_and(|answer| answer == format!("{entries}|0"))
+        });
+    }
+
+    /// A digest of every transactional table: equal for equal rows.
+    pub(crate) fn digest(&self) -> Vec<(&'static str, String)> {
+        let digest = |query: &&'static str| {
+            let sql = format!(
+                "SELECT count(*) || ' ' || coalesce(md5(string_agg(r::text, E'\\n' ORDER BY r::text COLLATE \"C\")), '') \
+                 FROM ({query}) AS r"
+            );
+            (*query, self.sql(&sql))
+        };
+        DIGESTED.iter().map(digest).collect()
+    }
+
+    /// Makes sure that commit_log has every commit, each by a term no smaller than the one before.
+    pub(crate) fn assert_commits_are_dense(&self) {
+        let sql = "SELECT count(*) FILTER (WHERE commit_seq <> n OR term < before) FROM \
+                   (SELECT *, row_number() OVER w AS n, lag(term, 1, 0::bigint) OVER w AS before FROM commit_log \
+                    WINDOW w AS (ORDER BY commit_seq)) AS l";
+        assert_eq!(self.sql(sql), "0", "commit_log has gaps:\n{}", self.sql("SELECT * FROM commit_log"));
+        let last = "SELECT p.commit_seq - coalesce(max(l.commit_seq), 0) FROM pipeline p LEFT JOIN commit_log l ON true \
+                    GROUP BY p.commit_seq";
+        assert_eq!(self.sql(last), "0", "the last commit is logged");
+    }
+}
+
+/// A running daemon; killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Daemon {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Status and body of a page, if it answers.
+    pub(crate) fn page(&self, path: &str) -> Option<(u16, String)> {
+        use std::io::Read as _;
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    /// Waits until the tables follow the streams.
+    pub(crate) fn wait_until_ready(&self) {
+        wait_until("the daemon is ready", || {
+            assert!(Path::new(&format!("/proc/{}", self.pid())).exists(), "it has ended:\n{}", self.log());
+            self.page("/readyz").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    /// Asks it to stop, as systemd does, and waits for it.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Sends a signal, by name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
+        assert!(status.success(), "kill -{signal}");
+    }
+
+    /// Kills it as a power failure would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the daemon does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the daemon said:\n{}", self.log());
+        }
+    }
+}
+
+/// Waits for something to become true.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
