@@ -106,6 +106,34 @@ impl DaemonError {
 /// # Errors
 /// If something is wrong that will not pass by itself.
 pub async fn run(config: Config, takeover: bool, shutdown: impl Future<Output = ()> + Send) -> Result<(), DaemonError> {
+    run_for(config, Purpose::Serve { takeover }, shutdown).await
+}
+
+/// The same for tables beside those that producers and operators know of: nobody is told.
+///
+/// # Errors
+/// If something is wrong that will not pass by itself.
+pub async fn rebuild(config: Config, shutdown: impl Future<Output = ()> + Send) -> Result<(), DaemonError> {
+    run_for(config, Purpose::Rebuild, shutdown).await
+}
+
+/// What a daemon runs for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To keep the tables of the pipeline up to date.
+    Serve {
+        /// Whether a daemon that still runs is to be fenced.
+        takeover: bool,
+    },
+    /// To compute tables anew, beside.
+    Rebuild,
+}
+
+async fn run_for(
+    config: Config,
+    purpose: Purpose,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), DaemonError> {
     tokio::pin!(shutdown);
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
@@ -113,7 +141,7 @@ pub async fn run(config: Config, takeover: bool, shutdown: impl Future<Output = 
     info!(address = %pages.address(), "answers /healthz, /readyz and /metrics");
     let pages = tokio::spawn(pages.run(health.clone(), metrics, std::future::pending()));
     let ended = tokio::select! {
-        started = start(&config, takeover, &health) => match started {
+        started = start(&config, purpose, &health) => match started {
             Ok(running) => running.until(shutdown, &health).await,
             Err(error) => Err(error),
         },
@@ -135,16 +163,19 @@ struct Running {
     side: Vec<JoinHandle<()>>,
 }
 
-async fn start(config: &Config, takeover: bool, health: &Health) -> Result<Running, DaemonError> {
+async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Running, DaemonError> {
     let database = Database::new(&config.pipeline, &config.store)?;
     let server = Server::new(&config.redis)?;
     let keys = stream_keys(&config.pipeline, config.redis.streams);
     let plan = plan::of(&config.limits, &config.rules);
 
-    let (writer, claim) = store::open(config, &database, &plan, takeover, health).await?;
+    let (writer, claim) =
+        store::open(config, &database, &plan, purpose == Purpose::Serve { takeover: true }, health).await?;
     let mut admin = wait_for_redis(&server, health).await?;
-    admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
-    admin.ensure_groups(&keys).await?;
+    if purpose != Purpose::Rebuild {
+        admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
+        admin.ensure_groups(&keys).await?;
+    }
     info!(server = server.name(), streams = config.redis.streams, "connected to Redis");
 
     let settings = Settings {
@@ -216,10 +247,10 @@ async fn start(config: &Config, takeover: bool, health: &Health) -> Result<Runni
         log_keep: millis(config.redis.log_keep_ms),
         kept,
     };
-    let mut side = vec![
-        tokio::spawn(side::move_groups(server.clone(), watch_committed.clone())),
-        tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), watch_committed)),
-    ];
+    let mut side = vec![tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), watch_committed.clone()))];
+    if purpose != Purpose::Rebuild {
+        side.push(tokio::spawn(side::move_groups(server.clone(), watch_committed)));
+    }
     if config.clock == Clock::Wall {
         side.push(tokio::spawn(side::tell_the_time(server, keys)));
     }

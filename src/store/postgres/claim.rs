@@ -81,6 +81,29 @@ pub async fn owner(client: &Client, database: &Database) -> Result<Option<Owner>
     Ok(row.map(|row| Owner { term: row.get(0), name: describe(&row, 1), commit_seq: row.get(4), owner: row.get(5) }))
 }
 
+/// The plan of the tables and how far each stream is read, if there is such a pipeline.
+///
+/// # Errors
+/// If the database does not answer, or has no such schema.
+pub async fn stored(client: &Client, database: &Database) -> Result<Option<(String, Vec<StoredCursor>)>, StoreError> {
+    let doing = || StoreError::statement(format!("look at pipeline {}", database.pipeline));
+    let plan = client.query_opt("SELECT plan FROM pipeline WHERE id = $1", &[&database.pipeline]).await;
+    let Some(plan) = plan.map_err(doing())? else { return Ok(None) };
+    let rows = client.query(CURSORS, &[]).await.map_err(doing())?;
+    Ok(Some((plan.get(0), rows.iter().map(cursor).collect())))
+}
+
+const CURSORS: &str = "SELECT stream, last_id, entries, skipped FROM cursors";
+
+fn cursor(row: &tokio_postgres::Row) -> StoredCursor {
+    StoredCursor {
+        stream: row.get(0),
+        last_id: row.get(1),
+        entries: row.get::<_, i64>(2) as u64,
+        skipped: row.get::<_, i64>(3) as u64,
+    }
+}
+
 /// The log's time at the last commit, if it had any.
 ///
 /// # Errors
@@ -139,17 +162,8 @@ pub async fn claim(client: &mut Client, database: &Database, streams: u16, plan:
     let progress = "INSERT INTO table_progress (table_name, term, commit_seq) VALUES ('vehicle_state', $1, 0) \
                     ON CONFLICT (table_name) DO UPDATE SET term = excluded.term";
     transaction.execute(progress, &[&term]).await.map_err(doing())?;
-    let cursors =
-        transaction.query("SELECT stream, last_id, entries, skipped FROM cursors", &[]).await.map_err(doing())?;
-    let cursors = cursors
-        .iter()
-        .map(|row| StoredCursor {
-            stream: row.get(0),
-            last_id: row.get(1),
-            entries: row.get::<_, i64>(2) as u64,
-            skipped: row.get::<_, i64>(3) as u64,
-        })
-        .collect();
+    let cursors = transaction.query(CURSORS, &[]).await.map_err(doing())?;
+    let cursors = cursors.iter().map(cursor).collect();
     transaction.commit().await.map_err(doing())?;
     Ok(Claim { term, owner, lineage: row.get(4), commit_seq, cursors })
 }
