@@ -9,6 +9,7 @@
 //! waited out where it happens. Entries that were lost halt the daemon: it writes nothing more and says
 //! so until it is stopped. Any other fault ends it, and nothing that is durable depends on how it ended.
 
+mod archive_reader;
 mod backoff;
 mod committer;
 pub mod flow;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
+use watchtower_dataflows::model::BEGINNING;
 
 use crate::checkpoint::{Loaded, SaveError, Saver, load_newest};
 use crate::config::{Clock, Config};
@@ -37,6 +39,7 @@ use crate::store::postgres::{Database, StoreError};
 use crate::telemetry::health::Health;
 use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
+use archive_reader::ArchiveReader;
 use committer::Committer;
 use flow::{Flow, Settings, Unreadable};
 use intake::Intake;
@@ -109,16 +112,30 @@ pub async fn run(config: Config, takeover: bool, shutdown: impl Future<Output = 
     run_for(config, Purpose::Serve { takeover }, shutdown).await
 }
 
-/// The same for tables beside those that producers and operators know of: nobody is told.
+/// The same for tables beside those that producers and operators know of: nobody is told. From an archive
+/// it ends when that is read.
 ///
 /// # Errors
 /// If something is wrong that will not pass by itself.
-pub async fn rebuild(config: Config, shutdown: impl Future<Output = ()> + Send) -> Result<(), DaemonError> {
-    run_for(config, Purpose::Rebuild, shutdown).await
+pub async fn rebuild(
+    config: Config,
+    from: RebuildFrom,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), DaemonError> {
+    run_for(config, Purpose::Rebuild(from), shutdown).await
+}
+
+/// What tables are computed anew from.
+#[derive(Clone, Debug)]
+pub enum RebuildFrom {
+    /// The log in Redis.
+    Log,
+    /// The archive of the tables as they are, which is all of the log up to these cursors.
+    Archive(Database, Vec<StoredCursor>),
 }
 
 /// What a daemon runs for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Purpose {
     /// To keep the tables of the pipeline up to date.
     Serve {
@@ -126,7 +143,14 @@ enum Purpose {
         takeover: bool,
     },
     /// To compute tables anew, beside.
-    Rebuild,
+    Rebuild(RebuildFrom),
+}
+
+impl Purpose {
+    /// Whether producers and operators are to hear of it.
+    fn is_public(&self) -> bool {
+        matches!(self, Self::Serve { .. })
+    }
 }
 
 async fn run_for(
@@ -170,9 +194,9 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
     let plan = plan::of(&config.limits, &config.rules);
 
     let (writer, claim) =
-        store::open(config, &database, &plan, purpose == Purpose::Serve { takeover: true }, health).await?;
+        store::open(config, &database, &plan, matches!(purpose, Purpose::Serve { takeover: true }), health).await?;
     let mut admin = wait_for_redis(&server, health).await?;
-    if purpose != Purpose::Rebuild {
+    if purpose.is_public() {
         admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
         admin.ensure_groups(&keys).await?;
     }
@@ -218,15 +242,17 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         state: (Arc::clone(&state_idle), millis(config.store.state_every_ms)),
         checkpoint: (Arc::clone(&checkpoint_idle), millis(config.checkpoints.every_ms)),
     };
-    let reader = LogReader {
-        server: server.clone(),
-        keys: keys.clone(),
-        known,
-        stored,
-        input,
-        ahead: Arc::new(Semaphore::new(MAX_REPLIES_AHEAD)),
-        health: health.clone(),
-        halted: halt,
+    let ahead = Arc::new(Semaphore::new(MAX_REPLIES_AHEAD));
+    let mut parts = JoinSet::new();
+    let reader = match purpose {
+        Purpose::Serve { .. } | Purpose::Rebuild(RebuildFrom::Log) => {
+            let (server, keys, health) = (server.clone(), keys.clone(), health.clone());
+            parts.spawn(LogReader { server, keys, known, stored, input, ahead, health, halted: halt }.run())
+        }
+        Purpose::Rebuild(RebuildFrom::Archive(ref database, ref cursors)) => {
+            let (database, cursors) = (database.clone(), cursors.clone());
+            parts.spawn(ArchiveReader { database, cursors, input, ahead }.run())
+        }
     };
     let committer = Committer {
         writer,
@@ -248,14 +274,12 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         kept,
     };
     let mut side = vec![tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), watch_committed.clone()))];
-    if purpose != Purpose::Rebuild {
+    if purpose.is_public() {
         side.push(tokio::spawn(side::move_groups(server.clone(), watch_committed)));
     }
     if config.clock == Clock::Wall {
         side.push(tokio::spawn(side::tell_the_time(server, keys)));
     }
-    let mut parts = JoinSet::new();
-    let reader = parts.spawn(reader.run());
     parts.spawn_blocking(|| intake.run());
     parts.spawn(async { committer.run().await.map_err(Into::into) });
     parts.spawn(async { side::write_lagging(lagging, flush_receiver, state_idle).await.map_err(Into::into) });
@@ -271,7 +295,8 @@ async fn begin(key: &str, admin: &mut crate::sources::redis::admin::Admin) -> Re
     if skipped > 0 {
         warn!(stream = key, entries = skipped, "entries are gone already: the tables begin with what is left");
     }
-    Ok(StoredCursor { stream: key.to_owned(), last_id: EntryId::ZERO.to_string(), entries: skipped, skipped })
+    let last_id = EntryId::ZERO.to_string();
+    Ok(StoredCursor { stream: key.to_owned(), last_id, entries: skipped, skipped, now: BEGINNING })
 }
 
 /// The flow after a checkpoint, or before the first entry; what it knows of each stream; and where the
