@@ -27,7 +27,7 @@ fn log() -> String {
         for vehicle in 0..5 {
             let phase = f64::from((minute as i32 * 7 + vehicle * 13) % 60) / 60.0 * std::f64::consts::TAU;
             let (lon, lat) = (3.36 + 0.006 * phase.cos(), 6.44 + 0.006 * phase.sin());
-            let late = (minute % 11 == i64::from(vehicle)).then_some(120 * MINUTE).unwrap_or(0);
+            let late = if minute % 11 == i64::from(vehicle) { 120 * MINUTE } else { 0 };
             let ts = now - late;
             let line = format!(
                 r#"{{"type":"position","vehicle_id":"v{vehicle}","ts":{ts},"lon":{lon:.7},"lat":{lat:.7},"received_at":{now},"attributes":{{"minute":{minute}}}}}"#

@@ -328,7 +328,7 @@ impl Flow {
             skipped: inlet.skipped,
             now: inlet.admission.now(),
         };
-        commit.cursors = self.inlets.iter().filter(|inlet| inlet.last != EntryId::ZERO).map(cursor).collect();
+        commit.cursors = self.inlets.iter().map(cursor).collect();
         let hour = self.now.div_euclid(HOUR_MS);
         if hour > self.forgotten_hour && self.now != BEGINNING {
             self.forgotten_hour = hour;

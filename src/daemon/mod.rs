@@ -15,11 +15,11 @@ mod committer;
 pub mod flow;
 mod intake;
 mod log_reader;
+mod resume;
 mod saving;
 mod side;
 mod store;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -27,13 +27,12 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
-use watchtower_dataflows::model::BEGINNING;
 
-use crate::checkpoint::{Loaded, SaveError, Saver, load_newest};
+use crate::checkpoint::{SaveError, Saver, load_newest};
 use crate::config::{Clock, Config};
 use crate::plan;
-use crate::sources::redis::{EntryId, ProtocolError, RedisError, Server, stream_keys};
-use crate::store::postgres::claim::{Claim, StoredCursor};
+use crate::sources::redis::{ProtocolError, RedisError, Server, stream_keys};
+use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::lagging::LaggingWriter;
 use crate::store::postgres::{Database, StoreError};
 use crate::telemetry::health::Health;
@@ -41,10 +40,11 @@ use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
 use archive_reader::ArchiveReader;
 use committer::Committer;
-use flow::{Flow, Settings, Unreadable};
+use flow::{Settings, Unreadable};
 use intake::Intake;
 pub use log_reader::{Gap, Read, judge};
 use log_reader::{LogReader, MAX_REPLIES_AHEAD, wait_for_redis};
+use resume::Resumed;
 use saving::Saving;
 
 /// Epochs between the intake and the committer.
@@ -131,7 +131,7 @@ pub enum RebuildFrom {
     /// The log in Redis.
     Log,
     /// The archive of the tables as they are, which is all of the log up to these cursors.
-    Archive(Database, Vec<StoredCursor>),
+    Archive(Box<Database>, Vec<StoredCursor>),
 }
 
 /// What a daemon runs for.
@@ -214,7 +214,7 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
     for key in &keys {
         stored.push(match claim.cursors.iter().find(|cursor| cursor.stream == *key) {
             Some(cursor) => cursor.clone(),
-            None => begin(key, &mut admin).await?,
+            None => resume::begin(key, &mut admin).await?,
         });
     }
     health.set_starting("loading the checkpoint");
@@ -225,7 +225,7 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &lineage, &plan, at));
         loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     };
-    let (flow, known, kept) = resume(loaded, settings, &stored, &claim, &mut saver);
+    let Resumed { flow, known, kept } = resume::resume(loaded, settings, &stored, &claim, &mut saver);
 
     let (input, inputs) = crossbeam_channel::unbounded(); // the permits bound it
     let (closed_sender, closed) = mpsc::channel(MAX_CLOSED);
@@ -250,7 +250,7 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
             parts.spawn(LogReader { server, keys, known, stored, input, ahead, health, halted: halt }.run())
         }
         Purpose::Rebuild(RebuildFrom::Archive(ref database, ref cursors)) => {
-            let (database, cursors) = (database.clone(), cursors.clone());
+            let (database, cursors) = (Database::clone(database), cursors.clone());
             parts.spawn(ArchiveReader { database, cursors, input, ahead }.run())
         }
     };
@@ -286,51 +286,6 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
     // Where there is no service manager, nobody is told.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     Ok(Running { parts, reader, saving: tokio::spawn(saving.run()), halted, side })
-}
-
-/// Where a stream that was never read begins: what is no longer there is not missed.
-async fn begin(key: &str, admin: &mut crate::sources::redis::admin::Admin) -> Result<StoredCursor, RedisError> {
-    let info = admin.stream_info(key).await?;
-    let skipped = info.added.saturating_sub(info.length);
-    if skipped > 0 {
-        warn!(stream = key, entries = skipped, "entries are gone already: the tables begin with what is left");
-    }
-    let last_id = EntryId::ZERO.to_string();
-    Ok(StoredCursor { stream: key.to_owned(), last_id, entries: skipped, skipped, now: BEGINNING })
-}
-
-/// The flow after a checkpoint, or before the first entry; what it knows of each stream; and where the
-/// streams were at the checkpoints that are kept.
-fn resume(
-    (loaded, skipped): (Option<Loaded>, Vec<crate::checkpoint::Skipped>),
-    settings: Settings,
-    stored: &[StoredCursor],
-    claim: &Claim,
-    saver: &mut Saver,
-) -> (Flow, Vec<Read>, VecDeque<Vec<(String, EntryId)>>) {
-    for checkpoint in skipped {
-        warn!(%checkpoint, "a checkpoint is not used");
-    }
-    let Some(Loaded { commit_seq, checkpoint, written }) = loaded else {
-        let skipped: Vec<u64> = stored.iter().map(|cursor| cursor.skipped).collect();
-        let known = skipped.iter().map(|&skipped| Read { last: EntryId::ZERO, contained: 0, skipped }).collect();
-        return (Flow::start(settings, &skipped, claim.commit_seq > 0), known, VecDeque::new());
-    };
-    info!(
-        commit_seq,
-        behind = claim.commit_seq - commit_seq,
-        vehicles = checkpoint.timelines.len(),
-        "checkpoint loaded"
-    );
-    saver.know(written);
-    let kept = VecDeque::from([saving::cursors(&checkpoint.flow)]);
-    let known = checkpoint.flow.inlets.iter().map(|inlet| Read {
-        last: EntryId { ms: inlet.last.0, seq: inlet.last.1 },
-        contained: inlet.entries - inlet.skipped,
-        skipped: inlet.skipped,
-    });
-    let known = known.collect();
-    (Flow::resume(settings, checkpoint), known, kept)
 }
 
 fn millis(ms: i64) -> Duration {

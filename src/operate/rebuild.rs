@@ -98,7 +98,7 @@ pub async fn rebuild(
     let from = match the_log_is_whole(config, &stored.cursors).await {
         Ok(()) => RebuildFrom::Log,
         Err(RebuildError::Trimmed { .. }) if stored.archived => {
-            RebuildFrom::Archive(database.clone(), stored.cursors.clone())
+            RebuildFrom::Archive(Box::new(database.clone()), stored.cursors.clone())
         }
         Err(error) => return Err(error),
     };

@@ -125,7 +125,8 @@ async fn redis(config: &Config, keys: &[String]) -> Result<Vec<StreamInfo>, Redi
 
 async fn tables(client: &Client, database: &Database, out: &mut impl Write) -> Result<(), StatusError> {
     // Of a table in partitions, what they have together.
-    let sql = "SELECT c.relname, p.rows, pg_size_pretty(p.bytes), coalesce(t.commit_seq, (SELECT commit_seq FROM pipeline))
+    let sql =
+        "SELECT c.relname, p.rows, pg_size_pretty(p.bytes), coalesce(t.commit_seq, (SELECT commit_seq FROM pipeline))
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                LEFT JOIN table_progress t ON t.table_name = c.relname,
                LATERAL (SELECT coalesce(sum(s.n_live_tup), 0)::bigint AS rows,
