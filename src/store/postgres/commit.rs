@@ -116,12 +116,17 @@ impl Writer {
         self.log(next, rows, events, cursors, note.as_deref()).await?;
         crash::point("before-commit");
         let mut sent = pin!(client.batch_execute("COMMIT"));
+        let mut answer = None;
         if crash::is_due("commit-sent") {
             // On its way, and nobody waits for the answer.
-            let _ = tokio::time::timeout(Duration::from_millis(20), sent.as_mut()).await;
+            answer = tokio::time::timeout(Duration::from_millis(20), sent.as_mut()).await.ok();
             crash::now("commit-sent");
         }
-        sent.await.map_err(doing("complete"))?;
+        let answer = match answer {
+            Some(answer) => answer,
+            None => sent.await,
+        };
+        answer.map_err(doing("complete"))?;
         crash::point("after-commit");
         self.commit_seq = next;
         Ok(())
