@@ -3,23 +3,25 @@
 //!
 //! Every fault says that it struck. `WATCHTOWER_CASES` is how many races of two starters there are.
 
+mod fencing;
 mod points;
 mod scenario;
+mod schedules;
+mod sessions;
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis::Connection;
 use scenario::{Entry, LIMITS, STREAMS, append, entries};
-use watchtower::checkpoint::KEPT;
 
-use crate::support::daemon::{Daemon, PATIENCE, Pipeline, Setup, wait_until};
-use crate::support::oracle::compare;
+use crate::support::daemon::{Daemon, Pipeline, Setup};
 use crate::support::servers::postgres::PostgresServer;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
 /// Everything that has to be the same, whatever happened on the way.
-const EVERYTHING: [&str; 12] = [
+const EVERYTHING: [&str; 13] = [
     "SELECT commit_seq IS NOT NULL, now, halted FROM pipeline",
     "SELECT * FROM cursors",
     "SELECT * FROM vehicle_state",
@@ -30,6 +32,7 @@ const EVERYTHING: [&str; 12] = [
     "SELECT * FROM vehicles",
     "SELECT * FROM geofences",
     "SELECT * FROM positions_log",
+    "SELECT * FROM edits_log",
     "SELECT * FROM rejected_events",
     "SELECT * FROM rejected_counts",
 ];
@@ -112,6 +115,11 @@ impl World {
         self.pipeline.spawn(arguments, &all)
     }
 
+    /// Another one, beside those that run: it answers somewhere else.
+    fn start_beside(&self, arguments: &[&str]) -> Daemon {
+        self.start(arguments, &[("WATCHTOWER_HTTP_LISTEN", "127.0.0.1:0")])
+    }
+
     fn append(&mut self, entries: &[Entry]) {
         append(&mut self.redis, entries);
         self.appended += entries.len() as u64;
@@ -154,12 +162,38 @@ impl World {
         redis::cmd("XINFO").arg("STREAM").arg(key).query(&mut self.redis).unwrap()
     }
 
+    /// The files of checkpoints, the oldest first.
+    fn checkpoints(&self) -> Vec<PathBuf> {
+        let inside =
+            |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut files: Vec<PathBuf> = inside(self.pipeline.checkpoints()).flat_map(inside).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "checkpoint"));
+        files.sort();
+        files
+    }
+
     /// How many entries were trimmed.
     fn trimmed(&mut self) -> u64 {
         let keys = self.pipeline.keys();
         let left: u64 = keys.iter().map(|key| redis::cmd("XLEN").arg(key).query::<u64>(&mut self.redis).unwrap()).sum();
         self.appended - left
     }
+}
+
+/// Does every job, several at a time, each on a Redis server that nobody else uses meanwhile.
+fn in_parallel<J: Sync>(threads: usize, jobs: &[J], run: impl Fn(&RedisServer, &J) + Sync) {
+    Scenario::shared();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let redis = RedisServer::start(RedisOptions::default());
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(&redis, job);
+                }
+            });
+        }
+    });
 }
 
 fn text(value: &redis::Value) -> String {
@@ -175,6 +209,11 @@ fn commit_seq(daemon: &Daemon) -> Option<u64> {
 
 /// Whether the process has ended.
 fn has_ended(daemon: &Daemon) -> bool {
+    matches!(state(daemon), 'Z' | ' ')
+}
+
+/// What the kernel says the process does: `T` if it is stopped, `Z` if it has ended.
+fn state(daemon: &Daemon) -> char {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap_or_default();
-    stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+    stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap_or(' ')
 }

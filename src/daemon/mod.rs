@@ -218,13 +218,12 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         });
     }
     health.set_starting("loading the checkpoint");
-    let folder = config.checkpoints.folder.join(&config.pipeline);
+    // Tables that were lost and made again count their commits anew: they are others.
+    let folder = config.checkpoints.folder.join(&config.pipeline).join(&claim.lineage);
     let mut saver = Saver::new(&folder, &claim.lineage, &plan)?;
-    let loaded = {
-        let (folder, lineage, at) = (folder.clone(), claim.lineage.clone(), claim.commit_seq);
-        let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &lineage, &plan, at));
-        loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    };
+    let tables = resume::tables(&claim, plan);
+    let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &tables));
+    let loaded = loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     let Resumed { flow, known, kept } = resume::resume(loaded, settings, &stored, &claim, &mut saver);
 
     let (input, inputs) = crossbeam_channel::unbounded(); // the permits bound it

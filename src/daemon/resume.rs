@@ -8,7 +8,7 @@ use watchtower_dataflows::model::BEGINNING;
 use super::flow::{Flow, Settings};
 use super::log_reader::Read;
 use super::saving::{self, Cursors};
-use crate::checkpoint::{Loaded, Saver, Skipped};
+use crate::checkpoint::{Loaded, Saver, Skipped, Tables};
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{EntryId, RedisError};
 use crate::store::postgres::claim::{Claim, StoredCursor};
@@ -35,6 +35,17 @@ pub struct Resumed {
     pub kept: VecDeque<Cursors>,
 }
 
+/// What a checkpoint has to fit.
+pub fn tables(claim: &Claim, plan: String) -> Tables {
+    let Claim { term: _, owner: _, lineage, commit_seq, cursors } = claim;
+    let last = |cursor: &StoredCursor| {
+        let EntryId { ms, seq } = cursor.last_id.parse().unwrap_or(EntryId::ZERO);
+        (cursor.stream.clone(), (ms, seq))
+    };
+    let cursors = cursors.iter().map(last).collect();
+    Tables { lineage: lineage.clone(), plan, commit_seq: *commit_seq, cursors }
+}
+
 /// Goes on from a checkpoint, if there is one that fits.
 pub fn resume(
     (loaded, passed_over): (Option<Loaded>, Vec<Skipped>),
@@ -43,22 +54,23 @@ pub fn resume(
     claim: &Claim,
     saver: &mut Saver,
 ) -> Resumed {
-    for checkpoint in passed_over {
+    for checkpoint in &passed_over {
         warn!(%checkpoint, "a checkpoint is not used");
     }
-    let Some(Loaded { commit_seq, checkpoint, written }) = loaded else {
+    saver.pass_over(&passed_over);
+    let Some(Loaded { checkpoint, known }) = loaded else {
         let skipped: Vec<u64> = stored.iter().map(|cursor| cursor.skipped).collect();
         let known = skipped.iter().map(|&skipped| Read { last: EntryId::ZERO, contained: 0, skipped }).collect();
         let flow = Flow::start(settings, &skipped, claim.commit_seq > 0);
         return Resumed { flow, known, kept: VecDeque::new() };
     };
     info!(
-        commit_seq,
-        behind = claim.commit_seq - commit_seq,
+        commit_seq = known.commit_seq,
+        behind = claim.commit_seq - known.commit_seq,
         vehicles = checkpoint.timelines.len(),
         "checkpoint loaded"
     );
-    saver.know(written);
+    saver.know(known);
     let kept = VecDeque::from([saving::cursors(&checkpoint.flow)]);
     let known = checkpoint.flow.inlets.iter().map(|inlet| Read {
         last: EntryId { ms: inlet.last.0, seq: inlet.last.1 },

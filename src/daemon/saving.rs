@@ -62,7 +62,8 @@ impl Saving {
             let Ok((written, result)) = written.await else { return };
             saver = Some(written);
             match result {
-                Ok(bytes) => {
+                Ok(None) => {}
+                Ok(Some(bytes)) => {
                     info!(commit_seq, bytes, ms = begun.elapsed().as_millis() as u64, "checkpoint written");
                     self.kept.push_back(cursors);
                     if self.kept.len() > KEPT {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use watchtower::crash::{POINTS, VARIABLE};
 
-use super::{Scenario, World, commit_seq, has_ended};
+use super::{Scenario, World, commit_seq, has_ended, in_parallel};
 use crate::support::daemon::{Daemon, PATIENCE};
 use crate::support::oracle::compare;
-use crate::support::servers::redis::{RedisOptions, RedisServer};
+use crate::support::servers::redis::RedisServer;
 
 const HITS: usize = 3;
 /// Daemons at the same time: they wait more than they work.
@@ -27,22 +27,11 @@ struct Seen {
 
 #[test]
 fn a_crash_anywhere_changes_nothing() {
-    Scenario::shared();
-    let (next, seen) = (AtomicUsize::new(0), Seen::default());
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                let redis = RedisServer::start(RedisOptions::default());
-                loop {
-                    let run = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(point) = POINTS.get(run / HITS) else { return };
-                    crash(&redis, point, run % HITS + 1, &seen);
-                }
-            });
-        }
-    });
+    let jobs: Vec<_> = POINTS.iter().flat_map(|point| (1..=HITS).map(move |hit| (*point, hit))).collect();
+    let seen = Seen::default();
+    in_parallel(THREADS, &jobs, |redis, (point, hit)| crash(redis, point, *hit, &seen));
     let seen = [seen.from_checkpoints.into_inner(), seen.trimmed.into_inner()];
-    println!("of {} crashes, restarts from a checkpoint, logs that were trimmed: {seen:?}", POINTS.len() * HITS);
+    println!("of {} crashes, restarts from a checkpoint, logs that were trimmed: {seen:?}", jobs.len());
     assert!(seen.iter().all(|&count| count > POINTS.len()), "{seen:?}");
 }
 

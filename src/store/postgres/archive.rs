@@ -93,7 +93,13 @@ impl Partitions {
         }
         let wanted: BTreeSet<i64> = rows.iter().map(|row| row.ts.div_euclid(DAY_MS)).collect();
         for &day in wanted.difference(&self.days.clone()) {
-            attach(client, day).await?;
+            if let Err(error) = attach(client, day).await {
+                // Another daemon may have made it just before.
+                self.load(client).await?;
+                if !self.days.contains(&day) {
+                    return Err(error);
+                }
+            }
             self.days.insert(day);
         }
         Ok(())
@@ -124,8 +130,10 @@ fn day_of(name: &str) -> Option<i64> {
 async fn attach(client: &Client, day: i64) -> Result<(), StoreError> {
     let name = name_of(day);
     let (from, until) = (time::format(day * DAY_MS), time::format((day + 1) * DAY_MS));
+    // Two daemons may come to a new day at once: the server's catalogue does not bear that.
     let sql = format!(
         "BEGIN;
+         SELECT pg_advisory_xact_lock(hashtextextended('watchtower partitions', 'positions_log'::regclass::bigint));
          CREATE TABLE IF NOT EXISTS {name} (LIKE positions_log INCLUDING COMMENTS);
          ALTER TABLE positions_log ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{until}');
          COMMIT;"
