@@ -105,8 +105,10 @@ async fn attach(client: &Client, day: i64) -> Result<(), StoreError> {
     let sql = format!(
         "BEGIN;
          CREATE TABLE IF NOT EXISTS {name} (LIKE positions_log INCLUDING COMMENTS);
+         COMMENT ON TABLE {name} IS 'The positions of {}, a part of positions_log.';
          ALTER TABLE positions_log ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{until}');
-         COMMIT;"
+         COMMIT;",
+        &from[..10]
     );
     if let Err(error) = client.batch_execute(&sql).await {
         let failed = StoreError::statement(format!("create the partition {name}"))(error);
