@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::servers::postgres::{psql, try_psql};
+use crate::support::servers::{free_port, is_running};
 
 /// Nothing that a test waits for takes longer, on a machine that does other things as well.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Tables whose rows a log decides, and what makes their rows comparable.
 const DIGESTED: [&str; 9] = [
@@ -41,6 +42,8 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) setup: Setup,
+    /// Variables that override the configuration.
+    pub(crate) environment: Vec<(&'static str, &'static str)>,
     folder: tempfile::TempDir,
     port: u16,
 }
@@ -49,8 +52,8 @@ impl Pipeline {
     /// Writes the configuration; nothing is started.
     pub(crate) fn new(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let pipeline = Self { setup, folder, port };
+        let port = free_port(); // of those that stay free while no daemon runs
+        let pipeline = Self { setup, environment: Vec::new(), folder, port };
         pipeline.configure();
         pipeline
     }
@@ -99,6 +102,11 @@ impl Pipeline {
         Daemon { child, port: self.port, log: path }
     }
 
+    /// The same pipeline from another folder, with checkpoints of its own: as if on another machine.
+    pub(crate) fn twin(&self) -> Self {
+        Self { environment: self.environment.clone(), ..Self::new(self.setup.clone()) }
+    }
+
     /// Runs one of the commands that take a configuration.
     pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> Output {
         self.command(command, arguments).output().unwrap()
@@ -107,6 +115,7 @@ impl Pipeline {
     fn command(&self, command: &str, arguments: &[&str]) -> Command {
         let mut process = Command::new(env!("CARGO_BIN_EXE_watchtower"));
         process.arg(command).arg("--config").arg(self.config()).args(arguments).current_dir(self.folder.path());
+        process.envs(self.environment.iter().copied());
         process
     }
 
@@ -151,14 +160,19 @@ impl Pipeline {
 
     /// A digest of every transactional table: equal for equal rows.
     pub(crate) fn digest(&self) -> Vec<(&'static str, String)> {
+        self.digest_of(&DIGESTED)
+    }
+
+    /// A digest of the rows of each query.
+    pub(crate) fn digest_of(&self, queries: &[&'static str]) -> Vec<(&'static str, String)> {
         let digest = |query: &&'static str| {
-            let sql = format!(
+            format!(
                 "SELECT count(*) || ' ' || coalesce(md5(string_agg(r::text, E'\\n' ORDER BY r::text COLLATE \"C\")), '') \
-                 FROM ({query}) AS r"
-            );
-            (*query, self.sql(&sql))
+                 FROM ({query}) AS r;"
+            )
         };
-        DIGESTED.iter().map(digest).collect()
+        let answers = self.sql(&queries.iter().map(digest).collect::<String>());
+        queries.iter().copied().zip(answers.lines().map(str::to_owned)).collect()
     }
 
     /// Makes sure that commit_log has every commit, each by a term no smaller than the one before.
@@ -206,9 +220,14 @@ impl Daemon {
     /// Waits until the tables follow the streams.
     pub(crate) fn wait_until_ready(&self) {
         wait_until("the daemon is ready", || {
-            assert!(Path::new(&format!("/proc/{}", self.pid())).exists(), "it has ended:\n{}", self.log());
+            assert!(is_running(self.pid()), "it has ended:\n{}", self.log());
             self.page("/readyz").is_some_and(|(status, _)| status == 200)
         });
+    }
+
+    /// Waits until a page says this, among other things.
+    pub(crate) fn wait_until_page(&self, path: &str, says: &str) {
+        wait_until(&format!("{path} says {says:?}"), || self.page(path).is_some_and(|(_, body)| body.contains(says)));
     }
 
     /// Asks it to stop, as systemd does, and waits for it.
@@ -221,6 +240,14 @@ impl Daemon {
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
         assert!(status.success(), "kill -{signal}");
+    }
+
+    /// Waits for its end with this exit code; what it said.
+    pub(crate) fn ends_with(mut self, code: i32) -> String {
+        let status = self.wait();
+        let log = self.log();
+        assert_eq!(status.code(), Some(code), "{log}");
+        log
     }
 
     /// Kills it as a power failure would.
