@@ -11,6 +11,7 @@ mod live;
 mod oracle;
 mod properties;
 mod publish;
+mod rebuild;
 mod reference;
 mod streams;
 mod support;

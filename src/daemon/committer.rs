@@ -73,10 +73,11 @@ impl Group {
         self.events.iter_mut().zip(events).for_each(|(sum, more)| *sum += more);
         refused.into_iter().for_each(|(reason, more)| *self.refused.entry(reason).or_default() += more);
         // Nobody decides anything while the daemon runs.
-        let Commit { changes, archive, cursors, now, events, forget_rejected_before, note: _ } = commit;
+        let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note: _ } = commit;
         let mine = &mut self.commit;
         mine.changes.then(changes);
         mine.archive.extend(archive);
+        mine.edits.extend(edits);
         mine.cursors = cursors;
         mine.now = now;
         mine.events += events;

@@ -9,16 +9,17 @@
 //! waited out where it happens. Entries that were lost halt the daemon: it writes nothing more and says
 //! so until it is stopped. Any other fault ends it, and nothing that is durable depends on how it ended.
 
+mod archive_reader;
 mod backoff;
 mod committer;
 pub mod flow;
 mod intake;
 mod log_reader;
+mod resume;
 mod saving;
 mod side;
 mod store;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -27,21 +28,23 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
 
-use crate::checkpoint::{Loaded, SaveError, Saver, load_newest};
+use crate::checkpoint::{SaveError, Saver, load_newest};
 use crate::config::{Clock, Config};
 use crate::plan;
-use crate::sources::redis::{EntryId, ProtocolError, RedisError, Server, stream_keys};
-use crate::store::postgres::claim::{Claim, StoredCursor};
+use crate::sources::redis::{ProtocolError, RedisError, Server, stream_keys};
+use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::lagging::LaggingWriter;
 use crate::store::postgres::{Database, StoreError};
 use crate::telemetry::health::Health;
 use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
+use archive_reader::ArchiveReader;
 use committer::Committer;
-use flow::{Flow, Settings, Unreadable};
+use flow::{Settings, Unreadable};
 use intake::Intake;
 pub use log_reader::{Gap, Read, judge};
 use log_reader::{LogReader, MAX_REPLIES_AHEAD, wait_for_redis};
+use resume::Resumed;
 use saving::Saving;
 
 /// Epochs between the intake and the committer.
@@ -109,16 +112,30 @@ pub async fn run(config: Config, takeover: bool, shutdown: impl Future<Output = 
     run_for(config, Purpose::Serve { takeover }, shutdown).await
 }
 
-/// The same for tables beside those that producers and operators know of: nobody is told.
+/// The same for tables beside those that producers and operators know of: nobody is told. From an archive
+/// it ends when that is read.
 ///
 /// # Errors
 /// If something is wrong that will not pass by itself.
-pub async fn rebuild(config: Config, shutdown: impl Future<Output = ()> + Send) -> Result<(), DaemonError> {
-    run_for(config, Purpose::Rebuild, shutdown).await
+pub async fn rebuild(
+    config: Config,
+    from: RebuildFrom,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), DaemonError> {
+    run_for(config, Purpose::Rebuild(from), shutdown).await
+}
+
+/// What tables are computed anew from.
+#[derive(Clone, Debug)]
+pub enum RebuildFrom {
+    /// The log in Redis.
+    Log,
+    /// The archive of the tables as they are, which is all of the log up to these cursors.
+    Archive(Box<Database>, Vec<StoredCursor>),
 }
 
 /// What a daemon runs for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Purpose {
     /// To keep the tables of the pipeline up to date.
     Serve {
@@ -126,7 +143,14 @@ enum Purpose {
         takeover: bool,
     },
     /// To compute tables anew, beside.
-    Rebuild,
+    Rebuild(RebuildFrom),
+}
+
+impl Purpose {
+    /// Whether producers and operators are to hear of it.
+    fn is_public(&self) -> bool {
+        matches!(self, Self::Serve { .. })
+    }
 }
 
 async fn run_for(
@@ -170,9 +194,9 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
     let plan = plan::of(&config.limits, &config.rules);
 
     let (writer, claim) =
-        store::open(config, &database, &plan, purpose == Purpose::Serve { takeover: true }, health).await?;
+        store::open(config, &database, &plan, matches!(purpose, Purpose::Serve { takeover: true }), health).await?;
     let mut admin = wait_for_redis(&server, health).await?;
-    if purpose != Purpose::Rebuild {
+    if purpose.is_public() {
         admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
         admin.ensure_groups(&keys).await?;
     }
@@ -190,7 +214,7 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
     for key in &keys {
         stored.push(match claim.cursors.iter().find(|cursor| cursor.stream == *key) {
             Some(cursor) => cursor.clone(),
-            None => begin(key, &mut admin).await?,
+            None => resume::begin(key, &mut admin).await?,
         });
     }
     health.set_starting("loading the checkpoint");
@@ -201,7 +225,7 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &lineage, &plan, at));
         loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     };
-    let (flow, known, kept) = resume(loaded, settings, &stored, &claim, &mut saver);
+    let Resumed { flow, known, kept } = resume::resume(loaded, settings, &stored, &claim, &mut saver);
 
     let (input, inputs) = crossbeam_channel::unbounded(); // the permits bound it
     let (closed_sender, closed) = mpsc::channel(MAX_CLOSED);
@@ -218,15 +242,17 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         state: (Arc::clone(&state_idle), millis(config.store.state_every_ms)),
         checkpoint: (Arc::clone(&checkpoint_idle), millis(config.checkpoints.every_ms)),
     };
-    let reader = LogReader {
-        server: server.clone(),
-        keys: keys.clone(),
-        known,
-        stored,
-        input,
-        ahead: Arc::new(Semaphore::new(MAX_REPLIES_AHEAD)),
-        health: health.clone(),
-        halted: halt,
+    let ahead = Arc::new(Semaphore::new(MAX_REPLIES_AHEAD));
+    let mut parts = JoinSet::new();
+    let reader = match purpose {
+        Purpose::Serve { .. } | Purpose::Rebuild(RebuildFrom::Log) => {
+            let (server, keys, health) = (server.clone(), keys.clone(), health.clone());
+            parts.spawn(LogReader { server, keys, known, stored, input, ahead, health, halted: halt }.run())
+        }
+        Purpose::Rebuild(RebuildFrom::Archive(ref database, ref cursors)) => {
+            let (database, cursors) = (Database::clone(database), cursors.clone());
+            parts.spawn(ArchiveReader { database, cursors, input, ahead }.run())
+        }
     };
     let committer = Committer {
         writer,
@@ -248,64 +274,18 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         kept,
     };
     let mut side = vec![tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), watch_committed.clone()))];
-    if purpose != Purpose::Rebuild {
+    if purpose.is_public() {
         side.push(tokio::spawn(side::move_groups(server.clone(), watch_committed)));
     }
     if config.clock == Clock::Wall {
         side.push(tokio::spawn(side::tell_the_time(server, keys)));
     }
-    let mut parts = JoinSet::new();
-    let reader = parts.spawn(reader.run());
     parts.spawn_blocking(|| intake.run());
     parts.spawn(async { committer.run().await.map_err(Into::into) });
     parts.spawn(async { side::write_lagging(lagging, flush_receiver, state_idle).await.map_err(Into::into) });
     // Where there is no service manager, nobody is told.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     Ok(Running { parts, reader, saving: tokio::spawn(saving.run()), halted, side })
-}
-
-/// Where a stream that was never read begins: what is no longer there is not missed.
-async fn begin(key: &str, admin: &mut crate::sources::redis::admin::Admin) -> Result<StoredCursor, RedisError> {
-    let info = admin.stream_info(key).await?;
-    let skipped = info.added.saturating_sub(info.length);
-    if skipped > 0 {
-        warn!(stream = key, entries = skipped, "entries are gone already: the tables begin with what is left");
-    }
-    Ok(StoredCursor { stream: key.to_owned(), last_id: EntryId::ZERO.to_string(), entries: skipped, skipped })
-}
-
-/// The flow after a checkpoint, or before the first entry; what it knows of each stream; and where the
-/// streams were at the checkpoints that are kept.
-fn resume(
-    (loaded, skipped): (Option<Loaded>, Vec<crate::checkpoint::Skipped>),
-    settings: Settings,
-    stored: &[StoredCursor],
-    claim: &Claim,
-    saver: &mut Saver,
-) -> (Flow, Vec<Read>, VecDeque<Vec<(String, EntryId)>>) {
-    for checkpoint in skipped {
-        warn!(%checkpoint, "a checkpoint is not used");
-    }
-    let Some(Loaded { commit_seq, checkpoint, written }) = loaded else {
-        let skipped: Vec<u64> = stored.iter().map(|cursor| cursor.skipped).collect();
-        let known = skipped.iter().map(|&skipped| Read { last: EntryId::ZERO, contained: 0, skipped }).collect();
-        return (Flow::start(settings, &skipped, claim.commit_seq > 0), known, VecDeque::new());
-    };
-    info!(
-        commit_seq,
-        behind = claim.commit_seq - commit_seq,
-        vehicles = checkpoint.timelines.len(),
-        "checkpoint loaded"
-    );
-    saver.know(written);
-    let kept = VecDeque::from([saving::cursors(&checkpoint.flow)]);
-    let known = checkpoint.flow.inlets.iter().map(|inlet| Read {
-        last: EntryId { ms: inlet.last.0, seq: inlet.last.1 },
-        contained: inlet.entries - inlet.skipped,
-        skipped: inlet.skipped,
-    });
-    let known = known.collect();
-    (Flow::resume(settings, checkpoint), known, kept)
 }
 
 fn millis(ms: i64) -> Duration {

@@ -23,7 +23,7 @@ pub struct Save {
 }
 
 /// Where the streams were at a checkpoint.
-type Cursors = Vec<(String, EntryId)>;
+pub type Cursors = Vec<(String, EntryId)>;
 
 /// Where the streams were at a checkpoint.
 pub fn cursors(flow: &FlowState) -> Cursors {

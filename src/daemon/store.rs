@@ -52,7 +52,7 @@ pub async fn open(
     if !takeover {
         wait_for_predecessor(&client, database).await?;
     }
-    let claim = claim::claim(&mut client, database, config.redis.streams, plan).await?;
+    let claim = claim::claim(&mut client, database, config.redis.streams, plan, config.store.archive).await?;
     crash::point("after-claim");
     info!(
         server = database.server(),

@@ -4,6 +4,10 @@
 //! log from its beginning into a schema beside the old one, up to the entry that the old tables contain;
 //! then the schemas change names in one transaction. Readers see the old tables until then, and the new
 //! ones afterwards.
+//!
+//! If Redis no longer has the whole log, the archive of the old tables is read instead: every accepted
+//! position and edit with its arrival, which is what the tables are computed from. What was refused then
+//! stays refused; what the new limits refuse besides is refused now.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +17,7 @@ use tokio::time::sleep;
 use tokio_postgres::Client;
 
 use crate::config::{Clock, Config};
-use crate::daemon::{self, DaemonError};
+use crate::daemon::{self, DaemonError, RebuildFrom};
 use crate::plan;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{RedisError, Server, stream_keys};
@@ -39,8 +43,9 @@ pub enum RebuildError {
     Daemon(#[from] DaemonError),
     /// The log is not whole any more.
     #[error(
-        "{stream}: Redis holds {held} of the {needed} entries that the tables contain; the rest was trimmed, so the \
-         tables cannot be computed from the log. Put the configuration back (see pipeline.plan), or begin a new pipeline"
+        "{stream}: Redis holds {held} of the {needed} entries that the tables contain, the rest was trimmed; and the \
+         archive is not whole, for [store] archive was false for a while. So the tables cannot be computed anew: put the \
+         configuration back (see pipeline.plan), or begin a new pipeline"
     )]
     Trimmed {
         /// Which stream.
@@ -77,12 +82,12 @@ pub async fn rebuild(
         let text = format!("pipeline {} is being written by {owner}: stop it first", config.pipeline);
         return Err(StoreError::Setup(text).into());
     }
-    let Some((stored_plan, cursors)) = claim::stored(&client, &database).await? else {
+    let Some(stored) = claim::stored(&client, &database).await? else {
         let text =
             format!("there is no pipeline {} in schema {} yet: nothing to rebuild", database.pipeline, database.schema);
         return Err(StoreError::Setup(text).into());
     };
-    let difference = plan::difference(&stored_plan, &plan::of(&config.limits, &config.rules));
+    let difference = plan::difference(&stored.plan, &plan::of(&config.limits, &config.rules));
     if difference.is_empty() && !force {
         writeln!(
             out,
@@ -90,7 +95,13 @@ pub async fn rebuild(
         )?;
         return Ok(());
     }
-    the_log_is_whole(config, &cursors).await?;
+    let from = match the_log_is_whole(config, &stored.cursors).await {
+        Ok(()) => RebuildFrom::Log,
+        Err(RebuildError::Trimmed { .. }) if stored.archived => {
+            RebuildFrom::Archive(Box::new(database.clone()), stored.cursors.clone())
+        }
+        Err(error) => return Err(error),
+    };
     writeln!(
         out,
         "computing the tables anew{}",
@@ -102,7 +113,10 @@ pub async fn rebuild(
         .await
         .map_err(StoreError::statement(format!("remove the schema {} of an earlier attempt", beside.store.schema)))?;
     remove_folder(&checkpoints(&beside))?;
-    compute(&beside, &cursors, interrupted).await?;
+    compute(&beside, &stored.cursors, from.clone(), interrupted).await?;
+    if matches!(from, RebuildFrom::Archive(..)) {
+        keep_refused(&client, &database.schema, &beside.store.schema).await?;
+    }
     switch(&client, &database.schema, &beside.store.schema).await?;
     remove_folder(&checkpoints(config))?;
     // A checkpoint is a cache: without it the first start takes longer.
@@ -159,6 +173,7 @@ async fn the_log_is_whole(config: &Config, cursors: &[StoredCursor]) -> Result<(
 async fn compute(
     beside: &Config,
     wanted: &[StoredCursor],
+    from: RebuildFrom,
     interrupted: impl Future<Output = ()> + Send,
 ) -> Result<(), RebuildError> {
     let database = Database::new(&beside.pipeline, &beside.store)?;
@@ -171,8 +186,8 @@ async fn compute(
         };
         loop {
             // Until its schema is made, and whenever the database is away, there is nothing to see.
-            if let Ok(Some((_, cursors))) = claim::stored(&client, &database).await
-                && wanted.iter().all(|wanted| cursors.iter().any(|cursor| contains(cursor, wanted)))
+            if let Ok(Some(stored)) = claim::stored(&client, &database).await
+                && wanted.iter().all(|wanted| stored.cursors.iter().any(|cursor| contains(cursor, wanted)))
             {
                 return;
             }
@@ -186,12 +201,22 @@ async fn compute(
             () = interrupted => was_interrupted = true,
         }
     };
-    daemon::rebuild(beside.clone(), until).await?;
+    daemon::rebuild(beside.clone(), from, until).await?;
     if was_interrupted { Err(RebuildError::Interrupted) } else { Ok(()) }
 }
 
 fn contains(cursor: &StoredCursor, wanted: &StoredCursor) -> bool {
     cursor.stream == wanted.stream && cursor.entries >= wanted.entries
+}
+
+/// What was refused before stays so: the archive has only what was accepted.
+async fn keep_refused(client: &Client, schema: &str, beside: &str) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO \"{beside}\".rejected_events SELECT * FROM \"{schema}\".rejected_events ON CONFLICT DO NOTHING;
+         INSERT INTO \"{beside}\".rejected_counts AS c SELECT * FROM \"{schema}\".rejected_counts
+         ON CONFLICT (stream, hour, reason) DO UPDATE SET events = c.events + excluded.events, kept = c.kept + excluded.kept"
+    );
+    client.batch_execute(&sql).await.map_err(StoreError::statement("keep what was refused"))
 }
 
 /// The one transaction: a writer of the old tables that was paused finds itself fenced in the new ones.

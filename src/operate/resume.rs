@@ -52,7 +52,7 @@ pub async fn accept_gap(config: &Config) -> Result<Vec<(String, u64)>, ResumeErr
         .into());
     }
     let plan = plan::of(&config.limits, &config.rules);
-    let claim = claim::claim(&mut client, &database, config.redis.streams, &plan).await?;
+    let claim = claim::claim(&mut client, &database, config.redis.streams, &plan, config.store.archive).await?;
     let now = claim::now(&client, &database).await?.unwrap_or(BEGINNING);
     let (lost, cursors) = losses(&server, &stream_keys(&config.pipeline, config.redis.streams), &claim.cursors).await?;
     if lost.is_empty() {

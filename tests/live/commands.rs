@@ -125,8 +125,8 @@ fn check_and_status_tell_how_a_pipeline_is() {
         line.split_whitespace().map(str::to_owned).collect()
     };
     assert_eq!(row("wt:lagos:events:0")[2..], ["1", "0"]);
-    assert_eq!(row("wt:lagos:events:1")[1..], ["-", "0", "0"]);
-    assert_eq!(row("wt:lagos:control")[1..], ["-", "0", "0"]);
+    assert_eq!(row("wt:lagos:events:1")[1..], ["0-0", "0", "0"]);
+    assert_eq!(row("wt:lagos:control")[1..], ["0-0", "0", "0"]);
     for table in ["vehicle_state", "visits", "rejected_events"] {
         assert_eq!(row(table)[1], "1", "{table} equals commit 1");
     }

@@ -13,7 +13,7 @@ use crate::support::servers::{free_port, is_running};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Tables whose rows a log decides, and what makes their rows comparable.
-const DIGESTED: [&str; 9] = [
+const DIGESTED: [&str; 10] = [
     "SELECT * FROM geofence_membership",
     "SELECT * FROM geofence_occupancy",
     "SELECT * FROM visits",
@@ -21,6 +21,7 @@ const DIGESTED: [&str; 9] = [
     "SELECT * FROM vehicles",
     "SELECT * FROM geofences",
     "SELECT * FROM positions_log",
+    "SELECT * FROM edits_log",
     "SELECT * FROM rejected_events",
     "SELECT * FROM rejected_counts",
 ];

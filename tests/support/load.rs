@@ -44,7 +44,7 @@ pub(crate) fn load(url: &str, folder: &Path, now: Millis) {
     };
     let mut script = format!(
         "SET search_path = {SCHEMA}, public; SET synchronous_commit = off;
-         BEGIN; DELETE FROM pipeline; INSERT INTO pipeline (id, streams, plan, now) VALUES ('loaded', 1, '', {now});\n"
+         BEGIN; DELETE FROM pipeline; INSERT INTO pipeline (id, streams, plan, archived, now) VALUES ('loaded', 1, '', true, {now});\n"
     );
     for table in TABLES.into_iter().filter(|table| !LEFT_OUT.contains(&table.name)) {
         let staged = table.columns.iter().map(|column| format!("{} text", column.name)).collect::<Vec<_>>().join(", ");

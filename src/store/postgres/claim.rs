@@ -1,7 +1,7 @@
 //! Who writes: the term and the owner that every commit is compared with.
 
 use tokio_postgres::{Client, GenericClient};
-use watchtower_dataflows::model::Millis;
+use watchtower_dataflows::model::{BEGINNING, Millis};
 
 use super::connection::Database;
 use super::error::StoreError;
@@ -17,6 +17,8 @@ pub struct StoredCursor {
     pub entries: u64,
     /// Entries that the tables do not contain: gone when the pipeline began, or given up since.
     pub skipped: u64,
+    /// The newest clock event up to there; [`BEGINNING`] if there was none.
+    pub now: Millis,
 }
 
 /// The right to write, and where the tables stand.
@@ -81,19 +83,32 @@ pub async fn owner(client: &Client, database: &Database) -> Result<Option<Owner>
     Ok(row.map(|row| Owner { term: row.get(0), name: describe(&row, 1), commit_seq: row.get(4), owner: row.get(5) }))
 }
 
-/// The plan of the tables and how far each stream is read, if there is such a pipeline.
+/// What tables there are.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// What they mean.
+    pub plan: String,
+    /// Whether their archive is all of the log.
+    pub archived: bool,
+    /// How far each stream is read.
+    pub cursors: Vec<StoredCursor>,
+}
+
+/// What tables there are, if there is such a pipeline.
 ///
 /// # Errors
 /// If the database does not answer, or has no such schema.
-pub async fn stored(client: &Client, database: &Database) -> Result<Option<(String, Vec<StoredCursor>)>, StoreError> {
+pub async fn stored(client: &Client, database: &Database) -> Result<Option<Stored>, StoreError> {
     let doing = || StoreError::statement(format!("look at pipeline {}", database.pipeline));
-    let plan = client.query_opt("SELECT plan FROM pipeline WHERE id = $1", &[&database.pipeline]).await;
-    let Some(plan) = plan.map_err(doing())? else { return Ok(None) };
+    let sql = "SELECT plan, archived FROM pipeline WHERE id = $1";
+    let row = client.query_opt(sql, &[&database.pipeline]).await;
+    let Some(row) = row.map_err(doing())? else { return Ok(None) };
     let rows = client.query(CURSORS, &[]).await.map_err(doing())?;
-    Ok(Some((plan.get(0), rows.iter().map(cursor).collect())))
+    Ok(Some(Stored { plan: row.get(0), archived: row.get(1), cursors: rows.iter().map(cursor).collect() }))
 }
 
-const CURSORS: &str = "SELECT stream, last_id, entries, skipped FROM cursors";
+const CURSORS: &str = "SELECT stream, last_id, entries, skipped, \
+                       CASE WHEN isfinite(now) THEN (extract(epoch FROM now) * 1000)::bigint END FROM cursors";
 
 fn cursor(row: &tokio_postgres::Row) -> StoredCursor {
     StoredCursor {
@@ -101,6 +116,7 @@ fn cursor(row: &tokio_postgres::Row) -> StoredCursor {
         last_id: row.get(1),
         entries: row.get::<_, i64>(2) as u64,
         skipped: row.get::<_, i64>(3) as u64,
+        now: row.get::<_, Option<i64>>(4).unwrap_or(BEGINNING),
     }
 }
 
@@ -140,17 +156,24 @@ pub async fn refuse_another_pipeline(client: &impl GenericClient, database: &Dat
 ///
 /// # Errors
 /// If the schema holds another pipeline, one with another number of streams, or tables of another meaning.
-pub async fn claim(client: &mut Client, database: &Database, streams: u16, plan: &str) -> Result<Claim, StoreError> {
+pub async fn claim(
+    client: &mut Client,
+    database: &Database,
+    streams: u16,
+    plan: &str,
+    archive: bool,
+) -> Result<Claim, StoreError> {
     let doing = || StoreError::statement(format!("claim pipeline {}", database.pipeline));
     let transaction = client.transaction().await.map_err(doing())?;
     refuse_another_pipeline(&transaction, database).await?;
-    let insert = "INSERT INTO pipeline (id, streams, plan) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    transaction.execute(insert, &[&database.pipeline, &i32::from(streams), &plan]).await.map_err(doing())?;
+    let insert = "INSERT INTO pipeline (id, streams, plan, archived) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    transaction.execute(insert, &[&database.pipeline, &i32::from(streams), &plan, &archive]).await.map_err(doing())?;
     let owner = random_name();
     let take = "UPDATE pipeline SET term = term + 1, owner = $2, owner_host = $3, owner_pid = $4, \
-                claimed_at = clock_timestamp() WHERE id = $1 RETURNING term, commit_seq, streams, plan, lineage";
+                claimed_at = clock_timestamp(), archived = archived AND $5 WHERE id = $1 RETURNING term, commit_seq, streams, plan, lineage";
     let pid = i64::from(std::process::id());
-    let row = transaction.query_one(take, &[&database.pipeline, &owner, &host(), &pid]).await.map_err(doing())?;
+    let row =
+        transaction.query_one(take, &[&database.pipeline, &owner, &host(), &pid, &archive]).await.map_err(doing())?;
     let (term, commit_seq, stored): (i64, i64, i32) = (row.get(0), row.get(1), row.get(2));
     if stored != i32::from(streams) {
         return Err(StoreError::Setup(format!(
