@@ -48,8 +48,17 @@ fn main() -> ExitCode {
         }
     };
     result.unwrap_or_else(|error| {
-        eprintln!("watchtower: {error:#}");
+        eprintln!("watchtower: {}", told(&error));
         exit_code(&error)
+    })
+}
+
+/// An error and its causes, but for those that it repeats itself.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.contains(&cause) => told,
+        _ => format!("{told}: {cause}"),
     })
 }
 

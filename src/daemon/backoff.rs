@@ -6,8 +6,8 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 /// The first wait.
 const SHORTEST: Duration = Duration::from_millis(50);
-/// No wait is longer, however often it failed: what comes back is noticed soon.
-const LONGEST: Duration = Duration::from_secs(5);
+/// No wait is longer than this and its chance, which is as much again: what comes back is noticed soon.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Waits that grow, without an end, with some chance in them so that many do not come at once.
 #[derive(Debug)]

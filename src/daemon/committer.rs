@@ -153,7 +153,6 @@ impl Committer {
 
     async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let mut backoff = Backoff::default();
-        let mut was_away = false;
         while let Err(error) = self.writer.commit(commit).await {
             let remedy = error.remedy();
             match remedy {
@@ -161,30 +160,28 @@ impl Committer {
                 Remedy::Retry => warn!(%error, "the commit is tried again"),
                 Remedy::Wait => {
                     warn!(%error, "PostgreSQL has no room: waiting until it has");
-                    was_away = true;
-                    self.health.set_not_ready(format!("PostgreSQL has no room: {error}"));
+                    self.health.set_away(Dependency::Postgres, format!("PostgreSQL has no room: {error}"));
                 }
                 Remedy::Reconnect => {
                     warn!(%error, "PostgreSQL is gone: connecting again");
-                    was_away = true;
-                    self.health.set_not_ready(format!("PostgreSQL is away: {error}"));
+                    self.health.set_away(Dependency::Postgres, format!("PostgreSQL is away: {error}"));
                 }
             }
             let lost = remedy == Remedy::Reconnect || self.writer.roll_back().await.is_err();
-            if lost && self.reconnect(&mut backoff).await? {
+            if lost && self.reconnect().await? {
                 break;
             }
             sleep(backoff.next()).await;
         }
-        if was_away {
-            self.health.set_ready();
-        }
+        self.health.set_back(Dependency::Postgres);
         self.committed.send_replace(commit.cursors.clone());
         Ok(())
     }
 
     /// Until there is a session again; says whether the commit under way had happened.
-    async fn reconnect(&mut self, backoff: &mut Backoff) -> Result<bool, StoreError> {
+    async fn reconnect(&mut self) -> Result<bool, StoreError> {
+        // Its own: however long the server was away, the commit is tried as soon as it is back.
+        let mut backoff = Backoff::default();
         loop {
             metrics::reconnects(Dependency::Postgres, 1);
             match self.writer.reconnect().await {

@@ -152,7 +152,7 @@ impl LogReader {
                 Err(error) => return Err(error),
             };
             warn!(error = %failed, "Redis is gone: connecting again");
-            self.health.set_not_ready(format!("Redis is away: {failed}"));
+            self.health.set_away(Dependency::Redis, format!("Redis is away: {failed}"));
             metrics::reconnects(Dependency::Redis, 1);
             sleep(backoff.next()).await;
         }
@@ -169,6 +169,7 @@ impl LogReader {
         for (key, at) in self.keys.iter().zip(at.iter()) {
             prove(key, *at, *at, &mut admin).await?;
         }
+        self.health.set_back(Dependency::Redis);
         self.health.set_ready();
         loop {
             let after: Vec<EntryId> = at.iter().map(|read| read.last).collect();

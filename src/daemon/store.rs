@@ -50,6 +50,7 @@ pub async fn open(
             info!(schema = database.schema, version = migrated.version, "schema brought up to date");
         }
     }
+    claim::refuse_another_pipeline(&client, database).await?;
     if !takeover {
         wait_for_predecessor(&client, database).await?;
     }

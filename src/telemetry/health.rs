@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::metrics::Dependency;
+
 /// What the daemon is up to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -19,14 +21,23 @@ pub enum State {
 
 /// The state, shared by all who set and ask it; a clone is the same one.
 ///
-/// A daemon that has halted stays so: what its other parts say afterwards changes nothing.
+/// A daemon that has halted stays so: what its other parts say afterwards changes nothing. Whoever waits for a
+/// server speaks for that server alone: the tables follow the streams when none is away.
 #[derive(Clone, Debug)]
-pub struct Health(Arc<RwLock<State>>);
+pub struct Health(Arc<RwLock<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    /// Never [`State::NotReady`]: that follows from what is away.
+    state: State,
+    /// Why, by server.
+    away: [Option<String>; 2],
+}
 
 impl Health {
     /// Starting, by doing `what`.
     pub fn starting(what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(RwLock::new(State::Starting(what.into()))))
+        Self(Arc::new(RwLock::new(Held { state: State::Starting(what.into()), away: [None, None] })))
     }
 
     /// Still starting, now by doing `what`.
@@ -34,16 +45,22 @@ impl Health {
         self.set(State::Starting(what.into()));
     }
 
-    /// The tables follow the streams. Costs little where they did already.
+    /// The tables follow the streams, unless a server is away.
     pub fn set_ready(&self) {
-        if self.state() != State::Ready {
-            self.set(State::Ready);
-        }
+        self.set(State::Ready);
     }
 
-    /// The tables do not follow the streams for a while, for this reason.
-    pub fn set_not_ready(&self, reason: impl Into<Cow<'static, str>>) {
-        self.set(State::NotReady(reason.into()));
+    /// The tables do not follow the streams until the server is back, for this reason.
+    pub fn set_away(&self, server: Dependency, reason: impl Into<String>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).away[server as usize] = Some(reason.into());
+    }
+
+    /// The server does what it should. Costs little where it did already.
+    pub fn set_back(&self, server: Dependency) {
+        let is_away = self.0.read().unwrap_or_else(PoisonError::into_inner).away[server as usize].is_some();
+        if is_away {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).away[server as usize] = None;
+        }
     }
 
     /// The daemon does nothing any more, for this reason.
@@ -53,7 +70,12 @@ impl Health {
 
     /// What it is up to.
     pub fn state(&self) -> State {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let Held { state, away } = &*self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let away: Vec<&str> = away.iter().flatten().map(String::as_str).collect();
+        match state {
+            State::Ready if !away.is_empty() => State::NotReady(away.join("; ").into()),
+            state => state.clone(),
+        }
     }
 
     /// Whether the tables follow the streams.
@@ -63,8 +85,8 @@ impl Health {
 
     fn set(&self, state: State) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*held, State::Halted(_)) {
-            *held = state;
+        if !matches!(held.state, State::Halted(_)) {
+            held.state = state;
         }
     }
 }
@@ -93,8 +115,21 @@ mod tests {
         assert!(!other.is_ready());
         health.set_ready();
         assert!(other.is_ready());
-        other.set_not_ready("postgres is away");
+        other.set_away(Dependency::Postgres, "postgres is away");
         assert_eq!(health.state().to_string(), "not ready: postgres is away");
+    }
+
+    #[test]
+    fn who_speaks_for_one_server_says_nothing_of_the_other() {
+        let health = Health::starting("");
+        health.set_ready();
+        health.set_away(Dependency::Redis, "redis is away");
+        health.set_away(Dependency::Postgres, "postgres is away");
+        assert_eq!(health.state().to_string(), "not ready: redis is away; postgres is away");
+        health.set_back(Dependency::Postgres);
+        assert_eq!(health.state().to_string(), "not ready: redis is away");
+        health.set_back(Dependency::Redis);
+        assert!(health.is_ready());
     }
 
     #[test]
@@ -102,7 +137,7 @@ mod tests {
         let health = Health::starting("");
         health.set_halted(format!("{} entries are lost", 7));
         health.set_ready();
-        health.set_not_ready("postgres is away");
+        health.set_away(Dependency::Postgres, "postgres is away");
         assert_eq!(health.state().to_string(), "halted: 7 entries are lost");
     }
 }

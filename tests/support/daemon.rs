@@ -2,18 +2,18 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::servers::free_port;
 use crate::support::servers::postgres::{psql, try_psql};
+use crate::support::servers::{free_port, is_running};
 
 /// Nothing that a test waits for takes longer, on a machine that does other things as well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Tables whose rows a log decides, and what makes their rows comparable.
-const DIGESTED: [&str; 9] = [
+const DIGESTED: [&str; 10] = [
     "SELECT * FROM geofence_membership",
     "SELECT * FROM geofence_occupancy",
     "SELECT * FROM visits",
@@ -21,6 +21,7 @@ const DIGESTED: [&str; 9] = [
     "SELECT * FROM vehicles",
     "SELECT * FROM geofences",
     "SELECT * FROM positions_log",
+    "SELECT * FROM edits_log",
     "SELECT * FROM rejected_events",
     "SELECT * FROM rejected_counts",
 ];
@@ -42,6 +43,8 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) setup: Setup,
+    /// Variables that override the configuration.
+    pub(crate) environment: Vec<(&'static str, &'static str)>,
     folder: tempfile::TempDir,
     port: u16,
 }
@@ -51,7 +54,7 @@ impl Pipeline {
     pub(crate) fn new(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port(); // of those that stay free while no daemon runs
-        let pipeline = Self { setup, folder, port };
+        let pipeline = Self { setup, environment: Vec::new(), folder, port };
         pipeline.configure();
         pipeline
     }
@@ -102,7 +105,7 @@ impl Pipeline {
 
     /// The same pipeline from another folder, with checkpoints of its own: as if on another machine.
     pub(crate) fn twin(&self) -> Self {
-        Self::new(self.setup.clone())
+        Self { environment: self.environment.clone(), ..Self::new(self.setup.clone()) }
     }
 
     /// Runs one of the commands that take a configuration.
@@ -113,6 +116,7 @@ impl Pipeline {
     fn command(&self, command: &str, arguments: &[&str]) -> Command {
         let mut process = Command::new(env!("CARGO_BIN_EXE_watchtower"));
         process.arg(command).arg("--config").arg(self.config()).args(arguments).current_dir(self.folder.path());
+        process.envs(self.environment.iter().copied());
         process
     }
 
@@ -217,9 +221,14 @@ impl Daemon {
     /// Waits until the tables follow the streams.
     pub(crate) fn wait_until_ready(&self) {
         wait_until("the daemon is ready", || {
-            assert!(Path::new(&format!("/proc/{}", self.pid())).exists(), "it has ended:\n{}", self.log());
+            assert!(is_running(self.pid()), "it has ended:\n{}", self.log());
             self.page("/readyz").is_some_and(|(status, _)| status == 200)
         });
+    }
+
+    /// Waits until a page says this, among other things.
+    pub(crate) fn wait_until_page(&self, path: &str, says: &str) {
+        wait_until(&format!("{path} says {says:?}"), || self.page(path).is_some_and(|(_, body)| body.contains(says)));
     }
 
     /// Asks it to stop, as systemd does, and waits for it.

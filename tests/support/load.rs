@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use watchtower::tables::{Kind, TABLES, Table};
+use watchtower::tables::{Column, Kind, TABLES, Table};
 use watchtower_dataflows::model::{BEGINNING, Millis};
 
 use crate::support::servers::postgres::{PostgresServer, psql};
@@ -11,20 +11,28 @@ use crate::support::servers::postgres::{PostgresServer, psql};
 /// What tables are loaded into.
 pub(crate) const SCHEMA: &str = "loaded";
 
+/// Tables that are not loaded: what is refused depends on what arrived when.
+const LEFT_OUT: [&str; 2] = ["rejected_events", "rejected_counts"];
+
 /// A new database with the tables of a pipeline, as the migrations make them.
 pub(crate) fn database() -> String {
+    let url = PostgresServer::shared().database();
+    make_tables(&url);
+    url
+}
+
+/// Adds the tables of a pipeline to a database.
+pub(crate) fn make_tables(url: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort_by_key(|path| {
         let name = path.file_name().unwrap().to_str().unwrap();
         name[1..].split("__").next().unwrap().parse::<u32>().unwrap()
     });
-    let mut script = format!("CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}, public;\n");
+    let mut script = format!("BEGIN; CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}, public;\n");
     script.extend(files.iter().map(|path| std::fs::read_to_string(path).unwrap()));
-    script.push_str("CREATE TABLE positions_rest PARTITION OF positions_log DEFAULT;\n");
-    let url = PostgresServer::shared().database();
-    psql(&url, &script);
-    url
+    script.push_str("CREATE TABLE positions_rest PARTITION OF positions_log DEFAULT; COMMIT;\n");
+    psql(url, &script);
 }
 
 /// Loads a folder of tables instead of what there was; the log's own time is `now`.
@@ -36,9 +44,9 @@ pub(crate) fn load(url: &str, folder: &Path, now: Millis) {
     };
     let mut script = format!(
         "SET search_path = {SCHEMA}, public; SET synchronous_commit = off;
-         BEGIN; DELETE FROM pipeline; INSERT INTO pipeline (id, streams, now) VALUES ('loaded', 1, {now});\n"
+         BEGIN; DELETE FROM pipeline; INSERT INTO pipeline (id, streams, plan, archived, now) VALUES ('loaded', 1, '', true, {now});\n"
     );
-    for table in TABLES.into_iter().filter(|table| table.name != "rejected_events") {
+    for table in TABLES.into_iter().filter(|table| !LEFT_OUT.contains(&table.name)) {
         let staged = table.columns.iter().map(|column| format!("{} text", column.name)).collect::<Vec<_>>().join(", ");
         let csv = folder.join(format!("{}.csv", table.name));
         writeln!(script, "CREATE TEMP TABLE staged ({staged});").unwrap();
@@ -47,6 +55,30 @@ pub(crate) fn load(url: &str, folder: &Path, now: Millis) {
     }
     script.push_str("COMMIT;\n");
     psql(url, &script);
+}
+
+/// The rows of these tables that are in one of the schemas and not in the other, if there are any.
+pub(crate) fn differences(url: &str, schema: &str, tables: &[&str]) -> Result<(), String> {
+    let mut script = "SET search_path = public;\n".to_owned();
+    for name in tables {
+        let table = TABLES.into_iter().find(|table| table.name == *name).unwrap();
+        // JSON has no equality of its own.
+        let column = |column: &Column| match column.kind {
+            Kind::Json => format!("{}::text", column.name),
+            _ => column.name.to_owned(),
+        };
+        let columns = table.columns.iter().map(column).collect::<Vec<_>>().join(", ");
+        for (one, other) in [(schema, SCHEMA), (SCHEMA, schema)] {
+            writeln!(
+                script,
+                "SELECT '{name}: only in {one}: ' || d FROM (SELECT {columns} FROM {one}.{name} EXCEPT ALL \
+                 SELECT {columns} FROM {other}.{name} LIMIT 5) AS d;"
+            )
+            .unwrap();
+        }
+    }
+    let found = psql(url, &script);
+    if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
 /// The staged texts instead of the rows of the table.

@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+pub(crate) mod admitted;
 pub(crate) mod daemon;
+pub(crate) mod entries;
 pub(crate) mod exact;
 pub(crate) mod generate;
 pub(crate) mod harness;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod oracle;
+pub(crate) mod published;
 pub(crate) mod rng;
 pub(crate) mod servers;
 pub(crate) mod shapes;

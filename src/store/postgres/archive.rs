@@ -135,8 +135,10 @@ async fn attach(client: &Client, day: i64) -> Result<(), StoreError> {
         "BEGIN;
          SELECT pg_advisory_xact_lock(hashtextextended('watchtower partitions', 'positions_log'::regclass::bigint));
          CREATE TABLE IF NOT EXISTS {name} (LIKE positions_log INCLUDING COMMENTS);
+         COMMENT ON TABLE {name} IS 'The positions of {}, a part of positions_log.';
          ALTER TABLE positions_log ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{until}');
-         COMMIT;"
+         COMMIT;",
+        &from[..10]
     );
     if let Err(error) = client.batch_execute(&sql).await {
         let failed = StoreError::statement(format!("create the partition {name}"))(error);

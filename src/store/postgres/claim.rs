@@ -1,6 +1,6 @@
 //! Who writes: the term and the owner that every commit is compared with.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, GenericClient};
 use watchtower_dataflows::model::{BEGINNING, Millis};
 
 use super::connection::Database;
@@ -137,6 +137,21 @@ fn describe(row: &tokio_postgres::Row, from: usize) -> String {
     format!("process {pid} on {host} (since {})", since.as_deref().unwrap_or("never"))
 }
 
+/// Makes sure that the schema is not another pipeline's.
+///
+/// # Errors
+/// If it is, or the database does not answer.
+pub async fn refuse_another_pipeline(client: &impl GenericClient, database: &Database) -> Result<(), StoreError> {
+    let other = "SELECT id FROM pipeline WHERE id <> $1";
+    let row = client.query_opt(other, &[&database.pipeline]).await;
+    let Some(row) = row.map_err(StoreError::statement("look whose schema it is"))? else { return Ok(()) };
+    let other: String = row.get(0);
+    Err(StoreError::Setup(format!(
+        "schema {} holds pipeline {other}, not {}: each pipeline needs a schema of its own",
+        database.schema, database.pipeline
+    )))
+}
+
 /// Takes over: from here on no earlier writer can change anything.
 ///
 /// # Errors
@@ -150,14 +165,7 @@ pub async fn claim(
 ) -> Result<Claim, StoreError> {
     let doing = || StoreError::statement(format!("claim pipeline {}", database.pipeline));
     let transaction = client.transaction().await.map_err(doing())?;
-    let other = "SELECT id FROM pipeline WHERE id <> $1";
-    if let Some(row) = transaction.query_opt(other, &[&database.pipeline]).await.map_err(doing())? {
-        let other: String = row.get(0);
-        return Err(StoreError::Setup(format!(
-            "schema {} holds pipeline {other}, not {}: each pipeline needs a schema of its own",
-            database.schema, database.pipeline
-        )));
-    }
+    refuse_another_pipeline(&transaction, database).await?;
     let insert = "INSERT INTO pipeline (id, streams, plan, archived) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     transaction.execute(insert, &[&database.pipeline, &i32::from(streams), &plan, &archive]).await.map_err(doing())?;
     let owner = random_name();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::StoreError;
@@ -140,8 +140,8 @@ impl Database {
         client.batch_execute(SESSION).await.map_err(StoreError::statement(doing))?;
         let postgis = "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace \
                        WHERE extname = 'postgis'";
-        let row = client.query_opt(postgis, &[]).await.map_err(StoreError::statement(doing))?;
-        let postgis: String = row.map_or_else(|| "public".to_owned(), |row| row.get(0));
+        let postgis = ask(client, postgis).await.map_err(StoreError::statement(doing))?;
+        let postgis = postgis.unwrap_or_else(|| "public".to_owned());
         let path = format!("SET search_path = \"{}\", {postgis}, public", self.schema);
         client.batch_execute(&path).await.map_err(StoreError::statement(doing))
     }
@@ -155,18 +155,27 @@ impl Database {
         let second = self.connect().await?;
         let mine = backend(first).await?;
         let other = backend(&second).await?;
+        let pooled = || Err(StoreError::Pooled { server: self.server(), backend: other.clone() });
+        if mine == other {
+            return pooled(); // there may be no further session to be lent
+        }
         // While the other is in a transaction it holds what it was lent; a session of ours stays ours.
         second.batch_execute("BEGIN").await.map_err(StoreError::statement("begin a transaction"))?;
-        let still_mine = backend(first).await?;
-        drop(second);
-        if mine == other || mine != still_mine {
-            return Err(StoreError::Pooled { server: self.server(), backend: other });
-        }
-        Ok(())
+        if mine == backend(first).await? { Ok(()) } else { pooled() }
     }
 }
 
-async fn backend(client: &Client) -> Result<i32, StoreError> {
-    let row = client.query_one("SELECT pg_backend_pid()", &[]).await;
-    Ok(row.map_err(StoreError::statement("ask for the session's process"))?.get(0))
+async fn backend(client: &Client) -> Result<String, StoreError> {
+    let answer = ask(client, "SELECT pg_backend_pid()").await;
+    Ok(answer.map_err(StoreError::statement("ask for the session's process"))?.unwrap_or_default())
+}
+
+/// The first cell of the first row. Nothing is prepared for it: behind a pooler that lends sessions by the
+/// transaction, a prepared statement may meet another process's of the same name.
+async fn ask(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
+    let messages = client.simple_query(sql).await?;
+    Ok(messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with the database, and what to do about it.
 
+use std::io;
 use std::path::PathBuf;
 
 use tokio_postgres::error::SqlState;
@@ -52,7 +53,7 @@ pub enum StoreError {
         /// Host, port, database, user.
         server: String,
         /// The process both were served by.
-        backend: i32,
+        backend: String,
     },
     /// Something has to be put right by hand.
     #[error("{0}")]
@@ -121,9 +122,7 @@ impl StoreError {
 
 /// By SQLSTATE. Source: PostgreSQL's documentation, appendix A.
 fn remedy(error: &tokio_postgres::Error) -> Remedy {
-    let Some(state) = error.code() else {
-        return Remedy::Reconnect; // no word from the server: the connection is gone
-    };
+    let Some(state) = error.code() else { return remedy_without_a_word(error) };
     match *state {
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE => {
             Remedy::Retry
@@ -132,6 +131,16 @@ fn remedy(error: &tokio_postgres::Error) -> Remedy {
         // Connection exceptions; shut down, crashed, starting up; idle or unwanted sessions.
         _ if ["08", "57P", "25P03"].iter().any(|class| state.code().starts_with(class)) => Remedy::Reconnect,
         _ => Remedy::None,
+    }
+}
+
+/// Where the server said nothing, the connection is gone, or could not be made; unless it is our own doing:
+/// a password it wants and we do not have, a certificate that is not trusted, a value that cannot be sent.
+fn remedy_without_a_word(error: &tokio_postgres::Error) -> Remedy {
+    let Some(source) = std::error::Error::source(error) else { return Remedy::Reconnect };
+    match source.downcast_ref::<io::Error>().map(io::Error::kind) {
+        None | Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Remedy::None,
+        Some(_) => Remedy::Reconnect,
     }
 }
 

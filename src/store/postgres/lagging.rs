@@ -55,7 +55,8 @@ impl LaggingWriter {
 
     async fn write(&self, client: &Client, statements: &mut Statements, flush: &Flush) -> Result<(), StoreError> {
         let doing = |what: &'static str| StoreError::statement(format!("{what} vehicle_state"));
-        client.batch_execute("BEGIN; SET LOCAL synchronous_commit = off").await.map_err(doing("begin to write"))?;
+        // What is written here is not written again: a crash of the database must not forget it.
+        client.batch_execute("BEGIN; SET LOCAL synchronous_commit = on").await.map_err(doing("begin to write"))?;
         let mine = "UPDATE table_progress SET commit_seq = $2 WHERE table_name = 'vehicle_state' AND term = $1";
         if client.execute(mine, &[&self.term, &flush.commit_seq]).await.map_err(doing("claim"))? == 0 {
             return Err(fenced(client, &self.database, self.term).await);

@@ -53,7 +53,7 @@ pub fn newest() -> i32 {
 /// If the database does not answer.
 pub async fn standing(client: &Client, database: &Database) -> Result<Standing, StoreError> {
     let doing = || StoreError::statement(format!("look for the version of schema {}", database.schema));
-    let table = format!("{}.refinery_schema_history", database.schema);
+    let table = format!("{}.{HISTORY}", database.schema);
     let exists: bool = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await.map_err(doing())?.get(0);
     let have: i32 = if exists {
         let version = format!("SELECT coalesce(max(version), 0) FROM {table}");
@@ -128,9 +128,23 @@ async fn ensure_postgis(client: &Client) -> Result<(), StoreError> {
     })
 }
 
-/// `COMMENT ON` for everything that has a descriptor.
+/// What the migrations keep about themselves, in a table that they make.
+const HISTORY: &str = "refinery_schema_history";
+const HISTORY_COMMENT: &str = "Which migrations made these tables what they are.";
+const HISTORY_COLUMNS: [(&str, &str); 4] = [
+    ("version", "Number of the migration."),
+    ("name", "Its name."),
+    ("applied_on", "When it was run."),
+    ("checksum", "Of its text: one that was run may not change."),
+];
+
+/// `COMMENT ON` for everything that has a descriptor, and for what no migration of ours makes.
 fn comments() -> String {
     let mut sql = String::new();
+    put_comment(&mut sql, &format!("TABLE {HISTORY}"), HISTORY_COMMENT);
+    for (column, comment) in HISTORY_COLUMNS {
+        put_comment(&mut sql, &format!("COLUMN {HISTORY}.{column}"), comment);
+    }
     for Table { name, comment, class: _, key: _, columns } in TABLES {
         let kind = if *name == "positions" { "VIEW" } else { "TABLE" };
         put_comment(&mut sql, &format!("{kind} {name}"), comment);
@@ -146,17 +160,16 @@ fn put_comment(sql: &mut String, of: &str, comment: &str) {
 }
 
 async fn grant(client: &Client, database: &Database, role: &str) -> Result<(), StoreError> {
-    let doing = |what: &str| StoreError::statement(format!("{what} role {role}"));
-    let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
-    let exists: bool = client.query_one(exists, &[&role]).await.map_err(doing("look for"))?.get(0);
-    if !exists {
-        client.batch_execute(&format!("CREATE ROLE \"{role}\" NOLOGIN")).await.map_err(|error| {
-            let said = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
-            StoreError::Setup(format!(
-                "cannot create the reader role {role} ({said}): let an administrator run CREATE ROLE \"{role}\" \
-                 NOLOGIN, or set [store] reader_role = \"\" to do without"
-            ))
-        })?;
+    if !role_exists(client, role).await?
+        && let Err(error) = client.batch_execute(&format!("CREATE ROLE \"{role}\" NOLOGIN")).await
+        // Roles are shared by all databases of a server: somebody else's daemon may have been faster.
+        && !role_exists(client, role).await?
+    {
+        let said = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
+        return Err(StoreError::Setup(format!(
+            "cannot create the reader role {role} ({said}): let an administrator run CREATE ROLE \"{role}\" \
+             NOLOGIN, or set [store] reader_role = \"\" to do without"
+        )));
     }
     let schema = &database.schema;
     let grants = format!(
@@ -164,5 +177,11 @@ async fn grant(client: &Client, database: &Database, role: &str) -> Result<(), S
          GRANT SELECT ON ALL TABLES IN SCHEMA \"{schema}\" TO \"{role}\";
          ALTER DEFAULT PRIVILEGES IN SCHEMA \"{schema}\" GRANT SELECT ON TABLES TO \"{role}\";"
     );
-    client.batch_execute(&grants).await.map_err(doing("grant reading to"))
+    client.batch_execute(&grants).await.map_err(StoreError::statement(format!("grant reading to role {role}")))
+}
+
+async fn role_exists(client: &Client, role: &str) -> Result<bool, StoreError> {
+    let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
+    let row = client.query_one(exists, &[&role]).await;
+    Ok(row.map_err(StoreError::statement(format!("look for role {role}")))?.get(0))
 }

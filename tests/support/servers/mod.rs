@@ -14,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 
@@ -91,7 +92,7 @@ impl Drop for Process {
 }
 
 /// Whether there is such a process, and not only what its parent has not yet asked about.
-fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
@@ -160,11 +161,16 @@ fn on_the_same_port<T>(what: &str, start: impl Fn() -> Result<T, String>) -> T {
 
 /// Where a program is: in PATH, or among the folders given.
 fn program(name: &str, package: &str, folders: &[PathBuf]) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = folders.iter().cloned().chain(std::env::split_paths(&path)).map(|folder| folder.join(name));
-    found.into_iter().find(|path| path.is_file()).unwrap_or_else(|| {
+    find(name, folders).unwrap_or_else(|| {
         panic!("{name} is not installed: Debian and Ubuntu have it in the package {package}, scripts/test installs it")
     })
+}
+
+/// The same, if it is anywhere.
+fn find(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = folders.iter().cloned().chain(std::env::split_paths(&path)).map(|folder| folder.join(name));
+    places.into_iter().find(|path| path.is_file())
 }
 
 fn temporary_folder(prefix: &str) -> tempfile::TempDir {

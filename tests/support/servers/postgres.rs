@@ -57,9 +57,7 @@ impl PostgresServer {
     /// A server that ends with this value, for tests that stop it.
     pub(crate) fn start() -> Self {
         let folder = temporary_folder("watchtower-postgres-");
-        if is_root() {
-            succeed(Command::new("chown").arg(SYSTEM_USER).arg(folder.path()));
-        }
+        own_folder(folder.path());
         let data = data(folder.path());
         let mut initdb = as_system_user(binary("initdb"));
         initdb.extend(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync"].map(OsString::from));
@@ -195,8 +193,15 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
+/// Gives a folder to whoever PostgreSQL runs as.
+pub(super) fn own_folder(folder: &Path) {
+    if is_root() {
+        succeed(Command::new("chown").arg(SYSTEM_USER).arg(folder));
+    }
+}
+
 /// Arguments for `setpriv` to run a program as somebody whom PostgreSQL does not refuse.
-fn as_system_user(program: PathBuf) -> Vec<OsString> {
+pub(super) fn as_system_user(program: PathBuf) -> Vec<OsString> {
     let drop_root = ["--reuid", SYSTEM_USER, "--regid", SYSTEM_USER, "--init-groups"];
     let options = if is_root() { &drop_root[..] } else { &[] };
     options.iter().map(OsString::from).chain([program.into_os_string()]).collect()
