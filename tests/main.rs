@@ -7,6 +7,7 @@ mod cases;
 mod commands;
 mod configuration;
 mod covers;
+mod gaps;
 mod live;
 mod oracle;
 mod properties;

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 pub const KEPT: usize = 2;
 
 /// Grows with every change of what files hold.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const CHECKPOINT: &str = "checkpoint";
 const CHUNKS: &str = "chunks";

@@ -12,6 +12,7 @@
 mod backoff;
 mod committer;
 pub mod flow;
+mod gap;
 mod intake;
 mod log_reader;
 mod saving;
@@ -27,7 +28,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
 
-use crate::checkpoint::{Loaded, SaveError, Saver, load_newest};
+use crate::checkpoint::{FlowState, InletState, Loaded, SaveError, Saver, load_newest};
 use crate::config::{Clock, Config};
 use crate::plan;
 use crate::sources::redis::{EntryId, ProtocolError, RedisError, Server, stream_keys};
@@ -39,9 +40,10 @@ use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
 use committer::Committer;
 use flow::{Flow, Settings, Unreadable};
+pub use gap::{Gap, Look, Proof, Read, judge};
 use intake::Intake;
-pub use log_reader::{Gap, Read, judge};
 use log_reader::{LogReader, MAX_REPLIES_AHEAD, wait_for_redis};
+pub use log_reader::{from_where, unreplayable};
 use saving::Saving;
 
 /// Epochs between the intake and the committer.
@@ -65,10 +67,10 @@ pub enum DaemonError {
     Store(#[from] StoreError),
     /// An entry of a later program.
     #[error("{0}; it is not skipped, for it may hold anything: upgrade this daemon")]
-    Unreadable(#[from] Unreadable),
+    Unreadable(Unreadable),
     /// Entries of the log are lost.
     #[error("{0}; the tables stay as they are")]
-    Gap(#[from] Gap),
+    Gap(Gap),
     /// Nothing can be written into the folder of checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] SaveError),
@@ -92,6 +94,19 @@ pub enum DaemonError {
     /// The last commits took too long.
     #[error("the last epochs could not be committed within {} s; they will be after the next start", END_WITHIN.as_secs())]
     Unfinished,
+}
+
+// They say all they have to say in the text of the error itself: as its source they would say it twice.
+impl From<Unreadable> for DaemonError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
+impl From<Gap> for DaemonError {
+    fn from(gap: Gap) -> Self {
+        Self::Gap(gap)
+    }
 }
 
 impl DaemonError {
@@ -240,7 +255,15 @@ async fn begin(key: &str, admin: &mut crate::sources::redis::admin::Admin) -> Re
     if skipped > 0 {
         warn!(stream = key, entries = skipped, "entries are gone already: the tables begin with what is left");
     }
-    Ok(StoredCursor { stream: key.to_owned(), last_id: EntryId::ZERO.to_string(), entries: skipped, skipped })
+    let zero = EntryId::ZERO.to_string();
+    Ok(StoredCursor {
+        stream: key.to_owned(),
+        last_id: zero.clone(),
+        entries: skipped,
+        skipped,
+        rebased: 0,
+        rebased_after: zero,
+    })
 }
 
 /// The flow after a checkpoint, or before the first entry; what it knows of each stream; and where the
@@ -257,7 +280,7 @@ fn resume(
     }
     let Some(Loaded { commit_seq, checkpoint, written }) = loaded else {
         let skipped: Vec<u64> = stored.iter().map(|cursor| cursor.skipped).collect();
-        let known = skipped.iter().map(|&skipped| Read { last: EntryId::ZERO, contained: 0, skipped }).collect();
+        let known = vec![Read::default(); skipped.len()];
         return (Flow::start(settings, &skipped, claim.commit_seq > 0), known, VecDeque::new());
     };
     info!(
@@ -267,14 +290,21 @@ fn resume(
         "checkpoint loaded"
     );
     saver.know(written);
-    let kept = VecDeque::from([saving::cursors(&checkpoint.flow)]);
-    let known = checkpoint.flow.inlets.iter().map(|inlet| Read {
+    let known: Vec<Read> = known(&checkpoint.flow);
+    let needed = known.iter().zip(stored).map(|(known, to)| (to.stream.clone(), from_where(*known, to).last));
+    let kept = VecDeque::from([needed.collect()]);
+    (Flow::resume(settings, checkpoint), known, kept)
+}
+
+/// What a checkpoint contains of each stream.
+pub fn known(flow: &FlowState) -> Vec<Read> {
+    let of = |inlet: &InletState| Read {
         last: EntryId { ms: inlet.last.0, seq: inlet.last.1 },
         contained: inlet.entries - inlet.skipped,
         skipped: inlet.skipped,
-    });
-    let known = known.collect();
-    (Flow::resume(settings, checkpoint), known, kept)
+        rebased: inlet.rebased,
+    };
+    flow.inlets.iter().map(of).collect()
 }
 
 fn millis(ms: i64) -> Duration {

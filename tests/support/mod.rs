@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 pub(crate) mod daemon;
 pub(crate) mod exact;
+pub(crate) mod forwarder;
 pub(crate) mod generate;
 pub(crate) mod harness;
 pub(crate) mod load;
 pub(crate) mod log;
+pub(crate) mod lossy;
 pub(crate) mod oracle;
 pub(crate) mod rng;
 pub(crate) mod servers;

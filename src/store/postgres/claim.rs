@@ -17,6 +17,10 @@ pub struct StoredCursor {
     pub entries: u64,
     /// Entries that the tables do not contain: gone when the pipeline began, or given up since.
     pub skipped: u64,
+    /// Entries that Redis does not count: they were in streams that the present one took the place of.
+    pub rebased: u64,
+    /// The id after which reading the present one began.
+    pub rebased_after: String,
 }
 
 /// The right to write, and where the tables stand.
@@ -140,14 +144,17 @@ pub async fn claim(client: &mut Client, database: &Database, streams: u16, plan:
                     ON CONFLICT (table_name) DO UPDATE SET term = excluded.term";
     transaction.execute(progress, &[&term]).await.map_err(doing())?;
     let cursors =
-        transaction.query("SELECT stream, last_id, entries, skipped FROM cursors", &[]).await.map_err(doing())?;
+        transaction.query("SELECT stream, last_id, entries, skipped, rebased, rebased_after FROM cursors", &[]).await;
     let cursors = cursors
+        .map_err(doing())?
         .iter()
         .map(|row| StoredCursor {
             stream: row.get(0),
             last_id: row.get(1),
             entries: row.get::<_, i64>(2) as u64,
             skipped: row.get::<_, i64>(3) as u64,
+            rebased: row.get::<_, i64>(4) as u64,
+            rebased_after: row.get(5),
         })
         .collect();
     transaction.commit().await.map_err(doing())?;

@@ -137,15 +137,21 @@ impl Writer {
         let ids: Vec<&str> = cursors.iter().map(|cursor| cursor.last_id.as_str()).collect();
         let entries: Vec<i64> = cursors.iter().map(|cursor| cursor.entries as i64).collect();
         let skipped: Vec<i64> = cursors.iter().map(|cursor| cursor.skipped as i64).collect();
+        let rebased: Vec<i64> = cursors.iter().map(|cursor| cursor.rebased as i64).collect();
+        let after: Vec<&str> = cursors.iter().map(|cursor| cursor.rebased_after.as_str()).collect();
         let sql = "WITH moved AS (
-                       INSERT INTO cursors (stream, last_id, entries, skipped)
-                       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[])
+                       INSERT INTO cursors (stream, last_id, entries, skipped, rebased, rebased_after)
+                       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[], $10::bigint[], $11::text[])
                        ON CONFLICT (stream) DO UPDATE
-                       SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped)
+                       SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped,
+                           rebased = excluded.rebased, rebased_after = excluded.rebased_after)
                    INSERT INTO commit_log (commit_seq, term, events, rows_changed, note, cursors)
                    VALUES ($4, $5, $6, $7, $9, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
         self.client
-            .execute(sql, &[&streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped, &note])
+            .execute(
+                sql,
+                &[&streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped, &note, &rebased, &after],
+            )
             .await
             .map_err(doing())?;
         if next % COMMIT_LOG_EVERY == 0 {
