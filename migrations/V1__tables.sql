@@ -8,6 +8,7 @@ CREATE TABLE pipeline (
     streams     integer NOT NULL CHECK (streams BETWEEN 1 AND 65535),
     lineage     text NOT NULL DEFAULT gen_random_uuid()::text,
     plan        text NOT NULL,
+    archived    boolean NOT NULL,
     term        bigint NOT NULL DEFAULT 0,
     owner       text NOT NULL DEFAULT '',
     owner_host  text NOT NULL DEFAULT '',
@@ -22,6 +23,7 @@ COMMENT ON COLUMN pipeline.id IS 'The pipeline''s name: its streams are wt:<id>:
 COMMENT ON COLUMN pipeline.streams IS 'How many event streams there are; it never changes.';
 COMMENT ON COLUMN pipeline.lineage IS 'Random name of this row: checkpoints made for another one are not used.';
 COMMENT ON COLUMN pipeline.plan IS 'What decides the meaning of the tables: limits, rules, and the version of the program''s computation, as JSON.';
+COMMENT ON COLUMN pipeline.archived IS 'Whether positions_log has every accepted position since the pipeline began, so that the tables can be computed anew from it.';
 COMMENT ON COLUMN pipeline.term IS 'Grows by one whenever a daemon takes over: a writer of an earlier term can change nothing any more.';
 COMMENT ON COLUMN pipeline.owner IS 'Random name of the daemon that writes.';
 COMMENT ON COLUMN pipeline.owner_host IS 'The machine it runs on.';
@@ -37,7 +39,8 @@ CREATE TABLE cursors (
     entries       bigint NOT NULL,
     skipped       bigint NOT NULL,
     rebased       bigint NOT NULL,
-    rebased_after text NOT NULL
+    rebased_after text NOT NULL,
+    now           timestamptz NOT NULL
 );
 COMMENT ON TABLE cursors IS 'How far each stream has been read at pipeline.commit_seq.';
 COMMENT ON COLUMN cursors.stream IS 'The Redis key.';
@@ -46,6 +49,7 @@ COMMENT ON COLUMN cursors.entries IS 'Entries up to there, those in skipped incl
 COMMENT ON COLUMN cursors.skipped IS 'Entries that were gone when the pipeline began, or whose loss was accepted: the tables do not contain them.';
 COMMENT ON COLUMN cursors.rebased IS 'Entries of earlier streams of this name, which were deleted or replaced by an older state: Redis no longer counts them. It only grows.';
 COMMENT ON COLUMN cursors.rebased_after IS 'Id after which reading the present stream began; 0-0 is its beginning.';
+COMMENT ON COLUMN cursors.now IS 'The newest clock event in it up to there.';
 
 CREATE TABLE commit_log (
     commit_seq   bigint PRIMARY KEY,
@@ -182,6 +186,19 @@ COMMENT ON COLUMN positions_log.accuracy_m IS 'As reported; empty if it was not.
 COMMENT ON COLUMN positions_log.altitude_m IS 'As reported; empty if it was not.';
 COMMENT ON COLUMN positions_log.ignition IS 'As reported; empty if it was not (and then counts as off).';
 COMMENT ON COLUMN positions_log.attributes IS 'Anything else the producer said.';
+
+CREATE TABLE edits_log (
+    entry       bigint NOT NULL,
+    entry_index integer NOT NULL,
+    received_at timestamptz NOT NULL,
+    event       json NOT NULL,
+    PRIMARY KEY (entry, entry_index)
+);
+COMMENT ON TABLE edits_log IS 'Every accepted geofence and vehicle event, in the order of the control stream: with positions_log, all that the tables are computed from.';
+COMMENT ON COLUMN edits_log.entry IS 'Number of the entry in the control stream, from 1.';
+COMMENT ON COLUMN edits_log.entry_index IS 'Number of the event in its entry, from 0.';
+COMMENT ON COLUMN edits_log.received_at IS 'Its arrival: it changes nothing before that less the lateness.';
+COMMENT ON COLUMN edits_log.event IS 'The event, with the valid_from it was given if it named none.';
 
 CREATE VIEW positions AS
 SELECT vehicle_id, ts, lon, lat, speed_kmh, heading_deg, accuracy_m, altitude_m, ignition, attributes,

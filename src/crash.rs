@@ -1,13 +1,18 @@
-//! Places at which a test ends the process as a power failure would.
+//! Places at which a test ends the process as a power failure would, or freezes it as a machine that hangs.
 //!
-//! `WATCHTOWER_CRASH_AT=before-commit:2` kills it the second time it comes to the place of that name.
-//! Unset, a place costs a look at an empty option.
+//! `WATCHTOWER_CRASH_AT=before-commit:2` kills it the second time it comes to the place of that name;
+//! `WATCHTOWER_FREEZE_AT` stops it there until it gets SIGCONT. Unset, a place costs a look at an empty
+//! option.
 
 use std::collections::HashMap;
+use std::io::Write;
+use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
-/// The variable that names a place and how often it is passed.
+/// The variable that names the place of a crash and how often it is passed.
 pub const VARIABLE: &str = "WATCHTOWER_CRASH_AT";
+/// The same for the place where it freezes.
+pub const FREEZE_VARIABLE: &str = "WATCHTOWER_FREEZE_AT";
 
 /// All places, in the order in which an event comes by them.
 pub const POINTS: [&str; 14] = [
@@ -31,21 +36,25 @@ pub const POINTS: [&str; 14] = [
 struct Wanted {
     name: String,
     hit: u32,
+    /// What the process sends to itself.
+    signal: &'static str,
+}
+
+impl Wanted {
+    fn read(variable: &str, signal: &'static str) -> Option<Self> {
+        let value = std::env::var(variable).ok()?;
+        let (name, hit) = value.split_once(':').unwrap_or((&value, "1"));
+        assert!(POINTS.contains(&name), "{variable}: {name} is none of {POINTS:?}");
+        Some(Self { name: name.to_owned(), hit: hit.parse().expect("the number of the hit"), signal })
+    }
 }
 
 fn wanted() -> Option<&'static Wanted> {
     static WANTED: OnceLock<Option<Wanted>> = OnceLock::new();
-    WANTED
-        .get_or_init(|| {
-            let value = std::env::var(VARIABLE).ok()?;
-            let (name, hit) = value.split_once(':').unwrap_or((&value, "1"));
-            assert!(POINTS.contains(&name), "{VARIABLE}: {name} is none of {POINTS:?}");
-            Some(Wanted { name: name.to_owned(), hit: hit.parse().expect("the number of the hit") })
-        })
-        .as_ref()
+    WANTED.get_or_init(|| Wanted::read(VARIABLE, "KILL").or_else(|| Wanted::read(FREEZE_VARIABLE, "STOP"))).as_ref()
 }
 
-/// Whether a crash is wanted at the place, now: the place may then have something to do first.
+/// Whether something is wanted at the place, now: the place may then have something to do first.
 pub fn is_due(name: &'static str) -> bool {
     static HITS: Mutex<Option<HashMap<&'static str, u32>>> = Mutex::new(None);
     debug_assert!(POINTS.contains(&name), "{name} is in the list of places");
@@ -59,17 +68,22 @@ pub fn is_due(name: &'static str) -> bool {
     *hit == wanted.hit
 }
 
-/// Ends the process if that is wanted here.
+/// Ends or freezes the process if that is wanted here.
 pub fn point(name: &'static str) {
     if is_due(name) {
         now(name);
     }
 }
 
-/// Ends the process, at once and without any clean-up; what it says first proves that it did.
-pub fn now(name: &str) -> ! {
-    eprintln!("crash point {name}");
-    // SIGKILL to ourselves: no destructor, no buffered write, no goodbye to a server.
-    let _ = std::process::Command::new("kill").arg("-9").arg(std::process::id().to_string()).status();
-    std::process::abort();
+/// Ends or freezes the process; what it says first proves that it did. A killed one has no destructor, no
+/// buffered write and no goodbye to a server; a frozen one goes on from here some time.
+pub fn now(name: &str) {
+    let Some(Wanted { name: _, hit: _, signal }) = wanted() else { return };
+    // The last words: whoever else has something to say waits.
+    let mut out = std::io::stderr().lock();
+    let _ = writeln!(out, "crash point {name}");
+    let _ = Command::new("kill").arg(format!("-{signal}")).arg(std::process::id().to_string()).status();
+    if *signal == "KILL" {
+        std::process::abort();
+    }
 }

@@ -341,7 +341,6 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
             }
             Err(TryRecvError::Disconnected) => break,
         }
-        crash::point("in-operator");
         report(&|epoch| !probe.less_equal(&epoch));
     }
     // Dropping the inputs lets the dataflow complete; `execute` steps it to its end.
@@ -405,6 +404,7 @@ fn gather<D: Clone + 'static>(
             // Nothing is ever sent: the output is there to be probed.
             move |input, _output: &mut OutputBuilderSession<'_, Epoch, CapacityContainerBuilder<Vec<()>>>| {
                 input.for_each(|_, batch| {
+                    crash::point("in-operator");
                     let mut found = found.borrow_mut();
                     for (row, epoch, diff) in batch.drain(..) {
                         keep(found.entry(epoch).or_default(), (row, diff));

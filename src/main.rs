@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use watchtower::cli::{Cli, Command, ConfigArgs, GeofencesCommand, PublishArgs, ReplayArgs, ResumeArgs, RunArgs};
+use watchtower::cli::{
+    Cli, Command, ConfigArgs, GeofencesCommand, PublishArgs, RebuildArgs, ReplayArgs, ResumeArgs, RunArgs,
+};
 use watchtower::config::{self, Config, ConfigError};
 use watchtower::daemon::{self, DaemonError};
 use watchtower::operate::check::{self, Severity};
-use watchtower::operate::{resume, status};
+use watchtower::operate::{rebuild, resume, status};
 use watchtower::publish::{PublishError, command};
 use watchtower::replay::{self, Summary};
 use watchtower::store::postgres::{Database, schema};
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => done(run_migrate(&args, &mut out)),
         Command::Status(args) => done(run_status(&args, &mut out)),
         Command::Resume(args) => done(run_resume(&args, &mut out)),
+        Command::Rebuild(args) => done(run_rebuild(&args, &mut out)),
         Command::Example => done(write!(out, "{}", config::EXAMPLE).map_err(Into::into)),
         Command::Replay(args) => done(run_replay(&args)),
         Command::Demo(args) => done(demo::run(&args, &mut out).map_err(Into::into)),
@@ -129,6 +132,19 @@ fn run_resume(args: &ResumeArgs, out: &mut impl Write) -> anyhow::Result<()> {
         writeln!(out, "{loss}")?;
     }
     Ok(())
+}
+
+fn run_rebuild(args: &RebuildArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let config = load(&args.config)?;
+    telemetry::log::init(config.log.format, &config.log.level)?;
+    let runtime = runtime()?;
+    let stop = {
+        let _entered = runtime.enter();
+        interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
+    };
+    let ended = runtime.block_on(rebuild::rebuild(&config, args.force, stop, out));
+    runtime.shutdown_timeout(END_WITHIN);
+    Ok(ended?)
 }
 
 fn run_publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {

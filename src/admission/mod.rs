@@ -198,13 +198,23 @@ impl Admission {
     /// still change. Unlike a position's, an edit's arrival becomes a time of tables and has to be one.
     fn instants(&self, wanted: Option<Millis>, arrival: Option<Millis>) -> Result<(Millis, Millis), Rejection> {
         let arrival = arrival.map(|ms| check_time("received_at", ms, &self.limits)).transpose()?;
-        let arrival = arrival.map(|ms| ms.max(self.now.saturating_sub(EDIT_SLACK_MS)));
+        let arrival = arrival.map(|ms| self.arrival_of_edit(ms));
         let valid_from = wanted.or(arrival).unwrap_or(BEGINNING);
         let earliest = match (arrival, self.limits.lateness_ms) {
             (Some(arrival), Some(lateness_ms)) => arrival.saturating_sub(lateness_ms),
             (None, _) | (_, None) => BEGINNING,
         };
         Ok((valid_from, valid_from.max(earliest)))
+    }
+
+    /// When an edit counts as having arrived that says it arrived at `said`.
+    pub fn arrival_of_edit(&self, said: Millis) -> Millis {
+        said.max(self.now.saturating_sub(EDIT_SLACK_MS))
+    }
+
+    /// What was read so far had this newest clock.
+    pub fn set_now(&mut self, now: Millis) {
+        self.now = self.now.max(now);
     }
 
     fn next_edit(&mut self) -> u64 {

@@ -1,5 +1,7 @@
 //! What a checkpoint holds.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,37 @@ pub struct InletState {
     pub refused: Refused,
 }
 
+/// What a file is called: the commit it is as of, and a random number of the process that wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileName {
+    /// The commit.
+    pub commit_seq: i64,
+    /// Who wrote it.
+    pub writer: u64,
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:020}-{:016x}", self.commit_seq, self.writer)
+    }
+}
+
+/// The text is no `<commit>-<writer>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a file of checkpoints")]
+pub struct NoFileName;
+
+impl FromStr for FileName {
+    type Err = NoFileName;
+
+    fn from_str(text: &str) -> Result<Self, NoFileName> {
+        let (commit_seq, writer) = text.split_once('-').ok_or(NoFileName)?;
+        let commit_seq = commit_seq.parse().map_err(|_| NoFileName)?;
+        let writer = u64::from_str_radix(writer, 16).map_err(|_| NoFileName)?;
+        Ok(Self { commit_seq, writer })
+    }
+}
+
 /// The first block of a checkpoint: whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
@@ -66,8 +99,8 @@ pub struct Head {
     pub plan: String,
     /// The commit it is as of.
     pub commit_seq: i64,
-    /// The segments it names, as commits.
-    pub segments: Vec<i64>,
+    /// The segments it names.
+    pub segments: Vec<FileName>,
 }
 
 /// Where a chunk is.

@@ -1,5 +1,6 @@
 //! Reading checkpoints.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -8,15 +9,52 @@ use std::sync::Arc;
 use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
 
 use super::block::{BlockError, Blocks, Kind};
-use super::contents::{Checkpoint, ChunkPlace, FlowState, Head, StoredTimeline};
+use super::contents::{Checkpoint, ChunkPlace, FileName, FlowState, Head, InletState, StoredTimeline};
 use super::save::Written;
-use super::{CHECKPOINT, CHUNKS, commits_in, path_of};
+use super::{CHECKPOINT, CHUNKS, names_in, path_of};
+
+/// The tables that a checkpoint has to fit.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// The random name the pipeline's row was created with.
+    pub lineage: String,
+    /// What they mean.
+    pub plan: String,
+    /// Their last commit.
+    pub commit_seq: i64,
+    /// By the key of a stream, how far they contain it.
+    pub cursors: BTreeMap<String, At>,
+}
+
+/// How far a stream is contained.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    /// Up to this entry.
+    pub last: (u64, u64),
+    /// So many entries.
+    pub contained: u64,
+    /// It took the place of others with so many entries.
+    pub rebased: u64,
+}
+
+impl At {
+    /// Whether a state of the stream is one that came before, or this one.
+    fn is_after(&self, inlet: &InletState) -> bool {
+        if inlet.rebased == self.rebased {
+            inlet.last <= self.last
+        } else {
+            inlet.rebased < self.rebased && inlet.entries - inlet.skipped <= self.contained
+        }
+    }
+}
 
 /// A checkpoint that was not taken.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}", path.display())]
 pub struct Skipped {
-    /// Which file.
+    /// Which.
+    pub name: FileName,
+    /// Its file.
     pub path: PathBuf,
     /// Why.
     pub why: Why,
@@ -38,7 +76,7 @@ pub enum Why {
     #[error("it was made under another plan")]
     Plan,
     /// The database was restored to an earlier state.
-    #[error("it is of commit {checkpoint}, the database is at {database}")]
+    #[error("it is of commit {checkpoint}, ahead of the database, which is at {database}")]
     Ahead {
         /// Its commit.
         checkpoint: i64,
@@ -47,64 +85,77 @@ pub enum Why {
     },
 }
 
-/// A checkpoint, and where its chunks are.
+/// A checkpoint, and what is known of its files.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The commit it is as of.
-    pub commit_seq: i64,
     /// What it holds.
     pub checkpoint: Checkpoint,
     /// For whoever writes the next one.
-    pub written: Vec<Written>,
+    pub known: Known,
 }
 
-/// The newest checkpoint in the folder that fits, and those that were not taken. `database_at` is the last
-/// commit of the database.
-pub fn load_newest(folder: &Path, lineage: &str, plan: &str, database_at: i64) -> (Option<Loaded>, Vec<Skipped>) {
+/// What is known of the files of a checkpoint.
+#[derive(Debug)]
+pub struct Known {
+    /// The commit it is as of.
+    pub commit_seq: i64,
+    /// Where its chunks are.
+    pub(super) written: Vec<Written>,
+    /// How many chunks its segments hold, named or not.
+    pub(super) sizes: BTreeMap<FileName, usize>,
+}
+
+/// The newest checkpoint in the folder that fits the tables, and those that were passed over.
+pub fn load_newest(folder: &Path, tables: &Tables) -> (Option<Loaded>, Vec<Skipped>) {
     let mut skipped = Vec::new();
     // A folder that is not there has no checkpoints.
-    for commit in commits_in(folder, CHECKPOINT).unwrap_or_default() {
-        match load(folder, commit, lineage, plan, database_at) {
+    for name in names_in(folder, CHECKPOINT).unwrap_or_default() {
+        match load(folder, name, tables) {
             Ok(loaded) => return (Some(loaded), skipped),
-            Err(why) => skipped.push(Skipped { path: path_of(folder, commit, CHECKPOINT), why }),
+            Err(why) => skipped.push(Skipped { name, path: path_of(folder, name, CHECKPOINT), why }),
         }
     }
     (None, skipped)
 }
 
 /// The head of a checkpoint, if it can be read.
-pub(super) fn read_head(folder: &Path, commit: i64) -> Option<Head> {
-    read(folder, commit, CHECKPOINT, Kind::Checkpoint).ok()?.value(0).ok()
+pub(super) fn read_head(folder: &Path, name: FileName) -> Option<Head> {
+    read(folder, name, CHECKPOINT, Kind::Checkpoint).ok()?.value(0).ok()
 }
 
-fn read(folder: &Path, commit: i64, kind: &str, file_kind: Kind) -> Result<Blocks, BlockError> {
-    let file = File::open(path_of(folder, commit, kind))?;
+fn read(folder: &Path, name: FileName, kind: &str, file_kind: Kind) -> Result<Blocks, BlockError> {
+    let file = File::open(path_of(folder, name, kind))?;
     Blocks::read(BufReader::with_capacity(1 << 20, file), file_kind)
 }
 
-fn load(folder: &Path, commit: i64, lineage: &str, plan: &str, database_at: i64) -> Result<Loaded, Why> {
-    let blocks = read(folder, commit, CHECKPOINT, Kind::Checkpoint)?;
-    let head: Head = blocks.value(0)?;
-    if head.lineage != lineage {
+fn load(folder: &Path, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
+    let blocks = read(folder, name, CHECKPOINT, Kind::Checkpoint)?;
+    let Head { lineage, plan, commit_seq, segments } = blocks.value(0)?;
+    if lineage != tables.lineage {
         return Err(Why::Lineage);
     }
-    if head.plan != plan {
+    if plan != tables.plan {
         return Err(Why::Plan);
     }
-    if head.commit_seq > database_at {
-        return Err(Why::Ahead { checkpoint: head.commit_seq, database: database_at });
-    }
     let flow: FlowState = blocks.value(1)?;
-    let mut segments: Vec<Vec<Vec<Arc<Chunk>>>> = Vec::new();
-    for &segment in &head.segments {
-        segments.push(read(folder, segment, CHUNKS, Kind::Chunks)?.values(0)?);
+    let is_read = |inlet: &InletState| {
+        tables.cursors.get(&inlet.key).is_some_and(|at| at.is_after(inlet)) || inlet.last == (0, 0)
+    };
+    if commit_seq > tables.commit_seq || !flow.inlets.iter().all(is_read) {
+        return Err(Why::Ahead { checkpoint: commit_seq, database: tables.commit_seq });
+    }
+    let (mut chunks, mut sizes) = (Vec::<Vec<Vec<Arc<Chunk>>>>::new(), BTreeMap::new());
+    for &segment in &segments {
+        let blocks: Vec<Vec<_>> = read(folder, segment, CHUNKS, Kind::Chunks)?.values(0)?;
+        sizes.insert(segment, blocks.iter().map(Vec::len).sum());
+        chunks.push(blocks);
     }
     let stored: Vec<Vec<StoredTimeline>> = blocks.values(2)?;
     let mut written = Vec::new();
     let mut chunk = |place: &ChunkPlace| {
         let ChunkPlace { segment, block, index } = *place;
-        let chunk = segments.get(segment as usize)?.get(block as usize)?.get(index as usize)?;
-        written.push(Written { chunk: Arc::clone(chunk), segment: head.segments[segment as usize], block, index });
+        let chunk = chunks.get(segment as usize)?.get(block as usize)?.get(index as usize)?;
+        written.push(Written { chunk: Arc::clone(chunk), segment: segments[segment as usize], block, index });
         Some(Arc::clone(chunk))
     };
     let mut timelines = Vec::new();
@@ -112,5 +163,5 @@ fn load(folder: &Path, commit: i64, lineage: &str, plan: &str, database_at: i64)
         let sealed = sealed.iter().map(&mut chunk).collect::<Option<Vec<_>>>().ok_or(Why::Chunk)?;
         timelines.push(TimelineSnapshot { vehicle, newest, track: TrackParts { sealed, tail, head }.into() });
     }
-    Ok(Loaded { commit_seq: head.commit_seq, checkpoint: Checkpoint { flow, timelines }, written })
+    Ok(Loaded { checkpoint: Checkpoint { flow, timelines }, known: Known { commit_seq, written, sizes } })
 }

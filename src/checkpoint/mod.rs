@@ -6,14 +6,17 @@
 //! the log is read again: slower, never wrong.
 //!
 //! ```text
-//! <folder>/00000000000000012345.checkpoint   as of commit 12345: heads, and where the chunks are
-//! <folder>/00000000000000012345.chunks       chunks that were full by then, and had not been before
+//! <folder>/00000000000000012345-6b1f0c52a3d94e87.checkpoint   as of commit 12345: heads, where the chunks are
+//! <folder>/00000000000000012345-6b1f0c52a3d94e87.chunks       chunks that are full since the one before
 //! ```
 //!
 //! Positions sit in chunks that never change once they are full ([`watchtower_dataflows::timeline`]). Each is
 //! written once, to the segment of the first checkpoint that has it, and named by those after it. A segment
 //! of which little is still named is written anew and goes when no checkpoint names it. Files are written
 //! beside, synced, and renamed; the last [`KEPT`] checkpoints are kept.
+//!
+//! A name ends with a random number of the process, so that no file is ever written over: a daemon that was
+//! fenced while it wrote may wake up and finish what it began, beside those of its successor.
 
 mod block;
 mod contents;
@@ -21,8 +24,8 @@ mod load;
 mod save;
 
 pub use block::BlockError;
-pub use contents::{Checkpoint, FlowState, Head, InletState};
-pub use load::{Loaded, Skipped, load_newest};
+pub use contents::{Checkpoint, FileName, FlowState, Head, InletState};
+pub use load::{At, Known, Loaded, Skipped, Tables, Why, load_newest};
 pub use save::{SaveError, Saver};
 
 use std::path::{Path, PathBuf};
@@ -36,21 +39,24 @@ const FORMAT: u32 = 2;
 const CHECKPOINT: &str = "checkpoint";
 const CHUNKS: &str = "chunks";
 
-/// The file of a kind as of a commit.
-fn path_of(folder: &Path, commit_seq: i64, kind: &str) -> PathBuf {
-    folder.join(format!("{commit_seq:020}.{kind}"))
+/// What a file has in place of its kind while it is written.
+const UNFINISHED: &str = "new";
+
+/// The file of a kind with this name.
+fn path_of(folder: &Path, name: FileName, kind: &str) -> PathBuf {
+    folder.join(format!("{name}.{kind}"))
 }
 
-/// The commits for which the folder has a file of a kind, the newest first.
-fn commits_in(folder: &Path, kind: &str) -> std::io::Result<Vec<i64>> {
-    let mut commits = Vec::new();
+/// The files of a kind in the folder, the newest first. What is not named as ours is none.
+fn names_in(folder: &Path, kind: &str) -> std::io::Result<Vec<FileName>> {
+    let mut names = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let stem = path.file_stem().and_then(|stem| stem.to_str());
         if path.extension().is_some_and(|extension| extension == kind) {
-            commits.extend(stem.and_then(|stem| stem.parse::<i64>().ok()));
+            names.extend(stem.and_then(|stem| stem.parse::<FileName>().ok()));
         }
     }
-    commits.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(commits)
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(names)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use std::sync::Arc;
 use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
 
 use super::block::{BlockError, BlockWriter, Kind};
-use super::contents::{Checkpoint, ChunkPlace, Head, StoredTimeline};
-use super::{CHECKPOINT, CHUNKS, KEPT, commits_in, path_of};
+use super::contents::{Checkpoint, ChunkPlace, FileName, Head, StoredTimeline};
+use super::load::{Known, Skipped, read_head};
+use super::{CHECKPOINT, CHUNKS, KEPT, UNFINISHED, names_in, path_of};
 use crate::crash;
 
 /// Chunks in a block: some hundred kilobytes.
@@ -32,8 +34,8 @@ pub struct SaveError {
 #[derive(Debug)]
 pub struct Written {
     pub(super) chunk: Arc<Chunk>,
-    /// The segment, as a commit.
-    pub(super) segment: i64,
+    /// The segment.
+    pub(super) segment: FileName,
     pub(super) block: u32,
     pub(super) index: u32,
 }
@@ -49,10 +51,16 @@ pub struct Saver {
     folder: PathBuf,
     lineage: String,
     plan: String,
+    /// The number of this process in the names of files.
+    writer: u64,
+    /// The last checkpoint that was written or loaded, as a commit.
+    newest: Option<i64>,
+    /// Checkpoints that were passed over when one was loaded: they do not count as kept.
+    useless: BTreeSet<FileName>,
     /// By address: chunks are shared with the engine, and never change once they are.
     written: HashMap<usize, Written>,
     /// By segment, how many chunks it holds.
-    sizes: BTreeMap<i64, usize>,
+    sizes: BTreeMap<FileName, usize>,
 }
 
 impl Saver {
@@ -62,24 +70,43 @@ impl Saver {
     /// If the folder cannot be made.
     pub fn new(folder: &Path, lineage: &str, plan: &str) -> Result<Self, SaveError> {
         fs::create_dir_all(folder).map_err(|error| SaveError { path: folder.to_owned(), source: error.into() })?;
-        let (written, sizes) = (HashMap::new(), BTreeMap::new());
-        Ok(Self { folder: folder.to_owned(), lineage: lineage.to_owned(), plan: plan.to_owned(), written, sizes })
+        remove_unfinished(folder);
+        Ok(Self {
+            folder: folder.to_owned(),
+            lineage: lineage.to_owned(),
+            plan: plan.to_owned(),
+            writer: RandomState::new().hash_one("writer"),
+            newest: None,
+            useless: BTreeSet::new(),
+            written: HashMap::new(),
+            sizes: BTreeMap::new(),
+        })
     }
 
-    /// Takes note of the chunks of a checkpoint that was loaded: they need not be written again.
-    pub fn know(&mut self, loaded: Vec<Written>) {
-        for written in &loaded {
-            *self.sizes.entry(written.segment).or_default() += 1;
-        }
-        self.written.extend(loaded.into_iter().map(|written| (address(&written.chunk), written)));
+    /// Takes note of the checkpoint that was loaded: its chunks need not be written again.
+    pub fn know(&mut self, loaded: Known) {
+        let Known { commit_seq, written, sizes } = loaded;
+        self.newest = Some(commit_seq);
+        self.sizes.extend(sizes);
+        self.written.extend(written.into_iter().map(|written| (address(&written.chunk), written)));
+    }
+
+    /// Takes note of checkpoints that were passed over.
+    pub fn pass_over(&mut self, skipped: &[Skipped]) {
+        self.useless.extend(skipped.iter().map(|skipped| skipped.name));
     }
 
     /// Writes the checkpoint of a commit that has happened, and removes what is too old. Returns the bytes
-    /// written.
+    /// written; none if there is a checkpoint of this commit.
     ///
     /// # Errors
     /// If a file cannot be written, as when the disk is full. What was begun is removed.
-    pub fn save(&mut self, commit_seq: i64, checkpoint: Checkpoint) -> Result<u64, SaveError> {
+    pub fn save(&mut self, commit_seq: i64, checkpoint: Checkpoint) -> Result<Option<u64>, SaveError> {
+        // Two files for the same place of the log would be one checkpoint to fall back to, not two.
+        if self.newest >= Some(commit_seq) {
+            return Ok(None);
+        }
+        let name = FileName { commit_seq, writer: self.writer };
         let Checkpoint { flow, timelines } = checkpoint;
         let timelines: Vec<_> = timelines
             .into_iter()
@@ -89,21 +116,21 @@ impl Saver {
         let new = self.unwritten(&named);
         let mut bytes = 0;
         if !new.is_empty() {
-            bytes += self.write_file(commit_seq, CHUNKS, Kind::Chunks, |out| {
+            bytes += self.write_file(name, CHUNKS, Kind::Chunks, |out| {
                 new.chunks(CHUNKS_A_BLOCK).try_for_each(|chunks| out.write(&chunks).map(drop))
             })?;
-            self.sizes.insert(commit_seq, new.len());
+            self.sizes.insert(name, new.len());
             for (at, chunk) in new.iter().enumerate() {
                 let (block, index) = ((at / CHUNKS_A_BLOCK) as u32, (at % CHUNKS_A_BLOCK) as u32);
-                let written = Written { chunk: Arc::clone(chunk), segment: commit_seq, block, index };
+                let written = Written { chunk: Arc::clone(chunk), segment: name, block, index };
                 self.written.insert(address(chunk), written);
             }
         }
         crash::point("mid-checkpoint");
         let current: BTreeSet<usize> = named.iter().map(|chunk| address(chunk)).collect();
         self.written.retain(|address, _| current.contains(address));
-        let segments: BTreeSet<i64> = self.written.values().map(|written| written.segment).collect();
-        let segments: Vec<i64> = segments.into_iter().collect();
+        let segments: BTreeSet<FileName> = self.written.values().map(|written| written.segment).collect();
+        let segments: Vec<FileName> = segments.into_iter().collect();
         let place = |chunk: &Arc<Chunk>| {
             let Written { chunk: _, segment, block, index } = &self.written[&address(chunk)];
             let segment = segments.binary_search(segment).expect("the segments are those of all written chunks");
@@ -121,23 +148,25 @@ impl Saver {
             .collect();
         let head =
             Head { lineage: self.lineage.clone(), plan: self.plan.clone(), commit_seq, segments: segments.clone() };
-        bytes += self.write_file(commit_seq, CHECKPOINT, Kind::Checkpoint, |out| {
+        bytes += self.write_file(name, CHECKPOINT, Kind::Checkpoint, |out| {
             out.write(&head)?;
             out.write(&flow)?;
             stored.chunks(TIMELINES_A_BLOCK).try_for_each(|timelines| out.write(&timelines).map(drop))
         })?;
-        self.remove_old();
-        Ok(bytes)
+        self.newest = Some(commit_seq);
+        self.remove_old(commit_seq);
+        Ok(Some(bytes))
     }
 
     /// The chunks that have to be written: those that are in no segment, and those in segments that hold
     /// little else that is still named.
     fn unwritten<'a>(&self, named: &[&'a Arc<Chunk>]) -> Vec<&'a Arc<Chunk>> {
-        let mut live = BTreeMap::<i64, usize>::new();
+        let mut live = BTreeMap::<FileName, usize>::new();
         for written in named.iter().filter_map(|chunk| self.written.get(&address(chunk))) {
             *live.entry(written.segment).or_default() += 1;
         }
-        let is_sparse = |segment: i64| live[&segment] * LIVE_ONE_IN < self.sizes.get(&segment).copied().unwrap_or(0);
+        let is_sparse =
+            |segment: FileName| live[&segment] * LIVE_ONE_IN < self.sizes.get(&segment).copied().unwrap_or(0);
         let mut seen = BTreeSet::new();
         named
             .iter()
@@ -149,13 +178,13 @@ impl Saver {
 
     fn write_file(
         &self,
-        commit_seq: i64,
+        name: FileName,
         kind: &str,
         file_kind: Kind,
         blocks: impl FnOnce(&mut BlockWriter<BufWriter<File>>) -> Result<(), BlockError>,
     ) -> Result<u64, SaveError> {
-        let path = path_of(&self.folder, commit_seq, kind);
-        let beside = path.with_extension(format!("{kind}.new"));
+        let path = path_of(&self.folder, name, kind);
+        let beside = path.with_extension(format!("{kind}.{UNFINISHED}"));
         let write = || -> Result<u64, BlockError> {
             let mut out = BlockWriter::new(BufWriter::with_capacity(1 << 20, File::create(&beside)?), file_kind)?;
             blocks(&mut out)?;
@@ -179,21 +208,31 @@ impl Saver {
 
     /// Keeps the last checkpoints, and the segments that they name. What cannot be removed stays until
     /// the next time.
-    fn remove_old(&mut self) {
-        let Ok(commits) = commits_in(&self.folder, CHECKPOINT) else { return };
-        let kept = &commits[..commits.len().min(KEPT)];
-        for &old in &commits[kept.len()..] {
-            let _ = fs::remove_file(path_of(&self.folder, old, CHECKPOINT));
-        }
-        let heads: Option<Vec<Head>> =
-            kept.iter().map(|&commit| super::load::read_head(&self.folder, commit)).collect();
+    fn remove_old(&mut self, commit_seq: i64) {
+        let Ok(names) = names_in(&self.folder, CHECKPOINT) else { return };
+        let good: Vec<FileName> = names.into_iter().filter(|name| !self.useless.contains(name)).collect();
+        let (kept, old) = good.split_at(good.len().min(KEPT));
+        self.useless.extend(old);
+        self.useless.retain(|&name| fs::remove_file(path_of(&self.folder, name, CHECKPOINT)).is_err());
+        let heads: Option<Vec<Head>> = kept.iter().map(|&name| read_head(&self.folder, name)).collect();
         let Some(heads) = heads else { return }; // one that cannot be read may name any
-        let named: BTreeSet<i64> = heads.into_iter().flat_map(|head| head.segments).collect();
-        for segment in commits_in(&self.folder, CHUNKS).unwrap_or_default() {
-            if !named.contains(&segment) {
+        let named: BTreeSet<FileName> = heads.into_iter().flat_map(|head| head.segments).collect();
+        for segment in names_in(&self.folder, CHUNKS).unwrap_or_default() {
+            // A later one may be of a checkpoint that a successor of ours is writing.
+            if segment.commit_seq < commit_seq && !named.contains(&segment) {
                 let _ = fs::remove_file(path_of(&self.folder, segment, CHUNKS));
                 self.sizes.remove(&segment);
             }
+        }
+    }
+}
+
+/// Removes what a process that was killed had begun to write.
+fn remove_unfinished(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+            let _ = fs::remove_file(path);
         }
     }
 }

@@ -25,6 +25,17 @@ pub struct RunArgs {
     pub takeover: bool,
 }
 
+/// What `rebuild` takes.
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// Of which pipeline.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Also if the tables were computed under this very plan
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// What `resume` takes.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {

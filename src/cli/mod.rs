@@ -9,7 +9,7 @@ mod publish;
 mod replay;
 mod target;
 
-pub use daemon::{ConfigArgs, ResumeArgs, RunArgs};
+pub use daemon::{ConfigArgs, RebuildArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
 pub use geofences::{DeleteArgs, GeofencesCommand, ImportArgs};
 pub use publish::{ClockArg, FormatArg, PublishArgs};
@@ -45,6 +45,12 @@ pub enum Command {
     /// A daemon that finds entries missing in Redis (trimmed, deleted, flushed) halts: /readyz and
     /// `watchtower status` say how many. Stop it, run this, start it again.
     Resume(ResumeArgs),
+    /// Compute the tables anew from the log, and put them in place of the old ones at once.
+    ///
+    /// Needed when the configuration or the program has changed what the tables mean: `run` says so
+    /// and refuses to mix old rows with new ones. The log must be whole in Redis: see log_keep. The
+    /// daemon must be stopped; readers see the old tables until the new ones are complete.
+    Rebuild(RebuildArgs),
     /// Print a configuration that explains every key, and works as it is with servers on this machine.
     Example,
     /// Compute all tables from files and write them as CSV; needs no server.

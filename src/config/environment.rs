@@ -11,8 +11,14 @@ use super::reader::{Key, PARTS_OF_A_URL};
 const PREFIX: &str = "WATCHTOWER_";
 
 /// Variables of the tests, which a daemon that a test starts may inherit.
-const OF_THE_TESTS: [&str; 5] =
-    ["WATCHTOWER_BLESS", "WATCHTOWER_CASES", "WATCHTOWER_CRASH_AT", "WATCHTOWER_DATA", "WATCHTOWER_SEED"];
+const OF_THE_TESTS: [&str; 6] = [
+    "WATCHTOWER_BLESS",
+    "WATCHTOWER_CASES",
+    "WATCHTOWER_CRASH_AT",
+    "WATCHTOWER_DATA",
+    "WATCHTOWER_FREEZE_AT",
+    "WATCHTOWER_SEED",
+];
 
 /// Our variables of this process. What of a value is not UTF-8 is replaced by U+FFFD.
 pub fn environment() -> impl Iterator<Item = (String, String)> {

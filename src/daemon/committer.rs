@@ -73,10 +73,11 @@ impl Group {
         self.events.iter_mut().zip(events).for_each(|(sum, more)| *sum += more);
         refused.into_iter().for_each(|(reason, more)| *self.refused.entry(reason).or_default() += more);
         // Nobody decides anything while the daemon runs.
-        let Commit { changes, archive, cursors, now, events, forget_rejected_before, note: _ } = commit;
+        let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note: _ } = commit;
         let mine = &mut self.commit;
         mine.changes.then(changes);
         mine.archive.extend(archive);
+        mine.edits.extend(edits);
         mine.cursors = cursors;
         mine.now = now;
         mine.events += events;
@@ -152,6 +153,7 @@ impl Committer {
 
     async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let mut backoff = Backoff::default();
+        let mut was_away = false;
         while let Err(error) = self.writer.commit(commit).await {
             let remedy = error.remedy();
             match remedy {
@@ -159,10 +161,12 @@ impl Committer {
                 Remedy::Retry => warn!(%error, "the commit is tried again"),
                 Remedy::Wait => {
                     warn!(%error, "PostgreSQL has no room: waiting until it has");
+                    was_away = true;
                     self.health.set_not_ready(format!("PostgreSQL has no room: {error}"));
                 }
                 Remedy::Reconnect => {
                     warn!(%error, "PostgreSQL is gone: connecting again");
+                    was_away = true;
                     self.health.set_not_ready(format!("PostgreSQL is away: {error}"));
                 }
             }
@@ -172,7 +176,9 @@ impl Committer {
             }
             sleep(backoff.next()).await;
         }
-        self.health.set_ready();
+        if was_away {
+            self.health.set_ready();
+        }
         self.committed.send_replace(commit.cursors.clone());
         Ok(())
     }

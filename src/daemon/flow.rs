@@ -4,6 +4,7 @@
 //! changed with what only passes through: archived positions, refused events, cursors. It does no I/O and
 //! knows no clock but the log's, so that the same entries always come to the same commits' worth of rows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,10 @@ use crate::admission::{Accepted, Admission, EDIT_SLACK_MS, Stream};
 use crate::checkpoint::{Checkpoint, FlowState, InletState};
 use crate::engine::{Batch, Completed, Engine, EngineStats};
 use crate::events::{
-    Decoded, Event, Fix, Limits, PositionReport, Raw, Reason, Rejection, decode_entry, field_lines, stream_of,
+    Decoded, Event, Fix, Limits, PositionReport, Raw, Reason, Rejection, decode_entry, field_lines, json, stream_of,
 };
 use crate::sources::redis::EntryId;
-use crate::store::postgres::archive::ArchivedPosition;
+use crate::store::postgres::archive::{Archived, ArchivedEdit, ArchivedPosition};
 use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::commit::Commit;
 use crate::tables::{self, ChangeSet, Lookup, Refused, vehicle_state};
@@ -123,12 +124,13 @@ impl Inlet {
             skipped: self.skipped,
             rebased: self.rebased,
             rebased_after: self.rebased_after.clone(),
+            now: self.admission.now(),
         }
     }
 
     /// Goes on from where the tables are.
     fn set_cursor(&mut self, cursor: &StoredCursor) {
-        let StoredCursor { stream: _, last_id, entries, skipped, rebased, rebased_after } = cursor;
+        let StoredCursor { stream: _, last_id, entries, skipped, rebased, rebased_after, now: _ } = cursor;
         self.last = last_id.parse().unwrap_or(EntryId::ZERO);
         (self.entries, self.skipped, self.rebased) = (*entries, *skipped, *rebased);
         self.rebased_after.clone_from(rebased_after);
@@ -250,26 +252,70 @@ impl Flow {
     /// # Errors
     /// If a later program wrote it.
     pub fn take(&mut self, stream: usize, id: EntryId, fields: &[(&[u8], &[u8])]) -> Result<bool, Unreadable> {
-        self.passing.counts.events.resize(self.inlets.len(), 0);
         let inlet = &mut self.inlets[stream];
         (inlet.last, inlet.entries) = (id, inlet.entries + 1);
-        let mut taking = Taking {
-            inlet,
-            lookup: &mut self.lookup,
-            batch: &mut self.batch,
-            passing: &mut self.passing,
-            archive: self.settings.archive && !self.muted,
-            stream,
-            id,
-            fields,
-        };
-        taking.passing.oldest_entry = taking.passing.oldest_entry.min(Some(id.instant())).or(Some(id.instant()));
-        decode_entry(fields, &self.settings.limits, |decoded| taking.event(decoded)).map_err(|fault| Unreadable {
+        let limits = self.settings.limits.clone();
+        let mut taking = self.taking(stream, id, fields);
+        decode_entry(fields, &limits, |decoded| taking.event(decoded)).map_err(|fault| Unreadable {
             stream: self.inlets[stream].key.clone(),
             id: id.to_string(),
             fault: fault.to_string(),
         })?;
         Ok(self.batch.positions.len() + self.batch.control.len() >= EPOCH_EVENTS)
+    }
+
+    fn taking<'a>(&'a mut self, stream: usize, id: EntryId, fields: &'a [(&'a [u8], &'a [u8])]) -> Taking<'a> {
+        self.passing.counts.events.resize(self.inlets.len(), 0);
+        let oldest = self.passing.oldest_entry.map_or(id.instant(), |oldest| oldest.min(id.instant()));
+        self.passing.oldest_entry = Some(oldest);
+        Taking {
+            inlet: &mut self.inlets[stream],
+            lookup: &mut self.lookup,
+            batch: &mut self.batch,
+            passing: &mut self.passing,
+            archive: self.settings.archive && !self.muted,
+            muted: self.muted,
+            stream,
+            id,
+            fields,
+        }
+    }
+
+    /// Takes in an archived event again. Edits come first; then positions, with which the log's time goes on,
+    /// up to `until`. Returns whether the epoch is full.
+    pub fn take_archived(&mut self, archived: &Archived, until: Millis) -> bool {
+        let streams = (self.inlets.len() - 1) as u16;
+        let (stream, entry, index, received_at, event) = match archived {
+            Archived::Position(row) => {
+                let stream = usize::from(stream_of(&row.vehicle_id, streams));
+                let fix = row.measured.clone().map_or(Fix::Withdrawn, Fix::At);
+                let (vehicle_id, received_at) = (Cow::Borrowed(&*row.vehicle_id), Some(row.received_at));
+                let report = PositionReport { vehicle_id, ts: row.ts, received_at, fix };
+                let now = row.ts.min(until);
+                self.inlets.iter_mut().for_each(|inlet| inlet.admission.set_now(now));
+                (stream, row.entry, row.entry_index, row.received_at, Ok(Event::Position(report)))
+            }
+            Archived::Edit(row) => {
+                let event = json::decode(row.event.as_bytes(), &self.settings.limits);
+                (usize::from(streams), row.entry, row.entry_index, row.received_at, event)
+            }
+        };
+        self.inlets[stream].entries = entry;
+        let id = EntryId { ms: received_at.unsigned_abs(), seq: entry };
+        self.taking(stream, id, &[]).event(Decoded { index: index as usize, bytes: Cow::default(), result: event });
+        self.batch.positions.len() + self.batch.control.len() >= EPOCH_EVENTS
+    }
+
+    /// What was taken in from the archive is all that the log held up to these cursors.
+    pub fn adopt(&mut self, cursors: &[StoredCursor]) {
+        for inlet in &mut self.inlets {
+            let Some(cursor) = cursors.iter().find(|cursor| cursor.stream == inlet.key) else { continue };
+            inlet.set_cursor(cursor);
+            inlet.admission.set_now(cursor.now);
+        }
+        self.passing.oldest_entry.get_or_insert(self.now);
+        self.passing.counts.events.resize(self.inlets.len(), 0);
+        self.submit(false);
     }
 
     /// Hands the epoch to the engine, if anything was read. Returns whether there was one.
@@ -450,6 +496,7 @@ struct Taking<'a> {
     batch: &'a mut Batch,
     passing: &'a mut Passing,
     archive: bool,
+    muted: bool,
     stream: usize,
     id: EntryId,
     fields: &'a [(&'a [u8], &'a [u8])],
@@ -463,6 +510,9 @@ impl Taking<'_> {
         let refused = match result {
             Ok(event) => match self.inlet.admission.admit(&event, self.id.instant(), &mut self.lookup.names) {
                 Ok(accepted) => return self.accept(accepted, &event, index),
+                Err(rejection) if self.fields.is_empty() => {
+                    return self.refuse(index, rejection, json::encode(&event).as_bytes());
+                }
                 Err(rejection) if bytes.is_empty() => {
                     return self.refuse(index, rejection, &field_lines(self.fields));
                 }
@@ -486,10 +536,12 @@ impl Taking<'_> {
             }
             Accepted::Geofence(edit) => {
                 self.lookup.remember_geofence(&edit);
+                self.archive_edit(event, edit.valid_from, index);
                 self.batch.control.push(Control::Geofence(edit));
             }
             Accepted::Vehicle(edit) => {
                 self.lookup.remember_vehicle(&edit);
+                self.archive_edit(event, edit.valid_from, index);
                 self.batch.control.push(Control::Vehicle(edit));
             }
             Accepted::Clock => {} // the least of all streams' clocks counts, when the epoch closes
@@ -508,6 +560,23 @@ impl Taking<'_> {
                 Fix::At(measured) => Some(measured.clone().into_owned()),
             },
         }
+    }
+
+    /// Edits are few, and nothing can be computed anew without them.
+    fn archive_edit(&mut self, event: &Event<'_>, valid_from: Millis, index: usize) {
+        if self.muted {
+            return;
+        }
+        let received_at = self.inlet.admission.arrival_of_edit(event.received_at().unwrap_or(self.id.instant()));
+        let mut event = event.clone();
+        *event.received_at_mut() = Some(received_at);
+        match &mut event {
+            Event::Geofence(change) => change.valid_from = Some(valid_from),
+            Event::Vehicle(change) => change.valid_from = Some(valid_from),
+            Event::Position(_) | Event::Clock(_) => {}
+        }
+        let (entry, entry_index) = (self.inlet.entries, index as u32);
+        self.passing.commit.edits.push(ArchivedEdit { entry, entry_index, received_at, event: json::encode(&event) });
     }
 
     fn refuse(&mut self, index: usize, rejection: Rejection, bytes: &[u8]) {

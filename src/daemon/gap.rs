@@ -50,7 +50,7 @@ impl Read {
 
 impl From<&StoredCursor> for Read {
     fn from(cursor: &StoredCursor) -> Self {
-        let StoredCursor { stream: _, last_id, entries, skipped, rebased, rebased_after: _ } = cursor;
+        let StoredCursor { stream: _, last_id, entries, skipped, rebased, rebased_after: _, now: _ } = cursor;
         let last = last_id.parse().unwrap_or(EntryId::ZERO);
         Self { last, contained: entries - skipped, skipped: *skipped, rebased: *rebased }
     }

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use watchtower_dataflows::model::Millis;
 
 use super::DaemonError;
 use super::flow::{Closed, Counts, Flow};
 use crate::crash;
 use crate::engine::EngineStats;
 use crate::sources::redis::Reply;
+use crate::store::postgres::archive::Archived;
 use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::commit::Commit;
 use crate::telemetry::metrics;
@@ -23,6 +25,10 @@ use crate::telemetry::metrics;
 pub enum Input {
     /// Entries, and the right to hold them: it is given back when they are taken in.
     Entries(Reply, OwnedSemaphorePermit),
+    /// Archived events, and how far the log's time may go on with them.
+    Archived(Vec<Archived>, Millis, OwnedSemaphorePermit),
+    /// What was archived is all that the log held up to these cursors.
+    Adopt(Vec<StoredCursor>),
     /// The tables contain what came so far, and nothing else; their cursors.
     CaughtUp(Vec<StoredCursor>),
 }
@@ -80,6 +86,16 @@ impl Intake {
             let received = self.flow.wait_or_receive(&self.input, self.state.1);
             let taken = match received {
                 Ok(Some(Input::Entries(reply, permit))) => self.take(&reply, &mut rounds).map(|()| drop(permit)),
+                Ok(Some(Input::Archived(events, until, permit))) => {
+                    self.take_archived(&events, until, &mut rounds);
+                    drop(permit);
+                    Ok(())
+                }
+                Ok(Some(Input::Adopt(cursors))) => {
+                    self.flow.adopt(&cursors);
+                    rounds.closed_at.push_back(Instant::now());
+                    Ok(())
+                }
                 Ok(Some(Input::CaughtUp(cursors))) => {
                     self.flow.unmute(&cursors);
                     rounds.closed_at.clear();
@@ -96,7 +112,8 @@ impl Intake {
                 return Ok(());
             }
         };
-        if !self.flow.is_muted() {
+        // After a fault the flow has seen part of an entry that no commit contains.
+        if ended.is_ok() && !self.flow.is_muted() {
             self.flow.close_with_checkpoint();
         }
         while let Some(closed) = self.flow.wait() {
@@ -134,6 +151,15 @@ impl Intake {
         }
         self.close_epoch(rounds);
         Ok(())
+    }
+
+    fn take_archived(&mut self, events: &[Archived], until: Millis, rounds: &mut Rounds) {
+        for event in events {
+            if self.flow.take_archived(event, until) {
+                self.close_epoch(rounds);
+            }
+        }
+        self.close_epoch(rounds);
     }
 
     fn close_epoch(&mut self, rounds: &mut Rounds) {

@@ -9,17 +9,18 @@
 //! waited out where it happens. Entries that were lost halt the daemon: it writes nothing more and says
 //! so until it is stopped. Any other fault ends it, and nothing that is durable depends on how it ended.
 
+mod archive_reader;
 mod backoff;
 mod committer;
 pub mod flow;
 mod gap;
 mod intake;
 mod log_reader;
+mod resume;
 mod saving;
 mod side;
 mod store;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -28,22 +29,25 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
 
-use crate::checkpoint::{FlowState, InletState, Loaded, SaveError, Saver, load_newest};
+use crate::checkpoint::{SaveError, Saver, load_newest};
 use crate::config::{Clock, Config};
 use crate::plan;
-use crate::sources::redis::{EntryId, ProtocolError, RedisError, Server, stream_keys};
-use crate::store::postgres::claim::{Claim, StoredCursor};
+use crate::sources::redis::{ProtocolError, RedisError, Server, stream_keys};
+use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::lagging::LaggingWriter;
 use crate::store::postgres::{Database, StoreError};
 use crate::telemetry::health::Health;
 use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
+use archive_reader::ArchiveReader;
 use committer::Committer;
-use flow::{Flow, Settings, Unreadable};
+use flow::{Settings, Unreadable};
 pub use gap::{Gap, Look, Proof, Read, judge};
 use intake::Intake;
 use log_reader::{LogReader, MAX_REPLIES_AHEAD, wait_for_redis};
 pub use log_reader::{from_where, unreplayable};
+use resume::Resumed;
+pub use resume::{folder, known, tables};
 use saving::Saving;
 
 /// Epochs between the intake and the committer.
@@ -121,6 +125,55 @@ impl DaemonError {
 /// # Errors
 /// If something is wrong that will not pass by itself.
 pub async fn run(config: Config, takeover: bool, shutdown: impl Future<Output = ()> + Send) -> Result<(), DaemonError> {
+    run_for(config, Purpose::Serve { takeover }, shutdown).await
+}
+
+/// The same for tables beside those that producers and operators know of: nobody is told. From an archive
+/// it ends when that is read.
+///
+/// # Errors
+/// If something is wrong that will not pass by itself.
+pub async fn rebuild(
+    config: Config,
+    from: RebuildFrom,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), DaemonError> {
+    run_for(config, Purpose::Rebuild(from), shutdown).await
+}
+
+/// What tables are computed anew from.
+#[derive(Clone, Debug)]
+pub enum RebuildFrom {
+    /// The log in Redis.
+    Log,
+    /// The archive of the tables as they are, which is all of the log up to these cursors.
+    Archive(Box<Database>, Vec<StoredCursor>),
+}
+
+/// What a daemon runs for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    /// To keep the tables of the pipeline up to date.
+    Serve {
+        /// Whether a daemon that still runs is to be fenced.
+        takeover: bool,
+    },
+    /// To compute tables anew, beside.
+    Rebuild(RebuildFrom),
+}
+
+impl Purpose {
+    /// Whether producers and operators are to hear of it.
+    fn is_public(&self) -> bool {
+        matches!(self, Self::Serve { .. })
+    }
+}
+
+async fn run_for(
+    config: Config,
+    purpose: Purpose,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), DaemonError> {
     tokio::pin!(shutdown);
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
@@ -128,7 +181,7 @@ pub async fn run(config: Config, takeover: bool, shutdown: impl Future<Output = 
     info!(address = %pages.address(), "answers /healthz, /readyz and /metrics");
     let pages = tokio::spawn(pages.run(health.clone(), metrics, std::future::pending()));
     let ended = tokio::select! {
-        started = start(&config, takeover, &health) => match started {
+        started = start(&config, purpose, &health) => match started {
             Ok(running) => running.until(shutdown, &health).await,
             Err(error) => Err(error),
         },
@@ -150,16 +203,19 @@ struct Running {
     side: Vec<JoinHandle<()>>,
 }
 
-async fn start(config: &Config, takeover: bool, health: &Health) -> Result<Running, DaemonError> {
+async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Running, DaemonError> {
     let database = Database::new(&config.pipeline, &config.store)?;
     let server = Server::new(&config.redis)?;
     let keys = stream_keys(&config.pipeline, config.redis.streams);
     let plan = plan::of(&config.limits, &config.rules);
 
-    let (writer, claim) = store::open(config, &database, &plan, takeover, health).await?;
+    let (writer, claim) =
+        store::open(config, &database, &plan, matches!(purpose, Purpose::Serve { takeover: true }), health).await?;
     let mut admin = wait_for_redis(&server, health).await?;
-    admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
-    admin.ensure_groups(&keys).await?;
+    if purpose.is_public() {
+        admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
+        admin.ensure_groups(&keys).await?;
+    }
     info!(server = server.name(), streams = config.redis.streams, "connected to Redis");
 
     let settings = Settings {
@@ -174,18 +230,16 @@ async fn start(config: &Config, takeover: bool, health: &Health) -> Result<Runni
     for key in &keys {
         stored.push(match claim.cursors.iter().find(|cursor| cursor.stream == *key) {
             Some(cursor) => cursor.clone(),
-            None => begin(key, &mut admin).await?,
+            None => resume::begin(key, &mut admin).await?,
         });
     }
     health.set_starting("loading the checkpoint");
-    let folder = config.checkpoints.folder.join(&config.pipeline);
+    let folder = folder(config, &claim);
     let mut saver = Saver::new(&folder, &claim.lineage, &plan)?;
-    let loaded = {
-        let (folder, lineage, at) = (folder.clone(), claim.lineage.clone(), claim.commit_seq);
-        let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &lineage, &plan, at));
-        loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    };
-    let (flow, known, kept) = resume(loaded, settings, &stored, &claim, &mut saver);
+    let tables = resume::tables(&claim, plan);
+    let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &tables));
+    let loaded = loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let Resumed { flow, known, kept } = resume::resume(loaded, settings, &stored, &claim, &mut saver);
 
     let (input, inputs) = crossbeam_channel::unbounded(); // the permits bound it
     let (closed_sender, closed) = mpsc::channel(MAX_CLOSED);
@@ -202,15 +256,17 @@ async fn start(config: &Config, takeover: bool, health: &Health) -> Result<Runni
         state: (Arc::clone(&state_idle), millis(config.store.state_every_ms)),
         checkpoint: (Arc::clone(&checkpoint_idle), millis(config.checkpoints.every_ms)),
     };
-    let reader = LogReader {
-        server: server.clone(),
-        keys: keys.clone(),
-        known,
-        stored,
-        input,
-        ahead: Arc::new(Semaphore::new(MAX_REPLIES_AHEAD)),
-        health: health.clone(),
-        halted: halt,
+    let ahead = Arc::new(Semaphore::new(MAX_REPLIES_AHEAD));
+    let mut parts = JoinSet::new();
+    let reader = match purpose {
+        Purpose::Serve { .. } | Purpose::Rebuild(RebuildFrom::Log) => {
+            let (server, keys, health) = (server.clone(), keys.clone(), health.clone());
+            parts.spawn(LogReader { server, keys, known, stored, input, ahead, health, halted: halt }.run())
+        }
+        Purpose::Rebuild(RebuildFrom::Archive(ref database, ref cursors)) => {
+            let (database, cursors) = (Database::clone(database), cursors.clone());
+            parts.spawn(ArchiveReader { database, cursors, input, ahead }.run())
+        }
     };
     let committer = Committer {
         writer,
@@ -231,80 +287,19 @@ async fn start(config: &Config, takeover: bool, health: &Health) -> Result<Runni
         log_keep: millis(config.redis.log_keep_ms),
         kept,
     };
-    let mut side = vec![
-        tokio::spawn(side::move_groups(server.clone(), watch_committed.clone())),
-        tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), watch_committed)),
-    ];
+    let mut side = vec![tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), watch_committed.clone()))];
+    if purpose.is_public() {
+        side.push(tokio::spawn(side::move_groups(server.clone(), watch_committed)));
+    }
     if config.clock == Clock::Wall {
         side.push(tokio::spawn(side::tell_the_time(server, keys)));
     }
-    let mut parts = JoinSet::new();
-    let reader = parts.spawn(reader.run());
     parts.spawn_blocking(|| intake.run());
     parts.spawn(async { committer.run().await.map_err(Into::into) });
     parts.spawn(async { side::write_lagging(lagging, flush_receiver, state_idle).await.map_err(Into::into) });
     // Where there is no service manager, nobody is told.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     Ok(Running { parts, reader, saving: tokio::spawn(saving.run()), halted, side })
-}
-
-/// Where a stream that was never read begins: what is no longer there is not missed.
-async fn begin(key: &str, admin: &mut crate::sources::redis::admin::Admin) -> Result<StoredCursor, RedisError> {
-    let info = admin.stream_info(key).await?;
-    let skipped = info.added.saturating_sub(info.length);
-    if skipped > 0 {
-        warn!(stream = key, entries = skipped, "entries are gone already: the tables begin with what is left");
-    }
-    let zero = EntryId::ZERO.to_string();
-    Ok(StoredCursor {
-        stream: key.to_owned(),
-        last_id: zero.clone(),
-        entries: skipped,
-        skipped,
-        rebased: 0,
-        rebased_after: zero,
-    })
-}
-
-/// The flow after a checkpoint, or before the first entry; what it knows of each stream; and where the
-/// streams were at the checkpoints that are kept.
-fn resume(
-    (loaded, skipped): (Option<Loaded>, Vec<crate::checkpoint::Skipped>),
-    settings: Settings,
-    stored: &[StoredCursor],
-    claim: &Claim,
-    saver: &mut Saver,
-) -> (Flow, Vec<Read>, VecDeque<Vec<(String, EntryId)>>) {
-    for checkpoint in skipped {
-        warn!(%checkpoint, "a checkpoint is not used");
-    }
-    let Some(Loaded { commit_seq, checkpoint, written }) = loaded else {
-        let skipped: Vec<u64> = stored.iter().map(|cursor| cursor.skipped).collect();
-        let known = vec![Read::default(); skipped.len()];
-        return (Flow::start(settings, &skipped, claim.commit_seq > 0), known, VecDeque::new());
-    };
-    info!(
-        commit_seq,
-        behind = claim.commit_seq - commit_seq,
-        vehicles = checkpoint.timelines.len(),
-        "checkpoint loaded"
-    );
-    saver.know(written);
-    let known: Vec<Read> = known(&checkpoint.flow);
-    let needed = known.iter().zip(stored).map(|(known, to)| (to.stream.clone(), from_where(*known, to).last));
-    let kept = VecDeque::from([needed.collect()]);
-    (Flow::resume(settings, checkpoint), known, kept)
-}
-
-/// What a checkpoint contains of each stream.
-pub fn known(flow: &FlowState) -> Vec<Read> {
-    let of = |inlet: &InletState| Read {
-        last: EntryId { ms: inlet.last.0, seq: inlet.last.1 },
-        contained: inlet.entries - inlet.skipped,
-        skipped: inlet.skipped,
-        rebased: inlet.rebased,
-    };
-    flow.inlets.iter().map(of).collect()
 }
 
 fn millis(ms: i64) -> Duration {

@@ -23,7 +23,7 @@ pub struct Save {
 }
 
 /// Where the streams were at a checkpoint.
-type Cursors = Vec<(String, EntryId)>;
+pub type Cursors = Vec<(String, EntryId)>;
 
 /// Where the streams were at a checkpoint.
 pub fn cursors(flow: &FlowState) -> Cursors {
@@ -62,7 +62,8 @@ impl Saving {
             let Ok((written, result)) = written.await else { return };
             saver = Some(written);
             match result {
-                Ok(bytes) => {
+                Ok(None) => {}
+                Ok(Some(bytes)) => {
                     info!(commit_seq, bytes, ms = begun.elapsed().as_millis() as u64, "checkpoint written");
                     self.kept.push_back(cursors);
                     if self.kept.len() > KEPT {

@@ -18,6 +18,8 @@ use crate::telemetry::health::Health;
 
 /// How long a predecessor's session may take to end.
 const PREDECESSOR_ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// By then the server has given up a session whose client is gone or hangs: see what sessions are set to.
+const HUNG_TRANSACTIONS_END_WITHIN: Duration = Duration::from_secs(45);
 
 /// Connects to PostgreSQL, however long it takes for it to be there; makes sure of the schema; takes over.
 pub async fn open(
@@ -51,7 +53,7 @@ pub async fn open(
     if !takeover {
         wait_for_predecessor(&client, database).await?;
     }
-    let claim = claim::claim(&mut client, database, config.redis.streams, plan).await?;
+    let claim = claim_when_free(config, &mut client, database, plan).await?;
     crash::point("after-claim");
     info!(
         server = database.server(),
@@ -63,6 +65,24 @@ pub async fn open(
     let writer = Writer::new(database.clone(), client, &claim);
     writer.set_halted(None).await?;
     Ok((writer, claim))
+}
+
+/// Takes over; a predecessor that hangs amid a transaction holds it up until the server ends its session.
+async fn claim_when_free(
+    config: &Config,
+    client: &mut Client,
+    database: &Database,
+    plan: &str,
+) -> Result<Claim, StoreError> {
+    let until = Instant::now() + HUNG_TRANSACTIONS_END_WITHIN;
+    loop {
+        match claim::claim(client, database, config.redis.streams, plan, config.store.archive).await {
+            Err(error) if error.remedy() == Remedy::Retry && Instant::now() < until => {
+                warn!(%error, "a transaction of the predecessor is open: waiting until the server ends it");
+            }
+            claimed => return claimed,
+        }
+    }
 }
 
 async fn wait_for_postgres(database: &Database, health: &Health) -> Result<Client, StoreError> {

@@ -2,5 +2,6 @@
 //! the tables.
 
 pub mod check;
+pub mod rebuild;
 pub mod resume;
 pub mod status;

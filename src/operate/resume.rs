@@ -81,7 +81,7 @@ pub async fn accept_gap(config: &Config) -> Result<Vec<Accepted>, ResumeError> {
         .into());
     }
     let plan = plan::of(&config.limits, &config.rules);
-    let claim = claim::claim(&mut client, &database, config.redis.streams, &plan).await?;
+    let claim = claim::claim(&mut client, &database, config.redis.streams, &plan, config.store.archive).await?;
     let now = claim::now(&client, &database).await?.unwrap_or(BEGINNING);
     let mut streams = Streams {
         keys: stream_keys(&config.pipeline, config.redis.streams),
@@ -112,8 +112,7 @@ fn commit(cursors: Vec<StoredCursor>, now: Millis, note: String) -> Commit {
 
 /// What the next start will know of each stream without reading it.
 fn known(config: &Config, claim: &Claim, plan: &str, streams: usize) -> Vec<Read> {
-    let folder = config.checkpoints.folder.join(&config.pipeline);
-    let (loaded, _) = load_newest(&folder, &claim.lineage, plan, claim.commit_seq);
+    let (loaded, _) = load_newest(&daemon::folder(config, claim), &daemon::tables(claim, plan.to_owned()));
     loaded.map_or_else(|| vec![Read::default(); streams], |loaded| daemon::known(&loaded.checkpoint.flow))
 }
 
@@ -210,6 +209,7 @@ impl Streams {
             skipped: cursor.skipped + lost,
             rebased: cursor.entries - counted,
             rebased_after: after.to_string(),
+            now: cursor.now,
         };
         Ok((Accepted { stream: key, lost, rebased: Some((after, left)) }, cursor))
     }

@@ -127,12 +127,16 @@ async fn redis(config: &Config, keys: &[String]) -> Result<Vec<StreamInfo>, Redi
 }
 
 async fn tables(client: &Client, database: &Database, out: &mut impl Write) -> Result<(), StatusError> {
-    let sql = "SELECT c.relname, coalesce(s.n_live_tup, 0), pg_size_pretty(pg_total_relation_size(c.oid)),
-                      coalesce(t.commit_seq, (SELECT commit_seq FROM pipeline))
+    // Of a table in partitions, what they have together.
+    let sql =
+        "SELECT c.relname, p.rows, pg_size_pretty(p.bytes), coalesce(t.commit_seq, (SELECT commit_seq FROM pipeline))
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-               LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
-               LEFT JOIN table_progress t ON t.table_name = c.relname
-               WHERE n.nspname = $1 AND c.relkind = 'r' AND NOT c.relispartition
+               LEFT JOIN table_progress t ON t.table_name = c.relname,
+               LATERAL (SELECT coalesce(sum(s.n_live_tup), 0)::bigint AS rows,
+                               coalesce(sum(pg_total_relation_size(m.oid)), 0)::bigint AS bytes
+                        FROM (SELECT c.oid UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid) AS m
+                        LEFT JOIN pg_stat_user_tables s ON s.relid = m.oid) AS p
+               WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition
                  AND c.relname NOT IN ('pipeline', 'cursors', 'commit_log', 'table_progress', 'refinery_schema_history')
                ORDER BY c.relname";
     let rows = client.query(sql, &[&database.schema]).await.map_err(StoreError::statement("look at the tables"))?;

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::servers::free_port;
 use crate::support::servers::postgres::{psql, try_psql};
 
 /// Nothing that a test waits for takes longer, on a machine that does other things as well.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Tables whose rows a log decides, and what makes their rows comparable.
 const DIGESTED: [&str; 9] = [
@@ -49,7 +50,7 @@ impl Pipeline {
     /// Writes the configuration; nothing is started.
     pub(crate) fn new(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port(); // of those that stay free while no daemon runs
         let pipeline = Self { setup, folder, port };
         pipeline.configure();
         pipeline
@@ -97,6 +98,11 @@ impl Pipeline {
             .spawn()
             .unwrap();
         Daemon { child, port: self.port, log: path }
+    }
+
+    /// The same pipeline from another folder, with checkpoints of its own: as if on another machine.
+    pub(crate) fn twin(&self) -> Self {
+        Self::new(self.setup.clone())
     }
 
     /// Runs one of the commands that take a configuration.
@@ -151,14 +157,19 @@ impl Pipeline {
 
     /// A digest of every transactional table: equal for equal rows.
     pub(crate) fn digest(&self) -> Vec<(&'static str, String)> {
+        self.digest_of(&DIGESTED)
+    }
+
+    /// A digest of the rows of each query.
+    pub(crate) fn digest_of(&self, queries: &[&'static str]) -> Vec<(&'static str, String)> {
         let digest = |query: &&'static str| {
-            let sql = format!(
+            format!(
                 "SELECT count(*) || ' ' || coalesce(md5(string_agg(r::text, E'\\n' ORDER BY r::text COLLATE \"C\")), '') \
-                 FROM ({query}) AS r"
-            );
-            (*query, self.sql(&sql))
+                 FROM ({query}) AS r;"
+            )
         };
-        DIGESTED.iter().map(digest).collect()
+        let answers = self.sql(&queries.iter().map(digest).collect::<String>());
+        queries.iter().copied().zip(answers.lines().map(str::to_owned)).collect()
     }
 
     /// Makes sure that commit_log has every commit, each by a term no smaller than the one before.
@@ -221,6 +232,14 @@ impl Daemon {
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
         assert!(status.success(), "kill -{signal}");
+    }
+
+    /// Waits for its end with this exit code; what it said.
+    pub(crate) fn ends_with(mut self, code: i32) -> String {
+        let status = self.wait();
+        let log = self.log();
+        assert_eq!(status.code(), Some(code), "{log}");
+        log
     }
 
     /// Kills it as a power failure would.

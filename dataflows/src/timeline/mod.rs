@@ -172,7 +172,7 @@ impl Timelines {
         let armed = fold.due(&is, now);
         self.timers.extend(armed.map(|due| Reverse((due, vehicle))));
         self.stats.vehicles += 1;
-        self.stats.retained_positions += track.len() as u64;
+        self.stats.retained_positions += track.positions() as u64;
         if self.timelines.len() <= slot {
             self.timelines.resize_with(slot + 1, || None);
         }
@@ -232,7 +232,7 @@ impl Timelines {
             stats.vehicles += 1;
             Box::new(Timeline { newest: BEGINNING, ..Timeline::default() })
         });
-        let kept_before = timeline.track.len();
+        let kept_before = timeline.track.positions();
         let old =
             Fold { vehicle, catalogue: &self.catalogue, view: View::Old, rules: &self.rules, covering: &self.covering };
         let new = Fold { view: View::New, ..old };
@@ -289,7 +289,7 @@ impl Timelines {
         if let Some(retention_ms) = self.rules.retention_ms {
             timeline.track.forget_before(timeline.newest.min(self.now).saturating_sub(retention_ms));
         }
-        stats.retained_positions = stats.retained_positions + timeline.track.len() as u64 - kept_before as u64;
+        stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;
     }
 
     fn slot(&self, vehicle: VehicleId) -> usize {

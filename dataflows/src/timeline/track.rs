@@ -153,7 +153,7 @@ impl Track {
     }
 
     /// How many positions are kept.
-    pub fn len(&self) -> usize {
+    pub fn positions(&self) -> usize {
         self.sealed.iter().map(|chunk| chunk.positions.len()).sum::<usize>() + self.tail.positions.len()
     }
 

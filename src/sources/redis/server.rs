@@ -178,7 +178,7 @@ impl Server {
         RedisError::Io { server: self.name.clone(), source }
     }
 
-    /// The commands that open a session: password, database, name.
+    /// The commands that open a session: password, database.
     pub(super) fn greeting(&self) -> Vec<Vec<String>> {
         let settings = self.client.get_connection_info().redis_settings();
         let mut commands = Vec::new();
@@ -189,7 +189,6 @@ impl Server {
         if settings.db() != 0 {
             commands.push(vec!["SELECT".to_owned(), settings.db().to_string()]);
         }
-        commands.push(["CLIENT", "SETNAME", "watchtower-reader"].map(str::to_owned).to_vec());
         commands
     }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
-use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
-use watchtower_dataflows::model::Millis;
+use tokio_postgres::{Client, Row};
+use watchtower_dataflows::model::{Heading, Millis, Place, Speed};
 
 use super::encode::Time;
 use super::error::StoreError;
@@ -31,6 +31,28 @@ pub struct ArchivedPosition {
     pub received_at: Millis,
     /// What was measured; nothing if it withdraws.
     pub measured: Option<Measured<'static>>,
+}
+
+/// An accepted edit of a geofence or vehicle.
+#[derive(Clone, Debug)]
+pub struct ArchivedEdit {
+    /// Number of its entry in the control stream, from 1.
+    pub entry: u64,
+    /// Its number in the entry, from 0.
+    pub entry_index: u32,
+    /// When it arrived.
+    pub received_at: Millis,
+    /// The event as JSON, with its `valid_from` and its arrival.
+    pub event: String,
+}
+
+/// An archived event, to be taken in again.
+#[derive(Clone, Debug)]
+pub enum Archived {
+    /// A position, or the withdrawal of one.
+    Position(ArchivedPosition),
+    /// An edit.
+    Edit(ArchivedEdit),
 }
 
 const COLUMNS: &str = "vehicle_id, ts, entry, entry_index, received_at, deleted, lon, lat, speed_kmh, heading_deg, \
@@ -71,7 +93,13 @@ impl Partitions {
         }
         let wanted: BTreeSet<i64> = rows.iter().map(|row| row.ts.div_euclid(DAY_MS)).collect();
         for &day in wanted.difference(&self.days.clone()) {
-            attach(client, day).await?;
+            if let Err(error) = attach(client, day).await {
+                // Another daemon may have made it just before.
+                self.load(client).await?;
+                if !self.days.contains(&day) {
+                    return Err(error);
+                }
+            }
             self.days.insert(day);
         }
         Ok(())
@@ -102,8 +130,10 @@ fn day_of(name: &str) -> Option<i64> {
 async fn attach(client: &Client, day: i64) -> Result<(), StoreError> {
     let name = name_of(day);
     let (from, until) = (time::format(day * DAY_MS), time::format((day + 1) * DAY_MS));
+    // Two daemons may come to a new day at once: the server's catalogue does not bear that.
     let sql = format!(
         "BEGIN;
+         SELECT pg_advisory_xact_lock(hashtextextended('watchtower partitions', 'positions_log'::regclass::bigint));
          CREATE TABLE IF NOT EXISTS {name} (LIKE positions_log INCLUDING COMMENTS);
          ALTER TABLE positions_log ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{until}');
          COMMIT;"
@@ -149,6 +179,88 @@ pub async fn append(client: &Client, rows: &[ArchivedPosition]) -> Result<(), St
     }
     writer.finish().await.map_err(doing())?;
     Ok(())
+}
+
+/// Appends edits, within a transaction.
+///
+/// # Errors
+/// If it fails; the transaction is void then.
+pub async fn append_edits(client: &Client, edits: &[ArchivedEdit]) -> Result<(), StoreError> {
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let entries: Vec<i64> = edits.iter().map(|edit| edit.entry as i64).collect();
+    let indices: Vec<i32> = edits.iter().map(|edit| edit.entry_index as i32).collect();
+    let arrivals: Vec<Time> = edits.iter().map(|edit| Time(edit.received_at)).collect();
+    let events: Vec<&str> = edits.iter().map(|edit| edit.event.as_str()).collect();
+    let sql = "INSERT INTO edits_log (entry, entry_index, received_at, event)
+               SELECT e, i, r, v::json FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::text[]) AS u(e, i, r, v)";
+    let doing = StoreError::statement("append to edits_log");
+    client.execute(sql, &[&entries, &indices, &arrivals, &events]).await.map_err(doing)?;
+    Ok(())
+}
+
+/// Reads the whole archive of a schema: all edits, then all positions in the order of their entries, some
+/// thousand at a time. `sink` says whether to go on.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn read_all<F: Future<Output = bool>>(
+    client: &Client,
+    mut sink: impl FnMut(Vec<Archived>) -> F,
+) -> Result<(), StoreError> {
+    let doing = || StoreError::statement("read the archive");
+    let edits = "SELECT entry, entry_index, (extract(epoch FROM received_at) * 1000)::bigint, event::text FROM edits_log \
+                 ORDER BY entry, entry_index";
+    let rows = client.query(edits, &[]).await.map_err(doing())?;
+    let edit = |row: &Row| {
+        Archived::Edit(ArchivedEdit {
+            entry: row.get::<_, i64>(0) as u64,
+            entry_index: row.get::<_, i32>(1) as u32,
+            received_at: row.get(2),
+            event: row.get(3),
+        })
+    };
+    if !sink(rows.iter().map(edit).collect()).await {
+        return Ok(());
+    }
+    let positions = "DECLARE archive NO SCROLL CURSOR FOR SELECT vehicle_id, (extract(epoch FROM ts) * 1000)::bigint, \
+                     entry, entry_index, (extract(epoch FROM received_at) * 1000)::bigint, deleted, lon, lat, speed_kmh, \
+                     heading_deg, accuracy_m, altitude_m, ignition, attributes::text FROM positions_log \
+                     ORDER BY entry, entry_index";
+    // Whoever takes the rows may take his time.
+    let patient = "SET idle_in_transaction_session_timeout = 0";
+    client.batch_execute(&format!("{patient}; BEGIN; {positions}")).await.map_err(doing())?;
+    loop {
+        let rows = client.query(&format!("FETCH {READ_ROWS} FROM archive"), &[]).await.map_err(doing())?;
+        if rows.is_empty() || !sink(rows.iter().map(position).collect()).await {
+            break;
+        }
+    }
+    client.batch_execute("ROLLBACK").await.map_err(doing())
+}
+
+/// Rows of the archive that are read at once.
+const READ_ROWS: usize = 8192;
+
+fn position(row: &Row) -> Archived {
+    let measured = (!row.get::<_, bool>(5)).then(|| Measured {
+        place: Place::from_degrees(row.get(6), row.get(7)),
+        speed: row.get::<_, Option<f64>>(8).map_or(Speed::NONE, Speed::from_kmh),
+        heading: row.get::<_, Option<f64>>(9).map_or(Heading::NONE, Heading::from_degrees),
+        accuracy_m: row.get(10),
+        altitude_m: row.get(11),
+        ignition: row.get(12),
+        attributes: row.get::<_, Option<String>>(13).map(Into::into),
+    });
+    Archived::Position(ArchivedPosition {
+        vehicle_id: row.get::<_, String>(0).into(),
+        ts: row.get(1),
+        entry: row.get::<_, i64>(2) as u64,
+        entry_index: row.get::<_, i32>(3) as u32,
+        received_at: row.get(4),
+        measured,
+    })
 }
 
 #[cfg(test)]

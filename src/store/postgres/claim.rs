@@ -1,7 +1,7 @@
 //! Who writes: the term and the owner that every commit is compared with.
 
 use tokio_postgres::Client;
-use watchtower_dataflows::model::Millis;
+use watchtower_dataflows::model::{BEGINNING, Millis};
 
 use super::connection::Database;
 use super::error::StoreError;
@@ -21,6 +21,8 @@ pub struct StoredCursor {
     pub rebased: u64,
     /// The id after which reading the present one began.
     pub rebased_after: String,
+    /// The newest clock event up to there; [`BEGINNING`] if there was none.
+    pub now: Millis,
 }
 
 /// The right to write, and where the tables stand.
@@ -85,6 +87,45 @@ pub async fn owner(client: &Client, database: &Database) -> Result<Option<Owner>
     Ok(row.map(|row| Owner { term: row.get(0), name: describe(&row, 1), commit_seq: row.get(4), owner: row.get(5) }))
 }
 
+/// What tables there are.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// What they mean.
+    pub plan: String,
+    /// Whether their archive is all of the log.
+    pub archived: bool,
+    /// How far each stream is read.
+    pub cursors: Vec<StoredCursor>,
+}
+
+/// What tables there are, if there is such a pipeline.
+///
+/// # Errors
+/// If the database does not answer, or has no such schema.
+pub async fn stored(client: &Client, database: &Database) -> Result<Option<Stored>, StoreError> {
+    let doing = || StoreError::statement(format!("look at pipeline {}", database.pipeline));
+    let sql = "SELECT plan, archived FROM pipeline WHERE id = $1";
+    let row = client.query_opt(sql, &[&database.pipeline]).await;
+    let Some(row) = row.map_err(doing())? else { return Ok(None) };
+    let rows = client.query(CURSORS, &[]).await.map_err(doing())?;
+    Ok(Some(Stored { plan: row.get(0), archived: row.get(1), cursors: rows.iter().map(cursor).collect() }))
+}
+
+const CURSORS: &str = "SELECT stream, last_id, entries, skipped, rebased, rebased_after, \
+                       CASE WHEN isfinite(now) THEN (extract(epoch FROM now) * 1000)::bigint END FROM cursors";
+
+fn cursor(row: &tokio_postgres::Row) -> StoredCursor {
+    StoredCursor {
+        stream: row.get(0),
+        last_id: row.get(1),
+        entries: row.get::<_, i64>(2) as u64,
+        skipped: row.get::<_, i64>(3) as u64,
+        rebased: row.get::<_, i64>(4) as u64,
+        rebased_after: row.get(5),
+        now: row.get::<_, Option<i64>>(6).unwrap_or(BEGINNING),
+    }
+}
+
 /// The log's time at the last commit, if it had any.
 ///
 /// # Errors
@@ -106,7 +147,13 @@ fn describe(row: &tokio_postgres::Row, from: usize) -> String {
 ///
 /// # Errors
 /// If the schema holds another pipeline, one with another number of streams, or tables of another meaning.
-pub async fn claim(client: &mut Client, database: &Database, streams: u16, plan: &str) -> Result<Claim, StoreError> {
+pub async fn claim(
+    client: &mut Client,
+    database: &Database,
+    streams: u16,
+    plan: &str,
+    archive: bool,
+) -> Result<Claim, StoreError> {
     let doing = || StoreError::statement(format!("claim pipeline {}", database.pipeline));
     let transaction = client.transaction().await.map_err(doing())?;
     let other = "SELECT id FROM pipeline WHERE id <> $1";
@@ -117,13 +164,14 @@ pub async fn claim(client: &mut Client, database: &Database, streams: u16, plan:
             database.schema, database.pipeline
         )));
     }
-    let insert = "INSERT INTO pipeline (id, streams, plan) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    transaction.execute(insert, &[&database.pipeline, &i32::from(streams), &plan]).await.map_err(doing())?;
+    let insert = "INSERT INTO pipeline (id, streams, plan, archived) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    transaction.execute(insert, &[&database.pipeline, &i32::from(streams), &plan, &archive]).await.map_err(doing())?;
     let owner = random_name();
     let take = "UPDATE pipeline SET term = term + 1, owner = $2, owner_host = $3, owner_pid = $4, \
-                claimed_at = clock_timestamp() WHERE id = $1 RETURNING term, commit_seq, streams, plan, lineage";
+                claimed_at = clock_timestamp(), archived = archived AND $5 WHERE id = $1 RETURNING term, commit_seq, streams, plan, lineage";
     let pid = i64::from(std::process::id());
-    let row = transaction.query_one(take, &[&database.pipeline, &owner, &host(), &pid]).await.map_err(doing())?;
+    let row =
+        transaction.query_one(take, &[&database.pipeline, &owner, &host(), &pid, &archive]).await.map_err(doing())?;
     let (term, commit_seq, stored): (i64, i64, i32) = (row.get(0), row.get(1), row.get(2));
     if stored != i32::from(streams) {
         return Err(StoreError::Setup(format!(
@@ -143,20 +191,8 @@ pub async fn claim(client: &mut Client, database: &Database, streams: u16, plan:
     let progress = "INSERT INTO table_progress (table_name, term, commit_seq) VALUES ('vehicle_state', $1, 0) \
                     ON CONFLICT (table_name) DO UPDATE SET term = excluded.term";
     transaction.execute(progress, &[&term]).await.map_err(doing())?;
-    let cursors =
-        transaction.query("SELECT stream, last_id, entries, skipped, rebased, rebased_after FROM cursors", &[]).await;
-    let cursors = cursors
-        .map_err(doing())?
-        .iter()
-        .map(|row| StoredCursor {
-            stream: row.get(0),
-            last_id: row.get(1),
-            entries: row.get::<_, i64>(2) as u64,
-            skipped: row.get::<_, i64>(3) as u64,
-            rebased: row.get::<_, i64>(4) as u64,
-            rebased_after: row.get(5),
-        })
-        .collect();
+    let cursors = transaction.query(CURSORS, &[]).await.map_err(doing())?;
+    let cursors = cursors.iter().map(cursor).collect();
     transaction.commit().await.map_err(doing())?;
     Ok(Claim { term, owner, lineage: row.get(4), commit_seq, cursors })
 }

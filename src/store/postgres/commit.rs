@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use watchtower_dataflows::model::Millis;
 
-use super::archive::{self, ArchivedPosition, Partitions};
+use super::archive::{self, ArchivedEdit, ArchivedPosition, Partitions};
 use super::claim::{Claim, StoredCursor, fenced, try_lock};
 use super::connection::Database;
 use super::encode::Time;
@@ -27,6 +27,8 @@ pub struct Commit {
     pub changes: ChangeSet,
     /// Accepted positions, if they are archived.
     pub archive: Vec<ArchivedPosition>,
+    /// Accepted edits; these are archived in any case.
+    pub edits: Vec<ArchivedEdit>,
     /// How far the streams are read: those that moved.
     pub cursors: Vec<StoredCursor>,
     /// The log's time after it.
@@ -77,7 +79,7 @@ impl Writer {
     /// unknown until [`Self::reconnect`] or [`Self::roll_back`] has said it.
     pub async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         self.partitions.ensure(&self.client, &commit.archive).await?;
-        let Commit { changes, archive, cursors, now, events, forget_rejected_before, note } = commit;
+        let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = commit;
         let next = self.commit_seq + 1;
         let client = &self.client;
         let doing = |what: &str| StoreError::statement(format!("{what} commit {next}"));
@@ -105,6 +107,7 @@ impl Writer {
         if !archive.is_empty() {
             archive::append(client, archive).await?;
         }
+        archive::append_edits(client, edits).await?;
         if let Some(before) = forget_rejected_before {
             let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
             client.execute(drop, &[&Time(*before)]).await.map_err(doing("drop old refused events in"))?;
@@ -113,12 +116,17 @@ impl Writer {
         self.log(next, rows, events, cursors, note.as_deref()).await?;
         crash::point("before-commit");
         let mut sent = pin!(client.batch_execute("COMMIT"));
+        let mut answer = None;
         if crash::is_due("commit-sent") {
             // On its way, and nobody waits for the answer.
-            let _ = tokio::time::timeout(Duration::from_millis(20), sent.as_mut()).await;
+            answer = tokio::time::timeout(Duration::from_millis(20), sent.as_mut()).await.ok();
             crash::now("commit-sent");
         }
-        sent.await.map_err(doing("complete"))?;
+        let answer = match answer {
+            Some(answer) => answer,
+            None => sent.await,
+        };
+        answer.map_err(doing("complete"))?;
         crash::point("after-commit");
         self.commit_seq = next;
         Ok(())
@@ -136,21 +144,26 @@ impl Writer {
         let streams: Vec<&str> = cursors.iter().map(|cursor| cursor.stream.as_str()).collect();
         let ids: Vec<&str> = cursors.iter().map(|cursor| cursor.last_id.as_str()).collect();
         let entries: Vec<i64> = cursors.iter().map(|cursor| cursor.entries as i64).collect();
+        let clocks: Vec<Time> = cursors.iter().map(|cursor| Time(cursor.now)).collect();
         let skipped: Vec<i64> = cursors.iter().map(|cursor| cursor.skipped as i64).collect();
         let rebased: Vec<i64> = cursors.iter().map(|cursor| cursor.rebased as i64).collect();
         let after: Vec<&str> = cursors.iter().map(|cursor| cursor.rebased_after.as_str()).collect();
         let sql = "WITH moved AS (
-                       INSERT INTO cursors (stream, last_id, entries, skipped, rebased, rebased_after)
-                       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[], $10::bigint[], $11::text[])
+                       INSERT INTO cursors (stream, last_id, entries, skipped, now, rebased, rebased_after)
+                       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[], $10::timestamptz[],
+                                            $11::bigint[], $12::text[])
                        ON CONFLICT (stream) DO UPDATE
                        SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped,
-                           rebased = excluded.rebased, rebased_after = excluded.rebased_after)
+                           now = excluded.now, rebased = excluded.rebased, rebased_after = excluded.rebased_after)
                    INSERT INTO commit_log (commit_seq, term, events, rows_changed, note, cursors)
                    VALUES ($4, $5, $6, $7, $9, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
         self.client
             .execute(
                 sql,
-                &[&streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped, &note, &rebased, &after],
+                &[
+                    &streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped, &note, &clocks, &rebased,
+                    &after,
+                ],
             )
             .await
             .map_err(doing())?;

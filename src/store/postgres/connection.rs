@@ -15,11 +15,13 @@ use crate::tls;
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What every session is set to. The server gives up a session whose client is gone (and with it the
+/// What every session is set to, whatever the role's own settings. The server gives up a session whose client is gone (and with it the
 /// locks of a dead writer) within 30 s: idle in a transaction after 15, silent on the network after 25.
 const SESSION: &str = "\
     SET TimeZone = 'UTC';\
     SET client_min_messages = 'warning';\
+    SET default_transaction_isolation = 'read committed';\
+    SET statement_timeout = 0;\
     SET lock_timeout = '10s';\
     SET idle_in_transaction_session_timeout = '15s';\
     SET tcp_keepalives_idle = 10;\

@@ -98,7 +98,7 @@ fn is_running(pid: u32) -> bool {
 
 /// A port of the loopback that was free a moment ago. Not one of those that the kernel gives to
 /// outgoing connections: a server that is down for a while finds it free when it comes back.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const RANGE: std::ops::Range<u16> = 15_000..32_000;
     let start = std::process::id() as u16; // wraps: it only has to differ between test processes

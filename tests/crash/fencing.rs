@@ -1,0 +1,125 @@
+//! Two daemons on one pipeline: one writes, the other one is told who does, or takes over.
+
+use std::time::Duration;
+
+use watchtower::crash::FREEZE_VARIABLE;
+
+use super::{Scenario, World, has_ended, in_parallel, state};
+use crate::support::daemon::{Daemon, wait_until};
+use crate::support::rng::Rng;
+use crate::support::servers::redis::{RedisOptions, RedisServer};
+
+/// Races of two starters, unless `WATCHTOWER_CASES` says otherwise.
+const RACES: usize = 20;
+
+/// How a daemon is called to others.
+fn name(daemon: &Daemon) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    format!("process {} on {} (since ", daemon.pid(), host.trim())
+}
+
+#[test]
+fn a_second_daemon_is_refused_or_takes_over() {
+    let redis = RedisServer::start(RedisOptions::default());
+    let mut world = World::new(&redis, 1);
+    let scenario = Scenario::shared();
+    let first = world.start(&[], &[]);
+    first.wait_until_ready();
+    world.append(scenario.third(1));
+    world.assert_undisturbed("one daemon", 1);
+
+    let refused = world.start_beside(&[]).ends_with(1);
+    assert!(refused.contains("pipeline lagos is being written by ") && refused.contains(&name(&first)), "{refused}");
+    assert!(refused.contains("--takeover"), "{refused}");
+    world.append(scenario.third(2));
+    world.assert_undisturbed("the first goes on", 2);
+
+    let second = world.start_beside(&["--takeover"]);
+    wait_until("the second has the pipeline", || world.pipeline.sql("SELECT term FROM pipeline") == "2");
+    world.append(scenario.third(3));
+    let fenced = first.ends_with(3);
+    assert!(fenced.contains("fenced: ") && fenced.contains(&name(&second)), "{fenced}");
+    world.assert_undisturbed("the second goes on", 3);
+    assert!(second.stop().success());
+}
+
+#[test]
+fn a_frozen_daemon_changes_nothing_when_it_wakes() {
+    let jobs = ["before-begin:3", "before-commit:4", "mid-upserts:9", "before-rename:2", "before-trim:2", "at random"];
+    in_parallel(jobs.len(), &jobs, |redis, job| freeze(redis, job));
+}
+
+fn freeze(redis: &RedisServer, job: &str) {
+    let scenario = Scenario::shared();
+    let mut world = World::new(redis, 1);
+    let mut rng = Rng::new(7);
+    let first = match job {
+        "at random" => {
+            let daemon = world.start(&[], &[]);
+            daemon.wait_until_ready(); // one that hangs while it migrates has to be killed by hand
+            daemon
+        }
+        point => world.start(&[], &[(FREEZE_VARIABLE, point)]),
+    };
+    let mut portions = scenario.third(1).chunks(8);
+    while state(&first) != 'T' {
+        world.append(portions.next().unwrap_or_else(|| panic!("{job}: the point is reached")));
+        std::thread::sleep(Duration::from_millis(40));
+        if job == "at random" && rng.chance(15) {
+            first.signal("STOP");
+        }
+        assert!(!has_ended(&first), "{job}: {}", first.log());
+    }
+    portions.for_each(|portion| world.append(portion));
+
+    let second = world.start_beside(&["--takeover"]);
+    world.assert_undisturbed(job, 1);
+    world.append(scenario.third(2));
+    world.assert_undisturbed(job, 2);
+    first.signal("CONT");
+    let fenced = first.ends_with(3);
+    assert!(fenced.contains(&name(&second)), "{job}: {fenced}");
+    world.append(scenario.third(3));
+    world.assert_undisturbed(job, 3);
+    second.kill();
+    // What the first did to the folder and the streams, if anything, is no harm either.
+    let third = world.start(&[], &[]);
+    third.wait_until_ready();
+    assert!(third.stop().success());
+}
+
+#[test]
+fn of_those_who_start_at_once_one_remains() {
+    let races: usize = std::env::var("WATCHTOWER_CASES").map_or(RACES, |cases| cases.parse().unwrap());
+    let redis = RedisServer::start(RedisOptions::default());
+    let mut world = World::new(&redis, 1);
+    let mut rng = Rng::new(3);
+    let scenario = Scenario::shared();
+    let cut = |half_races: usize| scenario.entries.len() * half_races / (2 * races);
+    assert!(races > 0 && cut(1) > 0, "the log is long enough for {races} races");
+    let mut alive: Vec<Daemon> = Vec::new();
+    let mut fenced = 0;
+    for race in 0..races {
+        alive.extend([world.start_beside(&["--takeover"]), world.start_beside(&["--takeover"])]);
+        std::thread::sleep(Duration::from_millis(rng.below(150) as u64));
+        for half in [2 * race, 2 * race + 1] {
+            world.append(&scenario.entries[cut(half)..cut(half + 1)]);
+            world.pipeline.wait_for_entries(world.appended);
+        }
+        // Whoever has nothing to write does not notice that he is fenced: each gets something to write.
+        wait_until("one remains", || {
+            let (ended, running) = std::mem::take(&mut alive).into_iter().partition(has_ended);
+            alive = running;
+            for loser in Vec::<Daemon>::into_iter(ended) {
+                let log = loser.ends_with(3);
+                assert!(log.contains("fenced: "), "{log}");
+                fenced += 1;
+            }
+            alive.len() == 1
+        });
+    }
+    world.assert_undisturbed("after all races", 3);
+    println!("{} started at {races} races, {fenced} were fenced", 2 * races);
+    assert_eq!(fenced + 1, 2 * races);
+    assert!(alive.pop().unwrap().stop().success());
+}
