@@ -34,17 +34,21 @@ COMMENT ON COLUMN pipeline.now IS 'The log''s own time at that commit: the least
 COMMENT ON COLUMN pipeline.halted IS 'Why the tables are not brought up to date any more: entries of the log are lost. Empty while all is well.';
 
 CREATE TABLE cursors (
-    stream      text PRIMARY KEY,
-    last_id     text NOT NULL,
-    entries     bigint NOT NULL,
-    skipped     bigint NOT NULL,
-    now         timestamptz NOT NULL
+    stream        text PRIMARY KEY,
+    last_id       text NOT NULL,
+    entries       bigint NOT NULL,
+    skipped       bigint NOT NULL,
+    rebased       bigint NOT NULL,
+    rebased_after text NOT NULL,
+    now           timestamptz NOT NULL
 );
 COMMENT ON TABLE cursors IS 'How far each stream has been read at pipeline.commit_seq.';
 COMMENT ON COLUMN cursors.stream IS 'The Redis key.';
 COMMENT ON COLUMN cursors.last_id IS 'Id of the last entry the tables contain.';
-COMMENT ON COLUMN cursors.entries IS 'Entries up to there, those in skipped included: as many as Redis says were ever added by then.';
+COMMENT ON COLUMN cursors.entries IS 'Entries up to there, those in skipped included: as many as Redis says were ever added by then, and those in rebased.';
 COMMENT ON COLUMN cursors.skipped IS 'Entries that were gone when the pipeline began, or whose loss was accepted: the tables do not contain them.';
+COMMENT ON COLUMN cursors.rebased IS 'Entries of earlier streams of this name, which were deleted or replaced by an older state: Redis no longer counts them. It only grows.';
+COMMENT ON COLUMN cursors.rebased_after IS 'Id after which reading the present stream began; 0-0 is its beginning.';
 COMMENT ON COLUMN cursors.now IS 'The newest clock event in it up to there.';
 
 CREATE TABLE commit_log (

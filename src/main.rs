@@ -133,12 +133,12 @@ fn run_status(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()> {
 
 fn run_resume(args: &ResumeArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let config = load(&args.config)?;
-    let lost = runtime()?.block_on(resume::accept_gap(&config))?;
-    if lost.is_empty() {
+    let accepted = runtime()?.block_on(resume::accept_gap(&config))?;
+    if accepted.is_empty() {
         writeln!(out, "nothing is lost: start the daemon")?;
     }
-    for (stream, entries) in lost {
-        writeln!(out, "{stream}: goes on without {entries} entries")?;
+    for loss in accepted {
+        writeln!(out, "{loss}")?;
     }
     Ok(())
 }

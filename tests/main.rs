@@ -8,6 +8,7 @@ mod commands;
 mod configuration;
 mod covers;
 mod crash;
+mod gaps;
 mod live;
 mod oracle;
 mod properties;

@@ -49,6 +49,8 @@ pub struct InletState {
     pub entries: u64,
     /// Entries that were gone when the pipeline began, or whose loss was accepted.
     pub skipped: u64,
+    /// Entries that the present stream does not count: see `cursors.rebased`.
+    pub rebased: u64,
     /// Its newest clock.
     pub now: Millis,
     /// Accepted edits in it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
 
 use super::block::{BlockError, Blocks, Kind};
-use super::contents::{Checkpoint, ChunkPlace, FileName, FlowState, Head, StoredTimeline};
+use super::contents::{Checkpoint, ChunkPlace, FileName, FlowState, Head, InletState, StoredTimeline};
 use super::save::Written;
 use super::{CHECKPOINT, CHUNKS, names_in, path_of};
 
@@ -22,8 +22,30 @@ pub struct Tables {
     pub plan: String,
     /// Their last commit.
     pub commit_seq: i64,
-    /// By the key of a stream, its last entry that they contain.
-    pub cursors: BTreeMap<String, (u64, u64)>,
+    /// By the key of a stream, how far they contain it.
+    pub cursors: BTreeMap<String, At>,
+}
+
+/// How far a stream is contained.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    /// Up to this entry.
+    pub last: (u64, u64),
+    /// So many entries.
+    pub contained: u64,
+    /// It took the place of others with so many entries.
+    pub rebased: u64,
+}
+
+impl At {
+    /// Whether a state of the stream is one that came before, or this one.
+    fn is_after(&self, inlet: &InletState) -> bool {
+        if inlet.rebased == self.rebased {
+            inlet.last <= self.last
+        } else {
+            inlet.rebased < self.rebased && inlet.entries - inlet.skipped <= self.contained
+        }
+    }
 }
 
 /// A checkpoint that was not taken.
@@ -116,8 +138,10 @@ fn load(folder: &Path, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
         return Err(Why::Plan);
     }
     let flow: FlowState = blocks.value(1)?;
-    let is_read = |key, last| tables.cursors.get(key).is_some_and(|at| last <= *at) || last == (0, 0);
-    if commit_seq > tables.commit_seq || !flow.inlets.iter().all(|inlet| is_read(&inlet.key, inlet.last)) {
+    let is_read = |inlet: &InletState| {
+        tables.cursors.get(&inlet.key).is_some_and(|at| at.is_after(inlet)) || inlet.last == (0, 0)
+    };
+    if commit_seq > tables.commit_seq || !flow.inlets.iter().all(is_read) {
         return Err(Why::Ahead { checkpoint: commit_seq, database: tables.commit_seq });
     }
     let (mut chunks, mut sizes) = (Vec::<Vec<Vec<Arc<Chunk>>>>::new(), BTreeMap::new());

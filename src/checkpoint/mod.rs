@@ -25,7 +25,7 @@ mod save;
 
 pub use block::BlockError;
 pub use contents::{Checkpoint, FileName, FlowState, Head, InletState};
-pub use load::{Known, Loaded, Skipped, Tables, Why, load_newest};
+pub use load::{At, Known, Loaded, Skipped, Tables, Why, load_newest};
 pub use save::{SaveError, Saver};
 
 use std::path::{Path, PathBuf};

@@ -109,7 +109,32 @@ struct Inlet {
     last: EntryId,
     entries: u64,
     skipped: u64,
+    rebased: u64,
+    rebased_after: String,
     refused: Refused,
+}
+
+impl Inlet {
+    /// How far it is read.
+    fn cursor(&self) -> StoredCursor {
+        StoredCursor {
+            stream: self.key.clone(),
+            last_id: self.last.to_string(),
+            entries: self.entries,
+            skipped: self.skipped,
+            rebased: self.rebased,
+            rebased_after: self.rebased_after.clone(),
+            now: self.admission.now(),
+        }
+    }
+
+    /// Goes on from where the tables are.
+    fn set_cursor(&mut self, cursor: &StoredCursor) {
+        let StoredCursor { stream: _, last_id, entries, skipped, rebased, rebased_after, now: _ } = cursor;
+        self.last = last_id.parse().unwrap_or(EntryId::ZERO);
+        (self.entries, self.skipped, self.rebased) = (*entries, *skipped, *rebased);
+        self.rebased_after.clone_from(rebased_after);
+    }
 }
 
 /// What an epoch brings besides what the engine gets.
@@ -153,6 +178,8 @@ impl Flow {
             last: EntryId::ZERO,
             entries: skipped,
             skipped,
+            rebased: 0,
+            rebased_after: EntryId::ZERO.to_string(),
             refused: Refused::default(),
         };
         let inlets = settings.keys.iter().enumerate().zip(skipped).map(inlet).collect();
@@ -172,10 +199,11 @@ impl Flow {
             })
         };
         let inlet = |(i, state): (usize, InletState)| {
-            let InletState { key, last: (ms, seq), entries, skipped, now, edits, refused } = state;
+            let InletState { key, last: (ms, seq), entries, skipped, rebased, now, edits, refused } = state;
             let stream = settings.stream(i);
             let admission = Admission::resume(stream, settings.limits.clone(), now, edits, newest_in(stream));
-            Inlet { key, admission, last: EntryId { ms, seq }, entries, skipped, refused }
+            let (last, rebased_after) = (EntryId { ms, seq }, EntryId::ZERO.to_string());
+            Inlet { key, admission, last, entries, skipped, rebased, rebased_after, refused }
         };
         let inlets = inlets.into_iter().enumerate().map(inlet).collect();
         let mut flow = Self::with(settings, inlets, true);
@@ -282,8 +310,7 @@ impl Flow {
     pub fn adopt(&mut self, cursors: &[StoredCursor]) {
         for inlet in &mut self.inlets {
             let Some(cursor) = cursors.iter().find(|cursor| cursor.stream == inlet.key) else { continue };
-            inlet.last = cursor.last_id.parse().unwrap_or(EntryId::ZERO);
-            (inlet.entries, inlet.skipped) = (cursor.entries, cursor.skipped);
+            inlet.set_cursor(cursor);
             inlet.admission.set_now(cursor.now);
         }
         self.passing.oldest_entry.get_or_insert(self.now);
@@ -321,14 +348,8 @@ impl Flow {
         }
         let commit = &mut passing.commit;
         commit.now = self.now;
-        let cursor = |inlet: &Inlet| StoredCursor {
-            stream: inlet.key.clone(),
-            last_id: inlet.last.to_string(),
-            entries: inlet.entries,
-            skipped: inlet.skipped,
-            now: inlet.admission.now(),
-        };
-        commit.cursors = self.inlets.iter().map(cursor).collect();
+        // Those of streams that nothing was read of yet, too: what is lost from now on will be missed.
+        commit.cursors = self.inlets.iter().map(Inlet::cursor).collect();
         let hour = self.now.div_euclid(HOUR_MS);
         if hour > self.forgotten_hour && self.now != BEGINNING {
             self.forgotten_hour = hour;
@@ -351,6 +372,7 @@ impl Flow {
             last: (inlet.last.ms, inlet.last.seq),
             entries: inlet.entries,
             skipped: inlet.skipped,
+            rebased: inlet.rebased,
             now: inlet.admission.now(),
             edits: inlet.admission.edits(),
             refused: inlet.refused.clone(),
@@ -425,14 +447,15 @@ impl Flow {
     }
 
     /// What was read so far is what the tables contain: from now on changes are to be written. The cursors
-    /// are theirs: entries that were given up count as read.
+    /// are theirs: entries that were given up count as read, and another stream may have taken the place of
+    /// the one that was read.
     pub fn unmute(&mut self, cursors: &[StoredCursor]) {
-        for (inlet, cursor) in self.inlets.iter_mut().zip(cursors) {
-            (inlet.entries, inlet.skipped) = (cursor.entries, cursor.skipped);
-        }
         self.close_epoch();
         while let Some((_, completed)) = self.engine.next() {
             self.finish(completed);
+        }
+        for (inlet, cursor) in self.inlets.iter_mut().zip(cursors) {
+            inlet.set_cursor(cursor);
         }
         self.muted = false;
     }

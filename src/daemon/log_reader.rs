@@ -1,9 +1,21 @@
 //! The task that reads the log: what the tables contain and memory does not, then whatever comes.
 //!
 //! Redis does not say when entries have gone: whoever reads on behind a trimmed stream simply gets what
-//! is left. So after every read the entry before the first that came must still be there, or else as many
-//! must have been added as were read and are left; and at the end of a stream as many must have been added
-//! as were read. What has come is passed on only after that.
+//! is left. So every read is followed by a look at the streams it moved, and all streams are looked at
+//! every few seconds; [`super::gap`] says what such a look proves. What has come is passed on only after that.
+//!
+//! What is found, and with which numbers:
+//!
+//! | what happened to entries that were not read | what is said |
+//! |---|---|
+//! | trimmed or deleted, however many, whereever | how many, exactly; nothing after the last entry before is written, though the first that is missing may be further on |
+//! | their stream was deleted or flushed | that it is another stream now. How many went unread is unknown: nobody counts in a stream that is gone |
+//! | their master failed before its replica had them, and we had read some | that the stream is an older state, and how many of those that we read it lacks at least |
+//! | the same, and we had read none of them | nothing: no trace of them is left anywhere. Producers that cannot bear that use WAIT, or `min-replicas-to-write` |
+//! | XSETID made Redis forget how many there were | too many or too few of it, or another stream: the count was all we had |
+//!
+//! Entries that *were* read may go in any way; they are only missed if the tables contain them and the newest
+//! checkpoint does not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +27,10 @@ use tracing::{info, warn};
 
 use super::DaemonError;
 use super::backoff::Backoff;
+use super::gap::{Gap, Look, Proof, Read, judge};
 use super::intake::Input;
-use crate::sources::redis::admin::{Admin, StreamInfo};
-use crate::sources::redis::{EntryId, Reader, RedisError, Reply, Server};
+use crate::sources::redis::admin::Admin;
+use crate::sources::redis::{EntryId, ProtocolError, Reader, RedisError, Reply, Server};
 use crate::store::postgres::claim::StoredCursor;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{self, Dependency};
@@ -26,90 +39,10 @@ use crate::telemetry::metrics::{self, Dependency};
 pub const MAX_REPLIES_AHEAD: usize = 2;
 /// How long Redis waits for the next entry before it says that there is none.
 const BLOCK: Duration = Duration::from_secs(5);
+/// All streams are looked at this often: those that are quiet may be gone.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often the progress of a long replay is said.
 const SAY_EVERY: Duration = Duration::from_secs(5);
-
-/// Where a stream has been read up to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Read {
-    /// Its last entry.
-    pub last: EntryId,
-    /// How many were read.
-    pub contained: u64,
-    /// How many more were added by then: gone when the pipeline began, or given up since.
-    pub skipped: u64,
-}
-
-impl Read {
-    /// How many were added by then.
-    fn entries(&self) -> u64 {
-        self.contained + self.skipped
-    }
-}
-
-impl From<&StoredCursor> for Read {
-    fn from(cursor: &StoredCursor) -> Self {
-        let last = cursor.last_id.parse().unwrap_or(EntryId::ZERO);
-        Self { last, contained: cursor.entries - cursor.skipped, skipped: cursor.skipped }
-    }
-}
-
-/// Entries that the log no longer has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Gap {
-    /// They were trimmed or deleted before they were read.
-    #[error(
-        "{stream}: {lost} entries after {last} are lost: they were trimmed or deleted before they were read. Read were \
-         {entries}, ever added {added}"
-    )]
-    Lost {
-        /// Which stream.
-        stream: String,
-        /// How many.
-        lost: u64,
-        /// The last entry that was read before them.
-        last: String,
-        /// Entries up to there.
-        entries: u64,
-        /// Entries ever added.
-        added: u64,
-    },
-    /// What the tables contain was trimmed or deleted, and memory does not have it either.
-    #[error(
-        "{stream}: the tables contain {needed} entries up to {last}, and Redis no longer holds {lost} of those that are \
-         needed to go on from there: it was trimmed, flushed or restored from an older state"
-    )]
-    Unreplayable {
-        /// Which stream.
-        stream: String,
-        /// Entries that the tables contain.
-        needed: u64,
-        /// The last of them.
-        last: String,
-        /// How many are missing.
-        lost: u64,
-    },
-    /// The stream is another one, or an older state of it.
-    #[error(
-        "{stream}: it is not the stream that was read: {entries} entries were read up to {last}, but only {added} were \
-         ever added up to {newest}, so {lost} are lost. It was deleted, flushed, restored from an older state, or is on \
-         a replica that was behind"
-    )]
-    Rewound {
-        /// Which stream.
-        stream: String,
-        /// Entries that were read.
-        entries: u64,
-        /// The last of them.
-        last: String,
-        /// Entries ever added to what is there now.
-        added: u64,
-        /// The last of those.
-        newest: String,
-        /// How many are missing at least.
-        lost: u64,
-    },
-}
 
 /// How the reader is connected.
 #[derive(Debug)]
@@ -132,21 +65,34 @@ pub struct LogReader {
     pub halted: watch::Sender<Option<String>>,
 }
 
+/// Two connections to one server.
+struct Session<'a> {
+    keys: &'a [String],
+    admin: Admin,
+    reader: Reader,
+    /// By stream, how many entries had been removed when nothing was lost.
+    removed: Vec<Option<u64>>,
+}
+
 impl LogReader {
     /// Reads for ever, or until entries are found to be lost: then nothing more is sent.
     ///
     /// # Errors
     /// If Redis refuses for good, or no longer holds what is needed to go on from the tables.
     pub async fn run(self) -> Result<(), DaemonError> {
-        let mut at = self.known.clone();
+        let stored = self.stored.iter();
+        let mut at: Vec<Read> = self.known.iter().zip(stored).map(|(known, to)| from_where(*known, to)).collect();
         let mut caught_up = false;
         let mut backoff = Backoff::default();
+        self.keys.iter().for_each(|key| metrics::set_lost(key, 0));
         loop {
             let failed = match self.connected(&mut at, &mut caught_up, &mut backoff).await {
                 Ok(()) => return Ok(()),
-                Err(DaemonError::Gap(gap)) if caught_up => {
+                Err(DaemonError::Gap(gap)) => {
+                    let (stream, lost) = gap.lost();
+                    metrics::set_lost(stream, lost);
                     self.halted.send_replace(Some(gap.to_string()));
-                    return Ok(());
+                    return if caught_up { Ok(()) } else { Err(gap.into()) };
                 }
                 Err(DaemonError::Redis(error)) if error.is_transient() => error,
                 Err(error) => return Err(error),
@@ -158,36 +104,43 @@ impl LogReader {
         }
     }
 
+    /// `at` moves with what was sent, never with what was only read.
     async fn connected(&self, at: &mut [Read], caught_up: &mut bool, backoff: &mut Backoff) -> Result<(), DaemonError> {
-        let mut admin = Admin::connect(&self.server).await?;
-        let mut reader = Reader::connect(&self.server).await?;
+        let mut session = Session::connect(&self.server, &self.keys).await?;
         if !*caught_up {
-            self.replay(&mut reader, at).await?;
+            self.replay(&mut session.reader, at).await?;
             *caught_up = true;
             self.say(Input::CaughtUp(self.stored.clone()));
         }
-        for (key, at) in self.keys.iter().zip(at.iter()) {
-            prove(key, *at, *at, &mut admin).await?;
-        }
+        session.prove(at, at).await?;
         self.health.set_back(Dependency::Redis);
         self.health.set_ready();
+        let mut looked = Instant::now();
         loop {
             let after: Vec<EntryId> = at.iter().map(|read| read.last).collect();
-            let reply = reader.read(&self.keys, &after, BLOCK).await?;
-            *backoff = Backoff::default();
+            let reply = session.reader.read(&self.keys, &after, BLOCK).await?;
+            if looked.elapsed() >= LOOK_EVERY {
+                session.prove(at, at).await?;
+                looked = Instant::now();
+            }
             if reply.is_empty() {
+                *backoff = Backoff::default();
                 continue;
             }
-            let before = at.to_vec();
-            self.advance(&reply, at)?;
-            for ((key, before), at) in self.keys.iter().zip(before).zip(at.iter()) {
-                if before != *at {
-                    prove(key, before, *at, &mut admin).await?;
-                }
+            let then = advanced(&reply, &self.keys, at)?;
+            if let Err(error) = session.prove(at, &then).await {
+                // It may have come from a server that is no longer the one we look at.
+                let DaemonError::Gap(gap) = error else { return Err(error) };
+                session.prove(at, at).await?;
+                warn!(%gap, "what was read is not what is there: it is read again");
+                sleep(backoff.next()).await;
+                continue;
             }
+            *backoff = Backoff::default();
             if !self.send(reply).await {
                 return Ok(());
             }
+            at.copy_from_slice(&then);
         }
     }
 
@@ -208,42 +161,28 @@ impl LogReader {
             let left = behind(at);
             self.health.set_starting(format!("reading again what the tables contain: {left} of {total} entries left"));
             let reply = reader.range(&self.keys, stream, at[stream].last, stored[stream].last).await?;
-            let before = at[stream];
-            self.advance(&reply, at)?;
-            if at[stream] == before {
+            let then = advanced(&reply, &self.keys, at)?;
+            if then == at {
                 break; // there is nothing more, and less than there should be
             }
             if !self.send(reply).await {
                 return Ok(());
             }
+            at.copy_from_slice(&then);
             if said.elapsed() > SAY_EVERY {
                 said = Instant::now();
                 info!(entries = left, of = total, "still to be read again");
             }
         }
-        for ((key, at), stored) in self.keys.iter().zip(at.iter_mut()).zip(&stored) {
-            if (at.last, at.contained) != (stored.last, stored.contained) {
-                return Err(Gap::Unreplayable {
-                    stream: key.clone(),
-                    needed: stored.contained,
-                    last: stored.last.to_string(),
-                    lost: stored.contained.saturating_sub(at.contained),
-                }
-                .into());
+        for (i, (at, stored)) in at.iter_mut().zip(&stored).enumerate() {
+            if at.last != stored.last || at.contained != stored.contained {
+                let found = at.contained - self.known[i].contained;
+                return Err(unreplayable(&self.keys[i], *stored, self.known[i], found).into());
             }
-            at.skipped = stored.skipped; // what was given up meanwhile
+            *at = *stored;
         }
         if total > 0 {
             info!(entries = total, "caught up with the tables");
-        }
-        Ok(())
-    }
-
-    fn advance(&self, reply: &Reply, at: &mut [Read]) -> Result<(), DaemonError> {
-        let mut entries = reply.entries(&self.keys)?;
-        let mut fields = Vec::new();
-        while let Some((stream, id)) = entries.next(&mut fields)? {
-            at[stream] = Read { last: id, contained: at[stream].contained + 1, ..at[stream] };
         }
         Ok(())
     }
@@ -259,39 +198,61 @@ impl LogReader {
     }
 }
 
-/// Makes sure that nothing was lost between `before` and `at`, two places of one stream.
-async fn prove(key: &str, before: Read, at: Read, admin: &mut Admin) -> Result<(), DaemonError> {
-    let (anchored, info) = admin.anchor(key, before.last).await?;
-    judge(key, before, at, anchored, info)?;
-    Ok(())
+impl<'a> Session<'a> {
+    async fn connect(server: &Server, keys: &'a [String]) -> Result<Self, RedisError> {
+        let (admin, reader) = (Admin::connect(server).await?, Reader::connect(server).await?);
+        Ok(Self { keys, admin, reader, removed: vec![None; keys.len()] })
+    }
+
+    /// Makes sure that nothing was lost between `before` and `at`, two places of each stream: of all, if they
+    /// are the same places, else of those that moved.
+    async fn prove(&mut self, before: &[Read], at: &[Read]) -> Result<(), DaemonError> {
+        let all = before == at;
+        for (stream, (before, at)) in before.iter().zip(at).enumerate() {
+            if all || before != at {
+                self.prove_stream(stream, *before, *at).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn prove_stream(&mut self, stream: usize, before: Read, at: Read) -> Result<(), DaemonError> {
+        let key = &self.keys[stream];
+        let (anchored, info) = self.admin.anchor(key, before.last).await?;
+        let mut look = Look { anchored, info, removed_then: self.removed[stream], left: None };
+        if judge(key, before, at, look)? == Proof::Uncounted {
+            look.left = Some(self.reader.count(self.keys, stream, at.last, info.last).await?);
+            judge(key, before, at, look)?;
+        }
+        self.removed[stream] = Some(info.removed());
+        Ok(())
+    }
 }
 
-/// Whether the stream's own account agrees with ours. `anchored`: the entry at `before` is still there.
-pub fn judge(key: &str, before: Read, at: Read, anchored: bool, info: StreamInfo) -> Result<(), Gap> {
-    let StreamInfo { length, added, first, last } = info;
-    let stream = key.to_owned();
-    if added < at.entries() || last < at.last {
-        let lost = at.entries().saturating_sub(added).max(1);
-        let (last, newest) = (at.last.to_string(), last.to_string());
-        return Err(Gap::Rewound { stream, entries: at.entries(), last, added, newest, lost });
+/// The places after a reply that was read from `at`.
+fn advanced(reply: &Reply, keys: &[String], at: &[Read]) -> Result<Vec<Read>, ProtocolError> {
+    let mut at = at.to_vec();
+    let mut entries = reply.entries(keys)?;
+    let mut fields = Vec::new();
+    while let Some((stream, id)) = entries.next(&mut fields)? {
+        at[stream] = Read { last: id, contained: at[stream].contained + 1, ..at[stream] };
     }
-    if before.last != EntryId::ZERO && !anchored {
-        // Everything that is left came after `before`; what was added since and is not left is lost.
-        let lost = added.saturating_sub(before.entries()).saturating_sub(length);
-        if lost > 0 {
-            let (last, entries) = (before.last.to_string(), before.entries());
-            return Err(Gap::Lost { stream, lost, last, entries, added });
-        }
-        if length > 0 && first < before.last {
-            let (last, newest) = (before.last.to_string(), last.to_string());
-            return Err(Gap::Rewound { stream, entries: before.entries(), last, added, newest, lost: 1 });
-        }
+    Ok(at)
+}
+
+/// Where to read on from what is known, up to what is stored: if another stream has taken the place of the
+/// one it is known of, from where that was begun.
+pub fn from_where(known: Read, stored: &StoredCursor) -> Read {
+    if known.rebased == stored.rebased {
+        return known;
     }
-    if last == at.last && added > at.entries() {
-        let lost = added - at.entries();
-        return Err(Gap::Lost { stream, lost, last: before.last.to_string(), entries: at.entries(), added });
-    }
-    Ok(())
+    Read { last: stored.rebased_after.parse().unwrap_or(EntryId::ZERO), rebased: stored.rebased, ..known }
+}
+
+/// That what is known and what is there do not come to what is stored.
+pub fn unreplayable(key: &str, stored: Read, known: Read, found: u64) -> Gap {
+    let wanted = stored.contained.saturating_sub(known.contained);
+    Gap::Unreplayable { stream: key.to_owned(), needed: stored.contained, last: stored.last.to_string(), wanted, found }
 }
 
 /// Connects to Redis, however long it takes for it to be there.
@@ -314,44 +275,5 @@ pub async fn wait_for_redis(server: &Server, health: &Health) -> Result<Admin, R
             }
             Err(error) => return Err(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(ms: u64) -> EntryId {
-        EntryId { ms, seq: 0 }
-    }
-
-    fn read(ms: u64, entries: u64) -> Read {
-        Read { last: id(ms), contained: entries, skipped: 0 }
-    }
-
-    fn info(length: u64, added: u64, first: u64, last: u64) -> StreamInfo {
-        StreamInfo { length, added, first: id(first), last: id(last) }
-    }
-
-    /// How many entries are said to be lost between the second and the fourth of a stream, or -1 if it is
-    /// said to be another stream.
-    fn lost(anchored: bool, info: StreamInfo) -> i64 {
-        match judge("s", read(2, 2), read(4, 4), anchored, info) {
-            Ok(()) => 0,
-            Err(Gap::Lost { lost, .. } | Gap::Unreplayable { lost, .. }) => lost as i64,
-            Err(Gap::Rewound { .. }) => -1,
-        }
-    }
-
-    #[test]
-    fn what_is_lost_is_counted() {
-        assert_eq!(lost(true, info(4, 4, 1, 4)), 0);
-        assert_eq!(lost(true, info(9, 9, 1, 9)), 0, "there is more");
-        assert_eq!(lost(false, info(2, 4, 3, 4)), 0, "what was read was trimmed, and nothing else");
-        assert_eq!(lost(false, info(2, 7, 6, 7)), 3, "2 + 2 of 7");
-        assert_eq!(lost(true, info(4, 5, 1, 4)), 1, "one was deleted amid those that came");
-        assert_eq!(lost(true, info(3, 3, 1, 3)), -1, "an older state");
-        assert_eq!(lost(false, info(2, 2, 8, 9)), -1, "another stream");
-        assert_eq!(lost(false, info(0, 0, 0, 0)), -1, "none");
     }
 }

@@ -13,6 +13,7 @@ mod archive_reader;
 mod backoff;
 mod committer;
 pub mod flow;
+mod gap;
 mod intake;
 mod log_reader;
 mod resume;
@@ -41,10 +42,12 @@ use crate::telemetry::{http, metrics};
 use archive_reader::ArchiveReader;
 use committer::Committer;
 use flow::{Settings, Unreadable};
+pub use gap::{Gap, Look, Proof, Read, judge};
 use intake::Intake;
-pub use log_reader::{Gap, Read, judge};
 use log_reader::{LogReader, MAX_REPLIES_AHEAD, wait_for_redis};
+pub use log_reader::{from_where, unreplayable};
 use resume::Resumed;
+pub use resume::{folder, known, tables};
 use saving::Saving;
 
 /// Epochs between the intake and the committer.
@@ -68,10 +71,10 @@ pub enum DaemonError {
     Store(#[from] StoreError),
     /// An entry of a later program.
     #[error("{0}; it is not skipped, for it may hold anything: upgrade this daemon")]
-    Unreadable(#[from] Unreadable),
+    Unreadable(Unreadable),
     /// Entries of the log are lost.
     #[error("{0}; the tables stay as they are")]
-    Gap(#[from] Gap),
+    Gap(Gap),
     /// Nothing can be written into the folder of checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] SaveError),
@@ -95,6 +98,19 @@ pub enum DaemonError {
     /// The last commits took too long.
     #[error("the last epochs could not be committed within {} s; they will be after the next start", END_WITHIN.as_secs())]
     Unfinished,
+}
+
+// They say all they have to say in the text of the error itself: as its source they would say it twice.
+impl From<Unreadable> for DaemonError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
+impl From<Gap> for DaemonError {
+    fn from(gap: Gap) -> Self {
+        Self::Gap(gap)
+    }
 }
 
 impl DaemonError {
@@ -218,8 +234,7 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         });
     }
     health.set_starting("loading the checkpoint");
-    // Tables that were lost and made again count their commits anew: they are others.
-    let folder = config.checkpoints.folder.join(&config.pipeline).join(&claim.lineage);
+    let folder = folder(config, &claim);
     let mut saver = Saver::new(&folder, &claim.lineage, &plan)?;
     let tables = resume::tables(&claim, plan);
     let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &tables));

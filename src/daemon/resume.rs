@@ -1,14 +1,17 @@
 //! Where a daemon goes on: from a checkpoint, or from the beginning.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use tracing::{info, warn};
 use watchtower_dataflows::model::BEGINNING;
 
 use super::flow::{Flow, Settings};
-use super::log_reader::Read;
-use super::saving::{self, Cursors};
-use crate::checkpoint::{Loaded, Saver, Skipped, Tables};
+use super::gap::Read;
+use super::log_reader::from_where;
+use super::saving::Cursors;
+use crate::checkpoint::{At, FlowState, InletState, Loaded, Saver, Skipped, Tables};
+use crate::config::Config;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{EntryId, RedisError};
 use crate::store::postgres::claim::{Claim, StoredCursor};
@@ -20,8 +23,16 @@ pub async fn begin(key: &str, admin: &mut Admin) -> Result<StoredCursor, RedisEr
     if skipped > 0 {
         warn!(stream = key, entries = skipped, "entries are gone already: the tables begin with what is left");
     }
-    let last_id = EntryId::ZERO.to_string();
-    Ok(StoredCursor { stream: key.to_owned(), last_id, entries: skipped, skipped, now: BEGINNING })
+    let zero = EntryId::ZERO.to_string();
+    Ok(StoredCursor {
+        stream: key.to_owned(),
+        last_id: zero.clone(),
+        entries: skipped,
+        skipped,
+        rebased: 0,
+        rebased_after: zero,
+        now: BEGINNING,
+    })
 }
 
 /// Where a daemon goes on.
@@ -35,14 +46,20 @@ pub struct Resumed {
     pub kept: VecDeque<Cursors>,
 }
 
+/// The folder of the checkpoints that belong to a claim. Tables that were lost and made again count their commits
+/// anew: they are others.
+pub fn folder(config: &Config, claim: &Claim) -> PathBuf {
+    config.checkpoints.folder.join(&config.pipeline).join(&claim.lineage)
+}
+
 /// What a checkpoint has to fit.
 pub fn tables(claim: &Claim, plan: String) -> Tables {
     let Claim { term: _, owner: _, lineage, commit_seq, cursors } = claim;
-    let last = |cursor: &StoredCursor| {
-        let EntryId { ms, seq } = cursor.last_id.parse().unwrap_or(EntryId::ZERO);
-        (cursor.stream.clone(), (ms, seq))
+    let at = |cursor: &StoredCursor| {
+        let Read { last: EntryId { ms, seq }, contained, skipped: _, rebased } = Read::from(cursor);
+        (cursor.stream.clone(), At { last: (ms, seq), contained, rebased })
     };
-    let cursors = cursors.iter().map(last).collect();
+    let cursors = cursors.iter().map(at).collect();
     Tables { lineage: lineage.clone(), plan, commit_seq: *commit_seq, cursors }
 }
 
@@ -60,7 +77,7 @@ pub fn resume(
     saver.pass_over(&passed_over);
     let Some(Loaded { checkpoint, known }) = loaded else {
         let skipped: Vec<u64> = stored.iter().map(|cursor| cursor.skipped).collect();
-        let known = skipped.iter().map(|&skipped| Read { last: EntryId::ZERO, contained: 0, skipped }).collect();
+        let known = vec![Read::default(); skipped.len()];
         let flow = Flow::start(settings, &skipped, claim.commit_seq > 0);
         return Resumed { flow, known, kept: VecDeque::new() };
     };
@@ -71,12 +88,19 @@ pub fn resume(
         "checkpoint loaded"
     );
     saver.know(known);
-    let kept = VecDeque::from([saving::cursors(&checkpoint.flow)]);
-    let known = checkpoint.flow.inlets.iter().map(|inlet| Read {
+    let known = self::known(&checkpoint.flow);
+    let needed = known.iter().zip(stored).map(|(known, to)| (to.stream.clone(), from_where(*known, to).last));
+    let kept = VecDeque::from([needed.collect()]);
+    Resumed { flow: Flow::resume(settings, checkpoint), known, kept }
+}
+
+/// What a checkpoint contains of each stream.
+pub fn known(flow: &FlowState) -> Vec<Read> {
+    let of = |inlet: &InletState| Read {
         last: EntryId { ms: inlet.last.0, seq: inlet.last.1 },
         contained: inlet.entries - inlet.skipped,
         skipped: inlet.skipped,
-    });
-    let known = known.collect();
-    Resumed { flow: Flow::resume(settings, checkpoint), known, kept }
+        rebased: inlet.rebased,
+    };
+    flow.inlets.iter().map(of).collect()
 }

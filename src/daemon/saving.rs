@@ -70,7 +70,7 @@ impl Saving {
                         self.kept.pop_front();
                     }
                     if self.kept.len() == KEPT
-                        && let Err(error) = trim(&self.server, &self.kept[0], self.log_keep).await
+                        && let Err(error) = trim(&self.server, &self.kept, self.log_keep).await
                     {
                         warn!(%error, "the streams could not be trimmed");
                     }
@@ -82,18 +82,21 @@ impl Saving {
     }
 }
 
-/// Removes what is behind the cursors, except for what is younger than `keep`.
-async fn trim(server: &Server, cursors: &Cursors, keep: Duration) -> Result<(), RedisError> {
+/// Removes what no kept checkpoint needs, except for what is younger than `keep`. Of a stream that does not
+/// have the entry up to which the newest of them goes, nothing is removed: it may be another one.
+async fn trim(server: &Server, kept: &VecDeque<Cursors>, keep: Duration) -> Result<(), RedisError> {
     let mut admin = Admin::connect(server).await?;
     let youngest = admin.time().await?.saturating_sub(keep.as_millis() as i64);
     let youngest = EntryId { ms: youngest.unsigned_abs(), seq: 0 };
-    let oldest: Cursors = cursors
-        .iter()
-        .filter(|(_, id)| *id != EntryId::ZERO)
-        .map(|(key, id)| (key.clone(), (*id).min(youngest)))
-        .collect();
+    let mut gone = 0;
     crash::point("before-trim");
-    let gone = admin.trim(&oldest).await?;
+    for (stream, (key, oldest)) in kept[0].iter().enumerate() {
+        let newest = kept[kept.len() - 1][stream].1;
+        let oldest = (*oldest).min(newest).min(youngest);
+        if oldest != EntryId::ZERO && admin.anchor(key, newest).await?.0 {
+            gone += admin.trim(key, oldest).await?;
+        }
+    }
     debug!(entries = gone, "streams trimmed");
     Ok(())
 }

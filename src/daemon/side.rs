@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 
 use super::backoff::Backoff;
 use super::committer::Committed;
+use super::gap::Read;
 use super::intake::Idle;
 use crate::crash;
 use crate::sources::redis::admin::Admin;
@@ -74,9 +75,8 @@ async fn lag(
     for key in keys {
         let info = admin.stream_info(key).await?;
         let cursor = committed.borrow().iter().find(|cursor| cursor.stream == *key).cloned();
-        let (entries, last) = cursor
-            .map_or((0, EntryId::ZERO), |cursor| (cursor.entries, cursor.last_id.parse().unwrap_or(EntryId::ZERO)));
-        let behind = info.added.saturating_sub(entries);
+        let read = cursor.as_ref().map_or_else(Read::default, Read::from);
+        let (behind, last) = (info.added.saturating_sub(read.counted()), read.last);
         let since = if behind == 0 { 0 } else { now.saturating_sub(last.max(info.first).instant()).max(0) };
         metrics::set_lag(key, Duration::from_millis(since.unsigned_abs()), behind);
     }
@@ -90,7 +90,9 @@ pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committe
         let cursors: Vec<(String, EntryId, u64)> = committed
             .borrow_and_update()
             .iter()
-            .filter_map(|cursor| Some((cursor.stream.clone(), cursor.last_id.parse().ok()?, cursor.entries)))
+            .map(|cursor| (cursor.stream.clone(), Read::from(cursor)))
+            .filter(|(_, read)| read.last != EntryId::ZERO)
+            .map(|(stream, read)| (stream, read.last, read.counted()))
             .collect();
         crash::point("before-move-groups");
         let moved = async { connected(&mut admin, &server).await?.move_groups(&cursors).await }.await;

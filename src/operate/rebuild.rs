@@ -162,7 +162,7 @@ async fn the_log_is_whole(config: &Config, cursors: &[StoredCursor]) -> Result<(
         let info = admin.stream_info(&key).await?;
         let gone = info.added.saturating_sub(info.length).saturating_sub(cursor.skipped);
         let needed = cursor.entries - cursor.skipped;
-        if gone > 0 || info.added < cursor.entries {
+        if gone > 0 || info.added < cursor.entries || cursor.rebased > 0 {
             return Err(RebuildError::Trimmed { stream: key, held: needed.saturating_sub(gone.max(1)), needed });
         }
     }

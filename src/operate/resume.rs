@@ -2,15 +2,23 @@
 //!
 //! A daemon that finds entries missing writes nothing more. Whether the tables without them are worth more
 //! than no tables is for people to decide; the decision becomes a commit of its own, with a note.
+//!
+//! Where another stream has taken the place of the one that was read, it is read from its beginning: nothing
+//! tells which of its entries are new. Only if it is an older state of the same stream, our consumer group is
+//! in it, and stands where the tables were then: reading goes on from there. What is read for a second time
+//! changes no table, for a later event with the same key says the same as the first.
+
+use std::fmt;
 
 use watchtower_dataflows::model::{BEGINNING, Millis};
 
+use crate::checkpoint::load_newest;
 use crate::config::Config;
-use crate::daemon::{Gap, Read, judge};
+use crate::daemon::{self, Gap, Look, Proof, Read, from_where, judge, unreplayable};
 use crate::plan;
-use crate::sources::redis::admin::Admin;
-use crate::sources::redis::{EntryId, ProtocolError, Reader, RedisError, Server, stream_keys};
-use crate::store::postgres::claim::{self, StoredCursor};
+use crate::sources::redis::admin::{Admin, StreamInfo};
+use crate::sources::redis::{EntryId, Reader, RedisError, Server, stream_keys};
+use crate::store::postgres::claim::{self, Claim, StoredCursor};
 use crate::store::postgres::commit::{Commit, Writer};
 use crate::store::postgres::{Database, StoreError};
 
@@ -23,23 +31,44 @@ pub enum ResumeError {
     /// Redis does not answer.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// What it sent is no reply.
-    #[error("Redis: {0}")]
-    Protocol(#[from] ProtocolError),
     /// There is no going on.
     #[error(
-        "{0}. What is there now cannot be told from what was read, so there is nothing to go on with: restore Redis, or \
-         begin a new pipeline"
+        "{0}. Without them nobody can say what comes next, so there is nothing to accept: restore Redis, or begin a new \
+         pipeline"
     )]
-    Another(Gap),
+    Unreplayable(Gap),
+}
+
+/// The loss that was taken, of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Which stream.
+    pub stream: String,
+    /// How many entries went unread.
+    pub lost: u64,
+    /// If another stream had taken its place: after which entry that is read, and how many are there.
+    pub rebased: Option<(EntryId, u64)>,
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stream, lost, rebased } = self;
+        write!(f, "{stream}: goes on ")?;
+        match rebased {
+            Some((EntryId::ZERO, left)) => write!(f, "from the beginning of what is there now, {left} entries, ")?,
+            Some((after, left)) => write!(f, "after {after}, where both streams are the same, with {left} entries, ")?,
+            None => {}
+        }
+        write!(f, "without {lost} entries")
+    }
 }
 
 /// Takes the loss of what is missing between the tables and the streams. Returns what was lost, by stream;
 /// nothing if nothing is.
 ///
 /// # Errors
-/// If a daemon runs, a server does not answer, or a stream is not the one that was read.
-pub async fn accept_gap(config: &Config) -> Result<Vec<(String, u64)>, ResumeError> {
+/// If a daemon runs, a server does not answer, or what the tables contain is needed again and gone.
+pub async fn accept_gap(config: &Config) -> Result<Vec<Accepted>, ResumeError> {
     let database = Database::new(&config.pipeline, &config.store)?;
     let server = Server::new(&config.redis)?;
     let mut client = database.connect().await?;
@@ -54,69 +83,134 @@ pub async fn accept_gap(config: &Config) -> Result<Vec<(String, u64)>, ResumeErr
     let plan = plan::of(&config.limits, &config.rules);
     let claim = claim::claim(&mut client, &database, config.redis.streams, &plan, config.store.archive).await?;
     let now = claim::now(&client, &database).await?.unwrap_or(BEGINNING);
-    let (lost, cursors) = losses(&server, &stream_keys(&config.pipeline, config.redis.streams), &claim.cursors).await?;
-    if lost.is_empty() {
-        return Ok(lost);
+    let mut streams = Streams {
+        keys: stream_keys(&config.pipeline, config.redis.streams),
+        admin: Admin::connect(&server).await?,
+        reader: Reader::connect(&server).await?,
+    };
+    let known = known(config, &claim, &plan, streams.keys.len());
+    let (mut accepted, mut cursors) = (Vec::new(), Vec::new());
+    for (stream, known) in known.into_iter().enumerate() {
+        let Some(cursor) = claim.cursors.iter().find(|cursor| cursor.stream == streams.keys[stream]) else { continue };
+        let (taken, cursor) = streams.take_loss(stream, cursor, known).await?;
+        accepted.extend(taken);
+        cursors.push(cursor);
     }
-    let told: Vec<String> = lost.iter().map(|(stream, entries)| format!("{entries} entries of {stream}")).collect();
-    let note = format!("accepted the loss of {}", told.join(", "));
+    if accepted.is_empty() {
+        return Ok(accepted);
+    }
+    let told: Vec<String> = accepted.iter().map(Accepted::to_string).collect();
     let mut writer = Writer::new(database, client, &claim);
-    writer.commit(&commit(cursors, now, note)).await?;
+    writer.commit(&commit(cursors, now, format!("accepted the loss: {}", told.join("; ")))).await?;
     writer.set_halted(None).await?;
-    Ok(lost)
+    Ok(accepted)
 }
 
 fn commit(cursors: Vec<StoredCursor>, now: Millis, note: String) -> Commit {
     Commit { cursors, now, note: Some(note), ..Commit::default() }
 }
 
-/// How much is missing of each stream, and the cursors that count it as given up.
-async fn losses(
-    server: &Server,
-    keys: &[String],
-    stored: &[StoredCursor],
-) -> Result<(Vec<(String, u64)>, Vec<StoredCursor>), ResumeError> {
-    let mut admin = Admin::connect(server).await?;
-    let mut reader = Reader::connect(server).await?;
-    let (mut lost, mut cursors) = (Vec::new(), Vec::new());
-    for (stream, key) in keys.iter().enumerate() {
-        let Some(cursor) = stored.iter().find(|cursor| cursor.stream == *key) else { continue };
-        let at = Read::from(cursor);
-        let (anchored, info) = admin.anchor(key, at.last).await?;
-        if let Err(gap @ (Gap::Rewound { .. } | Gap::Unreplayable { .. })) = judge(key, at, at, anchored, info) {
-            return Err(ResumeError::Another(gap));
-        }
-        let left = entries_after(&mut reader, keys, stream, at.last, info.last).await?;
-        let missing = info.added.saturating_sub(cursor.entries).saturating_sub(left);
-        if missing > 0 {
-            lost.push((key.clone(), missing));
-        }
-        let (entries, skipped) = (cursor.entries + missing, cursor.skipped + missing);
-        cursors.push(StoredCursor { entries, skipped, ..cursor.clone() });
-    }
-    Ok((lost, cursors))
+/// What the next start will know of each stream without reading it.
+fn known(config: &Config, claim: &Claim, plan: &str, streams: usize) -> Vec<Read> {
+    let (loaded, _) = load_newest(&daemon::folder(config, claim), &daemon::tables(claim, plan.to_owned()));
+    loaded.map_or_else(|| vec![Read::default(); streams], |loaded| daemon::known(&loaded.checkpoint.flow))
 }
 
-/// How many entries the stream has in `(after, until]`.
-async fn entries_after(
-    reader: &mut Reader,
-    keys: &[String],
-    stream: usize,
-    mut after: EntryId,
-    until: EntryId,
-) -> Result<u64, ResumeError> {
-    let mut count = 0;
-    while after < until {
-        let reply = reader.range(keys, stream, after, until).await?;
-        let before = after;
-        let mut entries = reply.entries(keys)?;
-        let mut fields = Vec::new();
-        while let Some((_, id)) = entries.next(&mut fields)? {
-            (after, count) = (id, count + 1);
+/// The streams of the pipeline.
+struct Streams {
+    keys: Vec<String>,
+    admin: Admin,
+    reader: Reader,
+}
+
+impl Streams {
+    /// How much is missing of a stream, if anything is, and the cursor that counts it as given up.
+    async fn take_loss(
+        &mut self,
+        stream: usize,
+        cursor: &StoredCursor,
+        known: Read,
+    ) -> Result<(Option<Accepted>, StoredCursor), ResumeError> {
+        let key = self.keys[stream].clone();
+        let at = Read::from(cursor);
+        let (anchored, info) = self.admin.anchor(&key, at.last).await?;
+        let mut look = Look { anchored, info, removed_then: None, left: None };
+        let mut verdict = judge(&key, at, at, look);
+        if verdict == Ok(Proof::Uncounted) {
+            look.left = Some(self.reader.count(&self.keys, stream, at.last, info.last).await?);
+            verdict = judge(&key, at, at, look);
         }
-        if after == before {
-            break; // the rest was deleted
+        match verdict {
+            Ok(_) => {
+                self.check_replay(stream, cursor, known).await?;
+                Ok((None, cursor.clone()))
+            }
+            Err(Gap::Lost { lost, .. }) => {
+                self.check_replay(stream, cursor, known).await?;
+                let (entries, skipped) = (cursor.entries + lost, cursor.skipped + lost);
+                let accepted = Accepted { stream: key, lost, rebased: None };
+                Ok((Some(accepted), StoredCursor { entries, skipped, ..cursor.clone() }))
+            }
+            Err(Gap::Rewound { .. } | Gap::Unreplayable { .. }) => {
+                // What the checkpoint does not know was in the other stream.
+                if known.contained < at.contained {
+                    return Err(ResumeError::Unreplayable(unreplayable(&key, at, known, 0)));
+                }
+                let (accepted, cursor) = self.rebase(stream, cursor, info).await?;
+                Ok((Some(accepted), cursor))
+            }
         }
     }
-    Ok(count)
+
+    /// Makes sure that what the tables contain and the checkpoint does not can be read again.
+    async fn check_replay(&mut self, stream: usize, cursor: &StoredCursor, known: Read) -> Result<(), ResumeError> {
+        let at = Read::from(cursor);
+        let from = from_where(known, cursor);
+        let wanted = at.contained.saturating_sub(known.contained);
+        if wanted == 0 {
+            return Ok(());
+        }
+        let found = self.reader.count(&self.keys, stream, from.last, at.last).await?;
+        if found == wanted {
+            return Ok(());
+        }
+        Err(ResumeError::Unreplayable(unreplayable(&self.keys[stream], at, known, found)))
+    }
+
+    /// Goes over to what is there now.
+    async fn rebase(
+        &mut self,
+        stream: usize,
+        cursor: &StoredCursor,
+        info: StreamInfo,
+    ) -> Result<(Accepted, StoredCursor), ResumeError> {
+        let key = self.keys[stream].clone();
+        let at = Read::from(cursor);
+        let mut begin = (EntryId::ZERO, 0);
+        if let Some((after, counted)) = self.admin.group_at(&key).await?
+            && after < at.last
+            && counted < at.counted()
+            && self.admin.anchor(&key, after).await?.0
+        {
+            begin = (after, counted);
+        }
+        let mut left = self.reader.count(&self.keys, stream, begin.0, info.last).await?;
+        if begin.1 + left > info.added {
+            // Somebody else has moved the group.
+            begin = (EntryId::ZERO, 0);
+            left = self.reader.count(&self.keys, stream, EntryId::ZERO, info.last).await?;
+        }
+        let (after, counted) = begin;
+        let lost = info.added.saturating_sub(counted + left);
+        let cursor = StoredCursor {
+            stream: key.clone(),
+            last_id: after.to_string(),
+            entries: cursor.entries + lost,
+            skipped: cursor.skipped + lost,
+            rebased: cursor.entries - counted,
+            rebased_after: after.to_string(),
+            now: cursor.now,
+        };
+        Ok((Accepted { stream: key, lost, rebased: Some((after, left)) }, cursor))
+    }
 }

@@ -50,7 +50,7 @@ async fn pipeline(client: &Client, database: &Database, out: &mut impl Write) ->
     let exists: bool =
         client.query_one(exists, &[&table]).await.map_err(StoreError::statement("look for the pipeline"))?.get(0);
     let sql = "SELECT p.commit_seq, p.term, p.owner_pid, p.owner_host, p.now::text,
-                      (SELECT date_trunc('milliseconds', max(committed_at))::text FROM commit_log)
+                      (SELECT date_trunc('milliseconds', max(committed_at))::text FROM commit_log), p.halted
                FROM pipeline p WHERE p.id = $1";
     let row = if exists {
         client.query_opt(sql, &[&database.pipeline]).await.map_err(StoreError::statement("look at the pipeline"))?
@@ -71,6 +71,9 @@ async fn pipeline(client: &Client, database: &Database, out: &mut impl Write) ->
     writeln!(out, "pipeline  {} in {}, schema {}", database.pipeline, database.server(), database.schema)?;
     writeln!(out, "commit    {commit} at {}, the log's time then {now}", at.as_deref().unwrap_or("-"))?;
     writeln!(out, "writer    process {pid} on {host}, term {term}")?;
+    if let Some(why) = row.get::<_, Option<String>>(6) {
+        writeln!(out, "HALTED    {why}")?;
+    }
     Ok(())
 }
 
@@ -94,7 +97,7 @@ async fn readiness(listen: SocketAddr) -> std::io::Result<String> {
 }
 
 async fn streams(config: &Config, client: &Client, out: &mut impl Write) -> Result<(), StatusError> {
-    let rows = client.query("SELECT stream, last_id, entries FROM cursors", &[]).await;
+    let rows = client.query("SELECT stream, last_id, entries, entries - rebased FROM cursors", &[]).await;
     let rows = rows.map_err(StoreError::statement("read the cursors"))?;
     let keys = stream_keys(&config.pipeline, config.redis.streams);
     let in_redis = redis(config, &keys).await;
@@ -104,9 +107,9 @@ async fn streams(config: &Config, client: &Client, out: &mut impl Write) -> Resu
     writeln!(out, "\n{:<28} {:>24} {:>12} {:>12}", "stream", "tables contain up to", "entries", "behind")?;
     for (i, key) in keys.iter().enumerate() {
         let row = rows.iter().find(|row| row.get::<_, &str>(0) == key);
-        let (last, entries) = row.map_or(("-", 0), |row| (row.get(1), row.get::<_, i64>(2)));
+        let (last, entries, counted) = row.map_or(("-", 0_i64, 0_i64), |row| (row.get(1), row.get(2), row.get(3)));
         let behind = match &in_redis {
-            Ok(infos) => infos[i].added.saturating_sub(entries as u64).to_string(),
+            Ok(infos) => infos[i].added.saturating_sub(counted as u64).to_string(),
             Err(_) => "?".to_owned(),
         };
         writeln!(out, "{key:<28} {last:>24} {entries:>12} {behind:>12}")?;

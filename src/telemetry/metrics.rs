@@ -14,6 +14,8 @@ use crate::events::Reason;
 pub const LAG_SECONDS: &str = "watchtower_lag_seconds";
 /// How many entries of a stream are not committed.
 pub const LAG_ENTRIES: &str = "watchtower_lag_entries";
+/// Entries of a stream that were found to be lost.
+pub const LOST_ENTRIES: &str = "watchtower_lost_entries";
 /// Events read.
 pub const EVENTS_TOTAL: &str = "watchtower_events_total";
 /// Events refused.
@@ -95,6 +97,7 @@ pub fn describe() {
     use Unit::{Count, Seconds};
     describe_gauge!(LAG_SECONDS, Seconds, "time from the last committed entry of a stream to its newest");
     describe_gauge!(LAG_ENTRIES, Count, "entries of a stream that are not committed");
+    describe_gauge!(LOST_ENTRIES, Count, "entries of a stream that are known to be lost; the daemon has halted");
     describe_counter!(EVENTS_TOTAL, Count, "events read from a stream, refused ones included");
     describe_counter!(REJECTED_TOTAL, Count, "events refused, by reason");
     describe_counter!(EPOCHS_TOTAL, Count, "epochs computed");
@@ -123,6 +126,11 @@ pub fn describe() {
 pub fn set_lag(stream: &str, behind: Duration, entries: u64) {
     gauge!(LAG_SECONDS, "stream" => stream.to_owned()).set(behind.as_secs_f64());
     gauge!(LAG_ENTRIES, "stream" => stream.to_owned()).set(entries as f64);
+}
+
+/// So many entries of a stream are known to be lost.
+pub fn set_lost(stream: &str, entries: u64) {
+    gauge!(LOST_ENTRIES, "stream" => stream.to_owned()).set(entries as f64);
 }
 
 /// Events were read from a stream.
@@ -218,6 +226,7 @@ mod tests {
     fn every_metric_is_described_and_rendered_under_its_name() {
         let text = rendered(|| {
             set_lag("wt:lagos:events:0", Duration::from_millis(1500), 12);
+            set_lost("wt:lagos:events:0", 3);
             events("wt:lagos:events:0", 64);
             rejected(Reason::Late, 3);
             epoch(Duration::from_micros(700));
@@ -234,6 +243,7 @@ mod tests {
         for line in [
             "watchtower_lag_seconds{stream=\"wt:lagos:events:0\"} 1.5",
             "watchtower_lag_entries{stream=\"wt:lagos:events:0\"} 12",
+            "watchtower_lost_entries{stream=\"wt:lagos:events:0\"} 3",
             "watchtower_events_total{stream=\"wt:lagos:events:0\"} 64",
             "watchtower_rejected_total{reason=\"late\"} 3",
             "watchtower_rejected_total{reason=\"future\"} 0",
@@ -260,7 +270,7 @@ mod tests {
         }
         let helps = text.lines().filter(|line| line.starts_with("# HELP")).count();
         let types = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!((helps, types), (19, 19), "{text}");
+        assert_eq!((helps, types), (20, 20), "{text}");
     }
 
     #[test]

@@ -33,6 +33,15 @@ pub struct StreamInfo {
     pub first: EntryId,
     /// The id of the last entry ever added.
     pub last: EntryId,
+    /// The greatest id of any entry that was deleted, not trimmed; the greatest there is if nobody says.
+    pub max_deleted: EntryId,
+}
+
+impl StreamInfo {
+    /// Entries that were trimmed or deleted.
+    pub fn removed(&self) -> u64 {
+        self.added.saturating_sub(self.length)
+    }
 }
 
 impl Admin {
@@ -89,19 +98,37 @@ impl Admin {
         pipe.query_async::<()>(&mut self.connection).await.map_err(self.server.failed("move the consumer groups"))
     }
 
-    /// Removes entries older than these; of each stream the entry of that id, if there is one, stays.
-    /// Returns how many went.
+    /// Removes entries older than `oldest`; that one, if it is there, stays. Returns how many went.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
-    pub async fn trim(&mut self, oldest: &[(String, EntryId)]) -> Result<u64, RedisError> {
-        let mut pipe = redis::pipe();
-        for (key, id) in oldest {
-            pipe.cmd("XTRIM").arg(key).arg("MINID").arg(id.to_string());
-        }
-        let gone: Vec<u64> =
-            pipe.query_async(&mut self.connection).await.map_err(self.server.failed("trim the streams"))?;
-        Ok(gone.iter().sum())
+    pub async fn trim(&mut self, key: &str, oldest: EntryId) -> Result<u64, RedisError> {
+        let mut command = redis::cmd("XTRIM");
+        command.arg(key).arg("MINID").arg(oldest.to_string());
+        command.query_async(&mut self.connection).await.map_err(self.server.failed(format!("trim {key}")))
+    }
+
+    /// Where our group of a stream was moved to last, and the number of that entry; nothing if it has none.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn group_at(&mut self, key: &str) -> Result<Option<(EntryId, u64)>, RedisError> {
+        let answer: Result<Vec<HashMap<String, redis::Value>>, _> =
+            redis::cmd("XINFO").arg("GROUPS").arg(key).query_async(&mut self.connection).await;
+        let groups = match answer {
+            Ok(groups) => groups,
+            Err(error) if error.to_string().contains("no such key") => return Ok(None),
+            Err(error) => return Err(self.server.failed(format!("look at the groups of {key}"))(error)),
+        };
+        let text = |value: Option<&redis::Value>| redis::from_redis_value_ref::<String>(value?).ok();
+        let ours = groups.iter().find(|group| text(group.get("name")).as_deref() == Some(GROUP));
+        Ok(ours.and_then(|group| {
+            let at = text(group.get("last-delivered-id"))?.parse().ok()?;
+            match group.get("entries-read")? {
+                redis::Value::Int(entries) => Some((at, u64::try_from(*entries).ok()?)),
+                _ => None,
+            }
+        }))
     }
 
     /// Appends the server's own time to every stream.
@@ -208,5 +235,6 @@ fn parse_info(raw: &HashMap<String, redis::Value>) -> StreamInfo {
         added: number("entries-added"),
         first,
         last: id(raw.get("last-generated-id")),
+        max_deleted: raw.get("max-deleted-entry-id").map_or(EntryId::MAX, |value| id(Some(value))),
     }
 }

@@ -37,6 +37,8 @@ pub struct EntryId {
 impl EntryId {
     /// Before every entry.
     pub const ZERO: Self = Self { ms: 0, seq: 0 };
+    /// No entry is after it.
+    pub const MAX: Self = Self { ms: u64::MAX, seq: u64::MAX };
 
     /// The instant in it.
     pub fn instant(self) -> Millis {

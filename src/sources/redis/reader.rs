@@ -87,6 +87,34 @@ impl Reader {
         Ok(reply)
     }
 
+    /// How many entries one of the streams has in `(after, until]`. It reads them all.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn count(
+        &mut self,
+        keys: &[String],
+        stream: usize,
+        mut after: EntryId,
+        until: EntryId,
+    ) -> Result<u64, RedisError> {
+        let mut count = 0;
+        while after < until {
+            let reply = self.range(keys, stream, after, until).await?;
+            let before = after;
+            let unreadable = |source| RedisError::Protocol { server: self.server.name().to_owned(), source };
+            let mut entries = reply.entries(keys).map_err(unreadable)?;
+            let mut fields = Vec::new();
+            while let Some((_, id)) = entries.next(&mut fields).map_err(unreadable)? {
+                (after, count) = (id, count + 1);
+            }
+            if after == before {
+                break; // what is left of the range was removed
+            }
+        }
+        Ok(count)
+    }
+
     /// Asks for more or fewer entries next time.
     fn adapt(&mut self, bytes: usize) {
         let fitting = self.count * WANTED_BYTES / bytes.max(1);

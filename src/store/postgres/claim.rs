@@ -17,6 +17,10 @@ pub struct StoredCursor {
     pub entries: u64,
     /// Entries that the tables do not contain: gone when the pipeline began, or given up since.
     pub skipped: u64,
+    /// Entries that Redis does not count: they were in streams that the present one took the place of.
+    pub rebased: u64,
+    /// The id after which reading the present one began.
+    pub rebased_after: String,
     /// The newest clock event up to there; [`BEGINNING`] if there was none.
     pub now: Millis,
 }
@@ -107,7 +111,7 @@ pub async fn stored(client: &Client, database: &Database) -> Result<Option<Store
     Ok(Some(Stored { plan: row.get(0), archived: row.get(1), cursors: rows.iter().map(cursor).collect() }))
 }
 
-const CURSORS: &str = "SELECT stream, last_id, entries, skipped, \
+const CURSORS: &str = "SELECT stream, last_id, entries, skipped, rebased, rebased_after, \
                        CASE WHEN isfinite(now) THEN (extract(epoch FROM now) * 1000)::bigint END FROM cursors";
 
 fn cursor(row: &tokio_postgres::Row) -> StoredCursor {
@@ -116,7 +120,9 @@ fn cursor(row: &tokio_postgres::Row) -> StoredCursor {
         last_id: row.get(1),
         entries: row.get::<_, i64>(2) as u64,
         skipped: row.get::<_, i64>(3) as u64,
-        now: row.get::<_, Option<i64>>(4).unwrap_or(BEGINNING),
+        rebased: row.get::<_, i64>(4) as u64,
+        rebased_after: row.get(5),
+        now: row.get::<_, Option<i64>>(6).unwrap_or(BEGINNING),
     }
 }
 

@@ -146,16 +146,25 @@ impl Writer {
         let entries: Vec<i64> = cursors.iter().map(|cursor| cursor.entries as i64).collect();
         let clocks: Vec<Time> = cursors.iter().map(|cursor| Time(cursor.now)).collect();
         let skipped: Vec<i64> = cursors.iter().map(|cursor| cursor.skipped as i64).collect();
+        let rebased: Vec<i64> = cursors.iter().map(|cursor| cursor.rebased as i64).collect();
+        let after: Vec<&str> = cursors.iter().map(|cursor| cursor.rebased_after.as_str()).collect();
         let sql = "WITH moved AS (
-                       INSERT INTO cursors (stream, last_id, entries, skipped, now)
-                       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[], $10::timestamptz[])
+                       INSERT INTO cursors (stream, last_id, entries, skipped, now, rebased, rebased_after)
+                       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[], $10::timestamptz[],
+                                            $11::bigint[], $12::text[])
                        ON CONFLICT (stream) DO UPDATE
                        SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped,
-                           now = excluded.now)
+                           now = excluded.now, rebased = excluded.rebased, rebased_after = excluded.rebased_after)
                    INSERT INTO commit_log (commit_seq, term, events, rows_changed, note, cursors)
                    VALUES ($4, $5, $6, $7, $9, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
         self.client
-            .execute(sql, &[&streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped, &note, &clocks])
+            .execute(
+                sql,
+                &[
+                    &streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped, &note, &clocks, &rebased,
+                    &after,
+                ],
+            )
             .await
             .map_err(doing())?;
         if next % COMMIT_LOG_EVERY == 0 {
