@@ -112,6 +112,7 @@ const OTHERWISE: &str = r#"pipeline = "accra"
 [redis]
 url = "rediss://fleet:***@cache:6380/2"
 streams = 16
+log_keep = "2h"
 ca_file = "/etc/wt/redis.pem"
 
 [clock]
@@ -140,6 +141,10 @@ max_attributes = 1024
 offline_after = "10m"
 idle_speed_kmh = 3.5
 max_plausible_kmh = 180
+
+[checkpoints]
+folder = "/var/lib/wt"
+every = "30s"
 
 [engine]
 workers = 8
