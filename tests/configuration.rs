@@ -114,6 +114,7 @@ url = "rediss://fleet:***@cache:6380/2"
 streams = 16
 log_keep = "2h"
 ca_file = "/etc/wt/redis.pem"
+allow_eviction = true
 
 [clock]
 source = "log"
@@ -127,6 +128,7 @@ reader_role = ""
 state_every = "250ms"
 rejected_keep = "90d"
 ca_file = 'pg "quoted".pem'
+allow_unsafe = true
 
 [limits]
 future_tolerance = "1m30s"

@@ -8,6 +8,7 @@ mod commands;
 mod configuration;
 mod covers;
 mod crash;
+mod durability;
 mod gaps;
 mod live;
 mod oracle;

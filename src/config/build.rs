@@ -109,6 +109,7 @@ fn redis(reader: &mut Reader<'_>) -> Redis {
         streams: reader.read(key("streams"), 1, kinds::whole(1..=1024)),
         log_keep_ms: reader.read(key("log_keep"), HOUR_MS, kinds::duration(0..=MAX_KEPT_MS)),
         ca_file: reader.read(key("ca_file"), None, kinds::file),
+        allow_eviction: reader.read(key("allow_eviction"), false, kinds::boolean),
     }
 }
 
@@ -137,6 +138,7 @@ fn store(reader: &mut Reader<'_>, pipeline: &str) -> Store {
         state_every_ms: reader.read(key("state_every"), SECOND_MS, kinds::duration(100..=HOUR_MS)),
         rejected_keep_ms: reader.read(key("rejected_keep"), 30 * DAY_MS, kinds::duration(HOUR_MS..=MAX_KEPT_MS)),
         ca_file: reader.read(key("ca_file"), None, kinds::file),
+        allow_unsafe: reader.read(key("allow_unsafe"), false, kinds::boolean),
     };
     // Only if the schema is the pipeline's name: one that is set was checked.
     let is_fine = !kinds::is_reserved_schema(&store.schema);

@@ -41,21 +41,32 @@ impl Display for Config {
 
 impl Redis {
     fn section(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, streams, log_keep_ms, ca_file } = self;
+        let Self { url, streams, log_keep_ms, ca_file, allow_eviction } = self;
         writeln!(f, "\n[redis]\nurl = {}\nstreams = {streams}", secret(url))?;
-        writeln!(f, "log_keep = {}\nca_file = {}", duration(*log_keep_ms), file(ca_file.as_deref()))
+        writeln!(f, "log_keep = {}\nca_file = {}", duration(*log_keep_ms), file(ca_file.as_deref()))?;
+        writeln!(f, "allow_eviction = {allow_eviction}")
     }
 }
 
 impl Store {
     fn section(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, schema, migrate, archive, reader_role, state_every_ms, rejected_keep_ms, ca_file } = self;
+        let Self {
+            url,
+            schema,
+            migrate,
+            archive,
+            reader_role,
+            state_every_ms,
+            rejected_keep_ms,
+            ca_file,
+            allow_unsafe,
+        } = self;
         writeln!(f, "\n[store]\nurl = {}\nschema = {}", secret(url), text(schema))?;
         writeln!(f, "migrate = {migrate}\narchive = {archive}")?;
         writeln!(f, "reader_role = {}", text(reader_role.as_deref().unwrap_or("")))?;
         writeln!(f, "state_every = {}", duration(*state_every_ms))?;
         writeln!(f, "rejected_keep = {}", duration(*rejected_keep_ms))?;
-        writeln!(f, "ca_file = {}", file(ca_file.as_deref()))
+        writeln!(f, "ca_file = {}\nallow_unsafe = {allow_unsafe}", file(ca_file.as_deref()))
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Redis {
     pub log_keep_ms: i64,
     /// PEM file of the authorities to trust with `rediss`, instead of the public ones.
     pub ca_file: Option<PathBuf>,
+    /// Whether a Redis will do that may throw away streams when its memory is full.
+    pub allow_eviction: bool,
 }
 
 /// `[clock]`
@@ -112,6 +114,8 @@ pub struct Store {
     pub rejected_keep_ms: i64,
     /// PEM file of the authorities to trust with TLS, instead of the public ones.
     pub ca_file: Option<PathBuf>,
+    /// Whether a PostgreSQL will do that may lose what it has committed.
+    pub allow_unsafe: bool,
 }
 
 /// `[checkpoints]`

@@ -78,8 +78,9 @@ pub enum Gap {
     },
     /// What the tables contain was trimmed or deleted, and memory does not have it either.
     #[error(
-        "{stream}: the tables contain {needed} entries up to {last}, and of those that the newest checkpoint does not \
-         have, Redis holds {found} of {wanted}: it was trimmed, flushed or restored from an older state"
+        "{stream}: the tables contain {needed} entries up to {last}, and Redis no longer holds {} of the {wanted} that the \
+         newest checkpoint does not have: it was trimmed, flushed or restored from an older state",
+        wanted.saturating_sub(*found)
     )]
     Unreplayable {
         /// Which stream.

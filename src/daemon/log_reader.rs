@@ -29,7 +29,9 @@ use super::DaemonError;
 use super::backoff::Backoff;
 use super::gap::{Gap, Look, Proof, Read, judge};
 use super::intake::Input;
+use crate::config;
 use crate::sources::redis::admin::Admin;
+use crate::sources::redis::durability::{Durability, evicts};
 use crate::sources::redis::{EntryId, ProtocolError, Reader, RedisError, Reply, Server};
 use crate::store::postgres::claim::StoredCursor;
 use crate::telemetry::health::Health;
@@ -253,6 +255,25 @@ pub fn from_where(known: Read, stored: &StoredCursor) -> Read {
 pub fn unreplayable(key: &str, stored: Read, known: Read, found: u64) -> Gap {
     let wanted = stored.contained.saturating_sub(known.contained);
     Gap::Unreplayable { stream: key.to_owned(), needed: stored.contained, last: stored.last.to_string(), wanted, found }
+}
+
+/// Says how well Redis keeps the log, and makes sure that it does while all is well.
+///
+/// # Errors
+/// If it may throw away streams, and that is not allowed.
+pub async fn refuse_eviction(config: &config::Redis, server: &Server, admin: &mut Admin) -> Result<(), RedisError> {
+    let durability = Durability::of(admin).await;
+    match durability.is_good() {
+        true => info!("{durability}"),
+        false => warn!("{durability}"),
+    }
+    let Some(policy) = durability.evicts else { return Ok(()) };
+    let (server, fault) = (server.name().to_owned(), evicts(&policy));
+    if !config.allow_eviction {
+        return Err(RedisError::Evicts { server, fault });
+    }
+    warn!(server, "{fault}; [redis] allow_eviction is true");
+    Ok(())
 }
 
 /// Connects to Redis, however long it takes for it to be there.

@@ -44,7 +44,7 @@ use committer::Committer;
 use flow::{Settings, Unreadable};
 pub use gap::{Gap, Look, Proof, Read, judge};
 use intake::Intake;
-use log_reader::{LogReader, MAX_REPLIES_AHEAD, wait_for_redis};
+use log_reader::{LogReader, MAX_REPLIES_AHEAD, refuse_eviction, wait_for_redis};
 pub use log_reader::{from_where, unreplayable};
 use resume::Resumed;
 pub use resume::{folder, known, tables};
@@ -212,6 +212,7 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
     let (writer, claim) =
         store::open(config, &database, &plan, matches!(purpose, Purpose::Serve { takeover: true }), health).await?;
     let mut admin = wait_for_redis(&server, health).await?;
+    refuse_eviction(&config.redis, &server, &mut admin).await?;
     if purpose.is_public() {
         admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
         admin.ensure_groups(&keys).await?;

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::crash;
 use crate::store::postgres::claim::{self, Claim};
 use crate::store::postgres::commit::Writer;
+use crate::store::postgres::durability;
 use crate::store::postgres::schema::{self, Standing};
 use crate::store::postgres::{Database, Remedy, StoreError};
 use crate::telemetry::health::Health;
@@ -34,6 +35,7 @@ pub async fn open(
         warn!("the connection to PostgreSQL is not encrypted; add ?sslmode=verify-full to [store] url");
     }
     database.refuse_transaction_pooling(&client).await?;
+    refuse_unsafe(config, &client).await?;
     match schema::standing(&client, database).await? {
         Standing::Current => {}
         Standing::Ahead { have, want } => return Err(schema::too_new(database, have, want).into()),
@@ -84,6 +86,18 @@ async fn claim_when_free(
             claimed => return claimed,
         }
     }
+}
+
+/// Makes sure that what is committed is kept.
+async fn refuse_unsafe(config: &Config, client: &Client) -> Result<(), StoreError> {
+    let faults = durability::faults(client).await?;
+    for fault in &faults {
+        warn!("{fault}");
+    }
+    if faults.is_empty() || config.store.allow_unsafe {
+        return Ok(());
+    }
+    Err(StoreError::Setup(format!("{}, or [store] allow_unsafe = true to run all the same", faults.join("; "))))
 }
 
 async fn wait_for_postgres(database: &Database, health: &Health) -> Result<Client, StoreError> {

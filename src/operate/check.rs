@@ -7,7 +7,9 @@ use tokio_postgres::Client;
 
 use crate::config::{Clock, Config};
 use crate::sources::redis::admin::Admin;
+use crate::sources::redis::durability::{Durability, evicts, info_value};
 use crate::sources::redis::{RedisError, Server, announcement_key, stream_keys};
+use crate::store::postgres::durability::{self, setting};
 use crate::store::postgres::schema::{self, Standing};
 use crate::store::postgres::{Database, StoreError, claim};
 
@@ -120,7 +122,7 @@ async fn redis(config: &Config, findings: &mut Findings) -> Result<(), RedisErro
             "this Redis is a replica: events and clocks must be written to its master, and read there".to_owned(),
         );
     }
-    redis_durability(&mut admin, findings).await;
+    redis_durability(config, &mut admin, findings).await;
     redis_rights(config, &server, findings).await?;
     announcement(config, &server, findings).await?;
     for key in stream_keys(&config.pipeline, config.redis.streams) {
@@ -130,27 +132,18 @@ async fn redis(config: &Config, findings: &mut Findings) -> Result<(), RedisErro
     Ok(())
 }
 
-async fn redis_durability(admin: &mut Admin, findings: &mut Findings) {
-    let Ok(settings) = admin.settings("*").await else {
-        findings.warning("Redis does not tell its configuration (CONFIG is not permitted): durability is unknown");
-        return;
-    };
-    let setting = |name: &str| settings.get(name).map_or("", String::as_str);
-    match setting("maxmemory-policy") {
-        "noeviction" => findings.good("Redis evicts nothing (maxmemory-policy noeviction)"),
-        _ if setting("maxmemory") == "0" => findings.good("Redis evicts nothing (no maxmemory)"),
-        policy => findings.wrong(format!(
-            "Redis may evict streams when memory is short (maxmemory-policy {policy}): set it to noeviction"
-        )),
-    }
-    match (setting("appendonly"), setting("appendfsync")) {
-        ("yes", "always") => findings.good("Redis keeps every acknowledged event (appendonly, fsync always)"),
-        ("yes", _) => {
-            findings.good("Redis keeps all but the last second of events if its machine fails (appendonly, everysec)")
+async fn redis_durability(config: &Config, admin: &mut Admin, findings: &mut Findings) {
+    let durability = Durability::of(admin).await;
+    match &durability.evicts {
+        None => findings.good("Redis evicts nothing"),
+        Some(policy) if config.redis.allow_eviction => {
+            findings.warning(format!("Redis: {} ([redis] allow_eviction is true)", evicts(policy)));
         }
-        _ => findings.warning(
-            "Redis has no append-only file: events since its last snapshot are lost if it stops; set appendonly yes",
-        ),
+        Some(policy) => findings.wrong(format!("Redis: {}", evicts(policy))),
+    }
+    match durability.is_good() {
+        true => findings.good(durability.to_string()),
+        false => findings.warning(durability.to_string()),
     }
 }
 
@@ -226,12 +219,10 @@ async fn postgres(config: &Config, findings: &mut Findings) -> Result<(), StoreE
     if setting(&client, "server_encoding").await? != "UTF8" {
         findings.wrong("the database's encoding is not UTF8: names would be lost; create it with ENCODING 'UTF8'");
     }
-    for (name, consequence) in [
-        ("fsync", "the database may be corrupted when its machine fails"),
-        ("full_page_writes", "the database may be corrupted when its machine fails"),
-    ] {
-        if setting(&client, name).await? == "off" {
-            findings.wrong(format!("PostgreSQL has {name} = off: {consequence}; set it on"));
+    for fault in durability::faults(&client).await? {
+        match config.store.allow_unsafe {
+            true => findings.warning(format!("{fault} ([store] allow_unsafe is true: the daemon runs all the same)")),
+            false => findings.wrong(fault),
         }
     }
     if setting(&client, "transaction_read_only").await? == "on" {
@@ -326,15 +317,6 @@ async fn standing(
         }
     }
     Ok(())
-}
-
-async fn setting(client: &Client, name: &str) -> Result<String, StoreError> {
-    let row = client.query_one("SELECT current_setting($1)", &[&name]).await;
-    Ok(row.map_err(StoreError::statement(format!("read the setting {name}")))?.get(0))
-}
-
-fn info_value<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 fn major_minor(version: &str) -> Option<(u32, u32)> {

@@ -92,7 +92,7 @@ fn a_flushed_redis_is_noticed_though_there_is_a_checkpoint() {
     let (entries, _) = halfway.cursor(&pipeline.keys()[0]);
     assert_eq!(status, 503);
     assert!(page.contains(&format!("{entries} entries were read")), "{page}");
-    assert!(page.contains(&format!("so {entries} are lost")), "{page}");
+    assert!(page.contains(&format!("at least {entries} were never added")), "{page}");
     assert!(daemon.stop().success());
     assert_ne!(pipeline.sql("SELECT halted FROM pipeline"), "");
 }
@@ -139,7 +139,7 @@ fn what_is_trimmed_before_it_is_read_halts_the_daemon_until_somebody_decides() {
         "{printed}"
     );
     let note = pipeline.sql("SELECT note FROM commit_log WHERE note IS NOT NULL");
-    assert_eq!(note, format!("accepted the loss of {lost} entries of {key}"));
+    assert_eq!(note, format!("accepted the loss: {key}: goes on without {lost} entries"));
     let daemon = pipeline.start();
     pipeline.wait_for_entries(log.len());
     compare_under(&halfway.published.rules, &pipeline.setup.postgres, "lagos").unwrap();

@@ -113,7 +113,7 @@ impl Pipeline {
         self.command(command, arguments).output().unwrap()
     }
 
-    fn command(&self, command: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, command: &str, arguments: &[&str]) -> Command {
         let mut process = Command::new(env!("CARGO_BIN_EXE_watchtower"));
         process.arg(command).arg("--config").arg(self.config()).args(arguments).current_dir(self.folder.path());
         process.envs(self.environment.iter().copied());

@@ -9,6 +9,7 @@
 //! builds a tree of values; everything else ([`admin`]) goes through the `redis` crate.
 
 pub mod admin;
+pub mod durability;
 mod reader;
 mod resp;
 mod server;

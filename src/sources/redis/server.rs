@@ -60,6 +60,14 @@ pub enum RedisError {
         /// Its words.
         message: String,
     },
+    /// It may lose the log while all is well.
+    #[error("Redis at {server}: {fault}, or [redis] allow_eviction = true to run all the same")]
+    Evicts {
+        /// Host and port.
+        server: String,
+        /// What is wrong.
+        fault: String,
+    },
     /// A command of the `redis` crate failed.
     #[error("Redis at {server}: cannot {doing}: {source}")]
     Command {
@@ -89,7 +97,7 @@ impl RedisError {
                     || source.is_connection_dropped()
                     || source.code().is_some_and(by_code)
             }
-            Self::Address(_) | Self::Certificates { .. } | Self::Protocol { .. } => false,
+            Self::Address(_) | Self::Certificates { .. } | Self::Protocol { .. } | Self::Evicts { .. } => false,
         }
     }
 }

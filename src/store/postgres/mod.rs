@@ -13,6 +13,7 @@ pub mod archive;
 pub mod claim;
 pub mod commit;
 mod connection;
+pub mod durability;
 mod encode;
 mod error;
 mod ewkb;
