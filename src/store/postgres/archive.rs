@@ -130,10 +130,11 @@ fn day_of(name: &str) -> Option<i64> {
 async fn attach(client: &Client, day: i64) -> Result<(), StoreError> {
     let name = name_of(day);
     let (from, until) = (time::format(day * DAY_MS), time::format((day + 1) * DAY_MS));
-    // Two daemons may come to a new day at once: the server's catalogue does not bear that.
+    // Two daemons may come to a new day at once, or one while another process migrates: the server's
+    // catalogue does not bear that.
     let sql = format!(
         "BEGIN;
-         SELECT pg_advisory_xact_lock(hashtextextended('watchtower partitions', 'positions_log'::regclass::bigint));
+         SELECT pg_advisory_xact_lock(hashtextextended('watchtower migrate ' || current_schema(), 0));
          CREATE TABLE IF NOT EXISTS {name} (LIKE positions_log INCLUDING COMMENTS);
          ALTER TABLE positions_log ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{until}');
          COMMIT;"
