@@ -3,6 +3,7 @@
 //!
 //! Every fault says that it struck. `WATCHTOWER_CASES` is how many races of two starters there are.
 
+mod checkpoints;
 mod fencing;
 mod points;
 mod scenario;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cases;
+mod checkpoints;
 mod commands;
 mod configuration;
 mod covers;

@@ -1,7 +1,7 @@
 //! Files of blocks: each compressed, each with a checksum, the last one saying how many there were.
 //!
 //! ```text
-//! magic (8) | format (4) | kind of file (1)
+//! magic (8) | format (4) | kind of file (1) | commit (8) | writer (8): the name of the file
 //! block: length compressed (4) | CRC-32 of what follows in the block (4) | number (4) | bytes
 //! end:   length 0xffffffff (4) | CRC-32 (4) | number of blocks (4)
 //! ```
@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::FORMAT;
+use super::contents::FileName;
 
 const MAGIC: &[u8; 8] = b"WTCHKPT\0";
 /// Instead of a length: the file ends here.
@@ -41,6 +42,9 @@ pub enum BlockError {
     /// It is no file of ours.
     #[error("it is not a file of checkpoints")]
     Foreign,
+    /// Somebody has copied or renamed it.
+    #[error("it is {0} under another name")]
+    Renamed(FileName),
     /// A later or earlier program wrote it.
     #[error("it has format {found}, this program knows {FORMAT}")]
     Format {
@@ -66,10 +70,12 @@ pub struct BlockWriter<W: Write> {
 
 impl<W: Write> BlockWriter<W> {
     /// Begins a file.
-    pub fn new(mut out: W, kind: Kind) -> Result<Self, BlockError> {
+    pub fn new(mut out: W, kind: Kind, name: FileName) -> Result<Self, BlockError> {
         out.write_all(MAGIC)?;
         out.write_all(&FORMAT.to_le_bytes())?;
         out.write_all(&[kind as u8])?;
+        out.write_all(&name.commit_seq.to_le_bytes())?;
+        out.write_all(&name.writer.to_le_bytes())?;
         Ok(Self { out, blocks: 0 })
     }
 
@@ -102,35 +108,42 @@ fn checksum(number: u32, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+fn bytes<const N: usize>(input: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    input.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// A file's blocks, checked, still compressed.
 #[derive(Debug)]
 pub struct Blocks(Vec<Vec<u8>>);
 
 impl Blocks {
     /// Reads a whole file.
-    pub fn read(mut input: impl Read, kind: Kind) -> Result<Self, BlockError> {
-        let mut head = [0; 13];
-        input.read_exact(&mut head).map_err(|_| BlockError::Foreign)?;
-        let (magic, rest) = head.split_at(8);
-        let (format, file_kind) = rest.split_at(4);
-        if magic != MAGIC {
+    pub fn read(mut input: impl Read, kind: Kind, name: FileName) -> Result<Self, BlockError> {
+        let magic = bytes::<8>(&mut input).map_err(|_| BlockError::Foreign)?;
+        if magic != *MAGIC {
             return Err(BlockError::Foreign);
         }
-        let format = u32::from_le_bytes([format[0], format[1], format[2], format[3]]);
+        let format = u32::from_le_bytes(bytes(&mut input)?);
         if format != FORMAT {
             return Err(BlockError::Format { found: format });
         }
-        if file_kind != [kind as u8] {
+        if bytes(&mut input)? != [kind as u8] {
             return Err(BlockError::Foreign);
+        }
+        let commit_seq = i64::from_le_bytes(bytes(&mut input)?);
+        let found = FileName { commit_seq, writer: u64::from_le_bytes(bytes(&mut input)?) };
+        if found != name {
+            return Err(BlockError::Renamed(found));
         }
         let mut blocks = Vec::new();
         loop {
             let block = blocks.len() as u32;
             let broken = |fault| BlockError::Broken { block, fault };
-            let mut word = || -> Result<u32, BlockError> {
-                let mut bytes = [0; 4];
-                input.read_exact(&mut bytes).map_err(|_| broken("the file ends too early"))?;
-                Ok(u32::from_le_bytes(bytes))
+            let mut word = || match bytes(&mut input) {
+                Ok(bytes) => Ok(u32::from_le_bytes(bytes)),
+                Err(_) => Err(broken("the file ends too early")),
             };
             let (length, expected, number) = (word()?, word()?, word()?);
             if number != block {
@@ -197,8 +210,10 @@ impl Blocks {
 mod tests {
     use super::*;
 
+    const NAME: FileName = FileName { commit_seq: 7, writer: 3 };
+
     fn file() -> Vec<u8> {
-        let mut writer = BlockWriter::new(Vec::new(), Kind::Chunks).unwrap();
+        let mut writer = BlockWriter::new(Vec::new(), Kind::Chunks, NAME).unwrap();
         assert_eq!(writer.write(&"first").unwrap(), 0);
         assert_eq!(writer.write(&"second").unwrap(), 1);
         writer.finish().unwrap()
@@ -206,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let blocks = Blocks::read(&file()[..], Kind::Chunks).unwrap();
+        let blocks = Blocks::read(&file()[..], Kind::Chunks, NAME).unwrap();
         assert_eq!(blocks.values::<String>(0).unwrap(), ["first", "second"]);
         assert_eq!(blocks.values::<String>(1).unwrap(), ["second"]);
     }
@@ -218,12 +233,14 @@ mod tests {
             for bit in 0..8 {
                 let mut flipped = file.clone();
                 flipped[at] ^= 1 << bit;
-                assert!(Blocks::read(&flipped[..], Kind::Chunks).is_err(), "bit {bit} of byte {at}");
+                assert!(Blocks::read(&flipped[..], Kind::Chunks, NAME).is_err(), "bit {bit} of byte {at}");
             }
-            assert!(Blocks::read(&file[..at], Kind::Chunks).is_err(), "cut at {at}");
+            assert!(Blocks::read(&file[..at], Kind::Chunks, NAME).is_err(), "cut at {at}");
         }
-        assert!(Blocks::read(&[&file[..], b"x"].concat()[..], Kind::Chunks).is_err(), "something after the end");
-        assert!(matches!(Blocks::read(&file[..], Kind::Checkpoint), Err(BlockError::Foreign)));
-        assert!(matches!(Blocks::read(&b"PK\x03\x04"[..], Kind::Chunks), Err(BlockError::Foreign)));
+        assert!(Blocks::read(&[&file[..], b"x"].concat()[..], Kind::Chunks, NAME).is_err(), "something after the end");
+        assert!(matches!(Blocks::read(&file[..], Kind::Checkpoint, NAME), Err(BlockError::Foreign)));
+        assert!(matches!(Blocks::read(&b"PK\x03\x04"[..], Kind::Chunks, NAME), Err(BlockError::Foreign)));
+        let other = FileName { commit_seq: 8, ..NAME };
+        assert!(matches!(Blocks::read(&file[..], Kind::Chunks, other), Err(BlockError::Renamed(NAME))));
     }
 }

@@ -125,7 +125,7 @@ pub(super) fn read_head(folder: &Path, name: FileName) -> Option<Head> {
 
 fn read(folder: &Path, name: FileName, kind: &str, file_kind: Kind) -> Result<Blocks, BlockError> {
     let file = File::open(path_of(folder, name, kind))?;
-    Blocks::read(BufReader::with_capacity(1 << 20, file), file_kind)
+    Blocks::read(BufReader::with_capacity(1 << 20, file), file_kind, name)
 }
 
 fn load(folder: &Path, name: FileName, tables: &Tables) -> Result<Loaded, Why> {

@@ -22,6 +22,8 @@ mod block;
 mod contents;
 mod load;
 mod save;
+#[cfg(test)]
+mod tests;
 
 pub use block::BlockError;
 pub use contents::{Checkpoint, FileName, FlowState, Head, InletState};

@@ -186,7 +186,7 @@ impl Saver {
         let path = path_of(&self.folder, name, kind);
         let beside = path.with_extension(format!("{kind}.{UNFINISHED}"));
         let write = || -> Result<u64, BlockError> {
-            let mut out = BlockWriter::new(BufWriter::with_capacity(1 << 20, File::create(&beside)?), file_kind)?;
+            let mut out = BlockWriter::new(BufWriter::with_capacity(1 << 20, File::create(&beside)?), file_kind, name)?;
             blocks(&mut out)?;
             let mut out = out.finish()?;
             out.flush()?;

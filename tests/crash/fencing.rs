@@ -43,6 +43,29 @@ fn a_second_daemon_is_refused_or_takes_over() {
     assert!(second.stop().success());
 }
 
+/// It has no checkpoint and reads the log again.
+#[test]
+fn another_machine_takes_over() {
+    let redis = RedisServer::start(RedisOptions::default());
+    let mut world = World::new(&redis, 1);
+    let scenario = Scenario::shared();
+    let rarely = [("WATCHTOWER_CHECKPOINTS_EVERY", "1d")];
+    let first = world.start(&[], &rarely);
+    world.append(scenario.third(1));
+    world.assert_undisturbed("one machine", 1);
+    let twin = world.pipeline.twin();
+    let second = twin.spawn(&["--takeover"], &rarely);
+    second.wait_until_ready();
+    world.append(scenario.third(2));
+    let fenced = first.ends_with(3);
+    assert!(fenced.contains(&name(&second)), "{fenced}");
+    world.assert_undisturbed("another machine", 2);
+    assert!(second.log().contains("reading again what the tables contain"), "{}", second.log());
+    world.append(scenario.third(3));
+    world.assert_undisturbed("another machine", 3);
+    assert!(second.stop().success());
+}
+
 #[test]
 fn a_frozen_daemon_changes_nothing_when_it_wakes() {
     let jobs = ["before-begin:3", "before-commit:4", "mid-upserts:9", "before-rename:2", "before-trim:2", "at random"];

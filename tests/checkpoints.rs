@@ -1,0 +1,111 @@
+//! Random logs through checkpoints: an engine that is replaced again and again by one that goes on from files
+//! holds what one holds that was never stopped.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use watchtower::checkpoint::{Checkpoint, FlowState, InletState, Saver, Tables, load_newest};
+use watchtower::engine::{Batch, Engine};
+use watchtower::tables::Refused;
+use watchtower_dataflows::model::{BEGINNING, Control, Millis};
+use watchtower_dataflows::timeline::{TimelineSnapshot, TrackParts};
+
+use crate::support::generate::{live, replay};
+use crate::support::log::Case;
+use crate::support::rng::Rng;
+
+const CASES: u64 = 150;
+const KEY: &str = "wt:lagos:control";
+
+#[test]
+fn engines_that_go_on_from_files_hold_what_one_holds_that_was_never_stopped() {
+    let (mut positions, mut restarts) = (0, 0);
+    for seed in 1..=CASES {
+        let case = if seed % 3 == 0 { replay(seed) } else { live(seed) };
+        let folder = tempfile::tempdir().unwrap();
+        restarts += run(seed, &case, folder.path());
+        positions += case.events().count();
+    }
+    assert!(positions > 10_000 && restarts > 500, "worth it: {positions} events, {restarts} restarts");
+}
+
+/// How often the engine was replaced.
+fn run(seed: u64, case: &Case, folder: &Path) -> usize {
+    let mut rng = Rng::new(seed);
+    let (mut steady, mut moody) = (Engine::start(1, case.rules.clone()), Engine::start(2, case.rules.clone()));
+    let mut saver = Saver::new(folder, "lineage", "plan").unwrap();
+    let (mut edits, mut now, mut restarts) = (Vec::new(), BEGINNING, 0);
+    for epoch in 0..case.epochs.len() {
+        let batch = case.batch(epoch);
+        for control in &batch.control {
+            match control {
+                Control::Now(t) => now = now.max(*t),
+                edit => edits.push(edit.clone()),
+            }
+        }
+        let expected = advance(&mut steady, batch.clone());
+        let found = advance(&mut moody, batch);
+        let commit_seq = epoch as i64 + 1;
+        let flow = flow(commit_seq, &edits, now);
+        let wanted = text(&flow, &expected);
+        assert_eq!(text(&flow, &found), wanted, "seed {seed}, after epoch {epoch}, {restarts} restarts");
+        if !rng.chance(70) {
+            continue;
+        }
+        saver.save(commit_seq, Checkpoint { flow, timelines: found }).unwrap();
+        if !rng.chance(40) {
+            continue;
+        }
+        restarts += 1;
+        let (loaded, skipped) = load_newest(folder, &tables(commit_seq));
+        assert!(skipped.is_empty(), "seed {seed}: {skipped:?}");
+        let loaded = loaded.unwrap();
+        let Checkpoint { flow, timelines } = loaded.checkpoint;
+        assert_eq!(text(&flow, &timelines), wanted, "seed {seed}, loaded after epoch {epoch}");
+        saver = Saver::new(folder, "lineage", "plan").unwrap();
+        saver.know(loaded.known);
+        moody.finish();
+        moody = Engine::start(1 + rng.below(3), case.rules.clone());
+        let control = flow.edits.into_iter().chain([Control::Now(flow.now)]).collect();
+        moody.submit(Batch { positions: Vec::new(), control, restored: timelines });
+        moody.next().unwrap();
+    }
+    restarts
+}
+
+/// The timelines after a batch.
+fn advance(engine: &mut Engine, mut batch: Batch) -> Vec<TimelineSnapshot> {
+    batch.control.push(Control::Snapshot);
+    engine.submit(batch);
+    let (_, completed) = engine.next().unwrap();
+    let mut snapshots = completed.snapshots;
+    snapshots.sort_by_key(|snapshot| snapshot.vehicle);
+    snapshots
+}
+
+fn flow(commit_seq: i64, edits: &[Control], now: Millis) -> FlowState {
+    let at = commit_seq.unsigned_abs();
+    let (last, refused) = ((at, 0), Refused::default());
+    let (entries, edits_seen) = (at, edits.len() as u64);
+    let inlet = InletState { key: KEY.to_owned(), last, entries, skipped: 0, now, edits: edits_seen, refused };
+    let ids = |kind: &str| (0..commit_seq).map(|number| format!("{kind}-{number}").into()).collect();
+    let (vehicles, geofences) = (ids("truck"), ids("yard"));
+    FlowState { vehicles, geofences, edits: edits.to_vec(), now, forgotten_hour: now, inlets: vec![inlet] }
+}
+
+fn tables(commit_seq: i64) -> Tables {
+    let cursors = BTreeMap::from([(KEY.to_owned(), (commit_seq.unsigned_abs(), 0))]);
+    Tables { lineage: "lineage".to_owned(), plan: "plan".to_owned(), commit_seq, cursors }
+}
+
+/// Everything, to be compared, but the box around a whole track: it need not be tight.
+fn text(flow: &FlowState, timelines: &[TimelineSnapshot]) -> String {
+    let mut timelines = timelines.to_vec();
+    timelines.sort_by_key(|timeline| timeline.vehicle);
+    let parts = timelines.into_iter().map(|TimelineSnapshot { vehicle, newest, track }| {
+        let TrackParts { sealed, tail, head } = track.into();
+        (vehicle, newest, sealed, tail, head)
+    });
+    let parts: Vec<_> = parts.collect();
+    format!("{}\n{}", serde_json::to_string(flow).unwrap(), serde_json::to_string(&parts).unwrap())
+}
