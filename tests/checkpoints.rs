@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use watchtower::checkpoint::{Checkpoint, FlowState, InletState, Saver, Tables, load_newest};
+use watchtower::checkpoint::{At, Checkpoint, FlowState, InletState, Saver, Tables, load_newest};
 use watchtower::engine::{Batch, Engine};
 use watchtower::tables::Refused;
 use watchtower_dataflows::model::{BEGINNING, Control, Millis};
@@ -87,14 +87,18 @@ fn flow(commit_seq: i64, edits: &[Control], now: Millis) -> FlowState {
     let at = commit_seq.unsigned_abs();
     let (last, refused) = ((at, 0), Refused::default());
     let (entries, edits_seen) = (at, edits.len() as u64);
-    let inlet = InletState { key: KEY.to_owned(), last, entries, skipped: 0, now, edits: edits_seen, refused };
+    let inlet =
+        InletState { key: KEY.to_owned(), last, entries, skipped: 0, rebased: 0, now, edits: edits_seen, refused };
     let ids = |kind: &str| (0..commit_seq).map(|number| format!("{kind}-{number}").into()).collect();
     let (vehicles, geofences) = (ids("truck"), ids("yard"));
     FlowState { vehicles, geofences, edits: edits.to_vec(), now, forgotten_hour: now, inlets: vec![inlet] }
 }
 
 fn tables(commit_seq: i64) -> Tables {
-    let cursors = BTreeMap::from([(KEY.to_owned(), (commit_seq.unsigned_abs(), 0))]);
+    let cursors = BTreeMap::from([(
+        KEY.to_owned(),
+        At { last: (commit_seq.unsigned_abs(), 0), contained: commit_seq.unsigned_abs(), rebased: 0 },
+    )]);
     Tables { lineage: "lineage".to_owned(), plan: "plan".to_owned(), commit_seq, cursors }
 }
 

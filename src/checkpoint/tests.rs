@@ -11,7 +11,7 @@ use watchtower_dataflows::timeline::{Chunk, TrackParts};
 
 use super::block::{BlockError, Blocks, Kind};
 use super::contents::{Checkpoint, FileName, FlowState, InletState};
-use super::load::{Loaded, Skipped, Tables, Why, load_newest};
+use super::load::{At, Loaded, Skipped, Tables, Why, load_newest};
 use super::save::Saver;
 use super::{CHECKPOINT, CHUNKS, FORMAT, names_in, path_of};
 use crate::engine::{Batch, Engine};
@@ -72,6 +72,7 @@ impl Drive {
             last: (self.commit_seq as u64, 0),
             entries: self.commit_seq as u64,
             skipped: 0,
+            rebased: 0,
             now,
             edits: 0,
             refused: crate::tables::Refused::default(),
@@ -115,7 +116,10 @@ impl Drive {
 }
 
 fn tables(commit_seq: i64) -> Tables {
-    let cursors = BTreeMap::from([("stream".to_owned(), (commit_seq as u64, 0))]);
+    let cursors = BTreeMap::from([(
+        "stream".to_owned(),
+        At { last: (commit_seq as u64, 0), contained: commit_seq as u64, rebased: 0 },
+    )]);
     Tables { lineage: LINEAGE.to_owned(), plan: PLAN.to_owned(), commit_seq, cursors }
 }
 
@@ -238,7 +242,9 @@ fn a_checkpoint_that_does_not_fit_is_passed_over_by_name() {
     assert_eq!(why(&other(|tables| tables.plan = "other".into()), "another plan"), (None, 2));
     let restored = other(|tables| tables.commit_seq = 1);
     assert_eq!(why(&restored, "it is of commit 2, ahead of the database, which is at 1"), (Some(older.clone()), 1));
-    let behind = other(|tables| tables.cursors.iter_mut().for_each(|(_, at)| *at = (1, 0)));
+    let behind = other(|tables| {
+        tables.cursors.iter_mut().for_each(|(_, at)| *at = At { last: (1, 0), contained: 1, rebased: 0 })
+    });
     assert_eq!(why(&behind, "ahead of the database"), (Some(older.clone()), 1));
     assert_eq!(why(&other(|tables| tables.cursors.clear()), "ahead of the database"), (None, 2));
 
