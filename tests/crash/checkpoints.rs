@@ -91,7 +91,7 @@ fn without_any_checkpoint_a_trimmed_log_is_refused_with_the_number_of_lost_entri
     assert!(left < added);
     let expected = format!("{key}: the tables contain {added} entries up to ");
     assert!(log.contains(&expected), "{log}");
-    let expected = format!("Redis no longer holds {} of those", added - left);
+    let expected = format!("Redis no longer holds {} of the", added - left);
     assert!(log.contains(&expected), "{expected}: {log}");
     assert_eq!(world.digest(), digest);
 }
