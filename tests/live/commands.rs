@@ -77,7 +77,7 @@ fn check_finds_everything_that_is_wrong_at_once() {
     says(
         &printed,
         &[
-            "WRONG   Redis may evict streams when memory is short (maxmemory-policy allkeys-lru): set it to noeviction",
+            "WRONG   Redis: it may throw away streams when its memory is full (maxmemory-policy allkeys-lru)",
             "warning Redis has no append-only file",
             "WRONG   [redis] streams is 4, but pipeline lagos was announced to producers with 2",
             "warning [clock] source is log; producers were told wall until now",
