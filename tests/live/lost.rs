@@ -117,6 +117,8 @@ fn what_is_trimmed_before_it_is_read_halts_the_daemon_until_somebody_decides() {
     let Halfway { redis, pipeline, log, .. } = &halfway;
     let daemon = pipeline.start();
     daemon.signal("STOP");
+    // What its read was waiting for would still reach it.
+    redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
     log.append(&redis.url());
     let key = &pipeline.keys()[0];
     let (entries, last) = halfway.cursor(key);
