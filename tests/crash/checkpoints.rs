@@ -93,7 +93,8 @@ fn without_any_checkpoint_a_trimmed_log_is_refused_with_the_number_of_lost_entri
     assert!(log.contains(&expected), "{log}");
     let expected = format!("Redis no longer holds {} of the", added - left);
     assert!(log.contains(&expected), "{expected}: {log}");
-    assert_eq!(world.digest(), digest);
+    // But for the pipeline's own row, which says why it has halted.
+    assert_eq!(world.digest()[1..], digest[1..]);
 }
 
 /// A file system of its own, if this user may mount one; gone with this value.
