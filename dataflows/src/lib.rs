@@ -6,8 +6,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`model`] | the words: identifiers, events, facts |
+//! | [`model`], [`facts`] | the words: identifiers, events, facts |
 //! | [`geometry`] | shapes: what is valid, what they cover, distances |
+//! | [`local_time`] | local days and hours |
 //! | [`index`], [`catalogue`] | the geofence versions, by place and by time |
 //! | [`versions`] | which of several edits is in force when |
 //! | [`timeline`] | the resumable fold over one vehicle's positions, and its operator |
@@ -15,8 +16,10 @@
 //! | [`naive`] | all tables recomputed from the whole log, rule by rule: what the above is held to |
 
 pub mod catalogue;
+pub mod facts;
 pub mod geometry;
 pub mod index;
+pub mod local_time;
 pub mod model;
 pub mod naive;
 pub mod timeline;

@@ -1,0 +1,145 @@
+//! Local days and hours.
+//!
+//! A pipeline's time zone reaches this crate as a list of offsets, so that nothing here looks a time zone
+//! up. A local day is a date: `(t AT TIME ZONE z)::date` in SQL. It is not always 24 hours, nor, where
+//! clocks go back over midnight, one interval. A local hour is an instant: counted in elapsed hours from
+//! the last change of the local date, so that a day of 24 and a half hours ends with half an hour.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{BEGINNING, END, Millis};
+use crate::versions::Span;
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// A local date: days since 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Day(pub i32);
+
+/// The local time of a zone at every instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// From when which offset to UTC holds, in milliseconds; ascending, the first since ever.
+    offsets: Vec<(Millis, i64)>,
+}
+
+impl LocalTime {
+    /// Local time is UTC.
+    pub fn utc() -> Self {
+        Self::new(0, [])
+    }
+
+    /// The offset to UTC is `first`, until the first of `changes` (ascending: instant and offset from then
+    /// on). Milliseconds.
+    pub fn new(first: i64, changes: impl IntoIterator<Item = (Millis, i64)>) -> Self {
+        let mut offsets = vec![(BEGINNING, first)];
+        for (t, offset) in changes {
+            let (last, holds) = offsets[offsets.len() - 1];
+            debug_assert!(last < t, "offsets change in the order of time");
+            if offset != holds {
+                offsets.push((t, offset));
+            }
+        }
+        Self { offsets }
+    }
+
+    /// The local date at `t`.
+    pub fn day(&self, t: Millis) -> Day {
+        let (_, offset) = self.offsets[self.offset(t)];
+        date(t, offset)
+    }
+
+    /// The longest interval around `t` during which the local date is the same.
+    pub fn day_span(&self, t: Millis) -> Span {
+        let at = self.offset(t);
+        let day = date(t, self.offsets[at].1);
+        let mut span = self.day_within(at, day);
+        for earlier in (0..at).rev() {
+            let before = self.day_within(earlier, day);
+            if before.is_empty() || before.until != span.from {
+                break;
+            }
+            span.from = before.from;
+        }
+        for later in at + 1..self.offsets.len() {
+            let after = self.day_within(later, day);
+            if after.is_empty() || after.from != span.until {
+                break;
+            }
+            span.until = after.until;
+        }
+        span
+    }
+
+    /// The local hour around `t`.
+    pub fn hour_span(&self, t: Millis) -> Span {
+        let day = self.day_span(t);
+        let from = day.from + (t - day.from).div_euclid(HOUR_MS) * HOUR_MS;
+        Span { from, until: (from + HOUR_MS).min(day.until) }
+    }
+
+    /// Which of the offsets holds at `t`.
+    fn offset(&self, t: Millis) -> usize {
+        self.offsets.partition_point(|&(from, _)| from <= t) - 1
+    }
+
+    /// When the date is `day` while the offset with this number holds.
+    fn day_within(&self, number: usize, day: Day) -> Span {
+        let (holds_from, offset) = self.offsets[number];
+        let holds_until = self.offsets.get(number + 1).map_or(END, |&(until, _)| until);
+        let midnight = i64::from(day.0) * DAY_MS - offset;
+        Span { from: midnight.max(holds_from), until: (midnight + DAY_MS).min(holds_until) }
+    }
+}
+
+fn date(t: Millis, offset: i64) -> Day {
+    Day((t + offset).div_euclid(DAY_MS) as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every instant in steps of `step` agrees with the definition of date and of hour.
+    fn check(zone: &LocalTime, from: Millis, until: Millis, step: i64) {
+        let mut hour = zone.hour_span(from);
+        for t in (from..until).step_by(step as usize) {
+            let day = zone.day_span(t);
+            assert!(day.contains(t));
+            assert_eq!(zone.day(day.from), zone.day(t));
+            assert_eq!(zone.day(day.until - 1), zone.day(t));
+            assert_ne!(zone.day(day.until), zone.day(t));
+            assert_ne!(zone.day(day.from - 1), zone.day(t));
+            let here = zone.hour_span(t);
+            assert!(here.contains(t) && here.until - here.from <= HOUR_MS);
+            assert!(here == hour || here.from == hour.until, "hours follow each other");
+            assert_eq!((here.from - day.from) % HOUR_MS, 0);
+            hour = here;
+        }
+    }
+
+    #[test]
+    fn days_and_hours_follow_the_clocks() {
+        let day = 20_000 * DAY_MS;
+        check(&LocalTime::utc(), day, day + 3 * DAY_MS, HOUR_MS / 4);
+        let lord_howe = LocalTime::new(11 * HOUR_MS, [(day + 15 * HOUR_MS, 10 * HOUR_MS + HOUR_MS / 2)]);
+        check(&lord_howe, day - DAY_MS, day + 3 * DAY_MS, HOUR_MS / 4);
+        let span = lord_howe.day_span(day + 15 * HOUR_MS);
+        assert_eq!(span.until - span.from, DAY_MS + HOUR_MS / 2);
+        // At midnight clocks go forward: the day begins at one o'clock.
+        let havana = LocalTime::new(-5 * HOUR_MS, [(day + 5 * HOUR_MS, -4 * HOUR_MS)]);
+        check(&havana, day - DAY_MS, day + 3 * DAY_MS, HOUR_MS / 4);
+        let span = havana.day_span(day + 6 * HOUR_MS);
+        assert_eq!(span, Span { from: day + 5 * HOUR_MS, until: day + 28 * HOUR_MS });
+        // At midnight clocks go back to 23 o'clock: the date stays.
+        let cairo = LocalTime::new(3 * HOUR_MS, [(day + 21 * HOUR_MS, 2 * HOUR_MS)]);
+        check(&cairo, day - DAY_MS, day + 3 * DAY_MS, HOUR_MS / 4);
+        let span = cairo.day_span(day + 21 * HOUR_MS);
+        assert_eq!(span, Span { from: day - 3 * HOUR_MS, until: day + 22 * HOUR_MS });
+        // A minute past midnight clocks go back to 23:01: the new date comes twice.
+        let st_johns = LocalTime::new(-2 * HOUR_MS, [(day + 2 * HOUR_MS + 60_000, -3 * HOUR_MS)]);
+        check(&st_johns, day - DAY_MS, day + 3 * DAY_MS, 30_000);
+        assert_eq!(st_johns.day(day + 2 * HOUR_MS), st_johns.day(day + 4 * HOUR_MS));
+    }
+}
