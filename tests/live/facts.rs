@@ -206,7 +206,7 @@ const FAMILIES: [&str; 19] = [
 
 #[test]
 fn a_daemon_that_is_asked_to_stop_commits_what_it_read() {
-    let published = Published::random_many(2000..2030);
+    let published = Published::random_many(2000..2020);
     let log = published.log(&mut Rng::new(2000), 3);
     let redis = RedisServer::start(RedisOptions::default());
     let pipeline = pipeline(&redis, published.streams, 2, &published.configuration());

@@ -17,7 +17,7 @@ use crate::support::servers::redis::{RedisOptions, RedisServer};
 const DURABLE: RedisOptions = RedisOptions { appendonly: true, password: None, config: &["appendfsync always"] };
 
 /// Entries that are appended at once, and the pause after them: a run takes some seconds.
-const PORTION: usize = 20;
+const PORTION: usize = 8;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A log, and the tables it comes to when nothing happens.
@@ -31,7 +31,7 @@ impl Undisturbed {
     fn get() -> &'static Self {
         static UNDISTURBED: OnceLock<Undisturbed> = OnceLock::new();
         UNDISTURBED.get_or_init(|| {
-            let published = Published::random_many(1000..1060);
+            let published = Published::random_many(1000..1030);
             let log = published.log(&mut Rng::new(1000), 3);
             let redis = RedisServer::start(RedisOptions::default());
             log.append(&redis.url());

@@ -154,9 +154,13 @@ impl Pipeline {
     pub(crate) fn wait_for_entries(&self, entries: u64) {
         let sql = "SELECT coalesce(sum(c.entries), 0), p.commit_seq - t.commit_seq FROM pipeline p \
                    JOIN table_progress t ON true LEFT JOIN cursors c ON true GROUP BY p.commit_seq, t.commit_seq";
-        wait_until(&format!("{entries} entries are in the tables"), || {
-            self.try_sql(sql).is_ok_and(|answer| answer == format!("{entries}|0"))
+        let mut last = Ok(String::new());
+        let expected = Ok(format!("{entries}|0"));
+        let there = is_so_in_time(|| {
+            last = self.try_sql(sql);
+            last == expected
         });
+        assert!(there, "waited in vain until {entries} entries are in the tables: {last:?}");
     }
 
     /// A digest of every transactional table: equal for equal rows.
@@ -281,10 +285,18 @@ impl Drop for Daemon {
 }
 
 /// Waits for something to become true.
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(is_so_in_time(is_so), "waited in vain until {what}");
+}
+
+/// Whether something becomes true while there is patience.
+fn is_so_in_time(mut is_so: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        if started.elapsed() > PATIENCE {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
+    true
 }

@@ -115,7 +115,7 @@ impl Appender {
                 pipe.ignore();
             }
         }
-        pipe.exec(connection)
+        if pipe.is_empty() { Ok(()) } else { pipe.exec(connection) }
     }
 }
 
