@@ -24,4 +24,5 @@ pub mod sources;
 pub mod store;
 pub mod tables;
 pub mod telemetry;
+pub mod time_zone;
 pub mod tls;

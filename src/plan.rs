@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use watchtower_dataflows::model::Rules;
 
 use crate::events::Limits;
+use crate::time_zone;
 
 /// Grows whenever the program computes something else from the same log and configuration.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The plan of this program under a configuration, as JSON on one line.
 pub fn of(limits: &Limits, rules: &Rules) -> String {
@@ -24,8 +25,21 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         horizon_ms,
         lateness_ms,
     } = limits;
-    // The retention follows from the lateness, and decides nothing.
-    let Rules { offline_after_ms, idle_speed, max_plausible, retention_ms: _ } = rules;
+    // How long something is remembered follows from the limits, and decides nothing.
+    let Rules {
+        offline_after_ms,
+        idle_speed,
+        max_plausible,
+        stop_radius_m,
+        stop_min_ms,
+        idle_min_ms,
+        overspeed_min_ms,
+        default_speed_limit,
+        presence_limit_ms,
+        local_time,
+        horizon_ms: _,
+        retention_ms: _,
+    } = rules;
     json!({
         "version": VERSION,
         "limits.earliest_ms": earliest,
@@ -38,6 +52,14 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         "rules.offline_after_ms": offline_after_ms,
         "rules.idle_speed_kmh": idle_speed.kmh(),
         "rules.max_plausible_kmh": max_plausible.kmh(),
+        "rules.stop_radius_m": stop_radius_m,
+        "rules.stop_min_ms": stop_min_ms,
+        "rules.idle_min_ms": idle_min_ms,
+        "rules.overspeed_min_ms": overspeed_min_ms,
+        "rules.default_speed_limit_kmh": default_speed_limit.kmh(),
+        "rules.presence_limit_ms": presence_limit_ms,
+        "rules.time_zone": local_time.name(),
+        "time_zone_data": time_zone::version(),
     })
     .to_string()
 }

@@ -143,6 +143,13 @@ max_attributes = 1024
 offline_after = "10m"
 idle_speed_kmh = 3.5
 max_plausible_kmh = 180
+stop_radius_m = 80.5
+stop_min = "3m"
+idle_min = "15m"
+overspeed_min = "10s"
+speed_limit_kmh = 90
+presence_limit = "12h"
+time_zone = "Africa/Lagos"
 
 [checkpoints]
 folder = "/var/lib/wt"

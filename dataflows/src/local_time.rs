@@ -20,6 +20,7 @@ pub struct Day(pub i32);
 /// The local time of a zone at every instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalTime {
+    name: String,
     /// From when which offset to UTC holds, in milliseconds; ascending, the first since ever.
     offsets: Vec<(Millis, i64)>,
 }
@@ -27,12 +28,12 @@ pub struct LocalTime {
 impl LocalTime {
     /// Local time is UTC.
     pub fn utc() -> Self {
-        Self::new(0, [])
+        Self::new("UTC", 0, [])
     }
 
-    /// The offset to UTC is `first`, until the first of `changes` (ascending: instant and offset from then
+    /// A zone whose offset to UTC is `first`, until the first of `changes` (ascending: instant and offset from then
     /// on). Milliseconds.
-    pub fn new(first: i64, changes: impl IntoIterator<Item = (Millis, i64)>) -> Self {
+    pub fn new(name: &str, first: i64, changes: impl IntoIterator<Item = (Millis, i64)>) -> Self {
         let mut offsets = vec![(BEGINNING, first)];
         for (t, offset) in changes {
             let (last, holds) = offsets[offsets.len() - 1];
@@ -41,7 +42,12 @@ impl LocalTime {
                 offsets.push((t, offset));
             }
         }
-        Self { offsets }
+        Self { name: name.to_owned(), offsets }
+    }
+
+    /// What the zone is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The local date at `t`.
@@ -123,22 +129,22 @@ mod tests {
     fn days_and_hours_follow_the_clocks() {
         let day = 20_000 * DAY_MS;
         check(&LocalTime::utc(), day, day + 3 * DAY_MS, HOUR_MS / 4);
-        let lord_howe = LocalTime::new(11 * HOUR_MS, [(day + 15 * HOUR_MS, 10 * HOUR_MS + HOUR_MS / 2)]);
+        let lord_howe = LocalTime::new("lord_howe", 11 * HOUR_MS, [(day + 15 * HOUR_MS, 10 * HOUR_MS + HOUR_MS / 2)]);
         check(&lord_howe, day - DAY_MS, day + 3 * DAY_MS, HOUR_MS / 4);
         let span = lord_howe.day_span(day + 15 * HOUR_MS);
         assert_eq!(span.until - span.from, DAY_MS + HOUR_MS / 2);
         // At midnight clocks go forward: the day begins at one o'clock.
-        let havana = LocalTime::new(-5 * HOUR_MS, [(day + 5 * HOUR_MS, -4 * HOUR_MS)]);
+        let havana = LocalTime::new("havana", -5 * HOUR_MS, [(day + 5 * HOUR_MS, -4 * HOUR_MS)]);
         check(&havana, day - DAY_MS, day + 3 * DAY_MS, HOUR_MS / 4);
         let span = havana.day_span(day + 6 * HOUR_MS);
         assert_eq!(span, Span { from: day + 5 * HOUR_MS, until: day + 28 * HOUR_MS });
         // At midnight clocks go back to 23 o'clock: the date stays.
-        let cairo = LocalTime::new(3 * HOUR_MS, [(day + 21 * HOUR_MS, 2 * HOUR_MS)]);
+        let cairo = LocalTime::new("cairo", 3 * HOUR_MS, [(day + 21 * HOUR_MS, 2 * HOUR_MS)]);
         check(&cairo, day - DAY_MS, day + 3 * DAY_MS, HOUR_MS / 4);
         let span = cairo.day_span(day + 21 * HOUR_MS);
         assert_eq!(span, Span { from: day - 3 * HOUR_MS, until: day + 22 * HOUR_MS });
         // A minute past midnight clocks go back to 23:01: the new date comes twice.
-        let st_johns = LocalTime::new(-2 * HOUR_MS, [(day + 2 * HOUR_MS + 60_000, -3 * HOUR_MS)]);
+        let st_johns = LocalTime::new("st_johns", -2 * HOUR_MS, [(day + 2 * HOUR_MS + 60_000, -3 * HOUR_MS)]);
         check(&st_johns, day - DAY_MS, day + 3 * DAY_MS, 30_000);
         assert_eq!(st_johns.day(day + 2 * HOUR_MS), st_johns.day(day + 4 * HOUR_MS));
     }

@@ -32,6 +32,9 @@ const MAX_ENTRY_BYTES: i64 = 64 << 20;
 /// The fastest that anything can be said to move: below what a `Speed` can hold.
 const MAX_SPEED_KMH: f64 = 4000.0;
 
+/// The greatest radius of a stop, metres.
+const MAX_STOP_RADIUS_M: f64 = 5000.0;
+
 /// Where the daemon answers about itself: this machine alone, the port of Prometheus exporters.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 
@@ -92,7 +95,7 @@ fn config(reader: &mut Reader<'_>) -> Config {
         redis: redis(reader),
         clock: clock(reader),
         store: store(reader, &pipeline),
-        rules: Rules { retention_ms: limits.lateness_ms, ..rules(reader) },
+        rules: Rules { retention_ms: limits.lateness_ms, horizon_ms: Some(limits.horizon_ms), ..rules(reader) },
         checkpoints: checkpoints(reader),
         engine: engine(reader),
         http: http(reader),
@@ -211,6 +214,22 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
         ),
         idle_speed: Speed::from_kmh(reader.read(key("idle_speed_kmh"), kmh(default.idle_speed), speed())),
         max_plausible: Speed::from_kmh(reader.read(key("max_plausible_kmh"), kmh(default.max_plausible), speed())),
+        stop_radius_m: reader.read(key("stop_radius_m"), default.stop_radius_m, kinds::number(1.0..=MAX_STOP_RADIUS_M)),
+        stop_min_ms: reader.read(key("stop_min"), default.stop_min_ms, kinds::duration(0..=DAY_MS)),
+        idle_min_ms: reader.read(key("idle_min"), default.idle_min_ms, kinds::duration(0..=DAY_MS)),
+        overspeed_min_ms: reader.read(key("overspeed_min"), default.overspeed_min_ms, kinds::duration(0..=DAY_MS)),
+        default_speed_limit: Speed::from_kmh(reader.read(
+            key("speed_limit_kmh"),
+            kmh(default.default_speed_limit),
+            speed(),
+        )),
+        presence_limit_ms: reader.read(
+            key("presence_limit"),
+            default.presence_limit_ms,
+            kinds::duration(HOUR_MS..=MAX_KEPT_MS),
+        ),
+        local_time: reader.read(key("time_zone"), default.local_time, kinds::time_zone),
+        horizon_ms: default.horizon_ms,
         retention_ms: default.retention_ms,
     };
     let keys = [key("idle_speed_kmh"), key("max_plausible_kmh")];

@@ -91,11 +91,28 @@ fn limits_section(limits: &Limits, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    // The retention is the lateness.
-    let Rules { offline_after_ms, idle_speed, max_plausible, retention_ms: _ } = rules;
+    // What is remembered is limits.horizon and limits.lateness.
+    let Rules {
+        offline_after_ms,
+        idle_speed,
+        max_plausible,
+        stop_radius_m,
+        stop_min_ms,
+        idle_min_ms,
+        overspeed_min_ms,
+        default_speed_limit,
+        presence_limit_ms,
+        local_time,
+        horizon_ms: _,
+        retention_ms: _,
+    } = rules;
     let kmh = |speed: &Speed| speed.kmh().unwrap_or(0.0);
     writeln!(f, "\n[rules]\noffline_after = {}", duration(*offline_after_ms))?;
-    writeln!(f, "idle_speed_kmh = {}\nmax_plausible_kmh = {}", kmh(idle_speed), kmh(max_plausible))
+    writeln!(f, "idle_speed_kmh = {}\nmax_plausible_kmh = {}", kmh(idle_speed), kmh(max_plausible))?;
+    writeln!(f, "stop_radius_m = {stop_radius_m}\nstop_min = {}", duration(*stop_min_ms))?;
+    writeln!(f, "idle_min = {}\noverspeed_min = {}", duration(*idle_min_ms), duration(*overspeed_min_ms))?;
+    writeln!(f, "speed_limit_kmh = {}", kmh(default_speed_limit))?;
+    writeln!(f, "presence_limit = {}\ntime_zone = {}", duration(*presence_limit_ms), text(local_time.name()))
 }
 
 impl Clock {

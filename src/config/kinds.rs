@@ -6,15 +6,18 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
+use watchtower_dataflows::local_time::LocalTime;
 use watchtower_dataflows::model::Millis;
 
 use super::nearest::nearest;
 use super::redact::redacted;
 use crate::duration::{format_ms, parse_ms};
+use crate::time_zone;
 
 /// The most characters of a pipeline's or schema's name: with room for suffixes in PostgreSQL's 63.
 const MAX_NAME_CHARS: usize = 40;
@@ -189,6 +192,16 @@ pub(super) fn either(items: impl IntoIterator<Item = impl Display>) -> String {
 /// `; did you mean ..?`, or nothing.
 pub(super) fn did_you_mean(name: Option<impl Display>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+/// A time zone.
+pub(super) fn time_zone(value: Value<'_>) -> Result<Arc<LocalTime>, Wrong> {
+    let expected = "a time zone such as \"UTC\" or \"Africa/Lagos\"";
+    let found = text(value, expected)?.trim();
+    time_zone::local_time(found).map(Arc::new).ok_or_else(|| {
+        let names = time_zone::names();
+        format!("{}{}", wrong(expected, value), did_you_mean(nearest(found, names.iter().map(String::as_str))))
+    })
 }
 
 /// A pipeline's name.

@@ -47,7 +47,7 @@ pub(crate) fn compare(url: &str, schema: &str) -> Result<(), String> {
 ///
 /// A lagging table that has not caught up with `pipeline.commit_seq` is a difference too.
 pub(crate) fn compare_under(rules: &Rules, url: &str, schema: &str) -> Result<(), String> {
-    let Rules { offline_after_ms, idle_speed, max_plausible, retention_ms: _ } = rules;
+    let Rules { offline_after_ms, idle_speed, max_plausible, .. } = rules;
     let kmh = |speed: &watchtower_dataflows::model::Speed| speed.kmh().expect("a rule is a known speed");
     // One snapshot for everything. What is made here is temporary, and rolled back at that.
     let mut script = format!(
