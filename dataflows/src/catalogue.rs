@@ -68,6 +68,8 @@ pub struct Catalogue {
     versions: Vec<Option<CataloguedVersion>>,
     free: Vec<VersionId>,
     of: Vec<Vec<VersionId>>,
+    /// The ids in the log of those that were ever defined.
+    ids: Vec<Arc<str>>,
     index: GeofenceIndex,
     /// The finite ends of all spans of both views.
     boundaries: BTreeSet<(Millis, VersionId)>,
@@ -85,6 +87,10 @@ impl Catalogue {
             if self.histories.len() <= slot {
                 self.histories.resize_with(slot + 1, History::default);
                 self.of.resize_with(slot + 1, Vec::new);
+                self.ids.resize_with(slot + 1, || Arc::from(""));
+            }
+            if let Some(definition) = &edit.definition {
+                self.ids[slot] = Arc::clone(&definition.id);
             }
             self.histories[slot].insert(edit);
         }
@@ -139,6 +145,11 @@ impl Catalogue {
         let versions = self.of.get(geofence.0 as usize)?;
         let id = versions.iter().find(|&&id| self.version(id).spans[view as usize].contains(t))?;
         Some(&self.version(*id).definition)
+    }
+
+    /// The id in the log of a geofence that a vehicle has been in.
+    pub fn id(&self, geofence: GeofenceId) -> &Arc<str> {
+        &self.ids[geofence.0 as usize]
     }
 
     /// A version by its number.

@@ -10,6 +10,7 @@
 //! | [`geometry`] | shapes: what is valid, what they cover, distances |
 //! | [`local_time`] | local days and hours |
 //! | [`index`], [`catalogue`] | the geofence versions, by place and by time |
+//! | [`roster`] | the speed limits of vehicles |
 //! | [`versions`] | which of several edits is in force when |
 //! | [`timeline`] | the resumable fold over one vehicle's positions, and its operator |
 //! | [`views`] | one file per computed table |
@@ -22,6 +23,7 @@ pub mod index;
 pub mod local_time;
 pub mod model;
 pub mod naive;
+pub mod roster;
 pub mod timeline;
 pub mod versions;
 pub mod views;

@@ -1,12 +1,16 @@
 //! The rules of a timeline, as a fold over its instants.
 //!
 //! A vehicle is deemed to be at position `i` from `ts_i` until `ts_{i+1}`. Its instants are its
-//! positions and the moments at which a geofence version begins or ends. [`Fold::step`] takes the
-//! state just after one position to the state just after the next and reports the facts that ended
-//! on the way; what has not ended yet is read off the last state ([`Fold::open`]).
+//! positions and the moments at which a geofence version or a speed limit begins or ends. [`Fold::step`]
+//! takes the state just after one position to the state just after the next and reports the facts that
+//! ended on the way; what has not ended yet is read off the last state ([`Fold::open`]).
 //!
-//! Every rule is written here and nowhere else. A late position, a withdrawn one or an edit in the
-//! past is no rule: it is the same fold run again from an earlier state.
+//! Every rule is written here, in [`super::odometer`], [`super::runs`] or [`super::route`], and nowhere
+//! else. A late position, a withdrawn one or an edit in the past is no rule: it is the same fold run again
+//! from an earlier state.
+//!
+//! Speed is known a position late (see [`super::odometer`]), so the rules that look at it are applied to a
+//! position when the next one is there, or, to say what is open, when the fold ends.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -17,8 +21,14 @@ use crate::catalogue::{Catalogue, View};
 use crate::geometry::geodesic;
 use crate::index::VersionId;
 use crate::model::{
-    GeofenceId, Millis, Offline, Place, Position, Rules, Speed, Status, VehicleId, VehicleState, Visit,
+    BEGINNING, END, GeofenceId, Millis, Offline, Place, Position, Rules, Status, VehicleId, VehicleState, Visit,
 };
+use crate::roster::Roster;
+use crate::timeline::deltas::FactDeltas;
+use crate::timeline::odometer::{Odometer, Segment};
+use crate::timeline::route::{Role, Route};
+use crate::timeline::runs::{Anchor, IdleRun, OverRun};
+use crate::versions::Span;
 
 /// A visit that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +39,17 @@ pub struct Inside {
     pub entered_at: Millis,
     /// How long it must last to be confirmed: a rule of the version in force at `entered_at`.
     pub min_dwell_ms: i64,
+    /// What it is for trips: of the same version.
+    pub role: Role,
+    /// Up to here its presence has been told.
+    pub present_from: Millis,
+}
+
+impl Inside {
+    /// Whether it has lasted its dwell at `t`.
+    pub fn is_confirmed(&self, t: Millis) -> bool {
+        t >= self.entered_at.saturating_add(self.min_dwell_ms)
+    }
 }
 
 /// All a timeline remembers of its past: instants and modes, no sums. Two folds that reach equal
@@ -37,35 +58,45 @@ pub struct Inside {
 pub struct State {
     /// The position the vehicle is at; none before the first.
     pub last: Option<Position>,
-    /// It was moving there.
-    pub moving: bool,
+    /// What is known of the way there.
+    pub odometer: Odometer,
     /// The geofences it is in, ascending by dense number.
     pub inside: Arc<[Inside]>,
+    /// Where it may have stopped.
+    pub anchor: Option<Anchor>,
+    /// It is idling.
+    pub idling: Option<IdleRun>,
+    /// It is above a limit.
+    pub overspeed: Option<OverRun>,
+    /// Between anchors.
+    pub route: Arc<Route>,
 }
 
-/// Facts and how many more (or fewer) of each there are.
-#[derive(Debug, Default)]
-pub struct FactDeltas {
-    /// Visits.
-    pub visits: Vec<(Visit, i64)>,
-    /// Offlines.
-    pub offlines: Vec<(Offline, i64)>,
+impl State {
+    /// The intervals whose sums may still be asked for though they began at or before the last position:
+    /// see [`Route::intervals`].
+    pub fn intervals(&self) -> Vec<(Millis, Millis)> {
+        let arrivals: Vec<Millis> =
+            self.inside.iter().filter(|i| i.role != Role::None).map(|inside| inside.entered_at).collect();
+        let mut intervals = self.route.intervals(&arrivals);
+        intervals.extend(self.overspeed.map(|run| (run.from, END)));
+        intervals
+    }
+
+    /// The first instant at which a trip or turnaround may yet be said to have ended.
+    pub fn first_arrival(&self) -> Millis {
+        let inside = self.inside.iter().filter(|i| i.role != Role::None).map(|i| i.entered_at).min();
+        inside.into_iter().chain(self.route.waits_since()).min().unwrap_or(END)
+    }
 }
 
-impl FactDeltas {
-    /// Cancels what was added against what was removed.
-    pub fn consolidate(&mut self) {
-        let Self { visits, offlines } = self;
-        differential_dataflow::consolidation::consolidate(visits);
-        differential_dataflow::consolidation::consolidate(offlines);
-    }
-
-    /// Takes everything out of `other`.
-    pub fn append(&mut self, other: &mut Self) {
-        let Self { visits, offlines } = other;
-        self.visits.append(visits);
-        self.offlines.append(offlines);
-    }
+/// What a step found out for good.
+#[derive(Clone, Copy, Debug)]
+pub struct Settled {
+    /// Of the position before the one stepped to.
+    pub segment: Segment,
+    /// A stop that has ended.
+    pub stop: Option<Span>,
 }
 
 /// The rules, applied to one vehicle under one view of the geofences.
@@ -75,6 +106,8 @@ pub struct Fold<'a> {
     pub vehicle: VehicleId,
     /// The geofences.
     pub catalogue: &'a Catalogue,
+    /// The vehicles' limits.
+    pub roster: &'a Roster,
     /// Before or after this epoch's edits; also how the facts count.
     pub view: View,
     /// The parameters.
@@ -87,44 +120,56 @@ pub struct Fold<'a> {
 pub type Covering = Vec<(GeofenceId, VersionId)>;
 
 impl Fold<'_> {
-    /// From one position to the next.
-    pub fn step(&self, state: &mut State, next: &Position, facts: &mut FactDeltas) {
+    /// From one position to the next. What it settles is of the position before; the first has none.
+    pub fn step(&self, state: &mut State, next: &Position, facts: &mut FactDeltas) -> Option<Settled> {
         let Some(last) = state.last else {
-            state.moving = self.is_moving(None, next);
+            state.odometer = Odometer::start(next, self.rules);
             self.evaluate(state, next.place, next.ts, facts);
+            state.anchor = Some(self.anchor(state, next));
             state.last = Some(*next);
-            return;
+            return None;
         };
-        let ruled_anew = self.pass_boundaries(state, &last, next.ts - 1, facts);
-        if next.ts - last.ts > self.rules.offline_after_ms {
+        let segment = state.odometer.step(&last, next, self.rules);
+        self.settle(state, &segment, facts);
+        let ruled_anew = self.pass_boundaries(state, &last, &segment, next.ts - 1, facts);
+        if segment.gap {
             let offline = Offline { vehicle: self.vehicle, started_at: last.ts, ended_at: Some(next.ts) };
             facts.offlines.push((offline, self.view.sign()));
         }
+        self.stay_present(state, last.ts, next.ts, facts);
         if ruled_anew || last.place != next.place {
             self.evaluate(state, next.place, next.ts, facts);
         }
-        state.moving = self.is_moving(Some(&last), next);
+        self.be_present(state, &last, next.ts, facts);
+        let stop = self.stop(state, &last, next, facts);
         state.last = Some(*next);
+        Some(Settled { segment, stop })
     }
 
-    /// From the last position on, through the versions that begin or end until `until` (inclusive).
+    /// From the last position on, through what begins or ends until `until` (inclusive). A fold that has
+    /// stayed cannot step on: it has taken the last position for what it is while it is the last.
     pub fn stay(&self, state: &mut State, until: Millis, facts: &mut FactDeltas) {
         if let Some(last) = state.last {
-            self.pass_boundaries(state, &last, until, facts);
+            let segment = state.odometer.last(&last, self.is_silent(&last, until));
+            self.settle(state, &segment, facts);
+            self.pass_boundaries(state, &last, &segment, until, facts);
         }
     }
 
-    /// The facts that have not ended, as they are at `now`.
+    /// The facts that have not ended, as they are at `now`, for a fold that has stayed until then.
     pub fn open(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
         let Some(last) = &state.last else { return };
         let (vehicle, sign) = (self.vehicle, self.view.sign());
         facts.visits.extend(state.inside.iter().map(|i| {
-            let confirmed = now >= i.entered_at.saturating_add(i.min_dwell_ms);
-            (Visit { vehicle, geofence: i.geofence, entered_at: i.entered_at, exited_at: None, confirmed }, sign)
+            let (geofence, entered_at, confirmed) = (i.geofence, i.entered_at, i.is_confirmed(now));
+            (Visit { vehicle, geofence, entered_at, exited_at: None, confirmed }, sign)
         }));
         if self.is_silent(last, now) {
             facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, sign));
         }
+        self.open_runs(state, last, facts);
+        self.open_route(state, now, facts);
+        self.open_presence(state, last, now, facts);
     }
 
     /// The first instant after `now` at which the clock alone changes an open fact.
@@ -132,13 +177,17 @@ impl Fold<'_> {
         let last = state.last.as_ref()?;
         let silent_at = last.ts.saturating_add(self.rules.offline_after_ms).saturating_add(1);
         let confirmed_at = state.inside.iter().map(|i| i.entered_at.saturating_add(i.min_dwell_ms));
-        confirmed_at.chain([silent_at]).filter(|&t| t > now).min()
+        let hour = self.rules.local_time.hour_span(now.max(last.ts));
+        let is_present = !state.inside.is_empty() && hour.from < self.present_until(last);
+        let hour_at = (is_present || self.is_silent(last, now)).then_some(hour.until);
+        confirmed_at.chain([silent_at]).chain(hour_at).filter(|&t| t > now).min()
     }
 
     /// Where the vehicle is and what it does, at `now`.
     pub fn vehicle_state(&self, state: &State, now: Millis) -> Option<VehicleState> {
         let last = state.last?;
-        let status = match (self.is_silent(&last, now), state.moving) {
+        let moving = state.odometer.last(&last, false).is_moving(self.rules);
+        let status = match (self.is_silent(&last, now), moving) {
             (true, _) => Status::Offline,
             (false, true) => Status::Moving,
             (false, false) => Status::Stopped,
@@ -148,40 +197,55 @@ impl Fold<'_> {
         Some(VehicleState { vehicle: self.vehicle, ts, place, speed, heading, status, inside })
     }
 
-    fn is_silent(&self, last: &Position, now: Millis) -> bool {
+    /// The silence after the last position, as far as full hours of the clock have told it.
+    pub fn silence(&self, state: &State, now: Millis) -> Option<Span> {
+        let last = state.last.filter(|last| self.is_silent(last, now))?;
+        Some(Span { from: last.ts, until: self.full_hour(now) }).filter(|silence| !silence.is_empty())
+    }
+
+    /// The start of the local hour that it is.
+    pub(super) fn full_hour(&self, now: Millis) -> Millis {
+        if now == BEGINNING { BEGINNING } else { self.rules.local_time.hour_span(now).from }
+    }
+
+    pub(super) fn is_silent(&self, last: &Position, now: Millis) -> bool {
         now.saturating_sub(last.ts) > self.rules.offline_after_ms
     }
 
-    /// Whether it was at least as fast as `idle_speed` at `next`, as far as that can be told.
-    fn is_moving(&self, last: Option<&Position>, next: &Position) -> bool {
-        let plausible = |speed: &Speed| speed.micro_kmh().is_some() && *speed <= self.rules.max_plausible;
-        let mean = || {
-            let last = last.filter(|last| next.ts - last.ts <= self.rules.offline_after_ms)?;
-            let distance_mm = if last.place == next.place { 0 } else { geodesic::distance_mm(last.place, next.place) };
-            Some(Speed::mean(distance_mm, next.ts - last.ts)).filter(plausible)
-        };
-        let speed = Some(next.speed).filter(plausible).or_else(mean);
-        speed.is_some_and(|speed| speed >= self.rules.idle_speed)
+    /// Until when a vehicle that says nothing more counts as present.
+    pub(super) fn present_until(&self, last: &Position) -> Millis {
+        last.ts.saturating_add(self.rules.presence_limit_ms)
     }
 
-    /// Evaluates the geofences that begin or end in `last.ts < t <= until` for a vehicle that stays
-    /// where it is. Whether one begins or ends here between, or in the millisecond after.
-    fn pass_boundaries(&self, state: &mut State, last: &Position, until: Millis, facts: &mut FactDeltas) -> bool {
-        if !self.catalogue.has_boundaries() {
+    /// Evaluates the geofences and limits that begin or end in `last.ts < t <= until` for a vehicle that
+    /// stays where it is. Whether a geofence does here between, or in the millisecond after.
+    fn pass_boundaries(
+        &self,
+        state: &mut State,
+        last: &Position,
+        segment: &Segment,
+        until: Millis,
+        facts: &mut FactDeltas,
+    ) -> bool {
+        let limits = self.roster.changes(self.vehicle, self.view, last.ts, until);
+        if limits.is_empty() && !self.catalogue.has_boundaries() {
             return false;
         }
-        let mut concerned = self
-            .catalogue
-            .boundaries(last.ts, until.saturating_add(1))
-            .filter(|(_, version)| version.reaches(last.place))
-            .map(|(t, _)| t)
-            .peekable();
+        let reached = self.catalogue.boundaries(last.ts, until.saturating_add(1));
+        let mut concerned = reached.filter(|(_, version)| version.reaches(last.place)).map(|(t, _)| t).peekable();
         let any = concerned.peek().is_some();
-        let mut evaluated = None;
-        for t in concerned.take_while(|&t| t <= until) {
-            if evaluated != Some(t) {
+        let mut limits = limits.into_iter().peekable();
+        loop {
+            let (fence, limit) = (concerned.peek().copied(), limits.peek().copied());
+            let Some(t) = fence.into_iter().chain(limit).min().filter(|&t| t <= until) else { break };
+            while concerned.next_if_eq(&t).is_some() {}
+            limits.next_if_eq(&t);
+            if fence == Some(t) {
+                self.stay_present(state, last.ts, t, facts);
                 self.evaluate(state, last.place, t, facts);
-                evaluated = Some(t);
+            }
+            if !segment.gap {
+                self.overspeed(state, t, segment, facts);
             }
         }
         any
@@ -203,30 +267,26 @@ impl Fold<'_> {
 
     fn enter_and_exit(&self, state: &mut State, place: Place, t: Millis, covering: &Covering, facts: &mut FactDeltas) {
         let mut next = Vec::with_capacity(covering.len() + 1);
+        let mut left = Vec::new();
         for inside in state.inside.iter() {
             let covered = covering.binary_search_by_key(&inside.geofence, |c| c.0).is_ok();
             if covered || self.lingers(inside.geofence, place, t) {
                 next.push(*inside);
             } else {
-                let visit = Visit {
-                    vehicle: self.vehicle,
-                    geofence: inside.geofence,
-                    entered_at: inside.entered_at,
-                    exited_at: Some(t),
-                    confirmed: t >= inside.entered_at.saturating_add(inside.min_dwell_ms),
-                };
-                facts.visits.push((visit, self.view.sign()));
+                left.push(*inside);
             }
         }
         for &(geofence, version) in covering {
             if state.inside.binary_search_by_key(&geofence, |i| i.geofence).is_err() {
-                let min_dwell_ms = self.catalogue.version(version).definition.min_dwell_ms;
-                next.push(Inside { geofence, entered_at: t, min_dwell_ms });
+                let definition = &self.catalogue.version(version).definition;
+                let (min_dwell_ms, role) = (definition.min_dwell_ms, Role::of(definition));
+                next.push(Inside { geofence, entered_at: t, min_dwell_ms, role, present_from: t });
             }
         }
         next.sort_unstable_by_key(|i| i.geofence);
         if next[..] != state.inside[..] {
             state.inside = next.into();
+            self.exit(state, &left, t, facts);
         }
     }
 
@@ -236,4 +296,21 @@ impl Fold<'_> {
             .in_force(geofence, t, self.view)
             .is_some_and(|g| g.exit_buffer_m > 0.0 && g.shape.covers_buffered(place, g.exit_buffer_m))
     }
+
+    /// The visits that have ended, and what that means for the route.
+    fn exit(&self, state: &mut State, left: &[Inside], t: Millis, facts: &mut FactDeltas) {
+        let (vehicle, sign) = (self.vehicle, self.view.sign());
+        for inside in left {
+            let Inside { geofence, entered_at, .. } = *inside;
+            let confirmed = inside.is_confirmed(t);
+            facts.visits.push((Visit { vehicle, geofence, entered_at, exited_at: Some(t), confirmed }, sign));
+            self.end_presence(state.last.as_ref(), inside, t, facts);
+        }
+        self.leave(state, left, t, facts);
+    }
+}
+
+/// Whether two places are within the radius of a stop.
+pub(super) fn is_near(a: Place, b: Place, rules: &Rules) -> bool {
+    a == b || geodesic::is_within_m(a, b, rules.stop_radius_m)
 }

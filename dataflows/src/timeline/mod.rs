@@ -6,8 +6,15 @@
 //! geofence version that the clock has now reached, or an instant their own timer waited for.
 
 mod compact;
+pub mod deltas;
 pub mod fold;
+mod ledger;
+mod odometer;
 pub mod operator;
+mod presence;
+mod route;
+mod runs;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod track;
@@ -17,16 +24,24 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::catalogue::{Catalogue, Change, View};
-use crate::model::{BEGINNING, GeofenceEdit, Millis, PositionEvent, Rules, VehicleId, VehicleState};
-use fold::{Covering, FactDeltas, Fold};
+use crate::geometry::BoundingBox;
+use crate::local_time::Day;
+use crate::model::{
+    BEGINNING, END, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState,
+};
+use crate::roster::Roster;
+use crate::versions::Span;
+use deltas::FactDeltas;
+use fold::{Covering, Fold};
+pub use ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use track::Rewrite;
-pub use track::{Chunk, Track, TrackParts};
+pub use track::{Chunk, Past, Track, TrackParts};
 
 /// What an epoch changed.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Visits and offlines.
+    /// Everything but where vehicles are.
     pub facts: FactDeltas,
     /// Where vehicles are.
     pub states: Vec<(VehicleState, i64)>,
@@ -41,6 +56,8 @@ pub struct TimelineSnapshot {
     pub newest: Millis,
     /// What is kept of its past.
     pub track: Track,
+    /// What was said of it and may still change.
+    pub ledger: Ledger,
 }
 
 /// What an epoch brings to the timelines of a worker.
@@ -50,6 +67,8 @@ pub struct Arrivals {
     pub positions: Vec<PositionEvent>,
     /// Of geofences.
     pub edits: Vec<GeofenceEdit>,
+    /// Of vehicles.
+    pub vehicles: Vec<VehicleEdit>,
     /// Timelines to go on from, of vehicles that have none yet.
     pub restored: Vec<TimelineSnapshot>,
     /// The log's time, or [`BEGINNING`] if nothing is said of it.
@@ -64,6 +83,8 @@ struct Timeline {
     newest: Millis,
     /// The row of `vehicle_state` that stands.
     said: Option<VehicleState>,
+    /// The facts with numbers that stand, as far as they may change.
+    ledger: Ledger,
     /// The entry of the timer queue that counts; later entries of the same vehicle are stale.
     armed: Option<Millis>,
 }
@@ -86,6 +107,7 @@ pub struct Stats {
 pub struct Timelines {
     rules: Rules,
     catalogue: Catalogue,
+    roster: Roster,
     /// By dense number divided by `stride`: a worker has every `stride`-th vehicle.
     timelines: Vec<Option<Box<Timeline>>>,
     stride: u32,
@@ -102,6 +124,7 @@ impl Timelines {
         Self {
             rules,
             catalogue: Catalogue::default(),
+            roster: Roster::default(),
             timelines: Vec::new(),
             stride,
             offset,
@@ -119,13 +142,15 @@ impl Timelines {
 
     /// Takes in one epoch.
     pub fn advance(&mut self, arrivals: Arrivals) -> Changes {
-        let Arrivals { mut positions, edits, restored, now } = arrivals;
+        let Arrivals { mut positions, edits, vehicles, restored, now } = arrivals;
         let before = self.now;
         self.now = self.now.max(now);
         let changes = self.catalogue.prepare(edits);
+        let limited = self.roster.prepare(vehicles);
         positions.sort_unstable_by_key(|event| (event.vehicle, event.position.ts, event.seq));
 
-        let concerned = self.concerned_without_positions(&changes, before);
+        let mut concerned = self.concerned_without_positions(&changes, before);
+        concerned.extend(limited.iter().filter(|&&vehicle| self.has(vehicle)));
         let mut out = Changes::default();
         let mut concerned = concerned.into_iter().peekable();
         let mut groups = positions.chunk_by(|a, b| a.vehicle == b.vehicle).peekable();
@@ -139,9 +164,16 @@ impl Timelines {
             };
             let events = if by_position == Some(vehicle) { groups.next().unwrap_or_default() } else { &[] };
             let edited = by_change == Some(vehicle) && concerned.next().is_some();
-            self.settle(vehicle, events, if edited { &changes } else { &[] }, before, &mut out);
+            let changes = if edited { &changes[..] } else { &[] };
+            if limited.contains(&vehicle) {
+                let changes: Vec<Change> = changes.iter().cloned().chain([everywhere()]).collect();
+                self.settle(vehicle, events, &changes, before, &mut out);
+            } else {
+                self.settle(vehicle, events, changes, before, &mut out);
+            }
         }
         self.catalogue.commit();
+        self.roster.commit();
         for snapshot in restored {
             self.restore(snapshot, &mut out);
         }
@@ -151,22 +183,29 @@ impl Timelines {
     /// The timelines as they are now.
     pub fn snapshots(&self) -> impl Iterator<Item = TimelineSnapshot> {
         self.timelines.iter().enumerate().filter_map(|(slot, timeline)| {
-            let Timeline { track, newest, said: _, armed: _ } = &**timeline.as_ref()?;
+            let Timeline { track, newest, said: _, ledger, armed: _ } = &**timeline.as_ref()?;
             let vehicle = VehicleId(slot as u32 * self.stride + self.offset);
-            Some(TimelineSnapshot { vehicle, newest: *newest, track: track.clone() })
+            Some(TimelineSnapshot { vehicle, newest: *newest, track: track.clone(), ledger: ledger.clone() })
         })
     }
 
     /// Goes on from a snapshot. What is open is said, as if it had just begun: what has ended was said
     /// before the snapshot was taken, and is remembered by nobody else.
     fn restore(&mut self, snapshot: TimelineSnapshot, out: &mut Changes) {
-        let TimelineSnapshot { vehicle, newest, track } = snapshot;
+        let TimelineSnapshot { vehicle, newest, track, ledger } = snapshot;
         let (now, slot) = (self.now, self.slot(vehicle));
-        let fold =
-            Fold { vehicle, catalogue: &self.catalogue, view: View::New, rules: &self.rules, covering: &self.covering };
+        let fold = Fold {
+            vehicle,
+            catalogue: &self.catalogue,
+            roster: &self.roster,
+            view: View::New,
+            rules: &self.rules,
+            covering: &self.covering,
+        };
         let mut is = track.head().clone();
         fold.stay(&mut is, now, &mut FactDeltas::default());
         fold.open(&is, now, &mut out.facts);
+        out.facts.legs.clear(); // they have ended, and were said
         let said = fold.vehicle_state(&is, now);
         out.states.extend(said.clone().map(|state| (state, 1)));
         let armed = fold.due(&is, now);
@@ -177,7 +216,7 @@ impl Timelines {
             self.timelines.resize_with(slot + 1, || None);
         }
         debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
-        self.timelines[slot] = Some(Box::new(Timeline { track, newest, said, armed }));
+        self.timelines[slot] = Some(Box::new(Timeline { track, newest, said, ledger, armed }));
     }
 
     /// The vehicles that something other than a position of their own happens to.
@@ -233,8 +272,14 @@ impl Timelines {
             Box::new(Timeline { newest: BEGINNING, ..Timeline::default() })
         });
         let kept_before = timeline.track.positions();
-        let old =
-            Fold { vehicle, catalogue: &self.catalogue, view: View::Old, rules: &self.rules, covering: &self.covering };
+        let old = Fold {
+            vehicle,
+            catalogue: &self.catalogue,
+            roster: &self.roster,
+            view: View::Old,
+            rules: &self.rules,
+            covering: &self.covering,
+        };
         let new = Fold { view: View::New, ..old };
         let mut facts = FactDeltas::default();
 
@@ -244,6 +289,9 @@ impl Timelines {
         old.open(&was, before, &mut facts);
 
         let last_ts = timeline.track.head().last.map_or(BEGINNING, |last| last.ts);
+        let untold = old.silence(&was, before).map_or(last_ts, |told| told.until);
+        // Where numbers may have become different: outside of it none have.
+        let mut changed = Span::EMPTY;
         let mut rewrites = Vec::new();
         let mut appended = Vec::new();
         for event in latest_of_each_instant(events) {
@@ -258,13 +306,22 @@ impl Timelines {
                 _ => rewrites.push(Rewrite { ts: event.position.ts, position }),
             }
         }
+        let positioned = !rewrites.is_empty() || !appended.is_empty();
         if !rewrites.is_empty() || !changes.is_empty() {
-            let folded = timeline.track.rewrite(&rewrites, changes, &old, &new, &mut facts);
+            let rewound = timeline.track.rewrite(&rewrites, changes, &old, &new, &mut facts);
             stats.rewinds += 1;
-            stats.rewound_positions += folded as u64;
+            stats.rewound_positions += rewound.positions as u64;
+            if !rewrites.is_empty() {
+                changed = rewound.span;
+            }
         }
         for position in appended {
-            timeline.track.append(&new, position, &mut facts);
+            let settled = timeline.track.append(&new, position, &mut facts);
+            // What had been said up to the last position took it for no outlier, and a stop for going on.
+            if let Some(settled) = settled.filter(|settled| settled.segment.outlier || settled.stop.is_some()) {
+                changed.from = changed.from.min(settled.segment.at);
+                changed.until = END;
+            }
         }
 
         // What is said now.
@@ -272,6 +329,11 @@ impl Timelines {
         new.stay(&mut is, self.now, &mut facts);
         new.open(&is, self.now, &mut facts);
         facts.consolidate();
+        let (track, ledger, rules) = (&timeline.track, &mut timeline.ledger, &self.rules);
+        ledger.measure(vehicle, track, changed, rules, &mut facts);
+        let first = if positioned { changed.from.min(last_ts) } else { untold };
+        let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
+        ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
         out.facts.append(&mut facts);
 
         let state = new.vehicle_state(&is, self.now);
@@ -287,15 +349,29 @@ impl Timelines {
             self.timers.push(Reverse((due, vehicle)));
         }
         if let Some(retention_ms) = self.rules.retention_ms {
-            timeline.track.forget_before(timeline.newest.min(self.now).saturating_sub(retention_ms));
+            let bound = timeline.newest.min(self.now).saturating_sub(retention_ms);
+            if timeline.track.forget_before(bound, &self.rules) {
+                timeline.ledger.forget(&timeline.track, &self.rules);
+            }
         }
         stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;
+    }
+
+    fn has(&self, vehicle: VehicleId) -> bool {
+        vehicle.0 % self.stride == self.offset
+            && self.timelines.get(self.slot(vehicle)).is_some_and(|timeline| timeline.is_some())
     }
 
     fn slot(&self, vehicle: VehicleId) -> usize {
         debug_assert_eq!(vehicle.0 % self.stride, self.offset, "a vehicle is routed to the worker that keeps it");
         (vehicle.0 / self.stride) as usize
     }
+}
+
+/// A change that concerns all that is kept of a vehicle.
+fn everywhere() -> Change {
+    let world = BoundingBox { west: -180.0, south: -90.0, east: 180.0, north: 90.0 };
+    Change { span: Span { from: BEGINNING, until: END }, reach: vec![world] }
 }
 
 /// Of the events of one vehicle, ascending by instant and place in the log, the last at each instant.

@@ -12,18 +12,41 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::model::{BEGINNING, Control, Epoch, Offline, PositionEvent, Rules, VehicleState, Visit};
+use crate::model::{BEGINNING, Control, Epoch, PositionEvent, Rules};
+use crate::timeline::deltas::FactDeltas;
 use crate::timeline::{Arrivals, Changes, Stats, TimelineSnapshot, Timelines};
-use crate::views::Facts;
+use crate::views::{Facts, Rows};
 
 /// What an epoch brought to this worker, and the right to answer at it.
 struct Pending {
-    answer: [Capability<Epoch>; 4],
+    answer: Vec<Capability<Epoch>>,
     arrivals: Arrivals,
     snapshot: bool,
 }
 
-type Rows<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
+/// An output, and which of the operator's it is.
+struct Port<D: Clone + 'static> {
+    number: usize,
+    output: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<(D, Epoch, i64)>>>,
+}
+
+impl<D: Clone + 'static> Port<D> {
+    /// One more output.
+    fn new<'s>(builder: &mut OperatorBuilder<'s, Epoch>) -> (Self, Rows<'s, D>) {
+        let number = builder.shape().outputs();
+        let (output, stream) = builder.new_output();
+        (Self { number, output: OutputBuilder::from(output) }, stream.as_collection())
+    }
+
+    fn give(&mut self, answer: &[Capability<Epoch>], rows: impl IntoIterator<Item = (D, i64)>) {
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_some() {
+            let at = &answer[self.number];
+            let epoch = *at.time();
+            self.output.activate().session(at).give_iterator(rows.map(|(row, diff)| (row, epoch, diff)));
+        }
+    }
+}
 
 /// The facts of all vehicles' timelines. `control` must carry the same to every worker.
 pub fn timelines<'s>(
@@ -40,14 +63,19 @@ pub fn timelines<'s>(
     let mut control = builder.new_input(control, Pipeline);
     let by_vehicle = Exchange::new(|snapshot: &TimelineSnapshot| u64::from(snapshot.vehicle.0));
     let mut restored = builder.new_input(restored, by_vehicle);
-    let (visits, visits_stream) = builder.new_output();
-    let (offlines, offlines_stream) = builder.new_output();
-    let (states, states_stream) = builder.new_output();
-    let (snapshots, snapshots_stream) = builder.new_output();
-    let mut visits = OutputBuilder::<_, Rows<Visit>>::from(visits);
-    let mut offlines = OutputBuilder::<_, Rows<Offline>>::from(offlines);
-    let mut states = OutputBuilder::<_, Rows<VehicleState>>::from(states);
-    let mut snapshots = OutputBuilder::<_, Rows<TimelineSnapshot>>::from(snapshots);
+    let (mut visits, visits_rows) = Port::new(&mut builder);
+    let (mut offlines, offlines_rows) = Port::new(&mut builder);
+    let (mut stops, stops_rows) = Port::new(&mut builder);
+    let (mut idlings, idlings_rows) = Port::new(&mut builder);
+    let (mut overspeeds, overspeeds_rows) = Port::new(&mut builder);
+    let (mut trips, trips_rows) = Port::new(&mut builder);
+    let (mut turnarounds, turnarounds_rows) = Port::new(&mut builder);
+    let (mut motions, motions_rows) = Port::new(&mut builder);
+    let (mut presences, presences_rows) = Port::new(&mut builder);
+    let (mut spells, spells_rows) = Port::new(&mut builder);
+    let (mut states, states_rows) = Port::new(&mut builder);
+    let (mut snapshots, snapshots_rows) = Port::new(&mut builder);
+    let ports = builder.shape().outputs();
 
     let stats = Rc::new(Cell::new(Stats::default()));
     let told = Rc::clone(&stats);
@@ -58,17 +86,17 @@ pub fn timelines<'s>(
         move |frontiers| {
             positions.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
-                let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                let entry = pending.entry(epoch).or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
                 containers.for_each(|batch| entry.arrivals.positions.append(batch));
             });
             control.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
-                let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                let entry = pending.entry(epoch).or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
                 containers.for_each(|batch| batch.drain(..).for_each(|c| entry.take(c)));
             });
             restored.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
-                let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                let entry = pending.entry(epoch).or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
                 containers.for_each(|batch| entry.arrivals.restored.append(batch));
             });
             while let Some(first) = pending.first_entry() {
@@ -79,43 +107,70 @@ pub fn timelines<'s>(
                 let Pending { answer, arrivals, snapshot } = first.remove();
                 let Changes { facts, states: rows } = timelines.advance(arrivals);
                 told.set(timelines.stats());
-                let [visits_at, offlines_at, states_at, snapshots_at] = &answer;
-                give(&mut visits, visits_at, facts.visits);
-                give(&mut offlines, offlines_at, facts.offlines);
-                give(&mut states, states_at, rows);
+                let FactDeltas {
+                    visits: visits_said,
+                    offlines: offlines_said,
+                    stops: stops_said,
+                    idlings: idlings_said,
+                    overspeeds: overspeeds_said,
+                    trips: trips_said,
+                    turnarounds: turnarounds_said,
+                    motions: motions_said,
+                    presences: presences_said,
+                    spells: spells_said,
+                    legs: _, // they have become facts
+                } = facts;
+                visits.give(&answer, visits_said);
+                offlines.give(&answer, offlines_said);
+                stops.give(&answer, stops_said);
+                idlings.give(&answer, idlings_said);
+                overspeeds.give(&answer, overspeeds_said);
+                trips.give(&answer, trips_said);
+                turnarounds.give(&answer, turnarounds_said);
+                motions.give(&answer, motions_said);
+                presences.give(&answer, presences_said);
+                spells.give(&answer, spells_said);
+                states.give(&answer, rows);
                 if snapshot {
-                    give(&mut snapshots, snapshots_at, timelines.snapshots().map(|taken| (taken, 1)).collect());
+                    snapshots.give(&answer, timelines.snapshots().map(|taken| (taken, 1)));
                 }
             }
         }
     });
     Facts {
-        visits: visits_stream.as_collection(),
-        offlines: offlines_stream.as_collection(),
-        vehicle_state: states_stream.as_collection(),
-        snapshots: snapshots_stream.as_collection(),
+        visits: visits_rows,
+        offlines: offlines_rows,
+        stops: stops_rows,
+        idlings: idlings_rows,
+        overspeeds: overspeeds_rows,
+        trips: trips_rows,
+        turnarounds: turnarounds_rows,
+        motions: motions_rows,
+        presences: presences_rows,
+        spells: spells_rows,
+        vehicle_state: states_rows,
+        snapshots: snapshots_rows,
         stats,
     }
 }
 
-fn give<D: Clone + 'static>(output: &mut OutputBuilder<Epoch, Rows<D>>, at: &Capability<Epoch>, rows: Vec<(D, i64)>) {
-    if !rows.is_empty() {
-        let epoch = *at.time();
-        output.activate().session(at).give_iterator(rows.into_iter().map(|(row, diff)| (row, epoch, diff)));
-    }
-}
-
 impl Pending {
-    fn new(capability: impl Fn(usize) -> Capability<Epoch>) -> Self {
-        let arrivals = Arrivals { positions: Vec::new(), edits: Vec::new(), restored: Vec::new(), now: BEGINNING };
-        Self { answer: [0, 1, 2, 3].map(capability), arrivals, snapshot: false }
+    fn new(answer: Vec<Capability<Epoch>>) -> Self {
+        let arrivals = Arrivals {
+            positions: Vec::new(),
+            edits: Vec::new(),
+            vehicles: Vec::new(),
+            restored: Vec::new(),
+            now: BEGINNING,
+        };
+        Self { answer, arrivals, snapshot: false }
     }
 
     fn take(&mut self, control: Control) {
         match control {
             Control::Geofence(edit) => self.arrivals.edits.push(edit),
             Control::Now(now) => self.arrivals.now = self.arrivals.now.max(now),
-            Control::Vehicle(_) => {} // metadata never affects a timeline
+            Control::Vehicle(edit) => self.arrivals.vehicles.push(edit),
             Control::Snapshot => self.snapshot = true,
         }
     }

@@ -43,7 +43,7 @@ fn yard(from: Millis, until: Option<Millis>) -> Vec<GeofenceEdit> {
 }
 
 fn arrivals(positions: Vec<PositionEvent>, edits: Vec<GeofenceEdit>, now: Millis) -> Arrivals {
-    Arrivals { positions, edits, restored: Vec::new(), now }
+    Arrivals { positions, edits, vehicles: Vec::new(), restored: Vec::new(), now }
 }
 
 fn visit(entered_at: Millis, exited_at: Millis) -> (Visit, i64) {

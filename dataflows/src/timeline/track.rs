@@ -19,8 +19,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
 use crate::geometry::BoundingBox;
-use crate::model::{Millis, Place, Position};
-use crate::timeline::fold::{FactDeltas, Fold, State};
+use crate::local_time::Day;
+use crate::model::{BEGINNING, END, Millis, Place, Position, Rules};
+use crate::timeline::deltas::FactDeltas;
+use crate::timeline::fold::{Fold, Settled, State};
+use crate::timeline::odometer::Odometer;
+use crate::timeline::sums::{Days, Measures, Sums};
+use crate::versions::Span;
 
 /// Positions between two remembered states. Larger means fewer states in memory and longer rewinds.
 pub const CHUNK: usize = 64;
@@ -42,6 +47,8 @@ pub struct Chunk {
     #[serde(with = "super::compact")]
     positions: Vec<Position>,
     reach: Reach,
+    /// Of what the fold settles on its way from `before` to the last position.
+    sums: Sums,
 }
 
 /// Box around places, in their own units.
@@ -90,12 +97,40 @@ impl Chunk {
         if let Some(last) = &before.last {
             reach.add(last.place);
         }
-        Self { before, positions: Vec::new(), reach }
+        Self { before, positions: Vec::new(), reach, sums: Sums::default() }
     }
 
     fn push(&mut self, position: Position) {
         self.reach.add(position.place);
         self.positions.push(position);
+    }
+
+    fn settle(&mut self, settled: Option<Settled>, rules: &Rules) {
+        if let Some(Settled { segment, stop }) = settled {
+            self.sums.add(&segment, stop, rules);
+        }
+    }
+
+    /// Adds what is settled in this chunk and lies in the interval.
+    fn measure(&self, span: Span, rules: &Rules, sum: &mut Measures) {
+        let Some(last) = self.positions.last() else { return };
+        for &(from, until) in &self.sums.stops {
+            sum.add_stop(Span { from, until }, span);
+        }
+        let first = self.before.last.unwrap_or(self.positions[0]).ts;
+        if span.from < first && last.ts <= span.until {
+            sum.add(&self.sums.total);
+            return;
+        }
+        let (mut odometer, mut at) = (self.before.odometer, self.before.last);
+        for position in &self.positions {
+            match at {
+                None => odometer = Odometer::start(position, rules),
+                Some(before) if before.ts > span.until => return,
+                Some(before) => sum.add_segment(&odometer.step(&before, position, rules), span, rules),
+            }
+            at = Some(*position);
+        }
     }
 
     /// Whether an edit may change what a fold from `before` to the last position says.
@@ -108,18 +143,39 @@ impl Chunk {
     }
 }
 
+/// What is remembered of positions that have been given up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// Of the days that may still change.
+    days: Days,
+    /// Of the intervals that the first retained state began and did not end: see [`State::intervals`].
+    intervals: Vec<(Millis, Millis, Measures)>,
+}
+
+impl Past {
+    fn of(&self, span: Span) -> Option<Measures> {
+        let same = |until| self.intervals.iter().find(|interval| (interval.0, interval.1) == (span.from, until));
+        same(span.until).or_else(|| same(END)).map(|interval| interval.2)
+    }
+}
+
 /// All that is kept of one vehicle's past. A clone shares the chunks; whichever changes makes new ones.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Track {
+    past: Past,
     sealed: Vec<Arc<Chunk>>,
     tail: Arc<Chunk>,
     head: State,
     reach: Reach,
+    /// Sums of everything settled, of the days that may still change.
+    days: Days,
 }
 
 /// A track taken apart, for those who store chunks by themselves.
 #[derive(Clone, Debug)]
 pub struct TrackParts {
+    /// Of what is not kept any more.
+    pub past: Past,
     /// The chunks that are full, in order.
     pub sealed: Vec<Arc<Chunk>>,
     /// The chunk that grows.
@@ -130,20 +186,30 @@ pub struct TrackParts {
 
 impl From<Track> for TrackParts {
     fn from(track: Track) -> Self {
-        let Track { sealed, tail, head, reach: _ } = track;
-        Self { sealed, tail, head }
+        let Track { past, sealed, tail, head, reach: _, days: _ } = track;
+        Self { past, sealed, tail, head }
     }
 }
 
 impl From<TrackParts> for Track {
     fn from(parts: TrackParts) -> Self {
-        let TrackParts { sealed, tail, head } = parts;
-        let mut track = Self { reach: tail.reach, sealed, tail, head };
+        let TrackParts { past, sealed, tail, head } = parts;
+        let mut track = Self { reach: tail.reach, past, sealed, tail, head, days: Days::default() };
         for chunk in &track.sealed {
             track.reach.merge(&chunk.reach);
         }
+        track.add_up();
         track
     }
+}
+
+/// What [`Track::rewrite`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewound {
+    /// How many positions were folded again.
+    pub positions: usize,
+    /// Outside of it nothing is different.
+    pub span: Span,
 }
 
 impl Track {
@@ -162,21 +228,69 @@ impl Track {
         changes.iter().any(|change| change.reach.iter().any(|b| self.reach.meets(b)))
     }
 
+    /// Sums of everything but the last position, of the days that may still change.
+    pub fn days(&self) -> &Days {
+        &self.days
+    }
+
+    /// The first instant at which a measured fact may end and yet come or go.
+    pub fn first_end(&self) -> Millis {
+        let first = self.sealed.first().unwrap_or(&self.tail);
+        first.before.last.map_or(BEGINNING, |last| last.ts.min(first.before.first_arrival()))
+    }
+
+    /// The first day whose sums may still change; none if nothing has been given up.
+    pub fn first_day(&self, rules: &Rules) -> Option<Day> {
+        let first = self.sealed.first().unwrap_or(&self.tail);
+        first.before.last.map(|last| rules.local_time.day(last.ts))
+    }
+
+    /// What adds up during an interval that some retained state knows of.
+    pub fn measure(&self, span: Span, rules: &Rules) -> Measures {
+        let mut sum = self.past.of(span).unwrap_or_default();
+        let reaches = |chunk: &Arc<Chunk>| chunk.positions.last().is_some_and(|last| last.ts >= span.from);
+        let from = self.sealed.partition_point(|chunk| !reaches(chunk));
+        for chunk in self.sealed[from..].iter().chain([&self.tail]) {
+            if chunk.before.last.is_some_and(|before| before.ts > span.until) {
+                break;
+            }
+            chunk.measure(span, rules, &mut sum);
+        }
+        if let Some(last) = &self.head.last {
+            sum.add_segment(&self.head.odometer.last(last, false), span, rules);
+        }
+        sum
+    }
+
+    fn add_up(&mut self) {
+        let mut days = self.past.days.clone();
+        for chunk in self.sealed.iter().chain([&self.tail]) {
+            days.add(&chunk.sums.days);
+        }
+        self.days = days;
+    }
+
     /// Adds a position later than all others.
-    pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) {
+    pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) -> Option<Settled> {
         debug_assert!(self.head.last.is_none_or(|last| last.ts < position.ts), "appended positions are the latest");
         if self.tail.positions.len() >= CHUNK {
             let full = std::mem::replace(&mut self.tail, Arc::new(Chunk::starting(self.head.clone())));
             self.sealed.push(full);
         }
-        fold.step(&mut self.head, &position, facts);
-        Arc::make_mut(&mut self.tail).push(position);
+        let settled = fold.step(&mut self.head, &position, facts);
+        let tail = Arc::make_mut(&mut self.tail);
+        tail.push(position);
+        tail.settle(settled, fold.rules);
+        if let Some(Settled { segment, .. }) = settled {
+            self.days.add_segment(&segment, fold.rules);
+        }
         self.reach.add(position.place);
+        settled
     }
 
     /// Changes the past: positions up to the last one (`rewrites`, ascending, one per instant), and
     /// what the geofences were (`changes`). `old` and `new` are the folds under either view; their
-    /// facts go to `facts`, where what both say cancels. Returns how many positions were folded again.
+    /// facts go to `facts`, where what both say cancels.
     pub fn rewrite(
         &mut self,
         rewrites: &[Rewrite],
@@ -184,8 +298,9 @@ impl Track {
         old: &Fold<'_>,
         new: &Fold<'_>,
         facts: &mut FactDeltas,
-    ) -> usize {
+    ) -> Rewound {
         let mut folded = 0;
+        let mut span = Span::EMPTY;
         let mut chunks = std::mem::take(&mut self.sealed);
         chunks.push(std::mem::take(&mut self.tail));
         let mut rest = rewrites;
@@ -203,6 +318,8 @@ impl Track {
                 continue;
             }
             folded += chunk.positions.len();
+            span.from = span.from.min(chunk.before.last.map_or(BEGINNING, |last| last.ts));
+            span.until = next_from.unwrap_or(END);
             let (mut state_old, mut state_new) =
                 diverged.take().unwrap_or_else(|| (chunk.before.clone(), chunk.before.clone()));
             let mut rebuilt = Rebuilt::starting(state_new.clone());
@@ -215,7 +332,7 @@ impl Track {
             let mut unsaid = FactDeltas::default();
             for position in prefix {
                 rebuilt.push(&state_new, *position);
-                new.step(&mut state_new, position, &mut unsaid);
+                rebuilt.current.settle(new.step(&mut state_new, position, &mut unsaid), new.rules);
             }
             if !prefix.is_empty() {
                 state_old = state_new.clone();
@@ -225,7 +342,7 @@ impl Track {
             }
             for position in merge(suffix, mine) {
                 rebuilt.push(&state_new, position);
-                new.step(&mut state_new, &position, facts);
+                rebuilt.current.settle(new.step(&mut state_new, &position, facts), new.rules);
             }
             kept.extend(rebuilt.finish(chunks.peek().is_none()).map(Arc::new));
             if state_old != state_new {
@@ -242,22 +359,42 @@ impl Track {
                 self.reach.add(position.place);
             }
         }
-        folded
+        if !rewrites.is_empty() {
+            self.add_up();
+        }
+        Rewound { positions: folded, span }
     }
 
     /// Gives up positions older than `bound`, chunk by chunk. What may still be changed starts at
-    /// `bound`; the fold resumes there from the first remaining chunk's state.
-    pub fn forget_before(&mut self, bound: Millis) {
+    /// `bound`; the fold resumes there from the first remaining chunk's state. Whether there were any.
+    pub fn forget_before(&mut self, bound: Millis, rules: &Rules) -> bool {
         let old =
             self.sealed.iter().take_while(|chunk| chunk.positions.last().is_some_and(|last| last.ts < bound)).count();
         if old == 0 {
-            return;
+            return false;
         }
-        self.sealed.drain(..old);
+        let given_up: Vec<_> = self.sealed.drain(..old).collect();
+        let first = self.sealed.first().unwrap_or(&self.tail);
+        let befores = given_up[1..].iter().chain([first]).map(|chunk| &chunk.before);
+        for (chunk, after) in given_up.iter().zip(befores) {
+            self.past.days.add(&chunk.sums.days);
+            let intervals = after.intervals().into_iter().map(|(from, until)| {
+                let span = Span { from, until };
+                let mut sum = self.past.of(span).unwrap_or_default();
+                chunk.measure(span, rules, &mut sum);
+                (from, until, sum)
+            });
+            self.past.intervals = intervals.collect();
+        }
         self.reach = self.tail.reach;
         for chunk in &self.sealed {
             self.reach.merge(&chunk.reach);
         }
+        if let Some(day) = self.first_day(rules) {
+            self.past.days.forget_before(day);
+            self.days.forget_before(day);
+        }
+        true
     }
 }
 

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use differential_dataflow::VecCollection;
 use timely::dataflow::{Scope, StreamVec};
 
+use crate::facts::{Idling, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
 use crate::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
@@ -30,6 +31,22 @@ pub struct Facts<'s> {
     pub visits: Rows<'s, Visit>,
     /// Every silence.
     pub offlines: Rows<'s, Offline>,
+    /// Every stop.
+    pub stops: Rows<'s, Stop>,
+    /// Every idling.
+    pub idlings: Rows<'s, Idling>,
+    /// Every overspeed.
+    pub overspeeds: Rows<'s, Overspeed>,
+    /// Every trip.
+    pub trips: Rows<'s, Trip>,
+    /// Every turnaround.
+    pub turnarounds: Rows<'s, Turnaround>,
+    /// Every day of every vehicle.
+    pub motions: Rows<'s, Motion>,
+    /// Who was where, by hour.
+    pub presences: Rows<'s, Presence>,
+    /// Idlings and overspeeds, as far as they have lasted.
+    pub spells: Rows<'s, Spell>,
     /// The last position of every vehicle, and what it is doing.
     pub vehicle_state: Rows<'s, VehicleState>,
     /// The timelines themselves, in the epochs in which they were asked for.
@@ -44,6 +61,22 @@ pub struct Views<'s> {
     pub visits: Rows<'s, Visit>,
     /// Every silence.
     pub offlines: Rows<'s, Offline>,
+    /// Every stop.
+    pub stops: Rows<'s, Stop>,
+    /// Every idling.
+    pub idlings: Rows<'s, Idling>,
+    /// Every overspeed.
+    pub overspeeds: Rows<'s, Overspeed>,
+    /// Every trip.
+    pub trips: Rows<'s, Trip>,
+    /// Every turnaround.
+    pub turnarounds: Rows<'s, Turnaround>,
+    /// Every day of every vehicle.
+    pub motions: Rows<'s, Motion>,
+    /// Who was where, by hour.
+    pub presences: Rows<'s, Presence>,
+    /// Idlings and overspeeds, as far as they have lasted.
+    pub spells: Rows<'s, Spell>,
     /// The last position of every vehicle, and what it is doing.
     pub vehicle_state: Rows<'s, VehicleState>,
     /// Who is where.
@@ -76,8 +109,21 @@ pub fn views<'s>(
     restored: StreamVec<'s, Epoch, TimelineSnapshot>,
     rules: Rules,
 ) -> Views<'s> {
-    let Facts { visits, offlines, vehicle_state, snapshots, stats } =
-        timelines(scope, positions, control.clone(), restored, rules);
+    let Facts {
+        visits,
+        offlines,
+        stops,
+        idlings,
+        overspeeds,
+        trips,
+        turnarounds,
+        motions,
+        presences,
+        spells,
+        vehicle_state,
+        snapshots,
+        stats,
+    } = timelines(scope, positions, control.clone(), restored, rules);
     let geofences = in_force::in_force(control.clone(), |control| match control {
         Control::Geofence(edit) => Some((edit.key.0, edit)),
         Control::Vehicle(_) | Control::Now(_) | Control::Snapshot => None,
@@ -89,5 +135,23 @@ pub fn views<'s>(
     let present = present::present(geofences.clone(), control);
     let membership = membership::membership(visits.clone());
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
-    Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles, snapshots, stats }
+    Views {
+        visits,
+        offlines,
+        stops,
+        idlings,
+        overspeeds,
+        trips,
+        turnarounds,
+        motions,
+        presences,
+        spells,
+        vehicle_state,
+        membership,
+        occupancy,
+        geofences,
+        vehicles,
+        snapshots,
+        stats,
+    }
 }

@@ -1,0 +1,179 @@
+//! What folds say: facts, and how many more or fewer of each there are.
+
+use std::sync::Arc;
+
+use differential_dataflow::consolidation::consolidate;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{
+    Arrival, Idling, Motion, Overspeed, OverspeedMeasures, Presence, Spell, Stop, Trip, TripMeasures, Turnaround,
+};
+use crate::model::{GeofenceId, Millis, Offline, Speed, VehicleId, Visit};
+use crate::timeline::sums::Measures;
+use crate::versions::Span;
+
+/// Facts and how many more (or fewer) of each there are.
+#[derive(Debug, Default)]
+pub struct FactDeltas {
+    /// Visits.
+    pub visits: Vec<(Visit, i64)>,
+    /// Offlines.
+    pub offlines: Vec<(Offline, i64)>,
+    /// Stops.
+    pub stops: Vec<(Stop, i64)>,
+    /// Idlings.
+    pub idlings: Vec<(Idling, i64)>,
+    /// Overspeeds.
+    pub overspeeds: Vec<(Overspeed, i64)>,
+    /// Trips.
+    pub trips: Vec<(Trip, i64)>,
+    /// Turnarounds.
+    pub turnarounds: Vec<(Turnaround, i64)>,
+    /// Days of vehicles.
+    pub motions: Vec<(Motion, i64)>,
+    /// Hours in geofences.
+    pub presences: Vec<(Presence, i64)>,
+    /// Idlings and overspeeds as intervals.
+    pub spells: Vec<(Spell, i64)>,
+    /// Facts that have ended and are still to be measured.
+    pub legs: Vec<(Leg, i64)>,
+}
+
+impl FactDeltas {
+    /// Cancels what was added against what was removed.
+    pub fn consolidate(&mut self) {
+        let Self {
+            visits,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            motions,
+            presences,
+            spells,
+            legs,
+        } = self;
+        consolidate(visits);
+        consolidate(offlines);
+        consolidate(stops);
+        consolidate(idlings);
+        consolidate(overspeeds);
+        consolidate(trips);
+        consolidate(turnarounds);
+        consolidate(motions);
+        consolidate(presences);
+        consolidate(spells);
+        consolidate(legs);
+    }
+
+    /// Takes everything out of `other`.
+    pub fn append(&mut self, other: &mut Self) {
+        let Self {
+            visits,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            motions,
+            presences,
+            spells,
+            legs,
+        } = other;
+        self.visits.append(visits);
+        self.offlines.append(offlines);
+        self.stops.append(stops);
+        self.idlings.append(idlings);
+        self.overspeeds.append(overspeeds);
+        self.trips.append(trips);
+        self.turnarounds.append(turnarounds);
+        self.motions.append(motions);
+        self.presences.append(presences);
+        self.spells.append(spells);
+        self.legs.append(legs);
+    }
+}
+
+/// A fact that has ended, but for what adds up during it: the fold knows its ends, the track the sums.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Leg {
+    /// See [`Overspeed`].
+    Overspeed {
+        /// Its start.
+        started_at: Millis,
+        /// Its end.
+        ended_at: Millis,
+        /// Whose limit.
+        geofence: Option<GeofenceId>,
+        /// The limit.
+        limit: Speed,
+    },
+    /// See [`Trip`].
+    Trip {
+        /// The anchor left.
+        origin: GeofenceId,
+        /// Its start.
+        departed_at: Millis,
+        /// The anchor reached.
+        destination: GeofenceId,
+        /// Its end.
+        arrived_at: Millis,
+    },
+    /// See [`Turnaround`].
+    Turnaround {
+        /// The terminal left.
+        left: GeofenceId,
+        /// Its start.
+        departed_at: Millis,
+        /// The terminal reached.
+        reached: GeofenceId,
+        /// Its end.
+        returned_at: Millis,
+        /// What was visited in between.
+        clients: Arc<[GeofenceId]>,
+    },
+}
+
+impl Leg {
+    /// From its start to its end.
+    pub fn span(&self) -> Span {
+        match *self {
+            Self::Overspeed { started_at: from, ended_at: until, .. }
+            | Self::Trip { departed_at: from, arrived_at: until, .. }
+            | Self::Turnaround { departed_at: from, returned_at: until, .. } => Span { from, until },
+        }
+    }
+
+    /// Adds the fact that it is, with its measures, to those of `vehicle`.
+    pub fn say(&self, vehicle: VehicleId, measures: &Measures, diff: i64, facts: &mut FactDeltas) {
+        let Measures { distance_mm, moving_ms, stopped_ms, offline_ms: _, stops, max_speed } = *measures;
+        let max_speed = max_speed.unwrap_or(Speed::NONE);
+        match *self {
+            Self::Overspeed { started_at, ended_at, geofence, limit } => {
+                let measures = Some(OverspeedMeasures { max_speed, distance_mm });
+                let ended_at = Some(ended_at);
+                facts.overspeeds.push((Overspeed { vehicle, started_at, ended_at, geofence, limit, measures }, diff));
+            }
+            Self::Trip { origin, departed_at, destination, arrived_at } => {
+                let measures = TripMeasures { distance_mm, moving_ms, stopped_ms, stops, max_speed };
+                let arrival = Some(Arrival { destination, arrived_at, measures });
+                facts.trips.push((Trip { vehicle, origin, departed_at, arrival }, diff));
+            }
+            Self::Turnaround { left, departed_at, reached, returned_at, ref clients } => {
+                let fact = Turnaround {
+                    vehicle,
+                    terminal_left: left,
+                    departed_at,
+                    terminal_reached: reached,
+                    returned_at,
+                    clients: Arc::clone(clients),
+                    distance_mm,
+                };
+                facts.turnarounds.push((fact, diff));
+            }
+        }
+    }
+}

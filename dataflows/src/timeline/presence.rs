@@ -1,0 +1,87 @@
+//! Presence: for how long a vehicle counts as inside, by local hour.
+//!
+//! A visit goes on through silence, presence only for `presence_limit`. What has passed is told hour by
+//! hour, so that nothing that has been told changes as a visit goes on, however long it lasts.
+
+use std::sync::Arc;
+
+use crate::facts::Presence;
+use crate::model::{Millis, Position};
+use crate::timeline::deltas::FactDeltas;
+use crate::timeline::fold::{Fold, Inside, State};
+
+impl Fold<'_> {
+    /// Tells the presence of those inside through the full hours up to `t`, while the last position is the
+    /// one at `since`.
+    pub(super) fn stay_present(&self, state: &mut State, since: Millis, t: Millis, facts: &mut FactDeltas) {
+        if state.inside.is_empty() {
+            return;
+        }
+        let until = t.min(since.saturating_add(self.rules.presence_limit_ms));
+        let zone = &self.rules.local_time;
+        if state.inside.iter().all(|inside| until < zone.hour_span(inside.present_from).until) {
+            return;
+        }
+        for inside in Arc::make_mut(&mut state.inside) {
+            inside.present_from = self.tell_hours(inside, until, facts);
+        }
+    }
+
+    /// At `t`, the next position: after a gap that was too long, those still inside are present anew.
+    pub(super) fn be_present(&self, state: &mut State, last: &Position, t: Millis, facts: &mut FactDeltas) {
+        let until = self.present_until(last);
+        if t <= until || state.inside.is_empty() {
+            return;
+        }
+        for inside in Arc::make_mut(&mut state.inside) {
+            self.tell(inside, inside.present_from, until, facts);
+            inside.present_from = t;
+        }
+    }
+
+    /// A visit has ended at `t`.
+    pub(super) fn end_presence(&self, last: Option<&Position>, inside: &Inside, t: Millis, facts: &mut FactDeltas) {
+        let Some(last) = last else { return };
+        let until = t.min(self.present_until(last));
+        let from = self.tell_hours(inside, until, facts);
+        self.tell(inside, from, until, facts);
+    }
+
+    /// The presence that has not been told: up to the last position or the full hour that the clock has
+    /// reached since. The instant of the last position always counts.
+    pub(super) fn open_presence(&self, state: &State, last: &Position, now: Millis, facts: &mut FactDeltas) {
+        if state.inside.is_empty() {
+            return;
+        }
+        let until = self.full_hour(now).max(last.ts).min(self.present_until(last));
+        for inside in state.inside.iter() {
+            let from = self.tell_hours(inside, until, facts);
+            if from == last.ts {
+                let (vehicle, geofence) = (self.vehicle, inside.geofence);
+                facts.presences.push((Presence { vehicle, geofence, from, until: from.max(until) }, self.view.sign()));
+            } else {
+                self.tell(inside, from, until, facts);
+            }
+        }
+    }
+
+    /// Tells the hours that are full at `until`; returns what is left from.
+    fn tell_hours(&self, inside: &Inside, until: Millis, facts: &mut FactDeltas) -> Millis {
+        let mut from = inside.present_from;
+        loop {
+            let hour = self.rules.local_time.hour_span(from).until;
+            if until < hour {
+                return from;
+            }
+            self.tell(inside, from, hour, facts);
+            from = hour;
+        }
+    }
+
+    fn tell(&self, inside: &Inside, from: Millis, until: Millis, facts: &mut FactDeltas) {
+        if from < until {
+            let (vehicle, geofence) = (self.vehicle, inside.geofence);
+            facts.presences.push((Presence { vehicle, geofence, from, until }, self.view.sign()));
+        }
+    }
+}
