@@ -98,7 +98,7 @@ impl Admitted {
     /// Writes the tables as CSV.
     pub(crate) fn write(&self, rules: &Rules, folder: &Path) {
         let tables = naive::recompute(&self.positions, &self.geofences, &self.vehicles, self.now, rules);
-        let naive::Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = tables;
+        let naive::Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = tables;
         let mut materialized = Materialized::default();
         materialized.apply(Deltas {
             visits: once(visits),

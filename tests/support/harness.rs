@@ -137,7 +137,7 @@ impl Accumulated {
 
     /// How the tables differ from what is wanted.
     fn differences(&self, wanted: &Tables) -> String {
-        let Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = wanted;
+        let Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = wanted;
         let differences = [
             compare("visits", &self.visits, visits),
             compare("membership", &self.membership, membership),
