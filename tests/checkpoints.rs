@@ -106,9 +106,9 @@ fn tables(commit_seq: i64) -> Tables {
 fn text(flow: &FlowState, timelines: &[TimelineSnapshot]) -> String {
     let mut timelines = timelines.to_vec();
     timelines.sort_by_key(|timeline| timeline.vehicle);
-    let parts = timelines.into_iter().map(|TimelineSnapshot { vehicle, newest, track }| {
-        let TrackParts { sealed, tail, head } = track.into();
-        (vehicle, newest, sealed, tail, head)
+    let parts = timelines.into_iter().map(|TimelineSnapshot { vehicle, newest, track, ledger }| {
+        let TrackParts { past, sealed, tail, head } = track.into();
+        (vehicle, newest, ledger, past, sealed, tail, head)
     });
     let parts: Vec<_> = parts.collect();
     format!("{}\n{}", serde_json::to_string(flow).unwrap(), serde_json::to_string(&parts).unwrap())

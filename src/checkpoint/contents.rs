@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use watchtower_dataflows::model::{Control, Millis, VehicleId};
-use watchtower_dataflows::timeline::Chunk;
-use watchtower_dataflows::timeline::TimelineSnapshot;
 use watchtower_dataflows::timeline::fold::State;
+use watchtower_dataflows::timeline::{Chunk, Ledger, Past, TimelineSnapshot};
 
 use crate::tables::Refused;
 
@@ -119,6 +118,8 @@ pub(super) struct ChunkPlace {
 pub(super) struct StoredTimeline {
     pub vehicle: VehicleId,
     pub newest: Millis,
+    pub ledger: Ledger,
+    pub past: Past,
     pub sealed: Vec<ChunkPlace>,
     pub tail: Arc<Chunk>,
     pub head: State,
