@@ -60,6 +60,8 @@ impl Ledger {
             let at = self.legs.partition_point(|(said, _)| *said < leg);
             self.legs.insert(at, (leg, measures));
         }
+        // Not every fact says all measures: some have been taken back and said again as they were.
+        facts.consolidate();
     }
 
     /// Says anew what has changed of the days from `first` on. `silence` is the one that lasts.
