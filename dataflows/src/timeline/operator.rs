@@ -115,7 +115,7 @@ impl Pending {
         match control {
             Control::Geofence(edit) => self.arrivals.edits.push(edit),
             Control::Now(now) => self.arrivals.now = self.arrivals.now.max(now),
-            Control::Vehicle(_) => {} // metadata never affects a timeline
+            Control::Vehicle(_) | Control::Restored => {} // metadata never affects a timeline
             Control::Snapshot => self.snapshot = true,
         }
     }
