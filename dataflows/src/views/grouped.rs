@@ -32,7 +32,7 @@ use timely::dataflow::operators::vec::Map;
 
 use crate::local_time::LocalTime;
 use crate::model::{BEGINNING, Control, Epoch, Millis, Rules};
-use crate::views::groups::{Group, GroupStats, Groups, Key};
+use crate::views::groups::{Fact, Group, GroupStats, Groups, Key};
 use crate::views::{GroupSnapshot, Rows};
 
 /// What every aggregate is given besides its facts.
@@ -87,7 +87,7 @@ impl<R: 'static> std::fmt::Debug for Grouped<'_, R> {
 /// What an epoch brought to this worker, and the right to answer at it.
 struct Pending<G: Group> {
     answer: [Capability<Epoch>; 2],
-    facts: Vec<((G::Key, G::Value), i64)>,
+    facts: Vec<(Fact<G>, i64)>,
     restored: Vec<(G::Key, Arc<G>)>,
     now: Millis,
     snapshot: bool,
@@ -97,15 +97,11 @@ struct Pending<G: Group> {
 type Out<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
 
 /// The rows of all groups of `facts`.
-pub fn grouped<'s, G: Group>(
-    name: &'static str,
-    facts: Rows<'s, (G::Key, G::Value)>,
-    given: &Given<'s>,
-) -> Grouped<'s, G::Row> {
+pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given: &Given<'s>) -> Grouped<'s, G::Row> {
     let Given { control, restored, local_time, sealed_after_ms } = given.clone();
     let restored = restored.flat_map(G::restored);
     let mut builder = OperatorBuilder::new(name.to_owned(), facts.inner.scope());
-    let by_group = Exchange::new(|((key, _), _, _): &((G::Key, G::Value), Epoch, i64)| key.route());
+    let by_group = Exchange::new(|((key, _), _, _): &(Fact<G>, Epoch, i64)| key.route());
     let mut facts = builder.new_input(facts.inner, by_group);
     let mut control = builder.new_input(control, Pipeline);
     let by_group = Exchange::new(|(key, _): &(G::Key, Arc<G>)| key.route());

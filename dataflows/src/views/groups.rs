@@ -85,6 +85,9 @@ pub trait Group: Sent + Default {
     fn restored(snapshot: GroupSnapshot) -> Option<(Self::Key, Arc<Self>)>;
 }
 
+/// A fact and its group.
+pub type Fact<G> = (<G as Group>::Key, <G as Group>::Value);
+
 /// About the groups of one aggregate on one worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupStats {
@@ -137,7 +140,7 @@ impl<G: Group> Groups<G> {
 
     /// Takes in the facts of one epoch, in any order; returns the rows that are no longer true and those
     /// that are now.
-    pub fn advance(&mut self, facts: impl IntoIterator<Item = ((G::Key, G::Value), i64)>) -> Vec<(G::Row, i64)> {
+    pub fn advance(&mut self, facts: impl IntoIterator<Item = (Fact<G>, i64)>) -> Vec<(G::Row, i64)> {
         let mut touched = Vec::new();
         let mut sealed = Vec::new();
         for (fact, diff) in facts {

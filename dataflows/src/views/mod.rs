@@ -12,7 +12,10 @@ mod membership;
 mod occupancy;
 pub mod od_daily;
 pub mod peak;
+pub mod plain;
 mod present;
+#[cfg(test)]
+mod tests;
 pub mod vehicle_daily;
 
 use std::cell::Cell;
