@@ -2,7 +2,9 @@
 //! tables are those of a plain search.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use differential_dataflow::AsCollection;
 use differential_dataflow::consolidation::consolidate;
@@ -124,13 +126,22 @@ impl Inputs {
     }
 }
 
+/// Tells the other workers, who would wait for ever, that one has panicked.
+struct Alarm(Arc<AtomicBool>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.0.fetch_or(std::thread::panicking(), Ordering::Relaxed);
+    }
+}
+
 /// What the operators say in each epoch, and how many groups they have in the end.
 fn run(workers: usize, batches: &[Batch]) -> (Vec<Said>, u64) {
     let batches: Arc<[Batch]> = batches.into();
     let said = Arc::new(Mutex::new(vec![Said::default(); batches.len()]));
-    let heard = Arc::clone(&said);
+    let (heard, panicked) = (Arc::clone(&said), Arc::default());
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
-        let (index, peers) = (worker.index(), worker.peers());
+        let (index, peers, alarm) = (worker.index(), worker.peers(), Alarm(Arc::clone(&panicked)));
         let probe = ProbeHandle::new();
         let (mut inputs, stats) = worker.dataflow::<Epoch, _, _>(|scope| {
             let (inputs, facts, given) = Inputs::build(scope);
@@ -164,7 +175,10 @@ fn run(workers: usize, batches: &[Batch]) -> (Vec<Said>, u64) {
             }
         }
         drop(inputs);
-        worker.step_or_park_while(None, || !probe.done());
+        while !probe.done() {
+            assert!(!alarm.0.load(Ordering::Relaxed), "another worker has panicked");
+            worker.step_or_park(Some(Duration::from_millis(10)));
+        }
         stats().iter().map(|stats| stats.groups).sum::<u64>()
     })
     .unwrap();
