@@ -217,7 +217,7 @@ impl Flow {
             match edit {
                 Control::Geofence(edit) => flow.lookup.remember_geofence(edit),
                 Control::Vehicle(edit) => flow.lookup.remember_vehicle(edit),
-                Control::Now(_) | Control::Snapshot => {}
+                Control::Now(_) | Control::Snapshot | Control::Restored => {}
             }
         }
         let control = edits.iter().cloned().chain([Control::Now(now)]).collect();
