@@ -10,6 +10,7 @@ use watchtower_dataflows::timeline::Chunk;
 use watchtower_dataflows::timeline::TimelineSnapshot;
 use watchtower_dataflows::timeline::fold::State;
 
+use crate::admission::Memory;
 use crate::tables::Refused;
 
 /// What the flow knew after an epoch, and its timelines.
@@ -51,10 +52,8 @@ pub struct InletState {
     pub skipped: u64,
     /// Entries that the present stream does not count: see `cursors.rebased`.
     pub rebased: u64,
-    /// Its newest clock.
-    pub now: Millis,
-    /// Accepted edits in it.
-    pub edits: u64,
+    /// What decides on its next events.
+    pub admission: Memory,
     /// The refused events of its current hour.
     pub refused: Refused,
 }

@@ -66,6 +66,8 @@ impl Published {
             future_tolerance_ms: *rng.pick(&[0, MINUTE]),
             max_entry_bytes: MAX_ENTRY_BYTES,
             max_attributes_bytes: 1_000,
+            max_vehicles: *rng.pick(&[2, 1_000]),
+            max_retained_positions: *rng.pick(&[16, 60, 10_000]),
             ..Limits::default()
         };
         // A configuration knows no shorter silence than a second.
@@ -79,7 +81,7 @@ impl Published {
     /// streams.
     pub(crate) fn random_many(seeds: std::ops::Range<u64>) -> Self {
         let limits = Limits { lateness_ms: Some(HOUR), max_entry_bytes: MAX_ENTRY_BYTES, ..Limits::default() };
-        let limits = Limits { max_attributes_bytes: 1_000, ..limits };
+        let limits = Limits { max_attributes_bytes: 1_000, max_vehicles: 150, max_retained_positions: 40, ..limits };
         let mut rng = Rng::new(seeds.start ^ 0xB0B);
         let mut left: Vec<_> = seeds
             .map(|seed| (seed, events(&generate::live(seed)).into_iter()))
@@ -100,9 +102,11 @@ impl Published {
 
     /// The lines of a configuration that say what its limits and rules are.
     pub(crate) fn configuration(&self) -> String {
-        let Limits { lateness_ms, horizon_ms, future_tolerance_ms, .. } = self.limits;
+        let Limits { lateness_ms, horizon_ms, future_tolerance_ms, max_vehicles, max_retained_positions, .. } =
+            self.limits;
         format!(
             "lateness = \"{}\"\nhorizon = \"{}\"\nfuture_tolerance = \"{}\"\nmax_entry = {}\nmax_attributes = {}\n\
+             max_vehicles = {max_vehicles}\nmax_retained_positions = {max_retained_positions}\n\
              [rules]\noffline_after = \"{}\"",
             format_ms(lateness_ms.unwrap()),
             format_ms(horizon_ms),
