@@ -56,7 +56,7 @@ enum What {
 impl Published {
     /// The log of a seed: small, dense, on 1 or 4 streams.
     pub(crate) fn random(seed: u64) -> Self {
-        let mut rng = Rng::new(seed ^ 0xA12);
+        let (mut rng, mut bounds) = (Rng::new(seed ^ 0xA12), Rng::new(seed ^ 0xB07));
         let live = rng.chance(50);
         let case = if live { generate::live(seed) } else { generate::replay(seed) };
         let lateness = case.rules.retention_ms.unwrap_or_else(|| *rng.pick(&[0, 10 * MINUTE, HOUR, 6 * HOUR]));
@@ -66,8 +66,8 @@ impl Published {
             future_tolerance_ms: *rng.pick(&[0, MINUTE]),
             max_entry_bytes: MAX_ENTRY_BYTES,
             max_attributes_bytes: 1_000,
-            max_vehicles: *rng.pick(&[2, 1_000]),
-            max_retained_positions: *rng.pick(&[16, 60, 10_000]),
+            max_vehicles: *bounds.pick(&[4, 1_000]),
+            max_retained_positions: *bounds.pick(&[60, 200, 10_000]),
             ..Limits::default()
         };
         // A configuration knows no shorter silence than a second.
