@@ -120,7 +120,7 @@ fn fleet(keys: &[String]) -> Log {
     push(control, 0, START, &[event(&circle)]);
     for tick in 0..TICKS {
         let ts = START + tick as Millis * TICK_MS;
-        let is_inside = tick / STAY_TICKS % 2 == 0;
+        let is_inside = (tick / STAY_TICKS).is_multiple_of(2);
         let position = |vehicle: usize| {
             let lon = if is_inside { 3.4 } else { 3.5 } + (tick % 7) as f64 * 1e-5;
             let measured = Measured {
