@@ -9,6 +9,7 @@ use watchtower_dataflows::model::{Control, Millis, VehicleId};
 use watchtower_dataflows::timeline::fold::State;
 use watchtower_dataflows::timeline::{Chunk, Ledger, Past, TimelineSnapshot};
 
+use crate::admission::Memory;
 use crate::tables::Refused;
 
 /// What the flow knew after an epoch, and its timelines.
@@ -50,10 +51,8 @@ pub struct InletState {
     pub skipped: u64,
     /// Entries that the present stream does not count: see `cursors.rebased`.
     pub rebased: u64,
-    /// Its newest clock.
-    pub now: Millis,
-    /// Accepted edits in it.
-    pub edits: u64,
+    /// What decides on its next events.
+    pub admission: Memory,
     /// The refused events of its current hour.
     pub refused: Refused,
 }
