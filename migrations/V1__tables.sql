@@ -232,6 +232,36 @@ CREATE TABLE od_daily (
     PRIMARY KEY (origin_id, destination_id, day)
 );
 
+CREATE TABLE fleet_daily (
+    fleet              text COLLATE "C" NOT NULL,
+    day                date NOT NULL,
+    vehicles_known     bigint NOT NULL,
+    vehicles_reporting bigint NOT NULL,
+    vehicles_moving    bigint NOT NULL,
+    distance_m         double precision NOT NULL,
+    moving_s           double precision NOT NULL,
+    trips_started      bigint NOT NULL,
+    trips_completed    bigint NOT NULL,
+    turnarounds        bigint NOT NULL,
+    turnaround_mean_s  double precision,
+    turnaround_p50_s   double precision,
+    turnaround_p95_s   double precision,
+    utilisation        double precision,
+    PRIMARY KEY (fleet, day)
+) WITH (fillfactor = 70);
+
+CREATE TABLE kind_daily (
+    kind            text COLLATE "C" NOT NULL,
+    day             date NOT NULL,
+    visits          bigint NOT NULL,
+    unique_vehicles bigint NOT NULL,
+    dwell_total_s   double precision NOT NULL,
+    dwell_mean_s    double precision NOT NULL,
+    dwell_p50_s     double precision NOT NULL,
+    dwell_p95_s     double precision NOT NULL,
+    PRIMARY KEY (kind, day)
+);
+
 CREATE TABLE vehicles (
     vehicle_id      text COLLATE "C" NOT NULL,
     effective_from  timestamptz NOT NULL,

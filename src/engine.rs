@@ -24,7 +24,7 @@ use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
-use watchtower_dataflows::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
+use watchtower_dataflows::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
@@ -81,6 +81,10 @@ pub struct Deltas {
     pub geofence_hourly: Vec<(GeofenceHourly, i64)>,
     /// Changes of `od_daily`.
     pub od_daily: Vec<(OdDaily, i64)>,
+    /// Changes of `fleet_daily`.
+    pub fleet_daily: Vec<(FleetDaily, i64)>,
+    /// Changes of `kind_daily`.
+    pub kind_daily: Vec<(KindDaily, i64)>,
     /// Changes of `vehicle_state`.
     pub vehicle_state: Vec<(VehicleState, i64)>,
     /// Changes of `geofences`.
@@ -106,6 +110,8 @@ impl Deltas {
             vehicle_daily: _,
             geofence_hourly: _,
             od_daily: _,
+            fleet_daily: _,
+            kind_daily: _,
             vehicle_state: _,
             geofences: _,
             vehicles: _,
@@ -130,6 +136,8 @@ impl Deltas {
             vehicle_daily,
             geofence_hourly,
             od_daily,
+            fleet_daily,
+            kind_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -146,6 +154,8 @@ impl Deltas {
         self.vehicle_daily.extend(vehicle_daily);
         self.geofence_hourly.extend(geofence_hourly);
         self.od_daily.extend(od_daily);
+        self.fleet_daily.extend(fleet_daily);
+        self.kind_daily.extend(kind_daily);
         self.vehicle_state.extend(vehicle_state);
         self.geofences.extend(geofences);
         self.vehicles.extend(vehicles);
@@ -471,6 +481,8 @@ fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>, pr
         vehicle_daily,
         geofence_hourly,
         od_daily,
+        fleet_daily,
+        kind_daily,
         vehicle_state,
         membership,
         occupancy,
@@ -491,6 +503,8 @@ fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>, pr
     gather(vehicle_daily, found, probe, |completed, row| completed.deltas.vehicle_daily.push(row));
     gather(geofence_hourly, found, probe, |completed, row| completed.deltas.geofence_hourly.push(row));
     gather(od_daily, found, probe, |completed, row| completed.deltas.od_daily.push(row));
+    gather(fleet_daily, found, probe, |completed, row| completed.deltas.fleet_daily.push(row));
+    gather(kind_daily, found, probe, |completed, row| completed.deltas.kind_daily.push(row));
     gather(vehicle_state, found, probe, |completed, row| completed.deltas.vehicle_state.push(row));
     gather(membership, found, probe, |completed, row| completed.deltas.membership.push(row));
     gather(occupancy, found, probe, |completed, row| completed.deltas.occupancy.push(row));

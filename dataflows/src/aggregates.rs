@@ -3,6 +3,8 @@
 //! A fact counts on the local day or hour of its end (entries: of its start); what lasts is split exactly.
 //! Lengths of time are milliseconds, distances millimetres. A row is there as long as any fact is.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::local_time::Day;
@@ -93,4 +95,58 @@ pub struct OdDaily {
     pub duration_p95_ms: i64,
     /// Along the positions, together.
     pub distance_mm: i64,
+}
+
+/// What the vehicles of a fleet did on a local day.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FleetDaily {
+    /// Which; empty for vehicles that are in none.
+    pub fleet: Arc<str>,
+    /// When.
+    pub day: Day,
+    /// Vehicles in it at the end of the day that had been heard of by then.
+    pub vehicles_known: i64,
+    /// Those of them that were heard of on the day.
+    pub vehicles_reporting: i64,
+    /// Those of them that moved.
+    pub vehicles_moving: i64,
+    /// Along the positions.
+    pub distance_mm: i64,
+    /// At `idle_speed` or faster.
+    pub moving_ms: i64,
+    /// That time, and the time slower or in offlines.
+    pub known_ms: i64,
+    /// Trips that began.
+    pub trips_started: i64,
+    /// Trips that arrived.
+    pub trips_completed: i64,
+    /// Turnarounds that ended.
+    pub turnarounds: i64,
+    /// Their mean duration, halves rounded up; none if none ended.
+    pub turnaround_mean_ms: Option<i64>,
+    /// Their median, within 1 %.
+    pub turnaround_p50_ms: Option<i64>,
+    /// Their 95th percentile, within 1 %.
+    pub turnaround_p95_ms: Option<i64>,
+}
+
+/// The confirmed visits to geofences of one kind that ended on a local day.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KindDaily {
+    /// The kind when the visit began; empty if it had none.
+    pub kind: Arc<str>,
+    /// When.
+    pub day: Day,
+    /// How many.
+    pub visits: i64,
+    /// By how many different vehicles.
+    pub unique_vehicles: i64,
+    /// How long they took together.
+    pub dwell_total_ms: i64,
+    /// Their mean, halves rounded up.
+    pub dwell_mean_ms: i64,
+    /// Their median, within 1 %.
+    pub dwell_p50_ms: i64,
+    /// Their 95th percentile, within 1 %.
+    pub dwell_p95_ms: i64,
 }

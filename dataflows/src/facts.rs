@@ -1,8 +1,8 @@
 //! The facts of fleet analytics: what a vehicle's timeline says besides visits and offlines.
 //!
 //! Intervals are half-open. A fact without an end lasts: it is there because positions have confirmed it,
-//! and its measures are not told until it has ended. The last four types are no tables: they are what the
-//! aggregates are made of.
+//! and its measures are not told until it has ended. The types from [`Motion`] on are no tables: they
+//! are what the aggregates are made of.
 
 use std::sync::Arc;
 
@@ -179,4 +179,41 @@ pub enum SpellKind {
     Idling,
     /// See [`Overspeed`].
     Overspeed,
+}
+
+/// A confirmed visit that has ended, and of what kind its geofence was when it began.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KindVisit {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// The kind; empty if it had none.
+    pub kind: Arc<str>,
+    /// First instant inside.
+    pub entered_at: Millis,
+    /// First instant no longer inside.
+    pub exited_at: Millis,
+}
+
+/// Something of a vehicle that counts for the fleet it is in at the end of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FleetFact {
+    /// The fleet; empty if the vehicle has none then.
+    pub fleet: Arc<str>,
+    /// The local day of it.
+    pub day: Day,
+    /// What it is.
+    pub part: FleetPart,
+}
+
+/// See [`FleetFact`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FleetPart {
+    /// A vehicle's day, which ends with the day.
+    Motion(Motion),
+    /// A trip began.
+    TripStarted,
+    /// A trip arrived.
+    TripCompleted,
+    /// A turnaround ended, so many milliseconds after it began.
+    Turnaround(i64),
 }

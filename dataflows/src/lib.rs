@@ -10,7 +10,7 @@
 //! | [`geometry`] | shapes: what is valid, what they cover, distances |
 //! | [`local_time`] | local days and hours |
 //! | [`index`], [`catalogue`] | the geofence versions, by place and by time |
-//! | [`roster`] | the speed limits of vehicles |
+//! | [`roster`] | the speed limits and fleets of vehicles |
 //! | [`versions`] | which of several edits is in force when |
 //! | [`timeline`] | the resumable fold over one vehicle's positions, and its operator |
 //! | [`views`] | one file per computed table |

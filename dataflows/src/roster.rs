@@ -1,9 +1,10 @@
-//! The speed limits of vehicles: the one thing in their metadata that a timeline depends on.
+//! The speed limits and fleets of vehicles: what of their metadata the facts depend on.
 //!
 //! As in the catalogue of geofences, between [`Roster::prepare`] and [`Roster::commit`] every vehicle that
 //! is edited has two histories, one for each [`View`].
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
@@ -11,50 +12,77 @@ use crate::catalogue::View;
 use crate::model::{Millis, Speed, Vehicle, VehicleEdit, VehicleId};
 use crate::versions::{History, Span};
 
-/// From when until when which limit holds; ascending, without the times at which there is none.
-type Limits = Vec<(Span, Speed)>;
+/// From when until when what holds; ascending, without the times at which nothing does.
+type Reigns<T> = Vec<(Span, T)>;
+
+/// What the metadata of a vehicle says.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Said {
+    limits: Reigns<Speed>,
+    fleets: Reigns<Arc<str>>,
+}
+
+/// The vehicles for which an epoch's edits change something.
+#[derive(Debug, Default)]
+pub struct Edited {
+    /// Those whose limit was or will be another at some time.
+    pub limits: BTreeSet<VehicleId>,
+    /// Those whose fleet was or will be another.
+    pub fleets: BTreeSet<VehicleId>,
+}
 
 /// The versions of one vehicle's metadata.
 #[derive(Debug, Default)]
 struct Entry {
     history: History<VehicleId, Vehicle>,
-    limits: [Limits; 2],
+    said: [Said; 2],
 }
 
-/// The limits of all vehicles that have metadata.
+/// What is said of all vehicles that have metadata.
 #[derive(Debug, Default)]
 pub struct Roster {
     entries: HashMap<VehicleId, Entry, FxBuildHasher>,
     pending: Vec<VehicleId>,
+    /// The fleet of those that are in none.
+    none: Arc<str>,
 }
 
 impl Roster {
     /// Takes in an epoch's edits. Until [`Roster::commit`] the views differ for the vehicles returned.
-    pub fn prepare(&mut self, edits: Vec<VehicleEdit>) -> BTreeSet<VehicleId> {
+    pub fn prepare(&mut self, edits: Vec<VehicleEdit>) -> Edited {
         debug_assert!(self.pending.is_empty(), "one epoch at a time");
-        let edited: BTreeSet<VehicleId> = edits.iter().map(|edit| edit.key).collect();
+        let vehicles: BTreeSet<VehicleId> = edits.iter().map(|edit| edit.key).collect();
         for edit in edits {
             self.entries.entry(edit.key).or_default().history.insert(edit);
         }
-        let entries = &mut self.entries;
-        let changed = edited.into_iter().filter(|vehicle| {
-            entries.get_mut(vehicle).is_some_and(|entry| {
-                entry.limits[View::New as usize] = limits(&entry.history);
-                entry.limits[View::Old as usize] != entry.limits[View::New as usize]
-            })
-        });
-        let changed: BTreeSet<VehicleId> = changed.collect();
-        self.pending.extend(&changed);
-        changed
+        let mut edited = Edited::default();
+        for vehicle in vehicles {
+            let Some(Entry { history, said: [old, new] }) = self.entries.get_mut(&vehicle) else { continue };
+            *new = Said {
+                limits: reigns(history, |vehicle| vehicle.speed_limit.micro_kmh().map(|_| vehicle.speed_limit)),
+                fleets: reigns(history, |vehicle| vehicle.fleet.as_deref().map(Arc::from)),
+            };
+            edited.limits.extend((old.limits != new.limits).then_some(vehicle));
+            edited.fleets.extend((old.fleets != new.fleets).then_some(vehicle));
+            self.pending.push(vehicle);
+        }
+        edited
     }
 
     /// Forgets the old view.
     pub fn commit(&mut self) {
         for vehicle in self.pending.drain(..) {
-            if let Some(Entry { limits: [old, new], .. }) = self.entries.get_mut(&vehicle) {
+            if let Some(Entry { said: [old, new], .. }) = self.entries.get_mut(&vehicle) {
                 old.clone_from(new);
             }
         }
+    }
+
+    /// The fleet the vehicle is in at `t`; empty if it is in none.
+    pub fn fleet(&self, vehicle: VehicleId, t: Millis, view: View) -> Arc<str> {
+        let fleets = self.said(vehicle, view).map_or(&[][..], |said| &said.fleets);
+        let fleet = fleets.iter().find(|(span, _)| span.contains(t)).map(|(_, fleet)| Arc::clone(fleet));
+        fleet.unwrap_or_else(|| Arc::clone(&self.none))
     }
 
     /// The vehicle's own limit at `t`; [`Speed::NONE`] if it has none.
@@ -72,23 +100,26 @@ impl Roster {
     }
 
     fn limits(&self, vehicle: VehicleId, view: View) -> &[(Span, Speed)] {
+        self.said(vehicle, view).map_or(&[], |said| &said.limits)
+    }
+
+    fn said(&self, vehicle: VehicleId, view: View) -> Option<&Said> {
         if self.entries.is_empty() {
-            return &[];
+            return None;
         }
-        self.entries.get(&vehicle).map_or(&[], |entry| &entry.limits[view as usize])
+        self.entries.get(&vehicle).map(|entry| &entry.said[view as usize])
     }
 }
 
-/// What the versions say of the limit; neighbours that say the same are one.
-fn limits(history: &History<VehicleId, Vehicle>) -> Limits {
-    let mut limits = Limits::new();
+/// What the versions say of something; neighbours that say the same are one.
+fn reigns<T: PartialEq>(history: &History<VehicleId, Vehicle>, of: impl Fn(&Vehicle) -> Option<T>) -> Reigns<T> {
+    let mut reigns = Reigns::new();
     for version in history.versions() {
-        let limit = version.definition.speed_limit;
-        match limits.last_mut() {
-            _ if limit == Speed::NONE => {}
-            Some((span, same)) if *same == limit && span.until == version.span.from => span.until = version.span.until,
-            _ => limits.push((version.span, limit)),
+        let Some(says) = of(version.definition) else { continue };
+        match reigns.last_mut() {
+            Some((span, same)) if *same == says && span.until == version.span.from => span.until = version.span.until,
+            _ => reigns.push((version.span, says)),
         }
     }
-    limits
+    reigns
 }

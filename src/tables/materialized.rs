@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use rustc_hash::FxBuildHasher;
-use watchtower_dataflows::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
+use watchtower_dataflows::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
@@ -13,8 +13,9 @@ use watchtower_dataflows::model::{
 
 use crate::engine::Deltas;
 use crate::tables::{
-    Lookup, Row, Table, geofence_hourly, geofence_membership, geofence_occupancy, geofences, idlings, od_daily,
-    offlines, overspeeds, stops, trips, turnarounds, vehicle_daily, vehicle_state, vehicles, visits,
+    Lookup, Row, Table, fleet_daily, geofence_hourly, geofence_membership, geofence_occupancy, geofences, idlings,
+    kind_daily, od_daily, offlines, overspeeds, stops, trips, turnarounds, vehicle_daily, vehicle_state, vehicles,
+    visits,
 };
 
 /// The rows of every computed table.
@@ -32,6 +33,8 @@ pub struct Materialized {
     vehicle_daily: Rows<VehicleDaily>,
     geofence_hourly: Rows<GeofenceHourly>,
     od_daily: Rows<OdDaily>,
+    fleet_daily: Rows<FleetDaily>,
+    kind_daily: Rows<KindDaily>,
     vehicle_state: Rows<VehicleState>,
     geofences: Rows<InForce<GeofenceId>>,
     vehicles: Rows<InForce<VehicleId>>,
@@ -56,6 +59,8 @@ impl Materialized {
             vehicle_daily,
             geofence_hourly,
             od_daily,
+            fleet_daily,
+            kind_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -72,6 +77,8 @@ impl Materialized {
         self.vehicle_daily.apply(vehicle_daily);
         self.geofence_hourly.apply(geofence_hourly);
         self.od_daily.apply(od_daily);
+        self.fleet_daily.apply(fleet_daily);
+        self.kind_daily.apply(kind_daily);
         self.vehicle_state.apply(vehicle_state);
         self.geofences.apply(geofences);
         self.vehicles.apply(vehicles);
@@ -102,6 +109,8 @@ impl Materialized {
             vehicle_daily,
             geofence_hourly,
             od_daily,
+            fleet_daily,
+            kind_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -120,6 +129,8 @@ impl Materialized {
             (&vehicle_daily::TABLE, vehicle_daily.cells(lookup, vehicle_daily::cells)),
             (&geofence_hourly::TABLE, geofence_hourly.cells(lookup, geofence_hourly::cells)),
             (&od_daily::TABLE, od_daily.cells(lookup, od_daily::cells)),
+            (&fleet_daily::TABLE, fleet_daily.cells(lookup, fleet_daily::cells)),
+            (&kind_daily::TABLE, kind_daily.cells(lookup, kind_daily::cells)),
             (&vehicles::TABLE, vehicles.cells(lookup, vehicles::cells)),
             (&geofences::TABLE, geofences.cells(lookup, geofences::cells)),
         ]
@@ -148,6 +159,8 @@ pub fn transactional_changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static 
         vehicle_daily,
         geofence_hourly,
         od_daily,
+        fleet_daily,
+        kind_daily,
         vehicle_state: _,
         geofences,
         vehicles,
@@ -165,6 +178,8 @@ pub fn transactional_changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static 
     changed(&mut changes, &vehicle_daily::TABLE, vehicle_daily, lookup, vehicle_daily::cells);
     changed(&mut changes, &geofence_hourly::TABLE, geofence_hourly, lookup, geofence_hourly::cells);
     changed(&mut changes, &od_daily::TABLE, od_daily, lookup, od_daily::cells);
+    changed(&mut changes, &fleet_daily::TABLE, fleet_daily, lookup, fleet_daily::cells);
+    changed(&mut changes, &kind_daily::TABLE, kind_daily, lookup, kind_daily::cells);
     changed(&mut changes, &vehicles::TABLE, vehicles, lookup, vehicles::cells);
     changed(&mut changes, &geofences::TABLE, geofences, lookup, geofences::cells);
     changes

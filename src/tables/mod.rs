@@ -4,11 +4,13 @@
 //! numbers) to cells (names, times, places). Nothing else knows the columns.
 
 mod change_set;
+pub mod fleet_daily;
 pub mod geofence_hourly;
 pub mod geofence_membership;
 pub mod geofence_occupancy;
 pub mod geofences;
 pub mod idlings;
+pub mod kind_daily;
 mod materialized;
 pub mod od_daily;
 pub mod offlines;
@@ -41,7 +43,7 @@ use watchtower_dataflows::model::{Geofence, GeofenceEdit, GeofenceId, Millis, Sp
 use crate::admission::Names;
 
 /// All tables, in the order they are listed to people.
-pub const TABLES: [&Table; 18] = [
+pub const TABLES: [&Table; 20] = [
     &vehicle_state::TABLE,
     &geofence_membership::TABLE,
     &geofence_occupancy::TABLE,
@@ -55,6 +57,8 @@ pub const TABLES: [&Table; 18] = [
     &vehicle_daily::TABLE,
     &geofence_hourly::TABLE,
     &od_daily::TABLE,
+    &fleet_daily::TABLE,
+    &kind_daily::TABLE,
     &vehicles::TABLE,
     &geofences::TABLE,
     &positions::TABLE,

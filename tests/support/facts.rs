@@ -66,7 +66,7 @@ macro_rules! facts {
 
         impl Facts {
             fn apply(&mut self, deltas: FactDeltas) {
-                let FactDeltas { visits: _, offlines: _, legs: _, $($name),* } = deltas;
+                let FactDeltas { visits: _, offlines: _, kind_visits: _, fleet_facts: _, legs: _, $($name),* } = deltas;
                 $(add(&mut self.$name, $name);)*
             }
 

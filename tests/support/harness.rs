@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use watchtower::engine::{Batch, Deltas, Engine};
-use watchtower_dataflows::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
+use watchtower_dataflows::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     Control, GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
@@ -112,6 +112,8 @@ fn resume(engine: &mut Engine, batch: Batch, before: &Accumulated) -> String {
         vehicle_daily: BTreeMap::new(),
         geofence_hourly: BTreeMap::new(),
         od_daily: BTreeMap::new(),
+        fleet_daily: BTreeMap::new(),
+        kind_daily: BTreeMap::new(),
         ..before.clone()
     };
     if resumed == open { problems } else { format!("{problems}resumed: {resumed:?}\nbefore: {open:?}\n") }
@@ -132,6 +134,8 @@ struct Accumulated {
     vehicle_daily: BTreeMap<VehicleDaily, i64>,
     geofence_hourly: BTreeMap<GeofenceHourly, i64>,
     od_daily: BTreeMap<OdDaily, i64>,
+    fleet_daily: BTreeMap<FleetDaily, i64>,
+    kind_daily: BTreeMap<KindDaily, i64>,
     vehicle_state: BTreeMap<VehicleState, i64>,
     geofences: BTreeMap<InForce<GeofenceId>, i64>,
     vehicles: BTreeMap<InForce<VehicleId>, i64>,
@@ -153,6 +157,8 @@ impl Accumulated {
             vehicle_daily,
             geofence_hourly,
             od_daily,
+            fleet_daily,
+            kind_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -170,6 +176,8 @@ impl Accumulated {
             add("vehicle_daily", &mut self.vehicle_daily, vehicle_daily),
             add("geofence_hourly", &mut self.geofence_hourly, geofence_hourly),
             add("od_daily", &mut self.od_daily, od_daily),
+            add("fleet_daily", &mut self.fleet_daily, fleet_daily),
+            add("kind_daily", &mut self.kind_daily, kind_daily),
             add("vehicle_state", &mut self.vehicle_state, vehicle_state),
             add("geofences", &mut self.geofences, geofences),
             add("vehicles", &mut self.vehicles, vehicles),
@@ -192,6 +200,8 @@ impl Accumulated {
             vehicle_daily,
             geofence_hourly,
             od_daily,
+            fleet_daily,
+            kind_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -212,6 +222,8 @@ impl Accumulated {
             compare("vehicle_daily", &self.vehicle_daily, vehicle_daily),
             compare("geofence_hourly", &self.geofence_hourly, geofence_hourly),
             compare("od_daily", &self.od_daily, od_daily),
+            compare("fleet_daily", &self.fleet_daily, fleet_daily),
+            compare("kind_daily", &self.kind_daily, kind_daily),
             compare("vehicle_state", &self.vehicle_state, vehicle_state),
             compare("geofences", &self.geofences, geofences),
             compare("vehicles", &self.vehicles, vehicles),

@@ -13,6 +13,7 @@
 //! * What is said of geofences rests on visits, and what is said of movement on a speed, a step and
 //!   perhaps a gap for each position: see `visits` and `path`.
 
+mod groups;
 mod journeys;
 mod motion;
 mod overspeeds;
@@ -28,7 +29,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
+use crate::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use crate::facts::{Idling, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
 use crate::model::{
     GeofenceEdit, GeofenceId, InForce, Membership, Millis, Occupancy, Offline, Position, PositionEvent, Rules, Status,
@@ -71,6 +72,10 @@ pub struct Tables {
     pub geofence_hourly: BTreeSet<GeofenceHourly>,
     /// `od_daily`.
     pub od_daily: BTreeSet<OdDaily>,
+    /// `fleet_daily`.
+    pub fleet_daily: BTreeSet<FleetDaily>,
+    /// `kind_daily`.
+    pub kind_daily: BTreeSet<KindDaily>,
     /// `vehicle_state`.
     pub vehicle_state: BTreeSet<VehicleState>,
     /// `geofences`.
@@ -121,6 +126,8 @@ pub fn recompute(
     tables.vehicle_daily.extend(plain::vehicle_daily(&facts, zone));
     tables.geofence_hourly.extend(plain::geofence_hourly(&facts, zone));
     tables.od_daily.extend(plain::od_daily(&facts, zone));
+    tables.fleet_daily = groups::fleet_daily(&tables, &vehicles, zone);
+    tables.kind_daily = groups::kind_daily(&tables, &geofences, zone);
     tables
 }
 

@@ -6,7 +6,8 @@ use differential_dataflow::consolidation::consolidate;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{
-    Arrival, Idling, Motion, Overspeed, OverspeedMeasures, Presence, Spell, Stop, Trip, TripMeasures, Turnaround,
+    Arrival, FleetFact, Idling, KindVisit, Motion, Overspeed, OverspeedMeasures, Presence, Spell, Stop, Trip,
+    TripMeasures, Turnaround,
 };
 use crate::model::{GeofenceId, Millis, Offline, Speed, VehicleId, Visit};
 use crate::timeline::sums::Measures;
@@ -35,6 +36,10 @@ pub struct FactDeltas {
     pub presences: Vec<(Presence, i64)>,
     /// Idlings and overspeeds as intervals.
     pub spells: Vec<(Spell, i64)>,
+    /// Confirmed visits by kind.
+    pub kind_visits: Vec<(KindVisit, i64)>,
+    /// What counts for a fleet.
+    pub fleet_facts: Vec<(FleetFact, i64)>,
     /// Facts that have ended and are still to be measured.
     pub legs: Vec<(Leg, i64)>,
 }
@@ -42,8 +47,21 @@ pub struct FactDeltas {
 impl FactDeltas {
     /// Cancels what was added against what was removed.
     pub fn consolidate(&mut self) {
-        let Self { visits, offlines, stops, idlings, overspeeds, trips, turnarounds, motions, presences, spells, legs } =
-            self;
+        let Self {
+            visits,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            motions,
+            presences,
+            spells,
+            kind_visits,
+            fleet_facts,
+            legs,
+        } = self;
         consolidate(visits);
         consolidate(offlines);
         consolidate(stops);
@@ -54,13 +72,28 @@ impl FactDeltas {
         consolidate(motions);
         consolidate(presences);
         consolidate(spells);
+        consolidate(kind_visits);
+        consolidate(fleet_facts);
         consolidate(legs);
     }
 
     /// Takes everything out of `other`.
     pub fn append(&mut self, other: &mut Self) {
-        let Self { visits, offlines, stops, idlings, overspeeds, trips, turnarounds, motions, presences, spells, legs } =
-            other;
+        let Self {
+            visits,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            motions,
+            presences,
+            spells,
+            kind_visits,
+            fleet_facts,
+            legs,
+        } = other;
         self.visits.append(visits);
         self.offlines.append(offlines);
         self.stops.append(stops);
@@ -71,6 +104,8 @@ impl FactDeltas {
         self.motions.append(motions);
         self.presences.append(presences);
         self.spells.append(spells);
+        self.kind_visits.append(kind_visits);
+        self.fleet_facts.append(fleet_facts);
         self.legs.append(legs);
     }
 }

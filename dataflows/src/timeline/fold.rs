@@ -18,6 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, View};
+use crate::facts::KindVisit;
 use crate::geometry::geodesic;
 use crate::index::VersionId;
 use crate::model::{
@@ -31,7 +32,7 @@ use crate::timeline::runs::{Anchor, IdleRun, OverRun};
 use crate::versions::Span;
 
 /// A visit that has not ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
     /// Where.
     pub geofence: GeofenceId,
@@ -41,6 +42,8 @@ pub struct Inside {
     pub min_dwell_ms: i64,
     /// What it is for trips: of the same version.
     pub role: Role,
+    /// Its kind, of the same version; empty if it has none.
+    pub kind: Arc<str>,
     /// Up to here its presence has been told.
     pub present_from: Millis,
 }
@@ -273,16 +276,17 @@ impl Fold<'_> {
         for inside in state.inside.iter() {
             let covered = covering.binary_search_by_key(&inside.geofence, |c| c.0).is_ok();
             if covered || self.lingers(inside.geofence, place, t) {
-                next.push(*inside);
+                next.push(inside.clone());
             } else {
-                left.push(*inside);
+                left.push(inside.clone());
             }
         }
         for &(geofence, version) in covering {
             if state.inside.binary_search_by_key(&geofence, |i| i.geofence).is_err() {
                 let definition = &self.catalogue.version(version).definition;
                 let (min_dwell_ms, role) = (definition.min_dwell_ms, Role::of(definition));
-                next.push(Inside { geofence, entered_at: t, min_dwell_ms, role, present_from: t });
+                let kind = Arc::from(definition.kind.as_deref().unwrap_or_default());
+                next.push(Inside { geofence, entered_at: t, min_dwell_ms, role, kind, present_from: t });
             }
         }
         next.sort_unstable_by_key(|i| i.geofence);
@@ -306,6 +310,10 @@ impl Fold<'_> {
             let Inside { geofence, entered_at, .. } = *inside;
             let confirmed = inside.is_confirmed(t);
             facts.visits.push((Visit { vehicle, geofence, entered_at, exited_at: Some(t), confirmed }, sign));
+            if confirmed {
+                let visit = KindVisit { vehicle, kind: Arc::clone(&inside.kind), entered_at, exited_at: t };
+                facts.kind_visits.push((visit, sign));
+            }
             self.end_presence(state.last.as_ref(), inside, t, facts);
         }
         self.leave(state, left, t, facts);

@@ -27,6 +27,16 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The facts with measures.
+    pub fn legs(&self) -> impl Iterator<Item = &Leg> {
+        self.legs.iter().map(|(leg, _)| leg)
+    }
+
+    /// The days.
+    pub fn motions(&self) -> &[Motion] {
+        &self.motions
+    }
+
     /// Turns the legs of `facts`, consolidated, into facts with measures, and corrects those said before
     /// that overlap `changed`.
     pub fn measure(&mut self, vehicle: VehicleId, track: &Track, changed: Span, rules: &Rules, facts: &mut FactDeltas) {

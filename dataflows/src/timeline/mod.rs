@@ -7,6 +7,7 @@
 
 mod compact;
 pub mod deltas;
+mod fleets;
 pub mod fold;
 mod ledger;
 mod odometer;
@@ -19,6 +20,7 @@ mod sums;
 mod tests;
 mod track;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -27,9 +29,11 @@ use crate::catalogue::{Catalogue, Change, View};
 use crate::geometry::BoundingBox;
 use crate::local_time::Day;
 use crate::model::{BEGINNING, END, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState};
-use crate::roster::Roster;
+use crate::roster::{Edited, Roster};
 use crate::versions::Span;
 use deltas::FactDeltas;
+use differential_dataflow::consolidation::consolidate;
+use fleets::Labels;
 use fold::{Covering, Fold};
 pub use ledger::Ledger;
 use serde::{Deserialize, Serialize};
@@ -144,11 +148,12 @@ impl Timelines {
         let before = self.now;
         self.now = self.now.max(now);
         let changes = self.catalogue.prepare(edits);
-        let limited = self.roster.prepare(vehicles);
+        let edited_vehicles = self.roster.prepare(vehicles);
         positions.sort_unstable_by_key(|event| (event.vehicle, event.position.ts, event.seq));
 
         let mut concerned = self.concerned_without_positions(&changes, before);
-        concerned.extend(limited.iter().filter(|&&vehicle| self.has(vehicle)));
+        let Edited { limits, fleets } = &edited_vehicles;
+        concerned.extend(limits.union(fleets).filter(|&&vehicle| self.has(vehicle)));
         let mut out = Changes::default();
         let mut concerned = concerned.into_iter().peekable();
         let mut groups = positions.chunk_by(|a, b| a.vehicle == b.vehicle).peekable();
@@ -162,13 +167,12 @@ impl Timelines {
             };
             let events = if by_position == Some(vehicle) { groups.next().unwrap_or_default() } else { &[] };
             let edited = by_change == Some(vehicle) && concerned.next().is_some();
-            let changes = if edited { &changes[..] } else { &[] };
-            if limited.contains(&vehicle) {
-                let changes: Vec<Change> = changes.iter().cloned().chain([everywhere()]).collect();
-                self.settle(vehicle, events, &changes, before, &mut out);
-            } else {
-                self.settle(vehicle, events, changes, before, &mut out);
+            let mut changes = if edited { Cow::from(&changes) } else { Cow::from(&[]) };
+            if limits.contains(&vehicle) {
+                changes.to_mut().push(everywhere());
             }
+            let happened = Happened { events, changes: &changes, moves_fleet: fleets.contains(&vehicle) };
+            self.settle(vehicle, &happened, before, &mut out);
         }
         self.catalogue.commit();
         self.roster.commit();
@@ -252,14 +256,8 @@ impl Timelines {
     }
 
     /// Brings one vehicle up to date and says what became different.
-    fn settle(
-        &mut self,
-        vehicle: VehicleId,
-        events: &[PositionEvent],
-        changes: &[Change],
-        before: Millis,
-        out: &mut Changes,
-    ) {
+    fn settle(&mut self, vehicle: VehicleId, happened: &Happened<'_>, before: Millis, out: &mut Changes) {
+        let Happened { events, changes, moves_fleet } = *happened;
         let slot = self.slot(vehicle);
         if self.timelines.len() <= slot {
             self.timelines.resize_with(slot + 1, || None);
@@ -285,6 +283,12 @@ impl Timelines {
         let mut was = timeline.track.head().clone();
         old.stay(&mut was, before, &mut facts);
         old.open(&was, before, &mut facts);
+        let labels = Labels { vehicle, roster: &self.roster, rules: &self.rules };
+        if moves_fleet {
+            let under_way = std::mem::take(&mut facts.trips);
+            labels.label_all(&timeline.ledger, &under_way, View::Old, &mut facts);
+            facts.trips = under_way;
+        }
 
         let last_ts = timeline.track.head().last.map_or(BEGINNING, |last| last.ts);
         let untold = old.silence(&was, before).map_or(last_ts, |told| told.until);
@@ -333,6 +337,14 @@ impl Timelines {
         let first = if positioned { changed.from.min(last_ts) } else { untold };
         let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
         ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
+        if moves_fleet {
+            let mut under_way = FactDeltas::default();
+            new.open_route(&is, self.now, &mut under_way);
+            labels.label_all(ledger, &under_way.trips, View::New, &mut facts);
+            consolidate(&mut facts.fleet_facts);
+        } else {
+            labels.label(&mut facts);
+        }
         out.facts.append(&mut facts);
 
         let state = new.vehicle_state(&is, self.now);
@@ -366,6 +378,16 @@ impl Timelines {
         debug_assert_eq!(vehicle.0 % self.stride, self.offset, "a vehicle is routed to the worker that keeps it");
         (vehicle.0 / self.stride) as usize
     }
+}
+
+/// What an epoch brought to one vehicle.
+struct Happened<'a> {
+    /// By instant and place in the log.
+    events: &'a [PositionEvent],
+    /// What edits made different around it.
+    changes: &'a [Change],
+    /// Its metadata say that it was or will be in another fleet.
+    moves_fleet: bool,
 }
 
 /// A change that concerns all that is kept of a vehicle.

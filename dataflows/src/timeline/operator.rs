@@ -73,6 +73,8 @@ pub fn timelines<'s>(
     let (mut motions, motions_rows) = Port::new(&mut builder);
     let (mut presences, presences_rows) = Port::new(&mut builder);
     let (mut spells, spells_rows) = Port::new(&mut builder);
+    let (mut kind_visits, kind_visits_rows) = Port::new(&mut builder);
+    let (mut fleet_facts, fleet_facts_rows) = Port::new(&mut builder);
     let (mut states, states_rows) = Port::new(&mut builder);
     let (mut snapshots, snapshots_rows) = Port::new(&mut builder);
     let ports = builder.shape().outputs();
@@ -124,6 +126,8 @@ pub fn timelines<'s>(
                     motions: motions_said,
                     presences: presences_said,
                     spells: spells_said,
+                    kind_visits: kind_visits_said,
+                    fleet_facts: fleet_facts_said,
                     legs: _, // they have become facts
                 } = facts;
                 visits.give(&answer, visits_said);
@@ -136,6 +140,8 @@ pub fn timelines<'s>(
                 motions.give(&answer, motions_said);
                 presences.give(&answer, presences_said);
                 spells.give(&answer, spells_said);
+                kind_visits.give(&answer, kind_visits_said);
+                fleet_facts.give(&answer, fleet_facts_said);
                 states.give(&answer, rows);
                 if snapshot {
                     snapshots.give(&answer, timelines.snapshots().map(|taken| (taken, 1)));
@@ -154,6 +160,8 @@ pub fn timelines<'s>(
         motions: motions_rows,
         presences: presences_rows,
         spells: spells_rows,
+        kind_visits: kind_visits_rows,
+        fleet_facts: fleet_facts_rows,
         vehicle_state: states_rows,
         snapshots: snapshots_rows,
         stats,

@@ -23,11 +23,11 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHasher};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -57,12 +57,19 @@ pub trait Sent: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'st
 impl<T: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static> Sent for T {}
 
 /// What the facts of a group have in common.
-pub trait Key: Sent + Copy + Ord + Hash {
+pub trait Key: Sent + Ord + Hash {
     /// A number that decides which worker has the group.
     fn route(&self) -> u64;
 
     /// The first instant after the group's day or hour.
     fn end(&self, local_time: &LocalTime) -> Millis;
+}
+
+/// A number of a text, for [`Key::route`].
+pub fn route_of(text: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What the facts of a group add up to: a function of their multiset.
@@ -177,7 +184,7 @@ impl<G: Group> Groups<G> {
         let sealed_before = self.sealed_before();
         for (fact, diff) in facts {
             let (key, value) = &fact;
-            let held = match self.groups.entry(*key) {
+            let held = match self.groups.entry(key.clone()) {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => {
                     if let Some(sealed_before) = sealed_before {
@@ -186,14 +193,14 @@ impl<G: Group> Groups<G> {
                             sealed.push((fact, diff));
                             continue;
                         }
-                        self.ends.insert((end, *key));
+                        self.ends.insert((end, key.clone()));
                     }
                     entry.insert(Held { group: Arc::default(), touched: false })
                 }
             };
             if !held.touched {
                 held.touched = true;
-                touched.push((*key, held.group.row(key)));
+                touched.push((key.clone(), held.group.row(key)));
                 self.heap_bytes -= held.group.heap_bytes();
             }
             Arc::make_mut(&mut held.group).update(value, diff);
@@ -231,7 +238,7 @@ impl<G: Group> Groups<G> {
                 break;
             }
             let lane = self.groups.get(&key).and_then(|held| held.group.lane(&key));
-            let leaves = lane.map_or(Some(key), |lane| self.last.insert(lane, key));
+            let leaves = lane.map_or(Some(key.clone()), |lane| self.last.insert(lane, key.clone()));
             if let Some((key, held)) = leaves.and_then(|key| self.groups.remove_entry(&key)) {
                 debug_assert!(self.now >= key.end(&self.local_time));
                 self.heap_bytes -= held.group.heap_bytes();
@@ -241,15 +248,15 @@ impl<G: Group> Groups<G> {
 
     /// Every group, in the order of their keys.
     pub fn snapshots(&self) -> impl Iterator<Item = GroupSnapshot> {
-        let mut groups: Vec<_> = self.groups.iter().map(|(key, held)| (*key, Arc::clone(&held.group))).collect();
-        groups.sort_unstable_by_key(|(key, _)| *key);
+        let mut groups: Vec<_> = self.groups.iter().map(|(key, held)| (key.clone(), Arc::clone(&held.group))).collect();
+        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         groups.into_iter().map(|(key, group)| G::snapshot(key, group))
     }
 
     /// Goes on with a group. Nothing is said of it: its row stands.
     pub fn restore(&mut self, key: G::Key, group: Arc<G>) {
         if self.sealed_after_ms.is_some() {
-            self.ends.insert((key.end(&self.local_time), key));
+            self.ends.insert((key.end(&self.local_time), key.clone()));
         }
         self.heap_bytes += group.heap_bytes();
         let before = self.groups.insert(key, Held { group, touched: false });
@@ -267,7 +274,7 @@ impl<G: Group> Groups<G> {
     fn remove(&mut self, key: &G::Key) {
         self.groups.remove(key);
         if self.sealed_after_ms.is_some() {
-            self.ends.remove(&(key.end(&self.local_time), *key));
+            self.ends.remove(&(key.end(&self.local_time), key.clone()));
         }
     }
 }

@@ -3,11 +3,13 @@
 //! [`Views`] is the checklist: it is always taken apart without `..`, so that a view without a
 //! destination does not compile.
 
+pub mod fleet_daily;
 pub mod geofence_hourly;
 pub mod grouped;
 pub mod groups;
 pub mod histogram;
 mod in_force;
+pub mod kind_daily;
 mod membership;
 mod occupancy;
 pub mod od_daily;
@@ -26,17 +28,19 @@ use differential_dataflow::VecCollection;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
-use crate::facts::{Idling, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
+use crate::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
+use crate::facts::{FleetFact, Idling, KindVisit, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
 use crate::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
 };
 use crate::timeline::operator::timelines;
 use crate::timeline::{Stats, TimelineSnapshot};
+use fleet_daily::{FleetDailyGroup, FleetDay};
 use geofence_hourly::{GeofenceHour, GeofenceHourlyGroup};
 use grouped::Given;
 use groups::{GroupStats, reach_ms};
+use kind_daily::{KindDailyGroup, KindDay};
 use od_daily::{OdDailyGroup, OdDay};
 use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
 
@@ -52,10 +56,14 @@ pub enum GroupSnapshot {
     GeofenceHourly(GeofenceHour, Arc<GeofenceHourlyGroup>),
     /// Of `od_daily`.
     OdDaily(OdDay, Arc<OdDailyGroup>),
+    /// Of `fleet_daily`.
+    FleetDaily(FleetDay, Arc<FleetDailyGroup>),
+    /// Of `kind_daily`.
+    KindDaily(KindDay, Arc<KindDailyGroup>),
 }
 
 /// The aggregates that are made of groups, in the order of [`Views::groups`].
-pub const AGGREGATES: [&str; 3] = ["vehicle_daily", "geofence_hourly", "od_daily"];
+pub const AGGREGATES: [&str; 5] = ["vehicle_daily", "geofence_hourly", "od_daily", "fleet_daily", "kind_daily"];
 
 /// What the dataflow held after some epoch: what it takes to go on from there.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +96,10 @@ pub struct Facts<'s> {
     pub presences: Rows<'s, Presence>,
     /// Idlings and overspeeds, as far as they have lasted.
     pub spells: Rows<'s, Spell>,
+    /// Confirmed visits by kind.
+    pub kind_visits: Rows<'s, KindVisit>,
+    /// What counts for a fleet.
+    pub fleet_facts: Rows<'s, FleetFact>,
     /// The last position of every vehicle, and what it is doing.
     pub vehicle_state: Rows<'s, VehicleState>,
     /// The timelines themselves, in the epochs in which they were asked for.
@@ -120,6 +132,10 @@ pub struct Views<'s> {
     pub geofence_hourly: Rows<'s, GeofenceHourly>,
     /// The trips between any two geofences on each day.
     pub od_daily: Rows<'s, OdDaily>,
+    /// What the vehicles of each fleet did on each day.
+    pub fleet_daily: Rows<'s, FleetDaily>,
+    /// The visits to each kind of geofence on each day.
+    pub kind_daily: Rows<'s, KindDaily>,
     /// Who is where.
     pub membership: Rows<'s, Membership>,
     /// How many are where.
@@ -180,6 +196,8 @@ pub fn views<'s>(
         motions,
         presences,
         spells,
+        kind_visits,
+        fleet_facts,
         vehicle_state,
         snapshots,
         stats,
@@ -203,7 +221,14 @@ pub fn views<'s>(
     let vehicle_daily = vehicle_daily::vehicle_daily(vehicle_facts, &given);
     let geofence_hourly = geofence_hourly::geofence_hourly(visits.clone(), presences, &given);
     let od_daily = od_daily::od_daily(trips.clone(), &given);
-    let groups = vehicle_daily.snapshots.concatenate([geofence_hourly.snapshots, od_daily.snapshots]);
+    let fleet_daily = fleet_daily::fleet_daily(fleet_facts, &given);
+    let kind_daily = kind_daily::kind_daily(kind_visits, &given);
+    let groups = vehicle_daily.snapshots.concatenate([
+        geofence_hourly.snapshots,
+        od_daily.snapshots,
+        fleet_daily.snapshots,
+        kind_daily.snapshots,
+    ]);
     let present = present::present(geofences.clone(), control);
     let membership = membership::membership(visits.clone());
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
@@ -218,6 +243,8 @@ pub fn views<'s>(
         vehicle_daily: vehicle_daily.rows,
         geofence_hourly: geofence_hourly.rows,
         od_daily: od_daily.rows,
+        fleet_daily: fleet_daily.rows,
+        kind_daily: kind_daily.rows,
         vehicle_state,
         membership,
         occupancy,
@@ -226,6 +253,6 @@ pub fn views<'s>(
         timelines: snapshots,
         groups,
         stats,
-        group_stats: [vehicle_daily.stats, geofence_hourly.stats, od_daily.stats],
+        group_stats: [vehicle_daily.stats, geofence_hourly.stats, od_daily.stats, fleet_daily.stats, kind_daily.stats],
     }
 }

@@ -133,19 +133,20 @@ pub fn od_daily(facts: &PlainFacts, zone: &LocalTime) -> Vec<OdDaily> {
     keys.into_iter().filter_map(row).collect()
 }
 
-fn sorted(values: impl Iterator<Item = i64>) -> Vec<i64> {
+/// Ascending.
+pub(crate) fn sorted(values: impl Iterator<Item = i64>) -> Vec<i64> {
     let mut values: Vec<_> = values.collect();
     values.sort_unstable();
     values
 }
 
 /// Halves are rounded up.
-fn mean(values: &[i64]) -> Option<i64> {
+pub(crate) fn mean(values: &[i64]) -> Option<i64> {
     let count = values.len() as i64;
     (count > 0).then(|| (2 * values.iter().sum::<i64>() + count).div_euclid(2 * count))
 }
 
 /// The smallest value that at least `percent` per cent of the ascending values do not exceed.
-fn percentile(sorted: &[i64], percent: usize) -> Option<i64> {
+pub(crate) fn percentile(sorted: &[i64], percent: usize) -> Option<i64> {
     sorted.get((percent * sorted.len()).div_ceil(100).checked_sub(1)?).map(|value| rounded(*value))
 }

@@ -1,0 +1,79 @@
+//! What counts for a fleet: a vehicle's days, trips and turnarounds, each for the fleet that the vehicle is
+//! in when it ends (a trip's start: when it starts).
+//!
+//! Which fleet that is may change long after: an edit of the metadata takes what was said from one fleet
+//! and gives it to another. What such an edit can reach is in the [`Ledger`] still.
+
+use crate::catalogue::View;
+use crate::facts::{FleetFact, FleetPart, Motion, Trip, Turnaround};
+use crate::local_time::Day;
+use crate::model::{Millis, Rules, VehicleId};
+use crate::roster::Roster;
+use crate::timeline::deltas::{FactDeltas, Leg};
+use crate::timeline::ledger::Ledger;
+
+/// Says for which fleet facts of one vehicle count.
+#[derive(Clone, Copy)]
+pub struct Labels<'a> {
+    /// Whose.
+    pub vehicle: VehicleId,
+    /// The fleets.
+    pub roster: &'a Roster,
+    /// The parameters.
+    pub rules: &'a Rules,
+}
+
+impl Labels<'_> {
+    /// Labels the facts that come and go, if what the metadata says stays as it is.
+    pub fn label(&self, facts: &mut FactDeltas) {
+        let FactDeltas { motions, trips, turnarounds, fleet_facts, .. } = facts;
+        for (motion, diff) in motions.iter() {
+            fleet_facts.push((self.motion(motion, View::New), *diff));
+        }
+        for (Trip { departed_at, arrival, .. }, diff) in trips.iter() {
+            fleet_facts.push((self.at(*departed_at, FleetPart::TripStarted, View::New), *diff));
+            fleet_facts
+                .extend(arrival.map(|end| (self.at(end.arrived_at, FleetPart::TripCompleted, View::New), *diff)));
+        }
+        for (Turnaround { departed_at, returned_at, .. }, diff) in turnarounds.iter() {
+            let part = FleetPart::Turnaround(returned_at - departed_at);
+            fleet_facts.push((self.at(*returned_at, part, View::New), *diff));
+        }
+        differential_dataflow::consolidation::consolidate(fleet_facts);
+    }
+
+    /// Labels everything that stands: what is in the ledger, and the trips under way.
+    pub fn label_all(&self, ledger: &Ledger, under_way: &[(Trip, i64)], view: View, facts: &mut FactDeltas) {
+        let (out, sign) = (&mut facts.fleet_facts, view.sign());
+        out.extend(ledger.motions().iter().map(|motion| (self.motion(motion, view), sign)));
+        for (trip, _) in under_way {
+            out.push((self.at(trip.departed_at, FleetPart::TripStarted, view), sign));
+        }
+        for leg in ledger.legs() {
+            match *leg {
+                Leg::Overspeed { .. } => {}
+                Leg::Trip { departed_at, arrived_at, .. } => {
+                    out.push((self.at(departed_at, FleetPart::TripStarted, view), sign));
+                    out.push((self.at(arrived_at, FleetPart::TripCompleted, view), sign));
+                }
+                Leg::Turnaround { departed_at, returned_at, .. } => {
+                    let part = FleetPart::Turnaround(returned_at - departed_at);
+                    out.push((self.at(returned_at, part, view), sign));
+                }
+            }
+        }
+    }
+
+    fn motion(&self, motion: &Motion, view: View) -> FleetFact {
+        let end = self.rules.local_time.day_end(motion.day);
+        self.fact(end - 1, motion.day, FleetPart::Motion(*motion), view)
+    }
+
+    fn at(&self, t: Millis, part: FleetPart, view: View) -> FleetFact {
+        self.fact(t, self.rules.local_time.day(t), part, view)
+    }
+
+    fn fact(&self, t: Millis, day: Day, part: FleetPart, view: View) -> FleetFact {
+        FleetFact { fleet: self.roster.fleet(self.vehicle, t, view), day, part }
+    }
+}
