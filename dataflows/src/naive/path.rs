@@ -89,7 +89,7 @@ impl Path<'_> {
         distance_mm(self.positions[before].place, self.positions[i].place)
     }
 
-    /// What the steps and speeds add up to from `from` until before `until`.
+    /// What the steps and speeds add up to from `from` until before `until`, the speed at `from` in any case.
     pub(super) fn measures(&self, from: Millis, until: Millis) -> Measures {
         let numbers = 0..self.positions.len();
         let stepped = numbers.clone().filter(|&i| from < self.ts(i) && self.ts(i) <= until);
@@ -99,7 +99,7 @@ impl Path<'_> {
             told.filter(|&i| self.is_moving(i) == moving).map(overlap_ms).sum()
         };
         let heard = numbers.clone().filter(|&i| {
-            let there = from <= self.ts(i) && self.ts(i) < until;
+            let there = from == self.ts(i) || (from..until).contains(&self.ts(i));
             there || (!self.is_gap(i) && overlap_ms(i) > 0)
         });
         Measures {
