@@ -6,8 +6,11 @@
 -- of the newest position of a visit that lasts is one of presence too, unless a piece in the same hour reaches it.
 WITH newest AS (
     SELECT vehicle_id, max(ts) AS newest FROM segments GROUP BY vehicle_id
-), visit AS (
+), visit AS MATERIALIZED (
     SELECT vehicle_id, geofence_id, entered_at, exited_at, newest,
+           (SELECT max(ts)
+            FROM segments
+            WHERE segments.vehicle_id = oracle_visits.vehicle_id AND ts <= entered_at) AS first,
            coalesce(exited_at, greatest(newest, CASE WHEN now > newest THEN pg_temp.hour_of(now) END)) AS until
     FROM oracle_visits
     JOIN newest USING (vehicle_id)
@@ -18,7 +21,7 @@ WITH newest AS (
                  CASE WHEN ts < newest THEN segments.until END, visit.until) AS until
     FROM visit
     JOIN segments USING (vehicle_id)
-    WHERE ts < visit.until AND (segments.until > entered_at OR ts = newest)
+    WHERE ts >= first AND ts < visit.until
 ), piece AS MATERIALIZED (
     SELECT vehicle_id, geofence_id, entered_at, hours.since AS hour,
            greatest(stay.since, hours.since) AS since, least(stay.until, hours.until) AS until
@@ -40,15 +43,15 @@ WITH newest AS (
            pg_temp.seconds(sum(pg_temp.milliseconds(until - since))) AS vehicle_s_inside
     FROM presence
     GROUP BY geofence_id, hour
+), change (geofence_id, hour, at, turn, more) AS (
+    -- At an instant who leaves has left before others come; who is present for that instant alone leaves last.
+    SELECT geofence_id, hour, since, 2, 1 FROM presence
+    UNION ALL
+    SELECT geofence_id, hour, until, CASE WHEN since < until THEN 1 ELSE 3 END, -1 FROM presence
 ), peak AS (
-    -- Somebody comes at the instant at which the most are there.
     SELECT geofence_id, hour, max(together) AS peak_vehicles
-    FROM (SELECT one.geofence_id, one.hour, one.since, count(DISTINCT other.vehicle_id) AS together
-          FROM (SELECT DISTINCT geofence_id, hour, since FROM presence) AS one
-          JOIN presence AS other
-            ON other.geofence_id = one.geofence_id AND other.hour = one.hour
-           AND other.since <= one.since AND (other.until > one.since OR other.since = other.until AND other.since = one.since)
-          GROUP BY one.geofence_id, one.hour, one.since) AS counted
+    FROM (SELECT geofence_id, hour, sum(more) OVER (PARTITION BY geofence_id, hour ORDER BY at, turn) AS together
+          FROM change) AS counted
     GROUP BY geofence_id, hour
 ), entry AS (
     SELECT geofence_id, pg_temp.hour_of(entered_at) AS hour, count(*) AS entries

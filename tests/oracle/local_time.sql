@@ -38,8 +38,9 @@ SELECT hour AS since, least(hour + interval '1 hour', until) AS until,
        tstzrange(hour, least(hour + interval '1 hour', until)) AS span
 FROM days, generate_series(since, until - interval '1 millisecond', interval '1 hour') AS hour;
 CREATE INDEX ON hours USING gist (span);
+CREATE INDEX ON hours (since);
 ANALYZE hours;
 
 -- When the local hour begins in which an instant is.
 CREATE FUNCTION pg_temp.hour_of(t timestamptz) RETURNS timestamptz
-STABLE LANGUAGE sql AS $$ SELECT since FROM hours WHERE span @> t $$;
+STABLE LANGUAGE sql AS $$ SELECT since FROM hours WHERE since <= t ORDER BY since DESC LIMIT 1 $$;

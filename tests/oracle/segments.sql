@@ -16,6 +16,7 @@ WITH rule AS (
            pg_temp.parameter('max_plausible_kmh', 250) AS max_plausible_kmh
 ), track AS (
     SELECT vehicle_id, ts, lon, lat, geog, speed_kmh, coalesce(ignition, false) AS ignition,
+           lag(ts) OVER by_time AS ts_before,
            lead(ts) OVER by_time AS ts_after,
            pg_temp.milliseconds(ts - lag(ts) OVER by_time) AS elapsed_ms,
            round(ST_Distance(geog, lag(geog) OVER by_time)::numeric * 1000) AS way_mm
@@ -50,7 +51,7 @@ WITH rule AS (
     WHERE NOT outlier
     WINDOW by_time AS (PARTITION BY vehicle_id ORDER BY ts)
 )
-SELECT vehicle_id, ts, coalesce(ts_after, ts) AS until, lon, lat, geog, ignition, gap, outlier, step_mm,
+SELECT vehicle_id, ts, ts_before, coalesce(ts_after, ts) AS until, lon, lat, geog, ignition, gap, outlier, step_mm,
        best_kmh AS speed_kmh,
        error_kmh::double precision AS speed_error_kmh,
        coalesce(best_kmh >= idle_speed_kmh, false) AS moving
