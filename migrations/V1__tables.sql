@@ -122,6 +122,67 @@ CREATE TABLE offlines (
     PRIMARY KEY (vehicle_id, started_at)
 );
 
+CREATE TABLE stops (
+    vehicle_id  text COLLATE "C" NOT NULL,
+    started_at  timestamptz NOT NULL,
+    ended_at    timestamptz,
+    lon         double precision NOT NULL,
+    lat         double precision NOT NULL,
+    geofence_id text COLLATE "C",
+    geog        geography(Point, 4326) GENERATED ALWAYS AS (ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography) STORED,
+    PRIMARY KEY (vehicle_id, started_at)
+);
+CREATE INDEX stops_geog ON stops USING gist (geog);
+COMMENT ON COLUMN stops.geog IS 'The place, for maps and distances in metres; indexed.';
+
+CREATE TABLE idlings (
+    vehicle_id text COLLATE "C" NOT NULL,
+    started_at timestamptz NOT NULL,
+    ended_at   timestamptz,
+    PRIMARY KEY (vehicle_id, started_at)
+);
+
+CREATE TABLE overspeeds (
+    vehicle_id    text COLLATE "C" NOT NULL,
+    started_at    timestamptz NOT NULL,
+    ended_at      timestamptz,
+    geofence_id   text COLLATE "C",
+    limit_kmh     double precision NOT NULL,
+    max_speed_kmh double precision,
+    distance_m    double precision,
+    PRIMARY KEY (vehicle_id, started_at)
+);
+CREATE INDEX overspeeds_started_at ON overspeeds (started_at);
+
+CREATE TABLE trips (
+    vehicle_id     text COLLATE "C" NOT NULL,
+    departed_at    timestamptz NOT NULL,
+    arrived_at     timestamptz,
+    origin_id      text COLLATE "C" NOT NULL,
+    destination_id text COLLATE "C",
+    distance_m     double precision,
+    duration_s     double precision,
+    moving_s       double precision,
+    stopped_s      double precision,
+    stops          bigint,
+    max_speed_kmh  double precision,
+    PRIMARY KEY (vehicle_id, departed_at)
+);
+CREATE INDEX trips_arrived_at ON trips (arrived_at);
+
+CREATE TABLE turnarounds (
+    vehicle_id          text COLLATE "C" NOT NULL,
+    departed_at         timestamptz NOT NULL,
+    returned_at         timestamptz NOT NULL,
+    terminal_left_id    text COLLATE "C" NOT NULL,
+    terminal_reached_id text COLLATE "C" NOT NULL,
+    clients             text NOT NULL,
+    distance_m          double precision NOT NULL,
+    duration_s          double precision NOT NULL,
+    PRIMARY KEY (vehicle_id, departed_at)
+);
+CREATE INDEX turnarounds_returned_at ON turnarounds (returned_at);
+
 CREATE TABLE vehicles (
     vehicle_id      text COLLATE "C" NOT NULL,
     effective_from  timestamptz NOT NULL,

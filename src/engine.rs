@@ -24,6 +24,7 @@ use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
+use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
@@ -62,6 +63,16 @@ pub struct Deltas {
     pub occupancy: Vec<(Occupancy, i64)>,
     /// Changes of `offlines`.
     pub offlines: Vec<(Offline, i64)>,
+    /// Changes of `stops`.
+    pub stops: Vec<(Stop, i64)>,
+    /// Changes of `idlings`.
+    pub idlings: Vec<(Idling, i64)>,
+    /// Changes of `overspeeds`.
+    pub overspeeds: Vec<(Overspeed, i64)>,
+    /// Changes of `trips`.
+    pub trips: Vec<(Trip, i64)>,
+    /// Changes of `turnarounds`.
+    pub turnarounds: Vec<(Turnaround, i64)>,
     /// Changes of `vehicle_state`.
     pub vehicle_state: Vec<(VehicleState, i64)>,
     /// Changes of `geofences`.
@@ -74,7 +85,20 @@ impl Deltas {
     /// Cancels what comes and goes within the epoch. The timelines answer with differences already;
     /// what is derived from them drops columns, so that two of its rows may have become the same.
     fn consolidate(&mut self) {
-        let Self { visits: _, membership, occupancy, offlines: _, vehicle_state: _, geofences: _, vehicles: _ } = self;
+        let Self {
+            visits: _,
+            membership,
+            occupancy,
+            offlines: _,
+            stops: _,
+            idlings: _,
+            overspeeds: _,
+            trips: _,
+            turnarounds: _,
+            vehicle_state: _,
+            geofences: _,
+            vehicles: _,
+        } = self;
         consolidate(membership);
         consolidate(occupancy);
     }
@@ -82,11 +106,29 @@ impl Deltas {
     /// Adds the share of another worker: rows are spread over workers by their keys, so nothing in
     /// it cancels against what is here.
     fn append(&mut self, share: Self) {
-        let Self { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = share;
+        let Self {
+            visits,
+            membership,
+            occupancy,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            vehicle_state,
+            geofences,
+            vehicles,
+        } = share;
         self.visits.extend(visits);
         self.membership.extend(membership);
         self.occupancy.extend(occupancy);
         self.offlines.extend(offlines);
+        self.stops.extend(stops);
+        self.idlings.extend(idlings);
+        self.overspeeds.extend(overspeeds);
+        self.trips.extend(trips);
+        self.turnarounds.extend(turnarounds);
         self.vehicle_state.extend(vehicle_state);
         self.geofences.extend(geofences);
         self.vehicles.extend(vehicles);
@@ -380,9 +422,32 @@ fn collect(
     found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
     probe: &ProbeHandle<Epoch>,
 ) -> Rc<Cell<Stats>> {
-    let Views { visits, offlines, vehicle_state, membership, occupancy, geofences, vehicles, snapshots, stats } = views;
+    let Views {
+        visits,
+        offlines,
+        stops,
+        idlings,
+        overspeeds,
+        trips,
+        turnarounds,
+        motions: _,
+        presences: _,
+        spells: _,
+        vehicle_state,
+        membership,
+        occupancy,
+        geofences,
+        vehicles,
+        snapshots,
+        stats,
+    } = views;
     gather(visits, found, probe, |completed, row| completed.deltas.visits.push(row));
     gather(offlines, found, probe, |completed, row| completed.deltas.offlines.push(row));
+    gather(stops, found, probe, |completed, row| completed.deltas.stops.push(row));
+    gather(idlings, found, probe, |completed, row| completed.deltas.idlings.push(row));
+    gather(overspeeds, found, probe, |completed, row| completed.deltas.overspeeds.push(row));
+    gather(trips, found, probe, |completed, row| completed.deltas.trips.push(row));
+    gather(turnarounds, found, probe, |completed, row| completed.deltas.turnarounds.push(row));
     gather(vehicle_state, found, probe, |completed, row| completed.deltas.vehicle_state.push(row));
     gather(membership, found, probe, |completed, row| completed.deltas.membership.push(row));
     gather(occupancy, found, probe, |completed, row| completed.deltas.occupancy.push(row));

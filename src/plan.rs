@@ -24,6 +24,8 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         future_tolerance_ms,
         horizon_ms,
         lateness_ms,
+        max_vehicles,
+        max_retained_positions,
     } = limits;
     // How long something is remembered follows from the limits, and decides nothing.
     let Rules {
@@ -49,6 +51,8 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         "limits.future_tolerance_ms": future_tolerance_ms,
         "limits.horizon_ms": horizon_ms,
         "limits.lateness_ms": lateness_ms,
+        "limits.max_vehicles": max_vehicles,
+        "limits.max_retained_positions": max_retained_positions,
         "rules.offline_after_ms": offline_after_ms,
         "rules.idle_speed_kmh": idle_speed.kmh(),
         "rules.max_plausible_kmh": max_plausible.kmh(),

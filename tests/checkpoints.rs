@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use watchtower::admission::{Heard, Memory};
 use watchtower::checkpoint::{At, Checkpoint, FlowState, InletState, Saver, Tables, load_newest};
 use watchtower::engine::{Batch, Engine};
 use watchtower::tables::Refused;
-use watchtower_dataflows::model::{BEGINNING, Control, Millis};
+use watchtower_dataflows::model::{BEGINNING, Control, Millis, VehicleId};
 use watchtower_dataflows::timeline::{TimelineSnapshot, TrackParts};
 
 use crate::support::generate::{live, replay};
@@ -86,9 +87,9 @@ fn advance(engine: &mut Engine, mut batch: Batch) -> Vec<TimelineSnapshot> {
 fn flow(commit_seq: i64, edits: &[Control], now: Millis) -> FlowState {
     let at = commit_seq.unsigned_abs();
     let (last, refused) = ((at, 0), Refused::default());
-    let (entries, edits_seen) = (at, edits.len() as u64);
-    let inlet =
-        InletState { key: KEY.to_owned(), last, entries, skipped: 0, rebased: 0, now, edits: edits_seen, refused };
+    let heard = (0..at as u32).map(|i| (VehicleId(i), Heard { newest: now, counts: [i, 1] }, i % 2)).collect();
+    let admission = Memory { now, edits: edits.len() as u64, heard, named: vec![VehicleId(0)] };
+    let inlet = InletState { key: KEY.to_owned(), last, entries: at, skipped: 0, rebased: 0, admission, refused };
     let ids = |kind: &str| (0..commit_seq).map(|number| format!("{kind}-{number}").into()).collect();
     let (vehicles, geofences) = (ids("truck"), ids("yard"));
     FlowState { vehicles, geofences, edits: edits.to_vec(), now, forgotten_hour: now, inlets: vec![inlet] }
@@ -106,9 +107,9 @@ fn tables(commit_seq: i64) -> Tables {
 fn text(flow: &FlowState, timelines: &[TimelineSnapshot]) -> String {
     let mut timelines = timelines.to_vec();
     timelines.sort_by_key(|timeline| timeline.vehicle);
-    let parts = timelines.into_iter().map(|TimelineSnapshot { vehicle, newest, track }| {
-        let TrackParts { sealed, tail, head } = track.into();
-        (vehicle, newest, sealed, tail, head)
+    let parts = timelines.into_iter().map(|TimelineSnapshot { vehicle, newest, track, ledger }| {
+        let TrackParts { past, sealed, tail, head } = track.into();
+        (vehicle, newest, ledger, past, sealed, tail, head)
     });
     let parts: Vec<_> = parts.collect();
     format!("{}\n{}", serde_json::to_string(flow).unwrap(), serde_json::to_string(&parts).unwrap())

@@ -138,6 +138,8 @@ earliest = 2000-01-01T00:00:00Z
 latest = 2040-01-01T00:00:00.5Z
 max_entry = 1048576
 max_attributes = 1024
+max_vehicles = 500
+max_retained_positions = 1000
 
 [rules]
 offline_after = "10m"
@@ -157,6 +159,7 @@ every = "30s"
 
 [engine]
 workers = 8
+in_flight = 1048576
 
 [http]
 listen = "[::]:80"

@@ -7,6 +7,7 @@ mod buses;
 mod commands;
 mod facts;
 mod lost;
+mod pressure;
 mod random;
 mod readers;
 mod schema;

@@ -11,6 +11,7 @@ use watchtower_dataflows::model::{
 };
 use watchtower_dataflows::naive::Tables;
 
+use crate::support::facts;
 use crate::support::generate;
 use crate::support::harness::{Expected, Failure, Watchdog, check, expected};
 use crate::support::log::{Case, Event};
@@ -22,10 +23,15 @@ const WORKERS: [usize; 3] = [1, 2, 4];
 /// As many as take some twenty seconds on two cores.
 const CASES: u64 = 1_000;
 
+/// How a log is run on so many workers, and what is wrong then.
+type Check = fn(&Case, usize, &Expected) -> Result<(), Failure>;
+
 /// What must hold of a log.
 #[derive(Clone, Copy)]
 struct Property {
     name: &'static str,
+    workers: &'static [usize],
+    check: Check,
     case: fn(u64) -> Case,
     expected: fn(&Case) -> Expected,
 }
@@ -41,9 +47,9 @@ impl Property {
         for seed in once_failed.chain(first..first + cases) {
             let case = (self.case)(seed);
             let expected = (self.expected)(&case);
-            for workers in WORKERS {
+            for &workers in self.workers {
                 watchdog.begin(format!("{}: seed {seed} on {workers} workers", self.name));
-                if let Err(failure) = check(&case, workers, &expected) {
+                if let Err(failure) = (self.check)(&case, workers, &expected) {
                     panic!("{}", self.report(seed, workers, case, &failure));
                 }
             }
@@ -51,7 +57,7 @@ impl Property {
     }
 
     fn fails(self, case: &Case, workers: usize) -> Option<Failure> {
-        check(case, workers, &(self.expected)(case)).err()
+        (self.check)(case, workers, &(self.expected)(case)).err()
     }
 
     /// What failed, and the smallest log found that does.
@@ -86,12 +92,12 @@ fn expected_in_the_end(case: &Case) -> Expected {
 
 #[test]
 fn tables_equal_a_recomputation_after_every_epoch() {
-    Property { name: "replay", case: generate::replay, expected }.holds();
+    Property { name: "replay", workers: &WORKERS, check, case: generate::replay, expected }.holds();
 }
 
 #[test]
 fn tables_equal_a_recomputation_though_the_past_is_forgotten() {
-    Property { name: "live", case: generate::live, expected }.holds();
+    Property { name: "live", workers: &WORKERS, check, case: generate::live, expected }.holds();
 }
 
 #[test]
@@ -102,7 +108,16 @@ fn tables_do_not_depend_on_the_order_of_arrival() {
         assert_eq!(in_the_end(&case), in_the_end(&permuted), "the oracle itself, seed {seed}");
         permuted
     }
-    Property { name: "permuted", case, expected: expected_in_the_end }.holds();
+    Property { name: "permuted", workers: &WORKERS, check, case, expected: expected_in_the_end }.holds();
+}
+
+#[test]
+fn facts_equal_a_recomputation_after_every_epoch() {
+    fn check(case: &Case, _: usize, expected: &Expected) -> Result<(), Failure> {
+        facts::check(case, expected)
+    }
+    Property { name: "facts of a replay", workers: &[1], check, case: generate::replay, expected }.holds();
+    Property { name: "facts of a live log", workers: &[1], check, case: generate::live, expected }.holds();
 }
 
 fn in_the_end(case: &Case) -> Tables {

@@ -75,7 +75,8 @@ fn a_changed_plan_is_refused_until_the_tables_are_rebuilt() {
     let output = pipeline.run("rebuild", &[]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("nothing to rebuild"), "{output:?}");
 
-    pipeline.setup.more = "lateness = \"1h\"".to_owned();
+    // Of each vehicle some positions are too many now.
+    pipeline.setup.more = "lateness = \"1h\"\nmax_retained_positions = 220".to_owned();
     pipeline.configure();
     let mut refused = pipeline.spawn(&[], &[]);
     assert_eq!(refused.wait().code(), Some(1));
@@ -90,6 +91,8 @@ fn a_changed_plan_is_refused_until_the_tables_are_rebuilt() {
     assert!(daemon.stop().success());
     let one_hour = fresh.digest();
     assert_ne!(one_hour, six_hours);
+    let too_many = "SELECT count(*) > 100 FROM rejected_events WHERE reason = 'too_many_positions'";
+    assert_eq!(fresh.sql(too_many), "t");
 
     let output = pipeline.run("rebuild", &[]);
     assert!(output.status.success(), "{output:?}");

@@ -6,7 +6,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`model`], [`facts`] | the words: identifiers, events, facts |
+//! | [`model`], [`facts`], [`aggregates`] | the words: identifiers, events, facts, rows of sums |
 //! | [`geometry`] | shapes: what is valid, what they cover, distances |
 //! | [`local_time`] | local days and hours |
 //! | [`index`], [`catalogue`] | the geofence versions, by place and by time |
@@ -16,6 +16,7 @@
 //! | [`views`] | one file per computed table |
 //! | [`naive`] | all tables recomputed from the whole log, rule by rule: what the above is held to |
 
+pub mod aggregates;
 pub mod catalogue;
 pub mod facts;
 pub mod geometry;

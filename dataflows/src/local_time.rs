@@ -78,6 +78,26 @@ impl LocalTime {
         span
     }
 
+    /// The intervals that have the date `day`, in order: one, unless clocks went back over midnight.
+    pub fn day_spans(&self, day: Day) -> impl Iterator<Item = Span> {
+        let midnight = i64::from(day.0) * DAY_MS;
+        let (first, last) = (self.offset(midnight - DAY_MS), self.offset(midnight + 2 * DAY_MS));
+        let mut spans =
+            (first..=last).map(move |at| self.day_within(at, day)).filter(|span| !span.is_empty()).peekable();
+        std::iter::from_fn(move || {
+            let mut span = spans.next()?;
+            while let Some(next) = spans.next_if(|next| next.from == span.until) {
+                span.until = next.until;
+            }
+            Some(span)
+        })
+    }
+
+    /// The first instant after all that have the date `day`, which has some.
+    pub fn day_end(&self, day: Day) -> Millis {
+        self.day_spans(day).last().map_or(END, |span| span.until)
+    }
+
     /// The local hour around `t`.
     pub fn hour_span(&self, t: Millis) -> Span {
         let day = self.day_span(t);
@@ -117,6 +137,8 @@ mod tests {
             assert_eq!(zone.day(day.until - 1), zone.day(t));
             assert_ne!(zone.day(day.until), zone.day(t));
             assert_ne!(zone.day(day.from - 1), zone.day(t));
+            let spans: Vec<_> = zone.day_spans(zone.day(t)).collect();
+            assert!(spans.contains(&day) && spans.is_sorted_by(|a, b| a.until < b.from));
             let here = zone.hour_span(t);
             assert!(here.contains(t) && here.until - here.from <= HOUR_MS);
             assert!(here == hour || here.from == hour.until, "hours follow each other");
@@ -147,5 +169,6 @@ mod tests {
         let st_johns = LocalTime::new("st_johns", -2 * HOUR_MS, [(day + 2 * HOUR_MS + 60_000, -3 * HOUR_MS)]);
         check(&st_johns, day - DAY_MS, day + 3 * DAY_MS, 30_000);
         assert_eq!(st_johns.day(day + 2 * HOUR_MS), st_johns.day(day + 4 * HOUR_MS));
+        assert_eq!(st_johns.day_spans(st_johns.day(day + 2 * HOUR_MS)).count(), 2);
     }
 }

@@ -225,8 +225,12 @@ pub enum Control {
     Vehicle(VehicleEdit),
     /// The log's time reached this instant.
     Now(Millis),
-    /// No part of the log: the timelines are to be handed out as they are after this epoch.
+    /// No part of the log: the timelines and the groups of the aggregates are to be handed out as they are
+    /// after this epoch.
     Snapshot,
+    /// No part of the log: this epoch brings what an earlier one handed out. Restored groups hold the
+    /// facts that restored timelines say again.
+    Restored,
 }
 
 /// The parameters that decide what the tables say. All workers have the same.

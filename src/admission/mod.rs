@@ -4,6 +4,10 @@
 //! how streams interleave or where epochs are cut, so that reading the same stream again decides the
 //! same. A refused event leaves no trace here: it gives no vehicle a number and moves no clock.
 
+use std::collections::HashSet;
+
+use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 use watchtower_dataflows::model::{
     BEGINNING, Edit, GeofenceEdit, Heading, Millis, Place, Position, PositionEvent, Speed, VehicleEdit, VehicleId,
 };
@@ -12,16 +16,25 @@ use crate::events::{
     Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, VehicleChange, check_time, stream_of,
 };
 
+mod heard;
 mod names;
 #[cfg(test)]
 mod tests;
 
+pub use heard::Heard;
+use heard::{Bounds, Vehicles, too_many_vehicles};
 pub use names::Names;
 
 /// How far the arrival of an edit may lie behind the newest clock of the control stream: one that claims to
 /// have arrived earlier counts as having arrived then. Tracks are kept this much longer than the lateness,
 /// so that every accepted edit can still be evaluated.
 pub const EDIT_SLACK_MS: Millis = 3_600_000;
+
+/// How long tracks are kept behind the older of their newest position and the log's time: for ever if nothing is
+/// too late.
+pub fn retention_ms(limits: &Limits) -> Option<Millis> {
+    limits.lateness_ms.map(|lateness_ms| lateness_ms + EDIT_SLACK_MS)
+}
 
 /// What is read, and so which events belong in it and when they arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +66,29 @@ pub enum Accepted {
     Clock,
 }
 
+/// Everything that an admission has to remember, for a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The newest clock.
+    pub now: Millis,
+    /// Accepted edits since ever.
+    pub edits: u64,
+    /// The vehicles of which positions were accepted; with each, how many positions are far ahead of the clock.
+    pub heard: Vec<(VehicleId, Heard, u32)>,
+    /// The vehicles of which metadata was accepted.
+    pub named: Vec<VehicleId>,
+}
+
 /// Accepts the events of one stream.
 #[derive(Clone, Debug)]
 pub struct Admission {
     stream: Stream,
     limits: Limits,
-    /// By dense number: the greatest ts of any accepted position event of the vehicle.
-    newest: Vec<Millis>,
+    /// How much may be held; none in a replay.
+    bounds: Option<Bounds>,
+    vehicles: Vehicles,
+    /// Vehicles with metadata. They are no more than `max_vehicles`, whatever their streams hold.
+    named: HashSet<VehicleId, FxBuildHasher>,
     now: Millis,
     /// Accepted position events since the epoch began.
     positions: u32,
@@ -70,26 +99,29 @@ pub struct Admission {
 impl Admission {
     /// Before the first event of the stream.
     pub fn new(stream: Stream, limits: Limits) -> Self {
-        Self { stream, limits, newest: Vec::new(), now: BEGINNING, positions: 0, edits: 0 }
+        let bounds = match stream {
+            Stream::Files => None,
+            Stream::Positions { streams, .. } => Bounds::of(&limits, streams),
+            Stream::Control => Bounds::of(&limits, 1),
+        };
+        let (vehicles, named) = (Vehicles::default(), HashSet::default());
+        Self { stream, limits, bounds, vehicles, named, now: BEGINNING, positions: 0, edits: 0 }
     }
 
-    /// After events that were accepted before: the newest clock, how many edits there were, and the newest
-    /// position event of each vehicle in this stream.
-    pub fn resume(
-        stream: Stream,
-        limits: Limits,
-        now: Millis,
-        edits: u64,
-        newest: impl IntoIterator<Item = (VehicleId, Millis)>,
-    ) -> Self {
+    /// After events that were accepted before.
+    pub fn resume(stream: Stream, limits: Limits, memory: Memory) -> Self {
+        let Memory { now, edits, heard, named } = memory;
         let mut admission = Self { now, edits, ..Self::new(stream, limits) };
-        newest.into_iter().for_each(|(vehicle, ts)| admission.heard_of(vehicle, ts));
+        heard.into_iter().for_each(|(vehicle, heard, ahead)| admission.vehicles.set(vehicle, heard, ahead));
+        admission.named.extend(named);
         admission
     }
 
-    /// How many edits were accepted.
-    pub fn edits(&self) -> u64 {
-        self.edits
+    /// What it takes to go on from here.
+    pub fn memory(&self) -> Memory {
+        let mut named: Vec<VehicleId> = self.named.iter().copied().collect();
+        named.sort_unstable();
+        Memory { now: self.now, edits: self.edits, heard: self.vehicles.all().collect(), named }
     }
 
     /// The stream's time: its newest clock; in a replay, or the newest accepted position that is not
@@ -100,7 +132,7 @@ impl Admission {
 
     /// The greatest ts of any accepted position event of the vehicle in this stream.
     pub fn newest(&self, vehicle: VehicleId) -> Option<Millis> {
-        self.newest.get(vehicle.0 as usize).copied().filter(|&newest| newest != BEGINNING)
+        self.vehicles.get(vehicle).map(|heard| heard.newest)
     }
 
     /// Begins an epoch: [`PositionEvent::seq`] counts within one.
@@ -135,23 +167,17 @@ impl Admission {
         self.check_arrival(ts, arrival)?;
         let known = names.vehicle(id);
         self.check_lateness(ts, known.and_then(|vehicle| self.newest(vehicle)))?;
+        let event = (ts, report.fix != Fix::Withdrawn);
+        let (heard, ahead) = self.vehicles.decide(self.bounds.as_ref(), known, event, self.now)?;
 
         let vehicle = known.unwrap_or_else(|| names.intern_vehicle(id));
-        self.heard_of(vehicle, ts);
+        self.vehicles.set(vehicle, heard, ahead);
         if self.stream == Stream::Files && report.fix != Fix::Withdrawn {
             self.now = self.now.max(ts);
         }
         let seq = self.positions;
         self.positions = seq.checked_add(1).expect("an epoch has fewer than 2^32 positions");
         Ok(PositionEvent { vehicle, seq, position: position(ts, &report.fix), withdrawn: report.fix == Fix::Withdrawn })
-    }
-
-    fn heard_of(&mut self, vehicle: VehicleId, ts: Millis) {
-        let index = vehicle.0 as usize;
-        if index >= self.newest.len() {
-            self.newest.resize(index + 1, BEGINNING);
-        }
-        self.newest[index] = self.newest[index].max(ts);
     }
 
     fn geofence(
@@ -179,13 +205,16 @@ impl Admission {
     ) -> Result<VehicleEdit, Rejection> {
         self.check_control("a vehicle")?;
         let (valid_from, effective_from) = self.instants(change.valid_from, arrival)?;
-        Ok(Edit {
-            key: names.intern_vehicle(&change.vehicle_id),
-            valid_from,
-            effective_from,
-            seq: self.next_edit(),
-            definition: change.definition.clone(),
-        })
+        let is_named = |vehicle| self.named.contains(&vehicle);
+        if let Some(Bounds { vehicles, .. }) = self.bounds
+            && self.named.len() >= vehicles as usize
+            && !names.vehicle(&change.vehicle_id).is_some_and(is_named)
+        {
+            return Err(too_many_vehicles(vehicles));
+        }
+        let key = names.intern_vehicle(&change.vehicle_id);
+        self.named.insert(key);
+        Ok(Edit { key, valid_from, effective_from, seq: self.next_edit(), definition: change.definition.clone() })
     }
 
     fn clock(&mut self, clock: Clock, arrival: Option<Millis>) -> Result<(), Rejection> {

@@ -7,6 +7,8 @@ use watchtower_dataflows::model::GeofenceId;
 use super::*;
 use crate::events::json;
 
+mod limits;
+
 const NOW: Millis = 1_795_435_200_000;
 const HOUR: Millis = 3_600_000;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use watchtower_dataflows::model::{Control, Millis, VehicleId};
-use watchtower_dataflows::timeline::Chunk;
-use watchtower_dataflows::timeline::TimelineSnapshot;
 use watchtower_dataflows::timeline::fold::State;
+use watchtower_dataflows::timeline::{Chunk, Ledger, Past, TimelineSnapshot};
 
+use crate::admission::Memory;
 use crate::tables::Refused;
 
 /// What the flow knew after an epoch, and its timelines.
@@ -51,10 +51,8 @@ pub struct InletState {
     pub skipped: u64,
     /// Entries that the present stream does not count: see `cursors.rebased`.
     pub rebased: u64,
-    /// Its newest clock.
-    pub now: Millis,
-    /// Accepted edits in it.
-    pub edits: u64,
+    /// What decides on its next events.
+    pub admission: Memory,
     /// The refused events of its current hour.
     pub refused: Refused,
 }
@@ -119,6 +117,8 @@ pub(super) struct ChunkPlace {
 pub(super) struct StoredTimeline {
     pub vehicle: VehicleId,
     pub newest: Millis,
+    pub ledger: Ledger,
+    pub past: Past,
     pub sealed: Vec<ChunkPlace>,
     pub tail: Arc<Chunk>,
     pub head: State,

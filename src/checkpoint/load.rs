@@ -159,9 +159,10 @@ fn load(folder: &Path, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
         Some(Arc::clone(chunk))
     };
     let mut timelines = Vec::new();
-    for StoredTimeline { vehicle, newest, sealed, tail, head } in stored.into_iter().flatten() {
+    for StoredTimeline { vehicle, newest, ledger, past, sealed, tail, head } in stored.into_iter().flatten() {
         let sealed = sealed.iter().map(&mut chunk).collect::<Option<Vec<_>>>().ok_or(Why::Chunk)?;
-        timelines.push(TimelineSnapshot { vehicle, newest, track: TrackParts { sealed, tail, head }.into() });
+        let track = TrackParts { past, sealed, tail, head }.into();
+        timelines.push(TimelineSnapshot { vehicle, newest, track, ledger });
     }
     Ok(Loaded { checkpoint: Checkpoint { flow, timelines }, known: Known { commit_seq, written, sizes } })
 }

@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 pub const KEPT: usize = 2;
 
 /// Grows with every change of what files hold.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const CHECKPOINT: &str = "checkpoint";
 const CHUNKS: &str = "chunks";

@@ -110,9 +110,11 @@ impl Saver {
         let Checkpoint { flow, timelines } = checkpoint;
         let timelines: Vec<_> = timelines
             .into_iter()
-            .map(|TimelineSnapshot { vehicle, newest, track }| (vehicle, newest, TrackParts::from(track)))
+            .map(|TimelineSnapshot { vehicle, newest, track, ledger }| {
+                (vehicle, newest, TrackParts::from(track), ledger)
+            })
             .collect();
-        let named: Vec<&Arc<Chunk>> = timelines.iter().flat_map(|(_, _, track)| &track.sealed).collect();
+        let named: Vec<&Arc<Chunk>> = timelines.iter().flat_map(|(_, _, track, _)| &track.sealed).collect();
         let new = self.unwritten(&named);
         let mut bytes = 0;
         if !new.is_empty() {
@@ -138,9 +140,11 @@ impl Saver {
         };
         let stored: Vec<StoredTimeline> = timelines
             .iter()
-            .map(|(vehicle, newest, track)| StoredTimeline {
+            .map(|(vehicle, newest, track, ledger)| StoredTimeline {
                 vehicle: *vehicle,
                 newest: *newest,
+                ledger: ledger.clone(),
+                past: track.past.clone(),
                 sealed: track.sealed.iter().map(place).collect(),
                 tail: Arc::clone(&track.tail),
                 head: track.head.clone(),

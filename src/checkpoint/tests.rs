@@ -14,6 +14,7 @@ use super::contents::{Checkpoint, FileName, FlowState, InletState};
 use super::load::{At, Loaded, Skipped, Tables, Why, load_newest};
 use super::save::Saver;
 use super::{CHECKPOINT, CHUNKS, FORMAT, names_in, path_of};
+use crate::admission::Memory;
 use crate::engine::{Batch, Engine};
 
 /// Positions of a full chunk.
@@ -73,8 +74,7 @@ impl Drive {
             entries: self.commit_seq as u64,
             skipped: 0,
             rebased: 0,
-            now,
-            edits: 0,
+            admission: Memory { now, ..Memory::default() },
             refused: crate::tables::Refused::default(),
         };
         let (vehicles, geofences) = (ids("vehicle"), ids("geofence"));

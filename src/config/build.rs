@@ -13,7 +13,7 @@ use super::error::{ConfigError, Place, Problem};
 use super::reader::{Key, Reader};
 use super::{Checkpoints, Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
 use crate::duration::format_ms;
-use crate::events::Limits;
+use crate::events::{Limits, default_max_retained_positions};
 
 /// The largest file that is read: nobody writes one, and `/dev/zero` ends.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -28,6 +28,12 @@ const MAX_KEPT_MS: Millis = 3650 * DAY_MS;
 
 /// The longest entry that may be allowed; all of it is held in memory.
 const MAX_ENTRY_BYTES: i64 = 64 << 20;
+
+/// The most that may be on its way from Redis to PostgreSQL.
+const MAX_IN_FLIGHT_BYTES: i64 = 64 << 30;
+
+/// More positions of a vehicle than this are held in any case: tracks are given up by the chunk.
+const MIN_RETAINED_POSITIONS: i64 = 16;
 
 /// The fastest that anything can be said to move: below what a `Speed` can hold.
 const MAX_SPEED_KMH: f64 = 4000.0;
@@ -159,6 +165,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     let key = |name| Key { section: "limits", name };
     let default = Limits::default();
     let lateness_ms = default.lateness_ms.unwrap_or(6 * HOUR_MS);
+    let lateness_ms = reader.read(key("lateness"), lateness_ms, kinds::duration(0..=MAX_KEPT_MS));
     let limits = Limits {
         future_tolerance_ms: reader.read(
             key("future_tolerance"),
@@ -166,7 +173,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
             kinds::duration(0..=DAY_MS),
         ),
         horizon_ms: reader.read(key("horizon"), default.horizon_ms, kinds::duration(0..=MAX_KEPT_MS)),
-        lateness_ms: Some(reader.read(key("lateness"), lateness_ms, kinds::duration(0..=MAX_KEPT_MS))),
+        lateness_ms: Some(lateness_ms),
         earliest: reader.read(key("earliest"), default.earliest, kinds::instant),
         latest: reader.read(key("latest"), default.latest, kinds::instant),
         max_entry_bytes: reader.read(key("max_entry"), default.max_entry_bytes, kinds::whole(1024..=MAX_ENTRY_BYTES)),
@@ -174,6 +181,12 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
             key("max_attributes"),
             default.max_attributes_bytes,
             kinds::whole(2..=MAX_ENTRY_BYTES),
+        ),
+        max_vehicles: reader.read(key("max_vehicles"), default.max_vehicles, kinds::whole(1..=u32::MAX.into())),
+        max_retained_positions: reader.read(
+            key("max_retained_positions"),
+            default_max_retained_positions(lateness_ms),
+            kinds::whole(MIN_RETAINED_POSITIONS..=u32::MAX.into()),
         ),
     };
     together(reader, &limits);
@@ -244,7 +257,11 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
 }
 
 fn engine(reader: &mut Reader<'_>) -> Engine {
-    Engine { workers: reader.read(Key { section: "engine", name: "workers" }, 1, kinds::whole(1..=256)) }
+    let key = |name| Key { section: "engine", name };
+    Engine {
+        workers: reader.read(key("workers"), 1, kinds::whole(1..=256)),
+        in_flight_bytes: reader.read(key("in_flight"), 256 << 20, kinds::whole(1 << 16..=MAX_IN_FLIGHT_BYTES)),
+    }
 }
 
 fn http(reader: &mut Reader<'_>) -> Http {

@@ -30,8 +30,8 @@ impl Display for Config {
         rules_section(rules, f)?;
         let Checkpoints { folder, every_ms } = checkpoints;
         writeln!(f, "\n[checkpoints]\nfolder = {}\nevery = {}", file(Some(folder)), duration(*every_ms))?;
-        let Engine { workers } = engine;
-        writeln!(f, "\n[engine]\nworkers = {workers}")?;
+        let Engine { workers, in_flight_bytes } = engine;
+        writeln!(f, "\n[engine]\nworkers = {workers}\nin_flight = {in_flight_bytes}")?;
         let Http { listen } = http;
         writeln!(f, "\n[http]\nlisten = {}", text(&listen.to_string()))?;
         let Log { format, level } = log;
@@ -79,6 +79,8 @@ fn limits_section(limits: &Limits, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         future_tolerance_ms,
         horizon_ms,
         lateness_ms,
+        max_vehicles,
+        max_retained_positions,
     } = limits;
     writeln!(f, "\n[limits]\nfuture_tolerance = {}", duration(*future_tolerance_ms))?;
     writeln!(f, "horizon = {}", duration(*horizon_ms))?;
@@ -87,7 +89,8 @@ fn limits_section(limits: &Limits, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         None => writeln!(f, "# nothing is ever late")?,
     }
     writeln!(f, "earliest = {}\nlatest = {}", instant(*earliest), instant(*latest))?;
-    writeln!(f, "max_entry = {max_entry_bytes}\nmax_attributes = {max_attributes_bytes}")
+    writeln!(f, "max_entry = {max_entry_bytes}\nmax_attributes = {max_attributes_bytes}")?;
+    writeln!(f, "max_vehicles = {max_vehicles}\nmax_retained_positions = {max_retained_positions}")
 }
 
 fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {

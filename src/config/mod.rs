@@ -132,6 +132,8 @@ pub struct Checkpoints {
 pub struct Engine {
     /// Worker threads.
     pub workers: u16,
+    /// How much may be on its way from Redis to PostgreSQL, as Redis has it. Bytes.
+    pub in_flight_bytes: usize,
 }
 
 /// `[http]`

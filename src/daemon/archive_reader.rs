@@ -1,12 +1,10 @@
 //! The task that reads the archive of other tables instead of the log.
 
-use std::sync::Arc;
-
 use crossbeam_channel::Sender;
-use tokio::sync::Semaphore;
 use tracing::info;
 
 use super::DaemonError;
+use super::budget::Budget;
 use super::intake::Input;
 use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::{Database, archive};
@@ -23,8 +21,8 @@ pub struct ArchiveReader {
     pub cursors: Vec<StoredCursor>,
     /// To the intake.
     pub input: Sender<Input>,
-    /// How many portions may wait there.
-    pub ahead: Arc<Semaphore>,
+    /// How much may be on its way.
+    pub budget: Budget,
 }
 
 impl ArchiveReader {
@@ -42,10 +40,10 @@ impl ArchiveReader {
                 said = read;
                 info!(events = read, "read from the archive");
             }
-            let (ahead, input) = (Arc::clone(&self.ahead), self.input.clone());
+            let (budget, input) = (self.budget.clone(), self.input.clone());
             async move {
-                let permit = ahead.acquire_owned().await.expect("the semaphore is never closed");
-                input.send(Input::Archived(events, until, permit)).is_ok()
+                let (held, ahead) = budget.take(events.iter().map(archive::Archived::bytes).sum()).await;
+                input.send(Input::Archived(events, until, held, ahead)).is_ok()
             }
         };
         archive::read_all(&client, sink).await?;

@@ -1,6 +1,7 @@
 //! The one place from which tables are written: epochs in, transactions out, in order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
@@ -9,6 +10,7 @@ use tracing::{info, warn};
 use watchtower_dataflows::model::Millis;
 
 use super::backoff::Backoff;
+use super::budget::{Budget, Held};
 use super::flow::{Closed, Counts, State};
 use super::saving::Save;
 use crate::checkpoint::Checkpoint;
@@ -35,6 +37,8 @@ pub struct Committer {
     pub writer: Writer,
     /// From the intake.
     pub closed: mpsc::Receiver<Closed>,
+    /// What may be on its way.
+    pub budget: Budget,
     /// To the writer of lagging tables, which has at most one flush.
     pub flushes: mpsc::Sender<Flush>,
     /// To the writer of checkpoints, which has at most one.
@@ -59,11 +63,15 @@ struct Group {
     refused: BTreeMap<Reason, u64>,
     state: Option<State>,
     checkpoint: Option<Checkpoint>,
+    /// What comes free with its commit, or with that of the next epochs.
+    held: Vec<Arc<Held>>,
 }
 
 impl Group {
     fn add(&mut self, closed: Closed) {
-        let Closed { commit, oldest_entry, counts, state, checkpoint } = closed;
+        let Closed { commit, oldest_entry, counts, state, checkpoint, held } = closed;
+        // Of a reply of many epochs the bytes are the same.
+        self.held.extend(held.filter(|held| self.held.last().is_none_or(|last| !Arc::ptr_eq(last, held))));
         (self.state, self.checkpoint) = (state, checkpoint);
         let Some(oldest_entry) = oldest_entry else { return }; // nothing was read
         self.epochs += 1;
@@ -96,6 +104,11 @@ impl Group {
     fn is_quiet(&self) -> bool {
         self.commit.changes.is_empty() && self.commit.archive.is_empty() && !self.is_sealed()
     }
+
+    /// How much was read for it.
+    fn held_bytes(&self) -> usize {
+        self.held.iter().map(|held| held.bytes()).sum()
+    }
 }
 
 impl Committer {
@@ -115,6 +128,7 @@ impl Committer {
                 last = Instant::now();
                 self.tell(&group, begun.elapsed());
             }
+            drop(group.held);
             let commit_seq = self.writer.commit_seq();
             if let Some(checkpoint) = group.checkpoint {
                 // Its writer was idle when it was asked for; if it has ended, a checkpoint is no loss.
@@ -137,11 +151,12 @@ impl Committer {
     async fn fill(&mut self, group: &mut Group, quiet_until: Instant) {
         loop {
             while !group.is_sealed()
+                && !self.budget.is_much(group.held_bytes())
                 && let Ok(closed) = self.closed.try_recv()
             {
                 group.add(closed);
             }
-            if !group.is_quiet() {
+            if !group.is_quiet() || self.budget.is_much(group.held_bytes()) {
                 return;
             }
             match timeout_at(quiet_until, self.closed.recv()).await {

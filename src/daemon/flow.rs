@@ -13,7 +13,8 @@ use crossbeam_channel::{Receiver, RecvError};
 use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::model::{BEGINNING, Control, Millis, Rules, VehicleId, VehicleState};
 
-use crate::admission::{Accepted, Admission, EDIT_SLACK_MS, Stream};
+use super::budget::Held;
+use crate::admission::{Accepted, Admission, Stream, retention_ms};
 use crate::checkpoint::{Checkpoint, FlowState, InletState};
 use crate::engine::{Batch, Completed, Engine, EngineStats};
 use crate::events::{
@@ -81,6 +82,8 @@ pub struct Closed {
     pub state: Option<State>,
     /// What it takes to go on from this epoch, if that was asked for.
     pub checkpoint: Option<Checkpoint>,
+    /// The bytes of the reply that it was read from.
+    pub held: Option<Arc<Held>>,
 }
 
 /// What came in an epoch.
@@ -144,6 +147,7 @@ struct Passing {
     oldest_entry: Option<Millis>,
     counts: Counts,
     checkpoint: Option<FlowState>,
+    held: Option<Arc<Held>>,
 }
 
 /// Everything between the source and the committer.
@@ -190,18 +194,9 @@ impl Flow {
     pub fn resume(settings: Settings, checkpoint: Checkpoint) -> Self {
         let Checkpoint { flow, timelines } = checkpoint;
         let FlowState { vehicles, geofences, edits, now, forgotten_hour, inlets } = flow;
-        let newest_in = |stream: Stream| {
-            let (vehicles, timelines) = (&vehicles, &timelines);
-            timelines.iter().filter_map(move |timeline| {
-                let id = &vehicles[timeline.vehicle.0 as usize];
-                let here = matches!(stream, Stream::Positions { index, streams } if stream_of(id, streams) == index);
-                here.then_some((timeline.vehicle, timeline.newest))
-            })
-        };
         let inlet = |(i, state): (usize, InletState)| {
-            let InletState { key, last: (ms, seq), entries, skipped, rebased, now, edits, refused } = state;
-            let stream = settings.stream(i);
-            let admission = Admission::resume(stream, settings.limits.clone(), now, edits, newest_in(stream));
+            let InletState { key, last: (ms, seq), entries, skipped, rebased, admission, refused } = state;
+            let admission = Admission::resume(settings.stream(i), settings.limits.clone(), admission);
             let (last, rebased_after) = (EntryId { ms, seq }, EntryId::ZERO.to_string());
             Inlet { key, admission, last, entries, skipped, rebased, rebased_after, refused }
         };
@@ -217,7 +212,7 @@ impl Flow {
             match edit {
                 Control::Geofence(edit) => flow.lookup.remember_geofence(edit),
                 Control::Vehicle(edit) => flow.lookup.remember_vehicle(edit),
-                Control::Now(_) | Control::Snapshot => {}
+                Control::Now(_) | Control::Snapshot | Control::Restored => {}
             }
         }
         let control = edits.iter().cloned().chain([Control::Now(now)]).collect();
@@ -228,8 +223,7 @@ impl Flow {
     }
 
     fn with(settings: Settings, inlets: Vec<Inlet>, muted: bool) -> Self {
-        let retention_ms = settings.limits.lateness_ms.map(|lateness_ms| lateness_ms + EDIT_SLACK_MS);
-        let rules = Rules { retention_ms, ..settings.rules.clone() };
+        let rules = Rules { retention_ms: retention_ms(&settings.limits), ..settings.rules.clone() };
         Self {
             engine: Engine::start(settings.workers, rules),
             lookup: Lookup::default(),
@@ -318,11 +312,13 @@ impl Flow {
         self.submit(false);
     }
 
-    /// Hands the epoch to the engine, if anything was read. Returns whether there was one.
-    pub fn close_epoch(&mut self) -> bool {
+    /// Hands the epoch to the engine, if anything was read; it was part of what is `held`. Returns whether there
+    /// was one.
+    pub fn close_epoch(&mut self, held: Option<&Arc<Held>>) -> bool {
         if self.passing.oldest_entry.is_none() {
             return false;
         }
+        self.passing.held = held.cloned();
         self.submit(false);
         true
     }
@@ -373,8 +369,7 @@ impl Flow {
             entries: inlet.entries,
             skipped: inlet.skipped,
             rebased: inlet.rebased,
-            now: inlet.admission.now(),
-            edits: inlet.admission.edits(),
+            admission: inlet.admission.memory(),
             refused: inlet.refused.clone(),
         };
         FlowState {
@@ -450,7 +445,7 @@ impl Flow {
     /// are theirs: entries that were given up count as read, and another stream may have taken the place of
     /// the one that was read.
     pub fn unmute(&mut self, cursors: &[StoredCursor]) {
-        self.close_epoch();
+        self.close_epoch(None);
         while let Some((_, completed)) = self.engine.next() {
             self.finish(completed);
         }
@@ -474,7 +469,7 @@ impl Flow {
 
     fn finish(&mut self, completed: Completed) -> Option<Closed> {
         let Completed { deltas, snapshots } = completed;
-        let Passing { mut commit, oldest_entry, counts, checkpoint } =
+        let Passing { mut commit, oldest_entry, counts, checkpoint, held } =
             self.under_way.pop_front().expect("an epoch completes after it was submitted");
         // Of a vehicle the old row and the new one are named, in any order: the new one holds.
         let (new, old): (Vec<_>, Vec<_>) = deltas.vehicle_state.iter().partition(|(_, diff)| *diff > 0);
@@ -485,7 +480,7 @@ impl Flow {
         }
         commit.changes.then(ChangeSet::of_epoch(tables::transactional_changes(&deltas, &self.lookup)));
         let checkpoint = checkpoint.map(|flow| Checkpoint { flow, timelines: snapshots });
-        Some(Closed { commit, oldest_entry, counts, state: None, checkpoint })
+        Some(Closed { commit, oldest_entry, counts, state: None, checkpoint, held })
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use watchtower_dataflows::model::Millis;
 
 use super::DaemonError;
+use super::budget::{Ahead, Held};
 use super::flow::{Closed, Counts, Flow};
 use crate::crash;
 use crate::engine::EngineStats;
@@ -23,10 +24,10 @@ use crate::telemetry::metrics;
 /// What comes from the reader.
 #[derive(Debug)]
 pub enum Input {
-    /// Entries, and the right to hold them: it is given back when they are taken in.
-    Entries(Reply, OwnedSemaphorePermit),
+    /// Entries, the right to hold them, and that to wait here: it is given back when they are taken in.
+    Entries(Reply, Arc<Held>, Ahead),
     /// Archived events, and how far the log's time may go on with them.
-    Archived(Vec<Archived>, Millis, OwnedSemaphorePermit),
+    Archived(Vec<Archived>, Millis, Arc<Held>, Ahead),
     /// What was archived is all that the log held up to these cursors.
     Adopt(Vec<StoredCursor>),
     /// The tables contain what came so far, and nothing else; their cursors.
@@ -85,10 +86,12 @@ impl Intake {
         let ended = loop {
             let received = self.flow.wait_or_receive(&self.input, self.state.1);
             let taken = match received {
-                Ok(Some(Input::Entries(reply, permit))) => self.take(&reply, &mut rounds).map(|()| drop(permit)),
-                Ok(Some(Input::Archived(events, until, permit))) => {
-                    self.take_archived(&events, until, &mut rounds);
-                    drop(permit);
+                Ok(Some(Input::Entries(reply, held, ahead))) => {
+                    self.take(&reply, &held, &mut rounds).map(|()| drop(ahead))
+                }
+                Ok(Some(Input::Archived(events, until, held, ahead))) => {
+                    self.take_archived(&events, until, &held, &mut rounds);
+                    drop(ahead);
                     Ok(())
                 }
                 Ok(Some(Input::Adopt(cursors))) => {
@@ -127,20 +130,26 @@ impl Intake {
         ended
     }
 
-    fn take(&mut self, reply: &Reply, rounds: &mut Rounds) -> Result<(), DaemonError> {
+    fn take(&mut self, reply: &Reply, held: &Arc<Held>, rounds: &mut Rounds) -> Result<(), DaemonError> {
         let keys = std::mem::take(&mut self.keys);
-        let taken = self.take_entries(reply, &keys, rounds);
+        let taken = self.take_entries(reply, &keys, held, rounds);
         self.keys = keys;
         taken
     }
 
-    fn take_entries(&mut self, reply: &Reply, keys: &[String], rounds: &mut Rounds) -> Result<(), DaemonError> {
+    fn take_entries(
+        &mut self,
+        reply: &Reply,
+        keys: &[String],
+        held: &Arc<Held>,
+        rounds: &mut Rounds,
+    ) -> Result<(), DaemonError> {
         crash::point("after-read");
         let mut entries = reply.entries(keys)?;
         let mut fields = Vec::new();
         while let Some((stream, id)) = entries.next(&mut fields)? {
             if self.flow.take(stream, id, &fields)? {
-                self.close_epoch(rounds);
+                self.close_epoch(held, rounds);
                 while self.flow.is_full()
                     && let Some(closed) = self.flow.wait()
                 {
@@ -149,21 +158,21 @@ impl Intake {
                 }
             }
         }
-        self.close_epoch(rounds);
+        self.close_epoch(held, rounds);
         Ok(())
     }
 
-    fn take_archived(&mut self, events: &[Archived], until: Millis, rounds: &mut Rounds) {
+    fn take_archived(&mut self, events: &[Archived], until: Millis, held: &Arc<Held>, rounds: &mut Rounds) {
         for event in events {
             if self.flow.take_archived(event, until) {
-                self.close_epoch(rounds);
+                self.close_epoch(held, rounds);
             }
         }
-        self.close_epoch(rounds);
+        self.close_epoch(held, rounds);
     }
 
-    fn close_epoch(&mut self, rounds: &mut Rounds) {
-        if self.flow.close_epoch() {
+    fn close_epoch(&mut self, held: &Arc<Held>, rounds: &mut Rounds) {
+        if self.flow.close_epoch(Some(held)) {
             rounds.closed_at.push_back(Instant::now());
         }
     }
@@ -205,7 +214,7 @@ impl Intake {
     fn send_state(&mut self) -> bool {
         let state = Some(self.flow.take_state());
         let (commit, counts) = (Commit::default(), Counts::default());
-        self.send(Closed { commit, oldest_entry: None, counts, state, checkpoint: None })
+        self.send(Closed { commit, oldest_entry: None, counts, state, checkpoint: None, held: None })
     }
 
     fn send(&mut self, closed: Closed) -> bool {

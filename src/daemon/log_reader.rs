@@ -17,16 +17,16 @@
 //! Entries that *were* read may go in any way; they are only missed if the tables contain them and the newest
 //! checkpoint does not.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::DaemonError;
 use super::backoff::Backoff;
+use super::budget::Budget;
 use super::gap::{Gap, Look, Proof, Read, judge};
 use super::intake::Input;
 use crate::config;
@@ -37,8 +37,6 @@ use crate::store::postgres::claim::StoredCursor;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{self, Dependency};
 
-/// Replies that are read ahead of the intake.
-pub const MAX_REPLIES_AHEAD: usize = 2;
 /// How long Redis waits for the next entry before it says that there is none.
 const BLOCK: Duration = Duration::from_secs(5);
 /// All streams are looked at this often: those that are quiet may be gone.
@@ -59,8 +57,8 @@ pub struct LogReader {
     pub stored: Vec<StoredCursor>,
     /// To the intake.
     pub input: Sender<Input>,
-    /// How many replies may wait there.
-    pub ahead: Arc<Semaphore>,
+    /// How much may be on its way.
+    pub budget: Budget,
     /// Where it says what it does.
     pub health: Health,
     /// Where it says that it does nothing any more.
@@ -191,8 +189,8 @@ impl LogReader {
 
     /// Waits until there is room. False if nobody takes it any more.
     async fn send(&self, reply: Reply) -> bool {
-        let permit = Arc::clone(&self.ahead).acquire_owned().await.expect("the semaphore is never closed");
-        self.say(Input::Entries(reply, permit))
+        let (held, ahead) = self.budget.take(reply.len()).await;
+        self.say(Input::Entries(reply, held, ahead))
     }
 
     fn say(&self, input: Input) -> bool {

@@ -5,12 +5,14 @@
 //!   (task)     at most 2  (thread)    at most 8      (task)  └──> consumer groups
 //! ```
 //!
-//! Every arrow is bounded: when PostgreSQL is slow, Redis is read no faster. A fault that passes is
+//! Every arrow is bounded, and so are the bytes on all of them together ([`budget`]): when PostgreSQL is slow,
+//! Redis is read no faster. A fault that passes is
 //! waited out where it happens. Entries that were lost halt the daemon: it writes nothing more and says
 //! so until it is stopped. Any other fault ends it, and nothing that is durable depends on how it ended.
 
 mod archive_reader;
 mod backoff;
+mod budget;
 mod committer;
 pub mod flow;
 mod gap;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
 
@@ -40,11 +42,12 @@ use crate::telemetry::health::Health;
 use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
 use archive_reader::ArchiveReader;
+use budget::Budget;
 use committer::Committer;
 use flow::{Settings, Unreadable};
 pub use gap::{Gap, Look, Proof, Read, judge};
 use intake::Intake;
-use log_reader::{LogReader, MAX_REPLIES_AHEAD, refuse_eviction, wait_for_redis};
+use log_reader::{LogReader, refuse_eviction, wait_for_redis};
 pub use log_reader::{from_where, unreplayable};
 use resume::Resumed;
 pub use resume::{folder, known, tables};
@@ -257,21 +260,24 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
         state: (Arc::clone(&state_idle), millis(config.store.state_every_ms)),
         checkpoint: (Arc::clone(&checkpoint_idle), millis(config.checkpoints.every_ms)),
     };
-    let ahead = Arc::new(Semaphore::new(MAX_REPLIES_AHEAD));
+    let budget = Budget::new(config.engine.in_flight_bytes);
     let mut parts = JoinSet::new();
     let reader = match purpose {
         Purpose::Serve { .. } | Purpose::Rebuild(RebuildFrom::Log) => {
             let (server, keys, health) = (server.clone(), keys.clone(), health.clone());
-            parts.spawn(LogReader { server, keys, known, stored, input, ahead, health, halted: halt }.run())
+            parts.spawn(
+                LogReader { server, keys, known, stored, input, budget: budget.clone(), health, halted: halt }.run(),
+            )
         }
         Purpose::Rebuild(RebuildFrom::Archive(ref database, ref cursors)) => {
             let (database, cursors) = (Database::clone(database), cursors.clone());
-            parts.spawn(ArchiveReader { database, cursors, input, ahead }.run())
+            parts.spawn(ArchiveReader { database, cursors, input, budget: budget.clone() }.run())
         }
     };
     let committer = Committer {
         writer,
         closed,
+        budget,
         flushes,
         saves,
         committed,

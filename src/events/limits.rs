@@ -25,6 +25,22 @@ pub struct Limits {
     /// How far behind the newest position of its vehicle a position may be, and how far back from
     /// its arrival an edit can reach. `None`: any distance.
     pub lateness_ms: Option<Millis>,
+    /// How many vehicles there may be: each stream takes its share of them, rounded up. None are too many in a
+    /// replay.
+    pub max_vehicles: u32,
+    /// How many positions of one vehicle may be held in memory: see [`crate::admission`]. None are too many where
+    /// nothing is too late.
+    pub max_retained_positions: u32,
+}
+
+/// Positions a second that a vehicle may send all the time: more than any tracker does.
+const POSITIONS_A_SECOND: Millis = 5;
+
+/// How many positions of a vehicle are held if nobody says otherwise: two windows of those that a device sends
+/// which sends more than four a second. A window is the lateness and the hour that edits may come late.
+pub fn default_max_retained_positions(lateness_ms: Millis) -> u32 {
+    let window_s = lateness_ms.saturating_add(HOUR_MS) / 1000;
+    u32::try_from(window_s.saturating_mul(2 * POSITIONS_A_SECOND)).unwrap_or(u32::MAX)
 }
 
 impl Default for Limits {
@@ -37,6 +53,8 @@ impl Default for Limits {
             future_tolerance_ms: MINUTE_MS,
             horizon_ms: 14 * DAY_MS,
             lateness_ms: Some(6 * HOUR_MS),
+            max_vehicles: 10_000_000,
+            max_retained_positions: default_max_retained_positions(6 * HOUR_MS),
         }
     }
 }

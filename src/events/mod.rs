@@ -44,7 +44,7 @@ pub use entry::{Decoded, decode_entry, field_lines};
 pub use fields::MAX_TEXT_CHARS;
 pub use geometry::{Geometry, Rings};
 pub use ids::{MAX_ID_CHARS, stream_of};
-pub use limits::Limits;
+pub use limits::{Limits, default_max_retained_positions};
 pub use rejected::{MAX_KEPT_BYTES, Raw, RejectedEvent, Whole};
 pub use rejection::{Reason, Rejection};
 

@@ -36,11 +36,15 @@ pub enum Reason {
     Late,
     /// In another stream than the one it belongs to.
     WrongStream,
+    /// Of one vehicle more than the stream may hold.
+    TooManyVehicles,
+    /// More positions of its vehicle than may be held.
+    TooManyPositions,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::UnknownType,
         Self::MissingField,
@@ -55,6 +59,8 @@ impl Reason {
         Self::Horizon,
         Self::Late,
         Self::WrongStream,
+        Self::TooManyVehicles,
+        Self::TooManyPositions,
     ];
 
     /// The word for it in tables and metrics.
@@ -74,6 +80,8 @@ impl Reason {
             Self::Horizon => "horizon",
             Self::Late => "late",
             Self::WrongStream => "wrong_stream",
+            Self::TooManyVehicles => "too_many_vehicles",
+            Self::TooManyPositions => "too_many_positions",
         }
     }
 }

@@ -5,13 +5,15 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use rustc_hash::FxBuildHasher;
+use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
 };
 
 use crate::engine::Deltas;
 use crate::tables::{
-    Lookup, Row, Table, geofence_membership, geofence_occupancy, geofences, offlines, vehicle_state, vehicles, visits,
+    Lookup, Row, Table, geofence_membership, geofence_occupancy, geofences, idlings, offlines, overspeeds, stops,
+    trips, turnarounds, vehicle_state, vehicles, visits,
 };
 
 /// The rows of every computed table.
@@ -21,6 +23,11 @@ pub struct Materialized {
     membership: Rows<Membership>,
     occupancy: Rows<Occupancy>,
     offlines: Rows<Offline>,
+    stops: Rows<Stop>,
+    idlings: Rows<Idling>,
+    overspeeds: Rows<Overspeed>,
+    trips: Rows<Trip>,
+    turnarounds: Rows<Turnaround>,
     vehicle_state: Rows<VehicleState>,
     geofences: Rows<InForce<GeofenceId>>,
     vehicles: Rows<InForce<VehicleId>>,
@@ -32,11 +39,29 @@ impl Materialized {
     /// # Panics
     /// If a row would be there twice, or less than not at all: the dataflow would be wrong.
     pub fn apply(&mut self, deltas: Deltas) {
-        let Deltas { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = deltas;
+        let Deltas {
+            visits,
+            membership,
+            occupancy,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            vehicle_state,
+            geofences,
+            vehicles,
+        } = deltas;
         self.visits.apply(visits);
         self.membership.apply(membership);
         self.occupancy.apply(occupancy);
         self.offlines.apply(offlines);
+        self.stops.apply(stops);
+        self.idlings.apply(idlings);
+        self.overspeeds.apply(overspeeds);
+        self.trips.apply(trips);
+        self.turnarounds.apply(turnarounds);
         self.vehicle_state.apply(vehicle_state);
         self.geofences.apply(geofences);
         self.vehicles.apply(vehicles);
@@ -54,13 +79,31 @@ impl Materialized {
 
     /// All tables with their rows, in no order.
     pub fn tables(&self, lookup: &Lookup) -> Vec<(&'static Table, Vec<Row>)> {
-        let Self { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = self;
+        let Self {
+            visits,
+            membership,
+            occupancy,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            vehicle_state,
+            geofences,
+            vehicles,
+        } = self;
         vec![
             (&vehicle_state::TABLE, vehicle_state.cells(lookup, vehicle_state::cells)),
             (&geofence_membership::TABLE, membership.cells(lookup, geofence_membership::cells)),
             (&geofence_occupancy::TABLE, occupancy.cells(lookup, geofence_occupancy::cells)),
             (&visits::TABLE, visits.cells(lookup, visits::cells)),
             (&offlines::TABLE, offlines.cells(lookup, offlines::cells)),
+            (&stops::TABLE, stops.cells(lookup, stops::cells)),
+            (&idlings::TABLE, idlings.cells(lookup, idlings::cells)),
+            (&overspeeds::TABLE, overspeeds.cells(lookup, overspeeds::cells)),
+            (&trips::TABLE, trips.cells(lookup, trips::cells)),
+            (&turnarounds::TABLE, turnarounds.cells(lookup, turnarounds::cells)),
             (&vehicles::TABLE, vehicles.cells(lookup, vehicles::cells)),
             (&geofences::TABLE, geofences.cells(lookup, geofences::cells)),
         ]
@@ -76,12 +119,30 @@ pub fn changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static Table, Row, i6
 
 /// The same without lagging tables.
 pub fn transactional_changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static Table, Row, i64)> {
-    let Deltas { visits, membership, occupancy, offlines, vehicle_state: _, geofences, vehicles } = deltas;
+    let Deltas {
+        visits,
+        membership,
+        occupancy,
+        offlines,
+        stops,
+        idlings,
+        overspeeds,
+        trips,
+        turnarounds,
+        vehicle_state: _,
+        geofences,
+        vehicles,
+    } = deltas;
     let mut changes = Vec::new();
     changed(&mut changes, &geofence_membership::TABLE, membership, lookup, geofence_membership::cells);
     changed(&mut changes, &geofence_occupancy::TABLE, occupancy, lookup, geofence_occupancy::cells);
     changed(&mut changes, &visits::TABLE, visits, lookup, visits::cells);
     changed(&mut changes, &offlines::TABLE, offlines, lookup, offlines::cells);
+    changed(&mut changes, &stops::TABLE, stops, lookup, stops::cells);
+    changed(&mut changes, &idlings::TABLE, idlings, lookup, idlings::cells);
+    changed(&mut changes, &overspeeds::TABLE, overspeeds, lookup, overspeeds::cells);
+    changed(&mut changes, &trips::TABLE, trips, lookup, trips::cells);
+    changed(&mut changes, &turnarounds::TABLE, turnarounds, lookup, turnarounds::cells);
     changed(&mut changes, &vehicles::TABLE, vehicles, lookup, vehicles::cells);
     changed(&mut changes, &geofences::TABLE, geofences, lookup, geofences::cells);
     changes

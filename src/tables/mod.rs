@@ -7,13 +7,18 @@ mod change_set;
 pub mod geofence_membership;
 pub mod geofence_occupancy;
 pub mod geofences;
+pub mod idlings;
 mod materialized;
 pub mod offlines;
+pub mod overspeeds;
 pub mod positions;
 mod refused;
 pub mod rejected_counts;
 pub mod rejected_events;
+pub mod stops;
 pub mod time;
+pub mod trips;
+pub mod turnarounds;
 pub mod vehicle_state;
 pub mod vehicles;
 pub mod visits;
@@ -27,17 +32,22 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::geometry::Shape;
-use watchtower_dataflows::model::{Geofence, GeofenceEdit, GeofenceId, Millis, Vehicle, VehicleEdit, VehicleId};
+use watchtower_dataflows::model::{Geofence, GeofenceEdit, GeofenceId, Millis, Speed, Vehicle, VehicleEdit, VehicleId};
 
 use crate::admission::Names;
 
 /// All tables, in the order they are listed to people.
-pub const TABLES: [&Table; 10] = [
+pub const TABLES: [&Table; 15] = [
     &vehicle_state::TABLE,
     &geofence_membership::TABLE,
     &geofence_occupancy::TABLE,
     &visits::TABLE,
     &offlines::TABLE,
+    &stops::TABLE,
+    &idlings::TABLE,
+    &overspeeds::TABLE,
+    &trips::TABLE,
+    &turnarounds::TABLE,
     &vehicles::TABLE,
     &geofences::TABLE,
     &positions::TABLE,
@@ -136,6 +146,21 @@ impl Cell {
     fn text(text: &str) -> Self {
         Self::Text(text.into())
     }
+}
+
+/// A speed in km/h, if it is known.
+fn kmh(speed: Speed) -> Cell {
+    Cell::or_empty(speed.kmh(), Cell::Real)
+}
+
+/// Millimetres as metres.
+fn metres(millimetres: i64) -> Cell {
+    Cell::Real(millimetres as f64 / 1000.0)
+}
+
+/// Milliseconds as seconds.
+fn seconds(milliseconds: i64) -> Cell {
+    Cell::Real(milliseconds as f64 / 1000.0)
 }
 
 /// The cells of one row, in the order of its table's columns.

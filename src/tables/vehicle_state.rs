@@ -2,7 +2,7 @@
 
 use watchtower_dataflows::model::{Status, VehicleId, VehicleState};
 
-use crate::tables::{Cell, Class, Column, Key, KeyCell, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Key, KeyCell, Kind, Lookup, Row, Table, kmh};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -51,7 +51,7 @@ pub fn cells(row: &VehicleState, lookup: &Lookup) -> Row {
         Cell::Time(*ts),
         Cell::Real(place.lon_degrees()),
         Cell::Real(place.lat_degrees()),
-        Cell::or_empty(speed.kmh(), Cell::Real),
+        kmh(*speed),
         Cell::or_empty(heading.degrees(), Cell::Real),
         Cell::text(status),
         Cell::Texts(inside),

@@ -46,6 +46,8 @@ pub const VEHICLES: &str = "watchtower_vehicles";
 pub const ARRANGEMENT_RECORDS: &str = "watchtower_arrangement_records";
 /// Epochs that are submitted but not committed.
 pub const EPOCHS_IN_FLIGHT: &str = "watchtower_epochs_in_flight";
+/// Bytes of entries that are read but not committed.
+pub const BYTES_IN_FLIGHT: &str = "watchtower_bytes_in_flight";
 /// Times that a connection had to be made again.
 pub const RECONNECTS_TOTAL: &str = "watchtower_reconnects_total";
 /// The log's own time.
@@ -113,6 +115,7 @@ pub fn describe() {
     describe_gauge!(VEHICLES, Count, "vehicles in memory");
     describe_gauge!(ARRANGEMENT_RECORDS, Count, "records in memory, by arrangement");
     describe_gauge!(EPOCHS_IN_FLIGHT, Count, "epochs that are submitted but not committed");
+    describe_gauge!(BYTES_IN_FLIGHT, Unit::Bytes, "bytes that were read and are not committed, as redis sent them");
     describe_counter!(RECONNECTS_TOTAL, Count, "times that a connection was made again, by server");
     describe_gauge!(NOW_SECONDS, Seconds, "the log's own time, since 1970");
     for name in [EPOCHS_TOTAL, COMMITS_TOTAL, REWINDS_TOTAL, REWOUND_POSITIONS_TOTAL] {
@@ -188,6 +191,11 @@ pub fn set_epochs_in_flight(epochs: u64) {
     gauge!(EPOCHS_IN_FLIGHT).set(epochs as f64);
 }
 
+/// So many bytes are read but not committed.
+pub fn set_bytes_in_flight(bytes: u64) {
+    gauge!(BYTES_IN_FLIGHT).set(bytes as f64);
+}
+
 /// Connections to a server were made again.
 pub fn reconnects(server: Dependency, count: u64) {
     counter!(RECONNECTS_TOTAL, "server" => server.as_str()).increment(count);
@@ -237,6 +245,7 @@ mod tests {
             set_retained(84, 9000);
             set_arrangement_records("occupancy", 26);
             set_epochs_in_flight(1);
+            set_bytes_in_flight(640);
             reconnects(Dependency::Postgres, 1);
             set_now(1_795_413_600_500);
         });
@@ -262,6 +271,7 @@ mod tests {
             "watchtower_vehicles 84",
             "watchtower_arrangement_records{arrangement=\"occupancy\"} 26",
             "watchtower_epochs_in_flight 1",
+            "watchtower_bytes_in_flight 640",
             "watchtower_reconnects_total{server=\"postgres\"} 1",
             "watchtower_reconnects_total{server=\"redis\"} 0",
             "watchtower_now_seconds 1795413600.5",
@@ -270,7 +280,7 @@ mod tests {
         }
         let helps = text.lines().filter(|line| line.starts_with("# HELP")).count();
         let types = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!((helps, types), (20, 20), "{text}");
+        assert_eq!((helps, types), (21, 21), "{text}");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::support::rng::Rng;
 
 /// Event streams.
 pub(crate) const STREAMS: u16 = 2;
-/// What is refused as late is further behind than this.
-pub(crate) const LIMITS: &str = "lateness = \"30m\"";
+/// What is refused as late is further behind than this; some vehicles are too many, and some of their positions.
+pub(crate) const LIMITS: &str = "lateness = \"30m\"\nmax_vehicles = 50\nmax_retained_positions = 150";
 
 /// 2026-11-20T00:00:00Z
 const START: i64 = 1_795_132_800_000;

@@ -40,6 +40,10 @@ impl Undisturbed {
             pipeline.wait_for_entries(log.len());
             assert!(daemon.stop().success());
             println!("{} entries: {}", log.len(), pipeline.sql("SELECT sum(events) FROM commit_log"));
+            // What is too much depends on what came before a restart.
+            let too_many = "SELECT reason, count(*) > 20 FROM rejected_events WHERE reason LIKE 'too_many%' \
+                            GROUP BY reason ORDER BY reason";
+            assert_eq!(pipeline.sql(too_many), "too_many_positions|t\ntoo_many_vehicles|t");
             Undisturbed { digest: pipeline.digest(), published, log }
         })
     }

@@ -98,13 +98,34 @@ impl Admitted {
     /// Writes the tables as CSV.
     pub(crate) fn write(&self, rules: &Rules, folder: &Path) {
         let tables = naive::recompute(&self.positions, &self.geofences, &self.vehicles, self.now, rules);
-        let naive::Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = tables;
+        let naive::Tables {
+            visits,
+            membership,
+            occupancy,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            motions: _,
+            presences: _,
+            spells: _,
+            vehicle_state,
+            geofences,
+            vehicles,
+        } = tables;
         let mut materialized = Materialized::default();
         materialized.apply(Deltas {
             visits: once(visits),
             membership: once(membership),
             occupancy: once(occupancy),
             offlines: once(offlines),
+            stops: once(stops),
+            idlings: once(idlings),
+            overspeeds: once(overspeeds),
+            trips: once(trips),
+            turnarounds: once(turnarounds),
             vehicle_state: once(vehicle_state),
             geofences: once(geofences),
             vehicles: once(vehicles),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use watchtower::time_zone::local_time;
 use watchtower_dataflows::model::{
     BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed,
     Vehicle, VehicleId,
@@ -13,8 +14,20 @@ use crate::support::log::{Case, Event};
 use crate::support::rng::Rng;
 use crate::support::shapes::{CELLS, Grid, Outline};
 
-/// 2026-01-01T00:00:00Z: around when it all happens.
-const BASE: Millis = 1_767_225_600_000;
+/// When it all happens: around these instants, which are midnight or a change of the clocks in their zones.
+const BASES: [(&str, &str); 11] = [
+    ("UTC", "2026-01-01T00:00:00Z"),
+    ("Africa/Lagos", "2026-11-22T23:00:00Z"),
+    ("Asia/Kolkata", "2026-11-22T18:30:00Z"),
+    ("America/New_York", "2026-03-08T07:00:00Z"),
+    ("America/New_York", "2026-11-01T06:00:00Z"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
+    ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
+    ("Africa/Cairo", "2026-04-23T22:00:00Z"),
+    ("Africa/Cairo", "2026-10-29T21:00:00Z"),
+    ("America/Havana", "2026-03-08T05:00:00Z"),
+    ("America/Havana", "2026-11-01T05:00:00Z"),
+];
 
 /// A log whose positions were all accepted, in any order.
 pub(crate) fn replay(seed: u64) -> Case {
@@ -108,6 +121,8 @@ const CHUNK: usize = 64;
 #[derive(Clone, Debug)]
 struct Habits {
     rules: Rules,
+    /// When it begins, about.
+    base: Millis,
     grid: Grid,
     vehicles: usize,
     geofences: usize,
@@ -134,13 +149,23 @@ impl Habits {
         let unit = rng.weighted(&[(6, 60_000), (2, 1_000), (1, 10)]);
         let lateness = live.then(|| unit * rng.weighted(&[(1, 0), (2, 2), (3, 8), (3, 30), (1, 200)]));
         let long = rng.chance(15);
+        let (zone, around) = *rng.pick(&BASES);
+        let around = around.parse::<jiff::Timestamp>().expect("a time").as_millisecond();
         let rules = Rules {
             offline_after_ms: *rng.pick(&[2 * unit, 5 * unit, 30 * unit, Rules::default().offline_after_ms]),
+            stop_radius_m: *rng.pick(&[5.0, 50.0, 1_000.0]),
+            stop_min_ms: *rng.pick(&[0, unit, 3 * unit, 10 * unit]),
+            idle_min_ms: *rng.pick(&[0, unit, 2 * unit, 5 * unit]),
+            overspeed_min_ms: *rng.pick(&[0, 0, unit, 2 * unit]),
+            presence_limit_ms: *rng.pick(&[unit, 4 * unit, 40 * unit, Rules::default().presence_limit_ms]),
+            local_time: Arc::new(local_time(zone).expect("a zone")),
             retention_ms: lateness,
             ..Rules::default()
         };
+        let early = rng.between(0, 40) * unit;
         Self {
             rules,
+            base: around - early,
             grid: Grid::random(rng),
             vehicles: if long { 1 + rng.below(2) } else { 1 + rng.below(6) },
             geofences: 1 + rng.below(if long { 4 } else { 6 }),
@@ -220,7 +245,7 @@ impl<'a> Generator<'a> {
     fn new(rng: &'a mut Rng, habits: Habits) -> Self {
         let mut cursors = Vec::new();
         for _ in 0..habits.vehicles {
-            let head = BASE + rng.between(0, 10) * habits.unit;
+            let head = habits.base + rng.between(0, 10) * habits.unit;
             let cell = (rng.between(0, CELLS), rng.between(0, CELLS));
             cursors.push(Cursor { head, cell, parked: false, newest: None, known: Vec::new() });
         }
@@ -266,13 +291,13 @@ impl<'a> Generator<'a> {
 
     /// The latest time any vehicle has got to.
     fn frontier(&self) -> Millis {
-        self.cursors.iter().map(|cursor| cursor.head).max().unwrap_or(BASE)
+        self.cursors.iter().map(|cursor| cursor.head).max().unwrap_or(self.habits.base)
     }
 
     /// Some time on the way so far.
     fn past(&mut self) -> Millis {
-        let units = (self.frontier() - BASE) / self.habits.unit;
-        let t = BASE + self.rng.between(-1, units) * self.habits.unit;
+        let units = (self.frontier() - self.habits.base) / self.habits.unit;
+        let t = self.habits.base + self.rng.between(-1, units) * self.habits.unit;
         self.nudged(t)
     }
 
@@ -461,7 +486,7 @@ impl<'a> Generator<'a> {
         let offline_after = self.habits.rules.offline_after_ms;
         let ahead = self.rng.between(0, 4);
         let t = self.rng.weighted(&[
-            (6, self.now.max(BASE) + unit),
+            (6, self.now.max(self.habits.base) + unit),
             (3, frontier),
             (3, frontier - 3 * unit),
             (3, frontier + ahead * unit),
@@ -534,7 +559,9 @@ impl<'a> Generator<'a> {
             (Some(same), 0..15) => Some(same),
             (Some((same, outline)), 15..45) => {
                 let (min_dwell_ms, exit_buffer_m) = self.visit_rules();
-                Some((Geofence { min_dwell_ms, exit_buffer_m, ..same }, outline))
+                let (kind, anchor, speed_limit) = self.role();
+                let changed = Geofence { min_dwell_ms, exit_buffer_m, kind, anchor, speed_limit, ..same };
+                Some((changed, outline))
             }
             (Some(_), 45..55) => {
                 let (geofence, outline) = *self.rng.pick(&defined);
@@ -550,18 +577,32 @@ impl<'a> Generator<'a> {
     /// A geofence of this outline under some rules.
     fn defined(&mut self, geofence: usize, outline: Outline) -> (Geofence, Outline) {
         let (min_dwell_ms, exit_buffer_m) = self.visit_rules();
+        let (kind, anchor, speed_limit) = self.role();
         let definition = Geofence {
-            id: geofence.to_string().into(),
+            // The order of ids is not that of numbers.
+            id: (geofence * 7 % 11).to_string().into(),
             name: None,
-            kind: None,
-            anchor: None,
+            kind,
+            anchor,
             tags: Vec::new(),
             min_dwell_ms,
             exit_buffer_m,
-            speed_limit: Speed::NONE,
+            speed_limit,
             shape: Arc::clone(&outline.shape),
         };
         (definition, outline)
+    }
+
+    /// What it is for trips, and its speed limit.
+    fn role(&mut self) -> (Option<String>, Option<bool>, Speed) {
+        let kind =
+            *self.rng.pick(&[None, Some("terminal"), Some("terminal"), Some("client"), Some("depot"), Some("zone")]);
+        let anchor = *self.rng.pick(&[None, None, None, Some(true), Some(false)]);
+        (kind.map(str::to_owned), anchor, self.speed_limit())
+    }
+
+    fn speed_limit(&mut self) -> Speed {
+        *self.rng.pick(&[Speed::NONE, Speed::from_kmh(0.0), Speed::from_kmh(5.0), Speed::from_kmh(60.0)])
     }
 
     /// `min_dwell_ms` and `exit_buffer_m`.
@@ -578,7 +619,7 @@ impl<'a> Generator<'a> {
         let effective_from = self.effective_from(valid_from);
         let definition = (!self.rng.chance(30)).then(|| {
             let fleet = Some(self.rng.below(3).to_string());
-            Arc::new(Vehicle { name: None, fleet, speed_limit: Speed::NONE, attributes: None })
+            Arc::new(Vehicle { name: None, fleet, speed_limit: self.speed_limit(), attributes: None })
         });
         let seq = self.next_seq();
         let key = VehicleId(vehicle as u32);

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use watchtower::engine::{Batch, Deltas, Engine};
+use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     Control, GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
 };
@@ -92,8 +93,8 @@ fn run(case: &Case, workers: usize, expected: &Expected, answered: &mut usize) -
     Ok(())
 }
 
-/// Feeds an engine what another one held; says how its tables differ from what they were there. Of visits
-/// and offlines it knows those that have not ended.
+/// Feeds an engine what another one held; says how its tables differ from what they were there. Of facts it
+/// knows those that have not ended.
 fn resume(engine: &mut Engine, batch: Batch, before: &Accumulated) -> String {
     engine.submit(batch);
     let Some((_, completed)) = engine.next() else { return "nothing is resumed".to_owned() };
@@ -102,6 +103,11 @@ fn resume(engine: &mut Engine, batch: Batch, before: &Accumulated) -> String {
     let open = Accumulated {
         visits: before.visits.iter().filter(|(v, _)| v.exited_at.is_none()).map(|(v, n)| (*v, *n)).collect(),
         offlines: before.offlines.iter().filter(|(o, _)| o.ended_at.is_none()).map(|(o, n)| (*o, *n)).collect(),
+        stops: before.stops.iter().filter(|(f, _)| f.ended_at.is_none()).map(|(f, n)| (*f, *n)).collect(),
+        idlings: before.idlings.iter().filter(|(f, _)| f.ended_at.is_none()).map(|(f, n)| (*f, *n)).collect(),
+        overspeeds: before.overspeeds.iter().filter(|(f, _)| f.ended_at.is_none()).map(|(f, n)| (*f, *n)).collect(),
+        trips: before.trips.iter().filter(|(t, _)| t.arrival.is_none()).map(|(t, n)| (*t, *n)).collect(),
+        turnarounds: BTreeMap::new(),
         ..before.clone()
     };
     if resumed == open { problems } else { format!("{problems}resumed: {resumed:?}\nbefore: {open:?}\n") }
@@ -114,6 +120,11 @@ struct Accumulated {
     membership: BTreeMap<Membership, i64>,
     occupancy: BTreeMap<Occupancy, i64>,
     offlines: BTreeMap<Offline, i64>,
+    stops: BTreeMap<Stop, i64>,
+    idlings: BTreeMap<Idling, i64>,
+    overspeeds: BTreeMap<Overspeed, i64>,
+    trips: BTreeMap<Trip, i64>,
+    turnarounds: BTreeMap<Turnaround, i64>,
     vehicle_state: BTreeMap<VehicleState, i64>,
     geofences: BTreeMap<InForce<GeofenceId>, i64>,
     vehicles: BTreeMap<InForce<VehicleId>, i64>,
@@ -122,12 +133,30 @@ struct Accumulated {
 impl Accumulated {
     /// Adds the changes of one epoch; returns what is wrong with them in themselves.
     fn apply(&mut self, deltas: Deltas) -> String {
-        let Deltas { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles } = deltas;
+        let Deltas {
+            visits,
+            membership,
+            occupancy,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            vehicle_state,
+            geofences,
+            vehicles,
+        } = deltas;
         let problems = [
             add("visits", &mut self.visits, visits),
             add("membership", &mut self.membership, membership),
             add("occupancy", &mut self.occupancy, occupancy),
             add("offlines", &mut self.offlines, offlines),
+            add("stops", &mut self.stops, stops),
+            add("idlings", &mut self.idlings, idlings),
+            add("overspeeds", &mut self.overspeeds, overspeeds),
+            add("trips", &mut self.trips, trips),
+            add("turnarounds", &mut self.turnarounds, turnarounds),
             add("vehicle_state", &mut self.vehicle_state, vehicle_state),
             add("geofences", &mut self.geofences, geofences),
             add("vehicles", &mut self.vehicles, vehicles),
@@ -137,12 +166,33 @@ impl Accumulated {
 
     /// How the tables differ from what is wanted.
     fn differences(&self, wanted: &Tables) -> String {
-        let Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = wanted;
+        let Tables {
+            visits,
+            membership,
+            occupancy,
+            offlines,
+            stops,
+            idlings,
+            overspeeds,
+            trips,
+            turnarounds,
+            vehicle_state,
+            geofences,
+            vehicles,
+            motions: _,
+            presences: _,
+            spells: _,
+        } = wanted;
         let differences = [
             compare("visits", &self.visits, visits),
             compare("membership", &self.membership, membership),
             compare("occupancy", &self.occupancy, occupancy),
             compare("offlines", &self.offlines, offlines),
+            compare("stops", &self.stops, stops),
+            compare("idlings", &self.idlings, idlings),
+            compare("overspeeds", &self.overspeeds, overspeeds),
+            compare("trips", &self.trips, trips),
+            compare("turnarounds", &self.turnarounds, turnarounds),
             compare("vehicle_state", &self.vehicle_state, vehicle_state),
             compare("geofences", &self.geofences, geofences),
             compare("vehicles", &self.vehicles, vehicles),

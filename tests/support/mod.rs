@@ -6,6 +6,7 @@ pub(crate) mod admitted;
 pub(crate) mod daemon;
 pub(crate) mod entries;
 pub(crate) mod exact;
+pub(crate) mod facts;
 pub(crate) mod forwarder;
 pub(crate) mod generate;
 pub(crate) mod harness;

@@ -56,7 +56,7 @@ enum What {
 impl Published {
     /// The log of a seed: small, dense, on 1 or 4 streams.
     pub(crate) fn random(seed: u64) -> Self {
-        let mut rng = Rng::new(seed ^ 0xA12);
+        let (mut rng, mut bounds) = (Rng::new(seed ^ 0xA12), Rng::new(seed ^ 0xB07));
         let live = rng.chance(50);
         let case = if live { generate::live(seed) } else { generate::replay(seed) };
         let lateness = case.rules.retention_ms.unwrap_or_else(|| *rng.pick(&[0, 10 * MINUTE, HOUR, 6 * HOUR]));
@@ -66,6 +66,8 @@ impl Published {
             future_tolerance_ms: *rng.pick(&[0, MINUTE]),
             max_entry_bytes: MAX_ENTRY_BYTES,
             max_attributes_bytes: 1_000,
+            max_vehicles: *bounds.pick(&[4, 1_000]),
+            max_retained_positions: *bounds.pick(&[60, 200, 10_000]),
             ..Limits::default()
         };
         // A configuration knows no shorter silence than a second.
@@ -79,7 +81,7 @@ impl Published {
     /// streams.
     pub(crate) fn random_many(seeds: std::ops::Range<u64>) -> Self {
         let limits = Limits { lateness_ms: Some(HOUR), max_entry_bytes: MAX_ENTRY_BYTES, ..Limits::default() };
-        let limits = Limits { max_attributes_bytes: 1_000, ..limits };
+        let limits = Limits { max_attributes_bytes: 1_000, max_vehicles: 150, max_retained_positions: 40, ..limits };
         let mut rng = Rng::new(seeds.start ^ 0xB0B);
         let mut left: Vec<_> = seeds
             .map(|seed| (seed, events(&generate::live(seed)).into_iter()))
@@ -100,9 +102,11 @@ impl Published {
 
     /// The lines of a configuration that say what its limits and rules are.
     pub(crate) fn configuration(&self) -> String {
-        let Limits { lateness_ms, horizon_ms, future_tolerance_ms, .. } = self.limits;
+        let Limits { lateness_ms, horizon_ms, future_tolerance_ms, max_vehicles, max_retained_positions, .. } =
+            self.limits;
         format!(
             "lateness = \"{}\"\nhorizon = \"{}\"\nfuture_tolerance = \"{}\"\nmax_entry = {}\nmax_attributes = {}\n\
+             max_vehicles = {max_vehicles}\nmax_retained_positions = {max_retained_positions}\n\
              [rules]\noffline_after = \"{}\"",
             format_ms(lateness_ms.unwrap()),
             format_ms(horizon_ms),

@@ -42,19 +42,8 @@ pub struct FactDeltas {
 impl FactDeltas {
     /// Cancels what was added against what was removed.
     pub fn consolidate(&mut self) {
-        let Self {
-            visits,
-            offlines,
-            stops,
-            idlings,
-            overspeeds,
-            trips,
-            turnarounds,
-            motions,
-            presences,
-            spells,
-            legs,
-        } = self;
+        let Self { visits, offlines, stops, idlings, overspeeds, trips, turnarounds, motions, presences, spells, legs } =
+            self;
         consolidate(visits);
         consolidate(offlines);
         consolidate(stops);
@@ -70,19 +59,8 @@ impl FactDeltas {
 
     /// Takes everything out of `other`.
     pub fn append(&mut self, other: &mut Self) {
-        let Self {
-            visits,
-            offlines,
-            stops,
-            idlings,
-            overspeeds,
-            trips,
-            turnarounds,
-            motions,
-            presences,
-            spells,
-            legs,
-        } = other;
+        let Self { visits, offlines, stops, idlings, overspeeds, trips, turnarounds, motions, presences, spells, legs } =
+            other;
         self.visits.append(visits);
         self.offlines.append(offlines);
         self.stops.append(stops);

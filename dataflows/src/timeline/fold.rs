@@ -180,7 +180,9 @@ impl Fold<'_> {
         let hour = self.rules.local_time.hour_span(now.max(last.ts));
         let is_present = !state.inside.is_empty() && hour.from < self.present_until(last);
         let hour_at = (is_present || self.is_silent(last, now)).then_some(hour.until);
-        confirmed_at.chain([silent_at]).chain(hour_at).filter(|&t| t > now).min()
+        let limits = self.roster.changes(self.vehicle, self.view, now.max(last.ts), END - 1);
+        let limit_at = limits.first().copied();
+        confirmed_at.chain([silent_at]).chain(hour_at).chain(limit_at).filter(|&t| t > now).min()
     }
 
     /// Where the vehicle is and what it does, at `now`.

@@ -5,13 +5,11 @@
 //! tell: states hold no sums, or they would never meet again. So what was said is kept as long as it can
 //! become wrong, and measured again where the track has changed.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Motion;
 use crate::local_time::Day;
-use crate::model::{Rules, Speed, VehicleId};
+use crate::model::{Millis, Rules, Speed, VehicleId};
 use crate::timeline::deltas::{FactDeltas, Leg};
 use crate::timeline::sums::{DaySums, Measures};
 use crate::timeline::track::Track;
@@ -20,7 +18,10 @@ use crate::versions::Span;
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
-    legs: BTreeMap<Leg, Measures>,
+    /// Ascending.
+    legs: Vec<(Leg, Measures)>,
+    /// No leg ends later.
+    last_end: Millis,
     /// Ascending by day.
     motions: Vec<Motion>,
 }
@@ -28,21 +29,16 @@ pub struct Ledger {
 impl Ledger {
     /// Turns the legs of `facts`, consolidated, into facts with measures, and corrects those said before
     /// that overlap `changed`.
-    pub fn measure(
-        &mut self,
-        vehicle: VehicleId,
-        track: &Track,
-        changed: Span,
-        rules: &Rules,
-        facts: &mut FactDeltas,
-    ) {
-        if facts.legs.is_empty() && changed.is_empty() {
+    pub fn measure(&mut self, vehicle: VehicleId, track: &Track, changed: Span, rules: &Rules, facts: &mut FactDeltas) {
+        if facts.legs.is_empty() && (changed.is_empty() || changed.from > self.last_end) {
             return;
         }
         let legs = std::mem::take(&mut facts.legs);
         for (leg, _) in legs.iter().filter(|(_, diff)| *diff < 0) {
-            debug_assert!(self.legs.contains_key(leg), "what is taken back was said: {leg:?}");
-            if let Some(measures) = self.legs.remove(leg) {
+            let said = self.legs.binary_search_by(|(said, _)| said.cmp(leg));
+            debug_assert!(said.is_ok(), "what is taken back was said: {leg:?}");
+            if let Ok(said) = said {
+                let (leg, measures) = self.legs.remove(said);
                 leg.say(vehicle, &measures, -1, facts);
             }
         }
@@ -59,9 +55,13 @@ impl Ledger {
         }
         for (leg, _) in legs.into_iter().filter(|(_, diff)| *diff > 0) {
             let measures = track.measure(leg.span(), rules);
+            self.last_end = self.last_end.max(leg.span().until);
             leg.say(vehicle, &measures, 1, facts);
-            self.legs.insert(leg, measures);
+            let at = self.legs.partition_point(|(said, _)| *said < leg);
+            self.legs.insert(at, (leg, measures));
         }
+        // Not every fact says all measures: some have been taken back and said again as they were.
+        facts.consolidate();
     }
 
     /// Says anew what has changed of the days from `first` on. `silence` is the one that lasts.
@@ -94,7 +94,7 @@ impl Ledger {
     /// Drops what can change no more.
     pub fn forget(&mut self, track: &Track, rules: &Rules) {
         let end = track.first_end();
-        self.legs.retain(|leg, _| leg.span().until >= end);
+        self.legs.retain(|(leg, _)| leg.span().until >= end);
         if let Some(first) = track.first_day(rules) {
             self.motions.retain(|motion| motion.day >= first);
         }

@@ -26,9 +26,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use crate::catalogue::{Catalogue, Change, View};
 use crate::geometry::BoundingBox;
 use crate::local_time::Day;
-use crate::model::{
-    BEGINNING, END, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState,
-};
+use crate::model::{BEGINNING, END, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState};
 use crate::roster::Roster;
 use crate::versions::Span;
 use deltas::FactDeltas;
@@ -306,7 +304,8 @@ impl Timelines {
                 _ => rewrites.push(Rewrite { ts: event.position.ts, position }),
             }
         }
-        let positioned = !rewrites.is_empty() || !appended.is_empty();
+        let extended = !appended.is_empty();
+        let positioned = extended || !rewrites.is_empty();
         if !rewrites.is_empty() || !changes.is_empty() {
             let rewound = timeline.track.rewrite(&rewrites, changes, &old, &new, &mut facts);
             stats.rewinds += 1;
@@ -316,12 +315,12 @@ impl Timelines {
             }
         }
         for position in appended {
-            let settled = timeline.track.append(&new, position, &mut facts);
-            // What had been said up to the last position took it for no outlier, and a stop for going on.
-            if let Some(settled) = settled.filter(|settled| settled.segment.outlier || settled.stop.is_some()) {
-                changed.from = changed.from.min(settled.segment.at);
-                changed.until = END;
-            }
+            timeline.track.append(&new, position, &mut facts);
+        }
+        if extended {
+            // What was said took the last position for no outlier, its speed for one that held for no time,
+            // and a stop there for one that goes on.
+            changed = Span { from: changed.from.min(last_ts), until: END };
         }
 
         // What is said now.

@@ -76,8 +76,7 @@ impl Odometer {
         let leap = mean > rules.max_plausible;
         let segment = self.segment(last, next.ts, gap, self.leap && leap);
 
-        let (from, broken) =
-            if segment.outlier { (self.from, self.broken || gap) } else { (Some(last.place), gap) };
+        let (from, broken) = if segment.outlier { (self.from, self.broken || gap) } else { (Some(last.place), gap) };
         let step_mm = match from {
             Some(from) if !broken && segment.outlier => distance_mm(from, next.place),
             Some(_) if !broken => hop_mm,

@@ -86,17 +86,23 @@ pub fn timelines<'s>(
         move |frontiers| {
             positions.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
-                let entry = pending.entry(epoch).or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
+                let entry = pending
+                    .entry(epoch)
+                    .or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
                 containers.for_each(|batch| entry.arrivals.positions.append(batch));
             });
             control.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
-                let entry = pending.entry(epoch).or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
+                let entry = pending
+                    .entry(epoch)
+                    .or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
                 containers.for_each(|batch| batch.drain(..).for_each(|c| entry.take(c)));
             });
             restored.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
-                let entry = pending.entry(epoch).or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
+                let entry = pending
+                    .entry(epoch)
+                    .or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
                 containers.for_each(|batch| entry.arrivals.restored.append(batch));
             });
             while let Some(first) = pending.first_entry() {
@@ -171,6 +177,7 @@ impl Pending {
             Control::Geofence(edit) => self.arrivals.edits.push(edit),
             Control::Now(now) => self.arrivals.now = self.arrivals.now.max(now),
             Control::Vehicle(edit) => self.arrivals.vehicles.push(edit),
+            Control::Restored => {}
             Control::Snapshot => self.snapshot = true,
         }
     }

@@ -108,8 +108,9 @@ impl Route {
         let departures = self.trip.iter().chain(&self.round).map(|departure| departure.at);
         let departures = departures.chain(self.waiting.iter().map(|stay| stay.until));
         let arrivals = || arrivals.iter().copied().chain(self.waiting.iter().map(|stay| stay.from)).chain([END]);
-        let mut intervals: Vec<_> =
-            departures.flat_map(|from| arrivals().filter(move |&until| from < until).map(move |until| (from, until))).collect();
+        let mut intervals: Vec<_> = departures
+            .flat_map(|from| arrivals().filter(move |&until| from < until).map(move |until| (from, until)))
+            .collect();
         intervals.sort_unstable();
         intervals.dedup();
         intervals
@@ -149,9 +150,9 @@ impl Route {
 
 /// The later of two ends, or at once that of the smaller id.
 fn depart(departure: &mut Option<Departure>, stay: &Stay) {
-    let later = departure.as_ref().is_none_or(|other| {
-        (stay.until, std::cmp::Reverse(&stay.id)) > (other.at, std::cmp::Reverse(&other.id))
-    });
+    let later = departure
+        .as_ref()
+        .is_none_or(|other| (stay.until, std::cmp::Reverse(&stay.id)) > (other.at, std::cmp::Reverse(&other.id)));
     if later {
         *departure = Some(Departure { at: stay.until, geofence: stay.geofence, id: Arc::clone(&stay.id) });
     }

@@ -204,9 +204,11 @@ impl Fold<'_> {
         let confirmed = state.inside.iter().filter(|inside| inside.role != Role::None && inside.is_confirmed(now));
         let lasting: Vec<Stay> = confirmed.map(|inside| self.stay_of(inside, END)).collect();
         let under_way = state.route.so_far(&lasting, |leg| facts.legs.push((leg, sign)));
-        facts.trips.extend(under_way.map(|(origin, departed_at)| {
-            (Trip { vehicle: self.vehicle, origin, departed_at, arrival: None }, sign)
-        }));
+        facts.trips.extend(
+            under_way.map(|(origin, departed_at)| {
+                (Trip { vehicle: self.vehicle, origin, departed_at, arrival: None }, sign)
+            }),
+        );
     }
 
     fn stay_of(&self, inside: &Inside, until: Millis) -> Stay {

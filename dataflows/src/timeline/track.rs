@@ -271,7 +271,7 @@ impl Track {
     }
 
     /// Adds a position later than all others.
-    pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) -> Option<Settled> {
+    pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) {
         debug_assert!(self.head.last.is_none_or(|last| last.ts < position.ts), "appended positions are the latest");
         if self.tail.positions.len() >= CHUNK {
             let full = std::mem::replace(&mut self.tail, Arc::new(Chunk::starting(self.head.clone())));
@@ -285,7 +285,6 @@ impl Track {
             self.days.add_segment(&segment, fold.rules);
         }
         self.reach.add(position.place);
-        settled
     }
 
     /// Changes the past: positions up to the last one (`rewrites`, ascending, one per instant), and

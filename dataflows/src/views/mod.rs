@@ -3,15 +3,27 @@
 //! [`Views`] is the checklist: it is always taken apart without `..`, so that a view without a
 //! destination does not compile.
 
+pub mod geofence_hourly;
+pub mod grouped;
+pub mod groups;
+pub mod histogram;
 mod in_force;
 mod membership;
 mod occupancy;
+pub mod od_daily;
+pub mod peak;
+pub mod plain;
 mod present;
+#[cfg(test)]
+mod tests;
+pub mod vehicle_daily;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use differential_dataflow::VecCollection;
+use serde::{Deserialize, Serialize};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::facts::{Idling, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
@@ -21,9 +33,23 @@ use crate::model::{
 };
 use crate::timeline::operator::timelines;
 use crate::timeline::{Stats, TimelineSnapshot};
+use geofence_hourly::{GeofenceHour, GeofenceHourlyGroup};
+use od_daily::{OdDailyGroup, OdDay};
+use vehicle_daily::{VehicleDailyGroup, VehicleDay};
 
 /// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
 pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
+
+/// A group of an aggregate as it was after some epoch: what it takes to go on from there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum GroupSnapshot {
+    /// Of `vehicle_daily`.
+    VehicleDaily(VehicleDay, Arc<VehicleDailyGroup>),
+    /// Of `geofence_hourly`.
+    GeofenceHourly(GeofenceHour, Arc<GeofenceHourlyGroup>),
+    /// Of `od_daily`.
+    OdDaily(OdDay, Arc<OdDailyGroup>),
+}
 
 /// What the timelines say by themselves.
 pub struct Facts<'s> {
@@ -126,11 +152,11 @@ pub fn views<'s>(
     } = timelines(scope, positions, control.clone(), restored, rules);
     let geofences = in_force::in_force(control.clone(), |control| match control {
         Control::Geofence(edit) => Some((edit.key.0, edit)),
-        Control::Vehicle(_) | Control::Now(_) | Control::Snapshot => None,
+        Control::Vehicle(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
     });
     let vehicles = in_force::in_force(control.clone(), |control| match control {
         Control::Vehicle(edit) => Some((edit.key.0, edit)),
-        Control::Geofence(_) | Control::Now(_) | Control::Snapshot => None,
+        Control::Geofence(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
     });
     let present = present::present(geofences.clone(), control);
     let membership = membership::membership(visits.clone());

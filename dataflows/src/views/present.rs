@@ -53,7 +53,7 @@ pub fn present<'s, K: Data + Copy>(
                     for said in containers.flat_map(|batch| batch.drain(..)) {
                         match said {
                             Control::Now(t) => entry.now = entry.now.max(t),
-                            Control::Geofence(_) | Control::Vehicle(_) | Control::Snapshot => {}
+                            Control::Geofence(_) | Control::Vehicle(_) | Control::Snapshot | Control::Restored => {}
                         }
                     }
                 });

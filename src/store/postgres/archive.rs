@@ -55,6 +55,20 @@ pub enum Archived {
     Edit(ArchivedEdit),
 }
 
+impl Archived {
+    /// What it takes in memory, roughly. Bytes.
+    pub fn bytes(&self) -> usize {
+        let text = match self {
+            Self::Position(ArchivedPosition { vehicle_id, measured, .. }) => {
+                let attributes = measured.as_ref().and_then(|measured| measured.attributes.as_deref());
+                vehicle_id.len() + attributes.map_or(0, str::len)
+            }
+            Self::Edit(ArchivedEdit { event, .. }) => event.len(),
+        };
+        size_of::<Self>() + text
+    }
+}
+
 const COLUMNS: &str = "vehicle_id, ts, entry, entry_index, received_at, deleted, lon, lat, speed_kmh, heading_deg, \
                        accuracy_m, altitude_m, ignition, attributes";
 const TYPES: [Type; 14] = [

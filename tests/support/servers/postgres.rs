@@ -174,7 +174,8 @@ fn version() -> u32 {
 }
 
 /// A program of PostgreSQL: of the newest version that has PostGIS where Debian puts them, else in PATH.
-fn binary(name: &str) -> PathBuf {
+/// Where a program of PostgreSQL is.
+pub(crate) fn binary(name: &str) -> PathBuf {
     static NEWEST: OnceLock<Vec<PathBuf>> = OnceLock::new();
     let newest = NEWEST.get_or_init(|| {
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

@@ -1,0 +1,170 @@
+//! `geofence_hourly`: what happened in each geofence during each local hour.
+//!
+//! Visits count where they begin and end; how long the ended ones took is a histogram. Presences come
+//! cut at the hours: their lengths add up, their vehicles are counted one by one, their edges make the
+//! peak. A presence that grows with each position is replaced each time; what an epoch
+//! replaced is gathered first, so that only what became different reaches the ordered state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use differential_dataflow::consolidation::consolidate;
+use serde::{Deserialize, Serialize};
+
+use crate::aggregates::GeofenceHourly;
+use crate::facts::Presence;
+use crate::local_time::LocalTime;
+use crate::model::{GeofenceId, Millis, VehicleId, Visit};
+use crate::views::grouped::{Given, Grouped, grouped};
+use crate::views::groups::{Group, Key};
+use crate::views::histogram::Histogram;
+use crate::views::peak::Peak;
+use crate::views::{GroupSnapshot, Rows};
+
+/// A geofence's local hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GeofenceHour {
+    /// Where.
+    pub geofence: GeofenceId,
+    /// The first instant of the hour.
+    pub hour: Millis,
+}
+
+/// What a fact brings to a geofence's hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Part {
+    /// A visit began.
+    Entry,
+    /// A visit ended.
+    Exit {
+        /// How long it took.
+        dwell_ms: i64,
+        /// It was confirmed.
+        confirmed: bool,
+    },
+    /// A vehicle was inside: milliseconds since the hour began.
+    Presence {
+        /// Who.
+        vehicle: VehicleId,
+        /// First instant inside.
+        from: u32,
+        /// First instant no longer inside.
+        until: u32,
+    },
+}
+
+/// The state of a group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct GeofenceHourlyGroup {
+    entries: i64,
+    confirmed_visits: i64,
+    dwell: Histogram,
+    vehicle_ms_inside: i64,
+    peak: Peak,
+    /// The number of each vehicle's presences.
+    vehicles: BTreeMap<VehicleId, i32>,
+    /// Not yet among them.
+    pending: Vec<(VehicleId, i32)>,
+}
+
+/// The table. `presences` are cut at local hours.
+pub fn geofence_hourly<'s>(
+    visits: Rows<'s, Visit>,
+    presences: Rows<'s, Presence>,
+    given: &Given<'s>,
+) -> Grouped<'s, GeofenceHourly> {
+    let zone = Arc::clone(&given.local_time);
+    let visits = visits.flat_map(move |visit| {
+        let Visit { vehicle: _, geofence, entered_at, exited_at, confirmed } = visit;
+        let at = |t| GeofenceHour { geofence, hour: zone.hour_span(t).from };
+        let exit = exited_at.map(|t| (at(t), Part::Exit { dwell_ms: t - entered_at, confirmed }));
+        [Some((at(entered_at), Part::Entry)), exit].into_iter().flatten()
+    });
+    let zone = Arc::clone(&given.local_time);
+    let presences = presences.map(move |Presence { vehicle, geofence, from, until }| {
+        let hour = zone.hour_span(from);
+        debug_assert!(until <= hour.until, "a presence is a piece within one local hour");
+        let since = |t: Millis| (t - hour.from) as u32;
+        (GeofenceHour { geofence, hour: hour.from }, Part::Presence { vehicle, from: since(from), until: since(until) })
+    });
+    grouped::<GeofenceHourlyGroup>("GeofenceHourly", visits.concat(presences), given)
+}
+
+impl Key for GeofenceHour {
+    fn route(&self) -> u64 {
+        u64::from(self.geofence.0)
+    }
+
+    fn end(&self, local_time: &LocalTime) -> Millis {
+        local_time.hour_span(self.hour).until
+    }
+}
+
+impl Group for GeofenceHourlyGroup {
+    type Key = GeofenceHour;
+    type Value = Part;
+    type Row = GeofenceHourly;
+
+    fn update(&mut self, value: &Part, diff: i64) {
+        match *value {
+            Part::Entry => self.entries += diff,
+            Part::Exit { dwell_ms, confirmed } => {
+                self.dwell.add(dwell_ms, diff);
+                self.confirmed_visits += if confirmed { diff } else { 0 };
+            }
+            Part::Presence { vehicle, from, until } => {
+                self.vehicle_ms_inside += i64::from(until - from) * diff;
+                self.peak.add(from, until, diff);
+                self.pending.push((vehicle, diff as i32));
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        self.peak.settle();
+        let mut pending = std::mem::take(&mut self.pending);
+        consolidate(&mut pending);
+        for (vehicle, diff) in pending {
+            let presences = self.vehicles.entry(vehicle).or_default();
+            *presences += diff;
+            if *presences == 0 {
+                self.vehicles.remove(&vehicle);
+            }
+        }
+    }
+
+    fn row(&self, key: &GeofenceHour) -> Option<GeofenceHourly> {
+        (!self.is_empty()).then(|| GeofenceHourly {
+            geofence: key.geofence,
+            hour: key.hour,
+            entries: self.entries,
+            exits: self.dwell.count(),
+            confirmed_visits: self.confirmed_visits,
+            unique_vehicles: self.vehicles.len() as i64,
+            dwell_total_ms: self.dwell.total(),
+            dwell_mean_ms: self.dwell.mean(),
+            dwell_p50_ms: self.dwell.percentile(50),
+            dwell_p95_ms: self.dwell.percentile(95),
+            vehicle_ms_inside: self.vehicle_ms_inside,
+            peak_vehicles: self.peak.highest(),
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries == 0 && self.dwell.is_empty() && self.vehicles.is_empty()
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let vehicles = self.vehicles.len() * 3 / 2 * size_of::<(VehicleId, i32)>();
+        self.dwell.heap_bytes() + self.peak.heap_bytes() + vehicles
+    }
+
+    fn snapshot(key: GeofenceHour, group: Arc<Self>) -> GroupSnapshot {
+        GroupSnapshot::GeofenceHourly(key, group)
+    }
+
+    fn restored(snapshot: GroupSnapshot) -> Option<(GeofenceHour, Arc<Self>)> {
+        let GroupSnapshot::GeofenceHourly(key, group) = snapshot else { return None };
+        Some((key, group))
+    }
+}

@@ -1,0 +1,194 @@
+//! Aggregates as a timely operator: facts exchanged by group, each epoch taken in one go.
+//!
+//! What it maintains is one state a group, which its facts add up to ([`Group`]). That is enough because
+//! the state is a function of their multiset: how an epoch is cut, and in which order and how often a fact
+//! comes and goes, leaves no trace. Per epoch and touched group it says at most one row that is
+//! no longer true and one that is.
+//!
+//! Differential's own operators do less here. `reduce` hands the whole group to a closure at each
+//! change (milliseconds for a hundred thousand facts), and keeps its input, output and both their
+//! histories. `count_total` keeps a sum in the difference at constant cost, but a maximum, a percentile
+//! or a number of distinct vehicles is no sum. Neither can forget a group without retracting its
+//! row, nor hand out its state.
+//!
+//! **Checkpoints.** In an epoch with [`Control::Snapshot`] the groups are handed out as they are after
+//! it, those included that it did not touch. In an epoch with [`Control::Restored`] groups are put back, into any number of
+//! workers. The timelines restored in the same epoch say what is open once more, to whom it may concern; the
+//! groups hold it already, so in such an epoch facts are dropped, and nothing is said: the rows stand.
+//! That goes for a checkpoint without any group as well, which is why a control tells and not the groups.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use differential_dataflow::AsCollection;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
+use timely::dataflow::operators::vec::Map;
+
+use crate::local_time::LocalTime;
+use crate::model::{BEGINNING, Control, Epoch, Millis, Rules};
+use crate::views::groups::{Fact, Group, GroupStats, Groups, Key};
+use crate::views::{GroupSnapshot, Rows};
+
+/// What every aggregate is given besides its facts.
+#[derive(Clone)]
+pub struct Given<'s> {
+    /// The same on every worker.
+    pub control: StreamVec<'s, Epoch, Control>,
+    /// The groups of a checkpoint, of all aggregates, in an epoch with [`Control::Restored`].
+    pub restored: StreamVec<'s, Epoch, GroupSnapshot>,
+    /// Days and hours.
+    pub local_time: Arc<LocalTime>,
+    /// How long after its end a group leaves memory: see [`Given::new`]. Milliseconds.
+    pub sealed_after_ms: Option<i64>,
+}
+
+impl std::fmt::Debug for Given<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Given").finish_non_exhaustive()
+    }
+}
+
+impl<'s> Given<'s> {
+    /// A group leaves memory `slack_ms` more than the horizon after its end. The slack covers how far behind
+    /// the horizon an accepted event can still change a fact: see [`crate::views::groups`].
+    pub fn new(
+        control: StreamVec<'s, Epoch, Control>,
+        restored: StreamVec<'s, Epoch, GroupSnapshot>,
+        rules: &Rules,
+        slack_ms: i64,
+    ) -> Self {
+        let sealed_after_ms = rules.horizon_ms.map(|horizon_ms| horizon_ms.saturating_add(slack_ms));
+        Self { control, restored, local_time: Arc::clone(&rules.local_time), sealed_after_ms }
+    }
+}
+
+/// An aggregate.
+pub struct Grouped<'s, R: 'static> {
+    /// The table.
+    pub rows: Rows<'s, R>,
+    /// Its groups, in the epochs in which they were asked for.
+    pub snapshots: Rows<'s, GroupSnapshot>,
+    /// About this worker's groups, as of the last epoch they have done.
+    pub stats: Rc<Cell<GroupStats>>,
+}
+
+impl<R: 'static> std::fmt::Debug for Grouped<'_, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grouped").field("stats", &self.stats).finish_non_exhaustive()
+    }
+}
+
+/// What an epoch brought to this worker, and the right to answer at it.
+struct Pending<G: Group> {
+    answer: [Capability<Epoch>; 2],
+    facts: Vec<(Fact<G>, i64)>,
+    restored: Vec<(G::Key, Arc<G>)>,
+    now: Millis,
+    snapshot: bool,
+    is_restored: bool,
+}
+
+type Out<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
+
+/// The rows of all groups of `facts`.
+pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given: &Given<'s>) -> Grouped<'s, G::Row> {
+    let Given { control, restored, local_time, sealed_after_ms } = given.clone();
+    let restored = restored.flat_map(G::restored);
+    let mut builder = OperatorBuilder::new(name.to_owned(), facts.inner.scope());
+    let by_group = Exchange::new(|((key, _), _, _): &(Fact<G>, Epoch, i64)| key.route());
+    let mut facts = builder.new_input(facts.inner, by_group);
+    let mut control = builder.new_input(control, Pipeline);
+    let by_group = Exchange::new(|(key, _): &(G::Key, Arc<G>)| key.route());
+    let mut restored = builder.new_input(restored, by_group);
+    let (rows, rows_stream) = builder.new_output();
+    let (snapshots, snapshots_stream) = builder.new_output();
+    let mut rows = OutputBuilder::<_, Out<G::Row>>::from(rows);
+    let mut snapshots = OutputBuilder::<_, Out<GroupSnapshot>>::from(snapshots);
+
+    let stats = Rc::new(Cell::new(GroupStats::default()));
+    let told = Rc::clone(&stats);
+    builder.build(move |initial| {
+        drop(initial); // a kept capability would hold every view at epoch 0
+        let mut groups = Groups::<G>::new(local_time, sealed_after_ms);
+        let mut pending = BTreeMap::<Epoch, Pending<G>>::new();
+        move |frontiers| {
+            facts.for_each_stamp(|cap, containers| {
+                for batch in containers {
+                    for run in batch.chunk_by(|a, b| a.1 == b.1) {
+                        let epoch = run[0].1;
+                        let entry =
+                            pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                        entry.facts.extend(run.iter().map(|(fact, _, diff)| (fact.clone(), *diff)));
+                    }
+                    batch.clear();
+                }
+            });
+            control.for_each_stamp(|cap, containers| {
+                let Some(&epoch) = cap.least() else { return };
+                let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                containers.for_each(|batch| batch.drain(..).for_each(|control| entry.take(control)));
+            });
+            restored.for_each_stamp(|cap, containers| {
+                let Some(&epoch) = cap.least() else { return };
+                let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                containers.for_each(|batch| entry.restored.append(batch));
+            });
+            while let Some(first) = pending.first_entry() {
+                let epoch = *first.key();
+                if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
+                    break;
+                }
+                let Pending { answer: [rows_at, snapshots_at], facts, restored, now, snapshot, is_restored } =
+                    first.remove();
+                debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
+                restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
+                let changed = groups.advance(facts.into_iter().filter(|_| !is_restored));
+                groups.seal(now);
+                told.set(groups.stats());
+                debug_assert_eq!(told.get().late_updates, 0, "{name}: nothing accepted touches a sealed group");
+                give(&mut rows, &rows_at, changed.into_iter());
+                if snapshot {
+                    give(&mut snapshots, &snapshots_at, groups.snapshots().map(|group| (group, 1)));
+                }
+            }
+        }
+    });
+    Grouped { rows: rows_stream.as_collection(), snapshots: snapshots_stream.as_collection(), stats }
+}
+
+fn give<D: Clone + 'static>(
+    output: &mut OutputBuilder<Epoch, Out<D>>,
+    at: &Capability<Epoch>,
+    rows: impl Iterator<Item = (D, i64)>,
+) {
+    let epoch = *at.time();
+    output.activate().session(at).give_iterator(rows.map(|(row, diff)| (row, epoch, diff)));
+}
+
+impl<G: Group> Pending<G> {
+    fn new(capability: impl Fn(usize) -> Capability<Epoch>) -> Self {
+        Self {
+            answer: [0, 1].map(capability),
+            facts: Vec::new(),
+            restored: Vec::new(),
+            now: BEGINNING,
+            snapshot: false,
+            is_restored: false,
+        }
+    }
+
+    fn take(&mut self, control: Control) {
+        match control {
+            Control::Now(now) => self.now = self.now.max(now),
+            Control::Snapshot => self.snapshot = true,
+            Control::Restored => self.is_restored = true,
+            Control::Geofence(_) | Control::Vehicle(_) => {}
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The groups of an aggregate on one worker, without the dataflow around them.
+//!
+//! A group is what its facts add up to: a function of their multiset, made of integers, so that a
+//! retraction undoes an assertion whatever came between. Of each group there is only that state; the
+//! row it stands for is worked out from it before and after an epoch, and never kept.
+//!
+//! **Sealing.** A group has an end: the first instant after its day or hour. No position older than
+//! `horizon` is accepted, and no edit that reaches further back than `lateness`; what such an event
+//! changes lies behind it, but for a little before: a visit may cease to be confirmed (`min_dwell_s`), an
+//! idling or a stop to last long enough, the position before may turn out to be an outlier (half the
+//! earth's circumference at `max_plausible`), a silence to be none (`offline_after`). With that as slack, nothing
+//! accepted touches a group whose end is more than `horizon` + slack ago. It leaves memory; its row stands for ever.
+//!
+//! One fact escapes this: a stop ends at the last position within its radius, which the next position
+//! tells, however much later it comes. So of the groups of a vehicle the last sealed one with positions
+//! stays until a later one with positions is sealed too ([`Group::lane`]): behind a position that can no longer
+//! be withdrawn or preceded, nothing is open any more.
+//!
+//! Facts whose changes cancel in a group that has left (a visit of three weeks ends: its entry is taken
+//! away and put back) are no concern of it. Others would be an error: they are counted.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use differential_dataflow::consolidation::consolidate;
+use rustc_hash::FxBuildHasher;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::local_time::LocalTime;
+use crate::model::{BEGINNING, Millis};
+use crate::views::GroupSnapshot;
+
+/// What can be sent to another worker.
+pub trait Sent: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static {}
+
+impl<T: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static> Sent for T {}
+
+/// What the facts of a group have in common.
+pub trait Key: Sent + Copy + Ord + Hash {
+    /// A number that decides which worker has the group.
+    fn route(&self) -> u64;
+
+    /// The first instant after the group's day or hour.
+    fn end(&self, local_time: &LocalTime) -> Millis;
+}
+
+/// What the facts of a group add up to: a function of their multiset.
+pub trait Group: Sent + Default {
+    /// What they have in common.
+    type Key: Key;
+    /// What a fact brings.
+    type Value: Sent + Ord;
+    /// What the table says.
+    type Row: Clone + PartialEq + Debug + 'static;
+
+    /// Adds `diff` times a value, or takes it away. Within an epoch there may be less than nothing of it.
+    fn update(&mut self, value: &Self::Value, diff: i64);
+
+    /// Called once after the updates of an epoch.
+    fn settle(&mut self) {}
+
+    /// What the table says, if anything.
+    fn row(&self, key: &Self::Key) -> Option<Self::Row>;
+
+    /// Whether nothing has been added that was not taken away.
+    fn is_empty(&self) -> bool;
+
+    /// What it has allocated, about, besides itself.
+    fn heap_bytes(&self) -> usize;
+
+    /// Of the sealed groups with this number the one with the latest end stays in memory.
+    fn lane(&self, key: &Self::Key) -> Option<u64> {
+        let _ = key;
+        None
+    }
+
+    /// What a checkpoint keeps of a group.
+    fn snapshot(key: Self::Key, group: Arc<Self>) -> GroupSnapshot;
+
+    /// What a checkpoint kept, if it is of this kind.
+    fn restored(snapshot: GroupSnapshot) -> Option<(Self::Key, Arc<Self>)>;
+}
+
+/// A fact and its group.
+pub type Fact<G> = (<G as Group>::Key, <G as Group>::Value);
+
+/// About the groups of one aggregate on one worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupStats {
+    /// Groups in memory.
+    pub groups: u64,
+    /// What they take, about.
+    pub bytes: u64,
+    /// Changes to groups that had left memory, since ever. There should be none: the rows they should
+    /// have changed are wrong.
+    pub late_updates: u64,
+}
+
+/// The groups of one aggregate on one worker.
+#[derive(Debug)]
+pub struct Groups<G: Group> {
+    local_time: Arc<LocalTime>,
+    sealed_after_ms: Option<i64>,
+    groups: HashMap<G::Key, Held<G>, FxBuildHasher>,
+    /// What is to be sealed, by its end.
+    ends: BTreeSet<(Millis, G::Key)>,
+    /// The sealed groups that stay, by lane.
+    last: HashMap<u64, G::Key, FxBuildHasher>,
+    now: Millis,
+    heap_bytes: usize,
+    late_updates: u64,
+}
+
+#[derive(Debug)]
+struct Held<G> {
+    /// Shared with the snapshots that were taken of it: it is copied when it changes after one.
+    group: Arc<G>,
+    /// Whether something has happened to it in this epoch.
+    touched: bool,
+}
+
+impl<G: Group> Groups<G> {
+    /// None yet. A group leaves memory `sealed_after_ms` after its end, if ever.
+    pub fn new(local_time: Arc<LocalTime>, sealed_after_ms: Option<i64>) -> Self {
+        Self {
+            local_time,
+            sealed_after_ms,
+            groups: HashMap::default(),
+            ends: BTreeSet::new(),
+            last: HashMap::default(),
+            now: BEGINNING,
+            heap_bytes: 0,
+            late_updates: 0,
+        }
+    }
+
+    /// Takes in the facts of one epoch, in any order; returns the rows that are no longer true and those
+    /// that are now.
+    pub fn advance(&mut self, facts: impl IntoIterator<Item = (Fact<G>, i64)>) -> Vec<(G::Row, i64)> {
+        let mut touched = Vec::new();
+        let mut sealed = Vec::new();
+        for (fact, diff) in facts {
+            let (key, value) = &fact;
+            let held = match self.groups.entry(*key) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    if let Some(sealed_after_ms) = self.sealed_after_ms {
+                        let end = key.end(&self.local_time);
+                        if end < self.now.saturating_sub(sealed_after_ms) {
+                            sealed.push((fact, diff));
+                            continue;
+                        }
+                        self.ends.insert((end, *key));
+                    }
+                    entry.insert(Held { group: Arc::default(), touched: false })
+                }
+            };
+            if !held.touched {
+                held.touched = true;
+                touched.push((*key, held.group.row(key)));
+                self.heap_bytes -= held.group.heap_bytes();
+            }
+            Arc::make_mut(&mut held.group).update(value, diff);
+        }
+        consolidate(&mut sealed);
+        self.late_updates += sealed.len() as u64;
+
+        let mut rows = Vec::new();
+        for (key, was) in touched {
+            let Some(held) = self.groups.get_mut(&key) else { continue };
+            held.touched = false;
+            let group = Arc::make_mut(&mut held.group);
+            group.settle();
+            let is = group.row(&key);
+            if group.is_empty() {
+                self.remove(&key);
+            } else {
+                self.heap_bytes += group.heap_bytes();
+            }
+            if was != is {
+                rows.extend(was.map(|row| (row, -1)));
+                rows.extend(is.map(|row| (row, 1)));
+            }
+        }
+        rows
+    }
+
+    /// The log's time reached `now`: what no accepted event can touch any more leaves memory.
+    pub fn seal(&mut self, now: Millis) {
+        self.now = self.now.max(now);
+        let Some(sealed_after_ms) = self.sealed_after_ms else { return };
+        while let Some((end, key)) = self.ends.pop_first() {
+            if end >= self.now.saturating_sub(sealed_after_ms) {
+                self.ends.insert((end, key));
+                break;
+            }
+            let lane = self.groups.get(&key).and_then(|held| held.group.lane(&key));
+            let leaves = lane.map_or(Some(key), |lane| self.last.insert(lane, key));
+            if let Some((key, held)) = leaves.and_then(|key| self.groups.remove_entry(&key)) {
+                debug_assert!(self.now >= key.end(&self.local_time));
+                self.heap_bytes -= held.group.heap_bytes();
+            }
+        }
+    }
+
+    /// Every group, in the order of their keys.
+    pub fn snapshots(&self) -> impl Iterator<Item = GroupSnapshot> {
+        let mut groups: Vec<_> = self.groups.iter().map(|(key, held)| (*key, Arc::clone(&held.group))).collect();
+        groups.sort_unstable_by_key(|(key, _)| *key);
+        groups.into_iter().map(|(key, group)| G::snapshot(key, group))
+    }
+
+    /// Goes on with a group. Nothing is said of it: its row stands.
+    pub fn restore(&mut self, key: G::Key, group: Arc<G>) {
+        if self.sealed_after_ms.is_some() {
+            self.ends.insert((key.end(&self.local_time), key));
+        }
+        self.heap_bytes += group.heap_bytes();
+        let before = self.groups.insert(key, Held { group, touched: false });
+        debug_assert!(before.is_none(), "a group is restored once, before anything happens to it");
+    }
+
+    /// How many there are, and what they take.
+    pub fn stats(&self) -> GroupStats {
+        // The state with its two counters, its place in the map (which is 7/16 to 7/8 full) and its end.
+        let each = size_of::<G>() + 16 + size_of::<(G::Key, Held<G>)>() * 3 / 2 + size_of::<(Millis, G::Key)>();
+        let bytes = self.heap_bytes + self.groups.len() * each;
+        GroupStats { groups: self.groups.len() as u64, bytes: bytes as u64, late_updates: self.late_updates }
+    }
+
+    fn remove(&mut self, key: &G::Key) {
+        self.groups.remove(key);
+        if self.sealed_after_ms.is_some() {
+            self.ends.remove(&(key.end(&self.local_time), *key));
+        }
+    }
+}

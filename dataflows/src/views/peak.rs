@@ -1,0 +1,207 @@
+//! How many at once: the greatest number of intervals that hold one instant.
+//!
+//! Every interval is +1 where it begins and -1 where it ends; the sums of these edges from the left are
+//! how many there are at each instant. The edges are kept in blocks in the order of their instants, each with its sum and
+//! its greatest sum from its own left, so that the peak is found by going over the blocks, and a change
+//! costs a block and that. At one instant only the net difference is kept: intervals are
+//! half-open, one that ends does not meet one that begins.
+
+use serde::{Deserialize, Serialize};
+
+/// A block with more edges than this is cut in two.
+const BLOCK: usize = 128;
+
+/// Two neighbours that have less than this together become one.
+const SPARSE: usize = BLOCK / 4;
+
+/// An instant, counted from wherever the caller likes, and how many more there are from then on.
+type Edge = (u32, i32);
+
+/// Intervals, as far as their peak needs them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Edge>", into = "Vec<Edge>")]
+pub struct Peak {
+    blocks: Vec<Block>,
+    highest: i32,
+    /// Not yet in the blocks.
+    pending: Vec<Edge>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Block {
+    /// Ascending by instant, none zero; never empty.
+    edges: Vec<Edge>,
+    sum: i32,
+    highest: i32,
+}
+
+impl Peak {
+    /// Adds `diff` times the interval `[from, until)`, or takes it away. An empty one counts at `from`.
+    pub fn add(&mut self, from: u32, until: u32, diff: i64) {
+        let diff = diff as i32;
+        self.pending.extend([(from, diff), (until.max(from + 1), -diff)]);
+    }
+
+    /// Takes in what was added since the last time.
+    pub fn settle(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return;
+        }
+        pending.sort_unstable_by_key(|(instant, _)| *instant);
+        for edges in pending.chunk_by(|a, b| a.0 == b.0) {
+            let diff = edges.iter().map(|(_, diff)| diff).sum();
+            if diff != 0 {
+                self.insert((edges[0].0, diff));
+            }
+        }
+        self.highest = highest(self.blocks.iter().map(|block| (block.sum, block.highest)));
+    }
+
+    /// The greatest number at one instant, as of the last [`Peak::settle`].
+    pub fn highest(&self) -> i64 {
+        i64::from(self.highest)
+    }
+
+    /// Whether nothing has been added that was not taken away, as of the last [`Peak::settle`].
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// What it has allocated, about.
+    pub fn heap_bytes(&self) -> usize {
+        self.blocks.capacity() * (size_of::<Block>() + BLOCK * size_of::<Edge>() / 2)
+    }
+
+    fn insert(&mut self, (instant, diff): Edge) {
+        let at = self.blocks.partition_point(|block| block.edges[0].0 <= instant).saturating_sub(1);
+        if self.blocks.is_empty() {
+            self.blocks.push(Block::default());
+        }
+        let edges = &mut self.blocks[at].edges;
+        match edges.binary_search_by_key(&instant, |(instant, _)| *instant) {
+            Ok(here) => {
+                edges[here].1 += diff;
+                if edges[here].1 == 0 {
+                    edges.remove(here);
+                }
+            }
+            Err(here) => edges.insert(here, (instant, diff)),
+        }
+        if edges.len() > BLOCK {
+            let later = edges.split_off(BLOCK / 2);
+            self.blocks.insert(at + 1, Block::new(later));
+        } else if edges.is_empty() {
+            self.blocks.remove(at);
+            return;
+        } else if let [one, next, ..] = &mut self.blocks[at..]
+            && one.edges.len() + next.edges.len() < SPARSE
+        {
+            one.edges.append(&mut next.edges);
+            self.blocks.remove(at + 1);
+        }
+        self.blocks[at].sum_up();
+    }
+}
+
+impl Block {
+    fn new(edges: Vec<Edge>) -> Self {
+        let mut block = Self { edges, sum: 0, highest: 0 };
+        block.sum_up();
+        block
+    }
+
+    fn sum_up(&mut self) {
+        self.sum = self.edges.iter().map(|(_, diff)| diff).sum();
+        self.highest = highest(self.edges.iter().map(|(_, diff)| (*diff, *diff)));
+    }
+}
+
+/// The greatest sum from the left of neighbours with these sums and greatest sums; nothing at all is 0.
+fn highest(parts: impl Iterator<Item = (i32, i32)>) -> i32 {
+    let (mut sum, mut most) = (0, 0);
+    for (part, highest) in parts {
+        most = most.max(sum + highest);
+        sum += part;
+    }
+    most
+}
+
+impl From<Vec<Edge>> for Peak {
+    fn from(pending: Vec<Edge>) -> Self {
+        let mut peak = Self { pending, ..Self::default() };
+        peak.settle();
+        peak
+    }
+}
+
+impl From<Peak> for Vec<Edge> {
+    fn from(peak: Peak) -> Self {
+        peak.blocks.into_iter().flat_map(|block| block.edges).chain(peak.pending).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The greatest number of intervals at any of their first instants.
+    fn plain(intervals: &[(u32, u32)]) -> i64 {
+        let at = |t: u32| intervals.iter().filter(|(from, until)| *from == t || (*from < t && t < *until)).count();
+        intervals.iter().map(|(from, _)| at(*from)).max().unwrap_or(0) as i64
+    }
+
+    fn check(range: u32, changes: &[(u32, u32, bool)], every: usize) {
+        let (mut peak, mut there) = (Peak::default(), Vec::new());
+        for (number, &(from, length, leaves)) in changes.iter().enumerate() {
+            if leaves && !there.is_empty() {
+                let (from, until) = there.swap_remove(length as usize % there.len());
+                peak.add(from, until, -1);
+            } else {
+                there.push((from, (from + length).min(range)));
+                peak.add(from, (from + length).min(range), 1);
+            }
+            if number % every == 0 {
+                peak.settle();
+                assert_eq!(peak.highest(), plain(&there));
+            }
+        }
+        peak.settle();
+        let again = Peak::from(Vec::from(peak.clone()));
+        assert_eq!((again.highest(), peak.highest()), (plain(&there), plain(&there)));
+        there.iter().for_each(|(from, until)| peak.add(*from, *until, -1));
+        peak.settle();
+        assert!(peak.is_empty() && peak.highest() == 0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_peak_of_few_instants(
+            changes in prop::collection::vec((0..12u32, 0..5u32, any::<bool>()), 0..60),
+            every in 1..4usize,
+        ) {
+            check(12, &changes, every);
+        }
+
+        #[test]
+        fn the_peak_of_many_blocks(
+            changes in prop::collection::vec((0..100_000u32, 0..30_000u32, prop::bool::weighted(0.3)), 500..2_000),
+        ) {
+            check(100_000, &changes, 97);
+        }
+    }
+
+    #[test]
+    fn an_instant_counts_and_ends_do_not_meet_beginnings() {
+        let mut peak = Peak::default();
+        peak.add(0, 10, 1);
+        peak.add(10, 20, 1);
+        peak.settle();
+        assert_eq!(peak.highest(), 1);
+        peak.add(10, 10, 1);
+        peak.settle();
+        assert_eq!(peak.highest(), 2);
+    }
+}

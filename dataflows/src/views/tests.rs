@@ -1,0 +1,531 @@
+//! The aggregates through their operators: facts come and go, late and replaced, and after every epoch the
+//! tables are those of a plain search.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use differential_dataflow::AsCollection;
+use differential_dataflow::consolidation::consolidate;
+use proptest::prelude::*;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::{Input as _, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle, Scope};
+
+use super::geofence_hourly::geofence_hourly;
+use super::grouped::{Given, Grouped};
+use super::groups::{GroupStats, Groups};
+use super::od_daily::od_daily;
+use super::plain::PlainFacts;
+use super::vehicle_daily::{MotionOfDay, Part, VehicleDailyGroup, VehicleDay, VehicleFacts, vehicle_daily};
+use super::{GroupSnapshot, Rows, plain};
+use crate::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
+use crate::facts::{
+    Arrival, Motion, Overspeed, OverspeedMeasures, Presence, Spell, SpellKind, Stop, Trip, TripMeasures,
+};
+use crate::local_time::{Day, LocalTime};
+use crate::model::{Control, Epoch, GeofenceId, Millis, Place, Rules, Speed, VehicleId, Visit};
+
+const MINUTE: Millis = 60_000;
+const HOUR: Millis = 60 * MINUTE;
+const DAY: Millis = 24 * HOUR;
+const START: Millis = 20_000 * DAY;
+const HORIZON: Millis = 2 * DAY;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+enum Fact {
+    Motion(Motion),
+    Spell(Spell),
+    Overspeed(Overspeed),
+    Stop(Stop),
+    Visit(Visit),
+    Trip(Trip),
+    Presence(Presence),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Row {
+    Vehicle(VehicleDaily),
+    Geofence(GeofenceHourly),
+    Od(OdDaily),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Batch {
+    facts: Vec<(Fact, i64)>,
+    control: Vec<Control>,
+    restored: Vec<GroupSnapshot>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Said {
+    rows: Vec<(Row, i64)>,
+    groups: Vec<GroupSnapshot>,
+}
+
+/// A zone whose clocks go back over midnight in the third night.
+fn zone() -> LocalTime {
+    LocalTime::new("zone", -2 * HOUR, [(START + 2 * DAY + 2 * HOUR + MINUTE, -3 * HOUR)])
+}
+
+fn rules() -> Rules {
+    Rules { local_time: Arc::new(zone()), horizon_ms: Some(HORIZON), ..Rules::default() }
+}
+
+struct Tables<'s> {
+    rows: Rows<'s, Row>,
+    groups: Rows<'s, GroupSnapshot>,
+    stats: Box<dyn Fn() -> [GroupStats; 3]>,
+}
+
+fn tables<'s>(facts: Rows<'s, Fact>, given: &Given<'s>) -> Tables<'s> {
+    macro_rules! of {
+        ($kind:ident) => {
+            facts.clone().flat_map(|fact| if let Fact::$kind(fact) = fact { Some(fact) } else { None })
+        };
+    }
+    let parts = VehicleFacts {
+        motions: of!(Motion),
+        spells: of!(Spell),
+        overspeeds: of!(Overspeed),
+        stops: of!(Stop),
+        visits: of!(Visit),
+        trips: of!(Trip),
+    };
+    let Grouped { rows: vehicles, snapshots: a, stats: of_vehicles } = vehicle_daily(parts, given);
+    let Grouped { rows: geofences, snapshots: b, stats: of_geofences } =
+        geofence_hourly(of!(Visit), of!(Presence), given);
+    let Grouped { rows: ods, snapshots: c, stats: of_ods } = od_daily(of!(Trip), given);
+    let rows = vehicles.map(Row::Vehicle).concatenate([geofences.map(Row::Geofence), ods.map(Row::Od)]);
+    let stats = Box::new(move || [of_vehicles.get(), of_geofences.get(), of_ods.get()]);
+    Tables { rows, groups: a.concatenate([b, c]), stats }
+}
+
+type Handle<D> = InputHandle<Epoch, CapacityContainerBuilder<Vec<D>>>;
+
+struct Inputs {
+    facts: Handle<(Fact, Epoch, i64)>,
+    control: Handle<Control>,
+    restored: Handle<GroupSnapshot>,
+}
+
+impl Inputs {
+    fn build<'s>(scope: Scope<'s, Epoch>) -> (Self, Rows<'s, Fact>, Given<'s>) {
+        let (facts, facts_stream) = scope.new_input();
+        let (control, control_stream) = scope.new_input();
+        let (restored, restored_stream) = scope.new_input();
+        let given = Given::new(control_stream, restored_stream, &rules(), 0);
+        (Self { facts, control, restored }, facts_stream.as_collection(), given)
+    }
+
+    fn advance_to(&mut self, epoch: Epoch) {
+        self.facts.advance_to(epoch);
+        self.control.advance_to(epoch);
+        self.restored.advance_to(epoch);
+    }
+}
+
+/// Tells the other workers, who would wait for ever, that one has panicked.
+struct Alarm(Arc<AtomicBool>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.0.fetch_or(std::thread::panicking(), Ordering::Relaxed);
+    }
+}
+
+/// What the operators say in each epoch, and how many groups they have in the end.
+fn run(workers: usize, batches: &[Batch]) -> (Vec<Said>, u64) {
+    let batches: Arc<[Batch]> = batches.into();
+    let said = Arc::new(Mutex::new(vec![Said::default(); batches.len()]));
+    let (heard, panicked) = (Arc::clone(&said), Arc::default());
+    let guards = timely::execute(timely::Config::process(workers), move |worker| {
+        let (index, peers, alarm) = (worker.index(), worker.peers(), Alarm(Arc::clone(&panicked)));
+        let probe = ProbeHandle::new();
+        let (mut inputs, stats) = worker.dataflow::<Epoch, _, _>(|scope| {
+            let (inputs, facts, given) = Inputs::build(scope);
+            let Tables { rows, groups, stats } = tables(facts, &given);
+            let (rows_heard, groups_heard) = (Arc::clone(&heard), Arc::clone(&heard));
+            rows.inspect(move |(row, epoch, diff)| {
+                rows_heard.lock().unwrap()[*epoch as usize].rows.push((*row, *diff));
+            })
+            .inner
+            .probe_with(&probe);
+            groups
+                .inspect(move |(group, epoch, _)| {
+                    groups_heard.lock().unwrap()[*epoch as usize].groups.push(group.clone());
+                })
+                .inner
+                .probe_with(&probe);
+            (inputs, stats)
+        });
+        for (epoch, batch) in batches.iter().enumerate() {
+            let mine = |at: &usize| (at + epoch) % peers == index;
+            for (_, (fact, diff)) in batch.facts.iter().enumerate().filter(|(at, _)| mine(at)) {
+                inputs.facts.send((*fact, epoch as Epoch, *diff));
+            }
+            for (_, group) in batch.restored.iter().enumerate().filter(|(at, _)| mine(at)) {
+                inputs.restored.send(group.clone());
+            }
+            batch.control.iter().for_each(|control| inputs.control.send(control.clone()));
+            inputs.advance_to(epoch as Epoch + 1);
+            if epoch % 3 == 0 {
+                worker.step(); // else epochs pile up
+            }
+        }
+        drop(inputs);
+        while !probe.done() {
+            assert!(!alarm.0.load(Ordering::Relaxed), "another worker has panicked");
+            worker.step_or_park(Some(Duration::from_millis(10)));
+        }
+        stats().iter().map(|stats| stats.groups).sum::<u64>()
+    })
+    .unwrap();
+    let groups = guards.join().into_iter().map(Result::unwrap).sum();
+    let said = std::mem::take(&mut *said.lock().unwrap());
+    (said, groups)
+}
+
+fn arb_fact(now: Millis) -> impl Strategy<Value = Fact> {
+    let at = (now - HORIZON / 2) / MINUTE..now / MINUTE;
+    let longest = prop_oneof![0..3i64, 0..200i64, 0..2_000i64];
+    let numbers = (0..4u32, 0..3u32, 0..3u32, 0..200i64, any::<bool>());
+    (0..7u8, at, longest, numbers).prop_map(move |(kind, at, length, (v, g, h, n, flag))| {
+        let (vehicle, geofence) = (VehicleId(v), GeofenceId(g));
+        let (from, until) = (at * MINUTE, ((at + length) * MINUTE).min(now));
+        let ended_at = flag.then_some(until);
+        let speed = if n < 100 { Speed::NONE } else { Speed::from_kmh(n as f64) };
+        match kind {
+            0 => Fact::Motion(Motion {
+                vehicle,
+                day: zone().day(from),
+                distance_mm: n,
+                moving_ms: n * 3,
+                stopped_ms: length,
+                offline_ms: n % 7,
+                max_speed: speed,
+                moved: flag.then_some((from, until)),
+                positions: n + 1,
+            }),
+            1 => {
+                let kind = if flag { SpellKind::Idling } else { SpellKind::Overspeed };
+                Fact::Spell(Spell { vehicle, kind, from, until })
+            }
+            2 => {
+                let measures = flag.then_some(OverspeedMeasures { max_speed: speed, distance_mm: n });
+                let (geofence, limit) = (None, Speed::from_kmh(50.0));
+                Fact::Overspeed(Overspeed { vehicle, started_at: from, ended_at, geofence, limit, measures })
+            }
+            3 => {
+                let place = Place { lon: 0, lat: 0 };
+                Fact::Stop(Stop { vehicle, started_at: from, ended_at, place, geofence: Some(geofence) })
+            }
+            4 => Fact::Visit(Visit { vehicle, geofence, entered_at: from, exited_at: ended_at, confirmed: n < 100 }),
+            5 => {
+                let distance_mm = n;
+                let measures =
+                    TripMeasures { distance_mm, moving_ms: 0, stopped_ms: 0, stops: 0, max_speed: Speed::NONE };
+                let arrival = Arrival { destination: GeofenceId(h), arrived_at: until, measures };
+                Fact::Trip(Trip { vehicle, origin: geofence, departed_at: from, arrival: flag.then_some(arrival) })
+            }
+            _ => {
+                let until = until.min(zone().hour_span(from).until);
+                Fact::Presence(Presence { vehicle, geofence, from, until })
+            }
+        }
+    })
+}
+
+/// The first instant whose row a fact changes.
+fn begin(fact: &Fact) -> Millis {
+    match fact {
+        Fact::Motion(motion) => zone().day_spans(motion.day).next().unwrap().from,
+        Fact::Spell(spell) => spell.from,
+        Fact::Overspeed(overspeed) => overspeed.started_at,
+        Fact::Stop(stop) => stop.started_at,
+        Fact::Visit(visit) => visit.entered_at,
+        Fact::Trip(trip) => trip.departed_at,
+        Fact::Presence(presence) => presence.from,
+    }
+}
+
+/// Whether its end is still to come.
+fn is_open(fact: &Fact) -> bool {
+    match fact {
+        Fact::Overspeed(overspeed) => overspeed.ended_at.is_none(),
+        Fact::Stop(stop) => stop.ended_at.is_none(),
+        Fact::Visit(visit) => visit.exited_at.is_none(),
+        Fact::Motion(_) | Fact::Spell(_) | Fact::Trip(_) | Fact::Presence(_) => false,
+    }
+}
+
+/// How a generated step changes the facts.
+#[derive(Clone, Debug)]
+enum Step {
+    Add(Fact),
+    Remove(prop::sample::Index),
+    Replace(prop::sample::Index, i64),
+}
+
+/// How far each epoch's time is from the next, and its steps: facts are said as of [`START`].
+fn arb_epochs() -> impl Strategy<Value = Vec<(Millis, Vec<Step>)>> {
+    let step = prop_oneof![
+        5 => arb_fact(START).prop_map(Step::Add),
+        2 => any::<prop::sample::Index>().prop_map(Step::Remove),
+        3 => (any::<prop::sample::Index>(), 0..100i64).prop_map(|(at, by)| Step::Replace(at, by)),
+    ];
+    let tick = prop_oneof![5 => 0..HOUR, 2 => 0..DAY, 1 => 0..5 * DAY];
+    prop::collection::vec((tick, prop::collection::vec(step, 0..12)), 1..25)
+}
+
+/// A fact as it would be `by` later.
+fn later(fact: Fact, by: Millis) -> Fact {
+    match fact {
+        Fact::Motion(m) => {
+            let from = begin(&fact) + by + 6 * HOUR;
+            Fact::Motion(Motion { day: zone().day(from), moved: m.moved.map(|(a, b)| (a + by, b + by)), ..m })
+        }
+        Fact::Spell(s) => Fact::Spell(Spell { from: s.from + by, until: s.until + by, ..s }),
+        Fact::Overspeed(o) => {
+            Fact::Overspeed(Overspeed { started_at: o.started_at + by, ended_at: o.ended_at.map(|t| t + by), ..o })
+        }
+        Fact::Stop(s) => Fact::Stop(Stop { started_at: s.started_at + by, ended_at: s.ended_at.map(|t| t + by), ..s }),
+        Fact::Visit(v) => {
+            Fact::Visit(Visit { entered_at: v.entered_at + by, exited_at: v.exited_at.map(|t| t + by), ..v })
+        }
+        Fact::Trip(t) => {
+            let arrival = t.arrival.map(|arrival| Arrival { arrived_at: arrival.arrived_at + by, ..arrival });
+            Fact::Trip(Trip { departed_at: t.departed_at + by, arrival, ..t })
+        }
+        Fact::Presence(p) => {
+            let (from, until) = (p.from + by, p.until + by);
+            Fact::Presence(Presence { from, until: until.min(zone().hour_span(from).until), ..p })
+        }
+    }
+}
+
+/// A fact that goes on or ends otherwise, at most `by` minutes later and not after `now`.
+fn replaced(fact: Fact, by: i64, now: Millis) -> Fact {
+    let end = |t: Millis| (t + by * MINUTE).min(now).max(t);
+    match fact {
+        Fact::Motion(m) => {
+            Fact::Motion(Motion { moving_ms: m.moving_ms + by, max_speed: Speed::from_kmh(by as f64), ..m })
+        }
+        Fact::Spell(s) => Fact::Spell(Spell { until: end(s.until), ..s }),
+        Fact::Overspeed(o) => Fact::Overspeed(Overspeed { ended_at: Some(end(now - HOUR)), ..o }),
+        Fact::Stop(s) => Fact::Stop(Stop { ended_at: Some(end(now - HOUR)), ..s }),
+        Fact::Visit(v) => {
+            Fact::Visit(Visit { exited_at: Some(end(now - HOUR).max(v.entered_at)), confirmed: true, ..v })
+        }
+        Fact::Trip(t) => Fact::Trip(t),
+        Fact::Presence(p) => Fact::Presence(Presence { until: end(p.until).min(zone().hour_span(p.from).until), ..p }),
+    }
+}
+
+/// Batches for the operators, and all facts there are after each.
+fn batches(epochs: Vec<(Millis, Vec<Step>)>) -> (Vec<Batch>, Vec<Vec<Fact>>) {
+    let (mut now, mut there) = (START, Vec::<Fact>::new());
+    let (mut batches, mut after) = (Vec::new(), Vec::new());
+    for (tick, steps) in epochs {
+        let mut batch = Batch::default();
+        // What lies behind the horizon no longer changes; what is open may end, however old.
+        let fixed = now - HORIZON;
+        for step in steps {
+            match step {
+                Step::Add(fact) => {
+                    let fact = later(fact, now - START);
+                    there.push(fact);
+                    batch.facts.push((fact, 1));
+                }
+                Step::Remove(at) if !there.is_empty() => {
+                    let at = at.index(there.len());
+                    if begin(&there[at]) > fixed {
+                        batch.facts.push((there.swap_remove(at), -1));
+                    }
+                }
+                Step::Replace(at, by) if !there.is_empty() => {
+                    let at = at.index(there.len());
+                    if begin(&there[at]) > fixed || is_open(&there[at]) {
+                        let new = replaced(there[at], by, now);
+                        batch.facts.extend([(there[at], -1), (new, 1)]);
+                        there[at] = new;
+                    }
+                }
+                Step::Remove(_) | Step::Replace(..) => {}
+            }
+        }
+        now += tick;
+        batch.control.push(Control::Now(now));
+        batches.push(batch);
+        after.push(there.clone());
+    }
+    (batches, after)
+}
+
+fn by_plain_search(facts: &[Fact]) -> Vec<(Row, i64)> {
+    let mut all = PlainFacts::default();
+    for fact in facts {
+        match *fact {
+            Fact::Motion(fact) => all.motions.push(fact),
+            Fact::Spell(fact) => all.spells.push(fact),
+            Fact::Overspeed(fact) => all.overspeeds.push(fact),
+            Fact::Stop(fact) => all.stops.push(fact),
+            Fact::Visit(fact) => all.visits.push(fact),
+            Fact::Trip(fact) => all.trips.push(fact),
+            Fact::Presence(fact) => all.presences.push(fact),
+        }
+    }
+    let vehicles = plain::vehicle_daily(&all, &zone()).into_iter().map(Row::Vehicle);
+    let geofences = plain::geofence_hourly(&all, &zone()).into_iter().map(Row::Geofence);
+    let ods = plain::od_daily(&all, &zone()).into_iter().map(Row::Od);
+    vehicles.chain(geofences).chain(ods).map(|row| (row, 1)).collect()
+}
+
+/// What a checkpoint's file would give back.
+fn stored(groups: &[GroupSnapshot]) -> Vec<GroupSnapshot> {
+    serde_json::from_slice(&serde_json::to_vec(groups).unwrap()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn after_every_epoch_the_rows_are_those_of_a_plain_search(
+        epochs in arb_epochs(),
+        workers in prop::sample::select(vec![1usize, 2, 4]),
+        other_workers in 1..4usize,
+        taken in any::<prop::sample::Index>(),
+    ) {
+        let (mut batches, after) = batches(epochs);
+        let taken = taken.index(batches.len());
+        batches[taken].control.push(Control::Snapshot);
+        let (said, groups) = run(workers, &batches);
+        let mut rows = Vec::new();
+        for (epoch, said) in said.iter().enumerate() {
+            let mut once = said.rows.clone();
+            consolidate(&mut once);
+            prop_assert_eq!(once.len(), said.rows.len(), "nothing is said that is taken back at once");
+            rows.extend(once);
+            consolidate(&mut rows);
+            prop_assert_eq!(&rows, &by_plain_search(&after[epoch]), "after epoch {}", epoch);
+        }
+
+        let now = batches[..=taken].iter().flat_map(|batch| &batch.control).filter_map(|control| match control {
+            Control::Now(now) => Some(*now),
+            _ => None,
+        }).max().unwrap_or(START);
+        let again = Batch {
+            facts: after[taken].iter().map(|fact| (*fact, 1)).collect(),
+            control: vec![Control::Now(now), Control::Restored],
+            restored: stored(&said[taken].groups),
+        };
+        let resumed: Vec<_> = [again].into_iter().chain(batches[taken + 1..].iter().cloned()).collect();
+        let (resumed, resumed_groups) = run(other_workers, &resumed);
+        prop_assert!(resumed[0].rows.is_empty(), "the rows of a checkpoint stand");
+        for (one, other) in said[taken + 1..].iter().zip(&resumed[1..]) {
+            let (mut one, mut other) = (one.rows.clone(), other.rows.clone());
+            one.sort();
+            other.sort();
+            prop_assert_eq!(one, other);
+        }
+        prop_assert_eq!(groups, resumed_groups);
+    }
+}
+
+/// A fleet of constant size says one motion a vehicle and epoch, and is in geofences.
+#[test]
+fn with_a_constant_fleet_memory_stays_flat() {
+    const EPOCHS: u64 = 20_000;
+    const STEP: Millis = 5 * MINUTE;
+    let live = timely::execute_directly(move |worker| {
+        let probe = ProbeHandle::new();
+        let (mut inputs, stats) = worker.dataflow::<Epoch, _, _>(|scope| {
+            let (inputs, facts, given) = Inputs::build(scope);
+            let Tables { rows, groups: _, stats } = tables(facts, &given);
+            rows.inner.probe_with(&probe);
+            (inputs, stats)
+        });
+        let mut live = BTreeMap::<u64, Vec<_>>::new();
+        for epoch in 0..EPOCHS {
+            let now = START + epoch as Millis * STEP;
+            for vehicle in 0..5 {
+                for (fact, diff) in drive(VehicleId(vehicle), now, STEP) {
+                    inputs.facts.send((fact, epoch, diff));
+                }
+            }
+            inputs.control.send(Control::Now(now));
+            inputs.advance_to(epoch + 1);
+            while probe.less_than(&(epoch + 1)) {
+                worker.step();
+            }
+            live.entry(epoch / (EPOCHS / 4)).or_default().push(stats());
+        }
+        let most = |quarter: &Vec<[GroupStats; 3]>| {
+            [0, 1, 2].map(|view| quarter.iter().map(|stats| stats[view].groups).max().unwrap())
+        };
+        live.values().map(most).collect::<Vec<_>>()
+    });
+    assert_eq!(live[1], live[3], "live groups by quarter: {live:?}");
+    assert!(live[3][0] <= 5 * 5 && live[3][1] <= 3 * 50, "{live:?}");
+}
+
+/// What becomes of a vehicle's facts between two instants of a grid.
+fn drive(vehicle: VehicleId, now: Millis, step: Millis) -> Vec<(Fact, i64)> {
+    let geofence = GeofenceId(vehicle.0 % 3);
+    let before = now - step;
+    let motion = |t: Millis| {
+        let day = zone().day(t);
+        let positions = (t - zone().day_spans(day).next().unwrap().from) / step + 1;
+        let (distance_mm, moved) = (positions * 1_000, Some((t - t.rem_euclid(DAY), t)));
+        let (moving_ms, stopped_ms, offline_ms, max_speed) = (0, 0, 0, Speed::NONE);
+        Motion { vehicle, day, distance_mm, moving_ms, stopped_ms, offline_ms, max_speed, moved, positions }
+    };
+    let presence = |until: Millis| {
+        let from = zone().hour_span(until).from;
+        Presence { vehicle, geofence, from, until }
+    };
+    let mut facts = vec![(Fact::Motion(motion(now)), 1), (Fact::Presence(presence(now)), 1)];
+    if now > START && zone().day(before) == zone().day(now) {
+        facts.push((Fact::Motion(motion(before)), -1));
+    }
+    if now > START && zone().hour_span(before) == zone().hour_span(now) {
+        facts.push((Fact::Presence(presence(before)), -1));
+    }
+    facts
+}
+
+fn motion(positions: i64) -> Part {
+    let motion = serde_json::json!({
+        "distance_mm": 0, "moving_ms": 0, "stopped_ms": 0, "offline_ms": 0, "positions": positions,
+        "moved": null, "max_speed": Speed::NONE,
+    });
+    Part::Motion(serde_json::from_value::<MotionOfDay>(motion).unwrap())
+}
+
+fn on(day: i32) -> VehicleDay {
+    VehicleDay { vehicle: VehicleId(0), day: Day(20_000 + day) }
+}
+
+#[test]
+fn a_stop_may_end_on_the_last_day_with_positions_however_long_ago() {
+    let mut groups = Groups::<VehicleDailyGroup>::new(Arc::new(LocalTime::utc()), Some(HORIZON));
+    groups.advance([((on(0), motion(1)), 1), ((on(1), motion(1)), 1), ((on(2), motion(0)), 1)]);
+    groups.seal(START + 30 * DAY);
+    assert_eq!(groups.stats().groups, 1, "a day of silence is final, and so is one before the last position");
+    let rows = groups.advance([((on(1), Part::Stop), 1), ((on(30), motion(1)), 1)]);
+    assert_eq!((rows.len(), groups.stats().late_updates), (3, 0));
+    groups.seal(START + 40 * DAY);
+    assert_eq!(groups.stats().groups, 1, "nothing is open behind a later position that stands");
+    assert!(groups.advance([((on(1), Part::Stop), -1)]).is_empty());
+    assert_eq!(groups.stats().late_updates, 1);
+}
+
+#[test]
+fn changes_that_cancel_do_not_concern_a_group_that_has_left() {
+    let mut groups = Groups::<VehicleDailyGroup>::new(Arc::new(LocalTime::utc()), Some(HORIZON));
+    groups.seal(START + 30 * DAY);
+    assert!(groups.advance([((on(0), Part::Stop), 1), ((on(0), Part::Stop), -1)]).is_empty());
+    assert!(groups.advance([((on(29), Part::Stop), 1), ((on(29), Part::Stop), -1)]).is_empty());
+    assert_eq!(groups.stats(), GroupStats::default());
+}
