@@ -183,6 +183,55 @@ CREATE TABLE turnarounds (
 );
 CREATE INDEX turnarounds_returned_at ON turnarounds (returned_at);
 
+CREATE TABLE vehicle_daily (
+    vehicle_id     text COLLATE "C" NOT NULL,
+    day            date NOT NULL,
+    distance_m     double precision NOT NULL,
+    moving_s       double precision NOT NULL,
+    stopped_s      double precision NOT NULL,
+    idling_s       double precision NOT NULL,
+    offline_s      double precision NOT NULL,
+    max_speed_kmh  double precision,
+    positions      bigint NOT NULL,
+    overspeeds     bigint NOT NULL,
+    overspeed_s    double precision NOT NULL,
+    stops          bigint NOT NULL,
+    visits         bigint NOT NULL,
+    trips          bigint NOT NULL,
+    first_moved_at timestamptz,
+    last_moved_at  timestamptz,
+    PRIMARY KEY (vehicle_id, day)
+) WITH (fillfactor = 70);
+CREATE INDEX vehicle_daily_day ON vehicle_daily (day);
+
+CREATE TABLE geofence_hourly (
+    geofence_id      text COLLATE "C" NOT NULL,
+    hour             timestamptz NOT NULL,
+    entries          bigint NOT NULL,
+    exits            bigint NOT NULL,
+    confirmed_visits bigint NOT NULL,
+    unique_vehicles  bigint NOT NULL,
+    dwell_total_s    double precision NOT NULL,
+    dwell_mean_s     double precision,
+    dwell_p50_s      double precision,
+    dwell_p95_s      double precision,
+    vehicle_s_inside double precision NOT NULL,
+    peak_vehicles    bigint NOT NULL,
+    PRIMARY KEY (geofence_id, hour)
+) WITH (fillfactor = 70);
+
+CREATE TABLE od_daily (
+    origin_id       text COLLATE "C" NOT NULL,
+    destination_id  text COLLATE "C" NOT NULL,
+    day             date NOT NULL,
+    trips           bigint NOT NULL,
+    duration_mean_s double precision NOT NULL,
+    duration_p50_s  double precision NOT NULL,
+    duration_p95_s  double precision NOT NULL,
+    distance_m      double precision NOT NULL,
+    PRIMARY KEY (origin_id, destination_id, day)
+);
+
 CREATE TABLE vehicles (
     vehicle_id      text COLLATE "C" NOT NULL,
     effective_from  timestamptz NOT NULL,

@@ -24,13 +24,15 @@ use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
+use watchtower_dataflows::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
 use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
     Visit,
 };
 use watchtower_dataflows::timeline::{Stats, TimelineSnapshot};
-use watchtower_dataflows::views::{Rows, Views, views};
+use watchtower_dataflows::views::groups::GroupStats;
+use watchtower_dataflows::views::{AGGREGATES, GroupSnapshot, Restored, Rows, Snapshots, Views, views};
 
 /// What arrived in one epoch.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +41,8 @@ pub struct Batch {
     pub positions: Vec<PositionEvent>,
     /// Accepted edits, at most one `Now`, and perhaps `Snapshot`.
     pub control: Vec<Control>,
-    /// Timelines to go on from; in the first epoch only, with all edits and the time of their log.
-    pub restored: Vec<TimelineSnapshot>,
+    /// What to go on from; in the first epoch only, with all edits and the time of their log.
+    pub restored: Option<Snapshots>,
 }
 
 /// An epoch that no worker can change any more.
@@ -48,8 +50,8 @@ pub struct Batch {
 pub struct Completed {
     /// What it changed.
     pub deltas: Deltas,
-    /// The timelines after it, if they were asked for.
-    pub snapshots: Vec<TimelineSnapshot>,
+    /// What the dataflow holds after it, if that was asked for.
+    pub snapshots: Snapshots,
 }
 
 /// What one epoch changed: rows and how many more (or fewer) there are of each, consolidated.
@@ -73,6 +75,12 @@ pub struct Deltas {
     pub trips: Vec<(Trip, i64)>,
     /// Changes of `turnarounds`.
     pub turnarounds: Vec<(Turnaround, i64)>,
+    /// Changes of `vehicle_daily`.
+    pub vehicle_daily: Vec<(VehicleDaily, i64)>,
+    /// Changes of `geofence_hourly`.
+    pub geofence_hourly: Vec<(GeofenceHourly, i64)>,
+    /// Changes of `od_daily`.
+    pub od_daily: Vec<(OdDaily, i64)>,
     /// Changes of `vehicle_state`.
     pub vehicle_state: Vec<(VehicleState, i64)>,
     /// Changes of `geofences`.
@@ -95,6 +103,9 @@ impl Deltas {
             overspeeds: _,
             trips: _,
             turnarounds: _,
+            vehicle_daily: _,
+            geofence_hourly: _,
+            od_daily: _,
             vehicle_state: _,
             geofences: _,
             vehicles: _,
@@ -116,6 +127,9 @@ impl Deltas {
             overspeeds,
             trips,
             turnarounds,
+            vehicle_daily,
+            geofence_hourly,
+            od_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -129,6 +143,9 @@ impl Deltas {
         self.overspeeds.extend(overspeeds);
         self.trips.extend(trips);
         self.turnarounds.extend(turnarounds);
+        self.vehicle_daily.extend(vehicle_daily);
+        self.geofence_hourly.extend(geofence_hourly);
+        self.od_daily.extend(od_daily);
         self.vehicle_state.extend(vehicle_state);
         self.geofences.extend(geofences);
         self.vehicles.extend(vehicles);
@@ -142,17 +159,25 @@ pub struct EngineStats {
     pub timelines: Stats,
     /// Updates in differential's arrangements.
     pub arrangement_records: u64,
+    /// Of the aggregates, in the order of [`AGGREGATES`].
+    pub groups: [GroupStats; AGGREGATES.len()],
 }
 
 impl EngineStats {
     fn add(&mut self, other: &Self) {
-        let Self { timelines, arrangement_records } = other;
+        let Self { timelines, arrangement_records, groups } = other;
         let Stats { vehicles, retained_positions, rewinds, rewound_positions } = timelines;
         self.timelines.vehicles += vehicles;
         self.timelines.retained_positions += retained_positions;
         self.timelines.rewinds += rewinds;
         self.timelines.rewound_positions += rewound_positions;
         self.arrangement_records += arrangement_records;
+        for (mine, theirs) in self.groups.iter_mut().zip(groups) {
+            let GroupStats { groups, bytes, late_updates } = theirs;
+            mine.groups += groups;
+            mine.bytes += bytes;
+            mine.late_updates += late_updates;
+        }
     }
 }
 
@@ -161,7 +186,7 @@ struct Work {
     epoch: Epoch,
     positions: Vec<PositionEvent>,
     control: Vec<Control>,
-    restored: Vec<TimelineSnapshot>,
+    restored: Snapshots,
 }
 struct Share {
     epoch: Epoch,
@@ -225,12 +250,14 @@ impl Engine {
     pub fn submit(&mut self, batch: Batch) -> Epoch {
         let epoch = self.submitted;
         self.submitted += 1;
-        let Batch { mut positions, control, mut restored } = batch;
+        let Batch { mut positions, mut control, restored } = batch;
+        control.extend(restored.is_some().then_some(Control::Restored));
+        let mut restored = restored.unwrap_or_default();
         let share = positions.len().div_ceil(self.workers.len()).max(1);
         for (sender, thread) in &self.workers {
             let rest = positions.split_off(share.min(positions.len()));
             let positions = std::mem::replace(&mut positions, rest);
-            // The first worker hands the timelines to those who keep them.
+            // The first worker hands what is restored to those who keep it.
             let work = Work { epoch, positions, control: control.clone(), restored: std::mem::take(&mut restored) };
             sender.send(work).expect("a worker runs until the engine is finished; it must have panicked");
             thread.unpark();
@@ -321,7 +348,9 @@ impl Engine {
         let (arrived, completed) = self.incomplete.entry(epoch).or_default();
         *arrived += 1;
         completed.deltas.append(share.deltas);
-        completed.snapshots.extend(share.snapshots);
+        let Snapshots { timelines, groups } = share.snapshots;
+        completed.snapshots.timelines.extend(timelines);
+        completed.snapshots.groups.extend(groups);
     }
 
     fn take_completed(&mut self) -> Option<(Epoch, Completed)> {
@@ -345,14 +374,15 @@ impl Drop for Engine {
 fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender<Share>) {
     let mut positions = Input::<PositionEvent>::new();
     let mut control = Input::<Control>::new();
-    let mut restored = Input::<TimelineSnapshot>::new();
+    let mut timelines = Input::<TimelineSnapshot>::new();
+    let mut groups = Input::<GroupSnapshot>::new();
     let probe = ProbeHandle::new();
     let found = Rc::new(RefCell::new(BTreeMap::<Epoch, Completed>::new()));
     let arranged = count_arranged(worker);
-    let timelines = worker.dataflow::<Epoch, _, _>(|scope| {
+    let told = worker.dataflow::<Epoch, _, _>(|scope| {
         let positions = positions.to_stream(scope);
         let control = control.to_stream(scope);
-        let restored = restored.to_stream(scope);
+        let restored = Restored { timelines: timelines.to_stream(scope), groups: groups.to_stream(scope) };
         collect(views(scope, positions, control, restored, rules), &found, &probe)
     });
     let index = worker.index();
@@ -361,7 +391,11 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
         while until(reported) {
             let mut completed = found.borrow_mut().remove(&reported).unwrap_or_default();
             completed.deltas.consolidate();
-            let stats = EngineStats { timelines: timelines.get(), arrangement_records: arranged.get() };
+            let stats = EngineStats {
+                timelines: told.timelines.get(),
+                arrangement_records: arranged.get(),
+                groups: told.groups.each_ref().map(|groups| groups.get()),
+            };
             // The engine may be gone: it is being finished, and nobody wants to know.
             let _ = shares.send(Share { epoch: reported, worker: index, completed, stats });
             reported += 1;
@@ -369,13 +403,15 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
     };
     loop {
         match work.try_recv() {
-            Ok(Work { epoch, positions: mut events, control: mut said, restored: mut timelines }) => {
+            Ok(Work { epoch, positions: mut events, control: mut said, mut restored }) => {
                 positions.send_batch(&mut events);
                 control.send_batch(&mut said);
-                restored.send_batch(&mut timelines);
+                timelines.send_batch(&mut restored.timelines);
+                groups.send_batch(&mut restored.groups);
                 positions.advance_to(epoch + 1);
                 control.advance_to(epoch + 1);
-                restored.advance_to(epoch + 1);
+                timelines.advance_to(epoch + 1);
+                groups.advance_to(epoch + 1);
                 worker.step();
             }
             Err(TryRecvError::Empty) => {
@@ -416,12 +452,14 @@ fn count_arranged(worker: &Worker) -> Rc<Cell<u64>> {
     records
 }
 
-/// Gives every view its place in [`Completed`]; returns what the timelines say of themselves.
-fn collect(
-    views: Views<'_>,
-    found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
-    probe: &ProbeHandle<Epoch>,
-) -> Rc<Cell<Stats>> {
+/// What the operators of a worker say of themselves.
+struct Told {
+    timelines: Rc<Cell<Stats>>,
+    groups: [Rc<Cell<GroupStats>>; AGGREGATES.len()],
+}
+
+/// Gives every view its place in [`Completed`].
+fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>, probe: &ProbeHandle<Epoch>) -> Told {
     let Views {
         visits,
         offlines,
@@ -430,16 +468,18 @@ fn collect(
         overspeeds,
         trips,
         turnarounds,
-        motions: _,
-        presences: _,
-        spells: _,
+        vehicle_daily,
+        geofence_hourly,
+        od_daily,
         vehicle_state,
         membership,
         occupancy,
         geofences,
         vehicles,
-        snapshots,
+        timelines,
+        groups,
         stats,
+        group_stats,
     } = views;
     gather(visits, found, probe, |completed, row| completed.deltas.visits.push(row));
     gather(offlines, found, probe, |completed, row| completed.deltas.offlines.push(row));
@@ -448,13 +488,17 @@ fn collect(
     gather(overspeeds, found, probe, |completed, row| completed.deltas.overspeeds.push(row));
     gather(trips, found, probe, |completed, row| completed.deltas.trips.push(row));
     gather(turnarounds, found, probe, |completed, row| completed.deltas.turnarounds.push(row));
+    gather(vehicle_daily, found, probe, |completed, row| completed.deltas.vehicle_daily.push(row));
+    gather(geofence_hourly, found, probe, |completed, row| completed.deltas.geofence_hourly.push(row));
+    gather(od_daily, found, probe, |completed, row| completed.deltas.od_daily.push(row));
     gather(vehicle_state, found, probe, |completed, row| completed.deltas.vehicle_state.push(row));
     gather(membership, found, probe, |completed, row| completed.deltas.membership.push(row));
     gather(occupancy, found, probe, |completed, row| completed.deltas.occupancy.push(row));
     gather(geofences, found, probe, |completed, row| completed.deltas.geofences.push(row));
     gather(vehicles, found, probe, |completed, row| completed.deltas.vehicles.push(row));
-    gather(snapshots, found, probe, |completed, (snapshot, _)| completed.snapshots.push(snapshot));
-    stats
+    gather(timelines, found, probe, |completed, (snapshot, _)| completed.snapshots.timelines.push(snapshot));
+    gather(groups, found, probe, |completed, (snapshot, _)| completed.snapshots.groups.push(snapshot));
+    Told { timelines: stats, groups: group_stats }
 }
 
 fn gather<D: Clone + 'static>(

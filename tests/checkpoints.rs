@@ -10,6 +10,7 @@ use watchtower::engine::{Batch, Engine};
 use watchtower::tables::Refused;
 use watchtower_dataflows::model::{BEGINNING, Control, Millis, VehicleId};
 use watchtower_dataflows::timeline::{TimelineSnapshot, TrackParts};
+use watchtower_dataflows::views::Snapshots;
 
 use crate::support::generate::{live, replay};
 use crate::support::log::Case;
@@ -53,7 +54,7 @@ fn run(seed: u64, case: &Case, folder: &Path) -> usize {
         if !rng.chance(70) {
             continue;
         }
-        saver.save(commit_seq, Checkpoint { flow, timelines: found }).unwrap();
+        saver.save(commit_seq, Checkpoint { flow, snapshots: found }).unwrap();
         if !rng.chance(40) {
             continue;
         }
@@ -61,27 +62,25 @@ fn run(seed: u64, case: &Case, folder: &Path) -> usize {
         let (loaded, skipped) = load_newest(folder, &tables(commit_seq));
         assert!(skipped.is_empty(), "seed {seed}: {skipped:?}");
         let loaded = loaded.unwrap();
-        let Checkpoint { flow, timelines } = loaded.checkpoint;
-        assert_eq!(text(&flow, &timelines), wanted, "seed {seed}, loaded after epoch {epoch}");
+        let Checkpoint { flow, snapshots } = loaded.checkpoint;
+        assert_eq!(text(&flow, &snapshots), wanted, "seed {seed}, loaded after epoch {epoch}");
         saver = Saver::new(folder, "lineage", "plan").unwrap();
         saver.know(loaded.known);
         moody.finish();
         moody = Engine::start(1 + rng.below(3), case.rules.clone());
         let control = flow.edits.into_iter().chain([Control::Now(flow.now)]).collect();
-        moody.submit(Batch { positions: Vec::new(), control, restored: timelines });
+        moody.submit(Batch { positions: Vec::new(), control, restored: Some(snapshots) });
         moody.next().unwrap();
     }
     restarts
 }
 
-/// The timelines after a batch.
-fn advance(engine: &mut Engine, mut batch: Batch) -> Vec<TimelineSnapshot> {
+/// What the engine holds after a batch.
+fn advance(engine: &mut Engine, mut batch: Batch) -> Snapshots {
     batch.control.push(Control::Snapshot);
     engine.submit(batch);
     let (_, completed) = engine.next().unwrap();
-    let mut snapshots = completed.snapshots;
-    snapshots.sort_by_key(|snapshot| snapshot.vehicle);
-    snapshots
+    completed.snapshots
 }
 
 fn flow(commit_seq: i64, edits: &[Control], now: Millis) -> FlowState {
@@ -104,13 +103,16 @@ fn tables(commit_seq: i64) -> Tables {
 }
 
 /// Everything, to be compared, but the box around a whole track: it need not be tight.
-fn text(flow: &FlowState, timelines: &[TimelineSnapshot]) -> String {
-    let mut timelines = timelines.to_vec();
+fn text(flow: &FlowState, snapshots: &Snapshots) -> String {
+    let Snapshots { mut timelines, groups } = snapshots.clone();
     timelines.sort_by_key(|timeline| timeline.vehicle);
     let parts = timelines.into_iter().map(|TimelineSnapshot { vehicle, newest, track, ledger }| {
         let TrackParts { past, sealed, tail, head } = track.into();
         (vehicle, newest, ledger, past, sealed, tail, head)
     });
     let parts: Vec<_> = parts.collect();
-    format!("{}\n{}", serde_json::to_string(flow).unwrap(), serde_json::to_string(&parts).unwrap())
+    let mut groups: Vec<String> = groups.iter().map(|group| serde_json::to_string(group).unwrap()).collect();
+    groups.sort();
+    let timelines = serde_json::to_string(&parts).unwrap();
+    format!("{}\n{timelines}\n{}", serde_json::to_string(flow).unwrap(), groups.join("\n"))
 }

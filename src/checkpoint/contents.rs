@@ -7,21 +7,22 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use watchtower_dataflows::model::{Control, Millis, VehicleId};
 use watchtower_dataflows::timeline::fold::State;
-use watchtower_dataflows::timeline::{Chunk, Ledger, Past, TimelineSnapshot};
+use watchtower_dataflows::timeline::{Chunk, Ledger, Past};
+use watchtower_dataflows::views::{GroupSnapshot, Snapshots};
 
 use crate::admission::Memory;
 use crate::tables::Refused;
 
-/// What the flow knew after an epoch, and its timelines.
+/// What the flow knew after an epoch, and its dataflow.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// Everything but the timelines.
+    /// What the flow knew.
     pub flow: FlowState,
-    /// The timelines.
-    pub timelines: Vec<TimelineSnapshot>,
+    /// The timelines and the groups of the aggregates.
+    pub snapshots: Snapshots,
 }
 
-/// What the flow knew after an epoch, besides the timelines.
+/// What the flow knew after an epoch, besides its dataflow.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FlowState {
     /// The ids of all vehicles, by number.
@@ -122,4 +123,18 @@ pub(super) struct StoredTimeline {
     pub sealed: Vec<ChunkPlace>,
     pub tail: Arc<Chunk>,
     pub head: State,
+}
+
+/// A block of the last part of a checkpoint.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Stored {
+    Timelines(Vec<StoredTimeline>),
+    Groups(Vec<GroupSnapshot>),
+}
+
+/// The same, to be written.
+#[derive(Debug, Serialize)]
+pub(super) enum Storing<'a> {
+    Timelines(&'a [StoredTimeline]),
+    Groups(&'a [GroupSnapshot]),
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
+use watchtower_dataflows::views::Snapshots;
 
 use super::block::{BlockError, Blocks, Kind};
-use super::contents::{Checkpoint, ChunkPlace, FileName, FlowState, Head, InletState, StoredTimeline};
+use super::contents::{Checkpoint, ChunkPlace, FileName, FlowState, Head, InletState, Stored, StoredTimeline};
 use super::save::Written;
 use super::{CHECKPOINT, CHUNKS, names_in, path_of};
 
@@ -150,7 +151,7 @@ fn load(folder: &Path, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
         sizes.insert(segment, blocks.iter().map(Vec::len).sum());
         chunks.push(blocks);
     }
-    let stored: Vec<Vec<StoredTimeline>> = blocks.values(2)?;
+    let stored: Vec<Stored> = blocks.values(2)?;
     let mut written = Vec::new();
     let mut chunk = |place: &ChunkPlace| {
         let ChunkPlace { segment, block, index } = *place;
@@ -158,11 +159,18 @@ fn load(folder: &Path, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
         written.push(Written { chunk: Arc::clone(chunk), segment: segments[segment as usize], block, index });
         Some(Arc::clone(chunk))
     };
-    let mut timelines = Vec::new();
-    for StoredTimeline { vehicle, newest, ledger, past, sealed, tail, head } in stored.into_iter().flatten() {
-        let sealed = sealed.iter().map(&mut chunk).collect::<Option<Vec<_>>>().ok_or(Why::Chunk)?;
-        let track = TrackParts { past, sealed, tail, head }.into();
-        timelines.push(TimelineSnapshot { vehicle, newest, track, ledger });
+    let mut snapshots = Snapshots::default();
+    for block in stored {
+        match block {
+            Stored::Groups(groups) => snapshots.groups.extend(groups),
+            Stored::Timelines(timelines) => {
+                for StoredTimeline { vehicle, newest, ledger, past, sealed, tail, head } in timelines {
+                    let sealed = sealed.iter().map(&mut chunk).collect::<Option<Vec<_>>>().ok_or(Why::Chunk)?;
+                    let track = TrackParts { past, sealed, tail, head }.into();
+                    snapshots.timelines.push(TimelineSnapshot { vehicle, newest, track, ledger });
+                }
+            }
+        }
     }
-    Ok(Loaded { checkpoint: Checkpoint { flow, timelines }, known: Known { commit_seq, written, sizes } })
+    Ok(Loaded { checkpoint: Checkpoint { flow, snapshots }, known: Known { commit_seq, written, sizes } })
 }

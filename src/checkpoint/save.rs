@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
+use watchtower_dataflows::views::Snapshots;
 
 use super::block::{BlockError, BlockWriter, Kind};
-use super::contents::{Checkpoint, ChunkPlace, FileName, Head, StoredTimeline};
+use super::contents::{Checkpoint, ChunkPlace, FileName, Head, StoredTimeline, Storing};
 use super::load::{Known, Skipped, read_head};
 use super::{CHECKPOINT, CHUNKS, KEPT, UNFINISHED, names_in, path_of};
 use crate::crash;
@@ -19,6 +20,8 @@ use crate::crash;
 const CHUNKS_A_BLOCK: usize = 256;
 /// Timelines in a block.
 const TIMELINES_A_BLOCK: usize = 1024;
+/// Groups of aggregates in a block.
+const GROUPS_A_BLOCK: usize = 4096;
 /// A segment of which less than one in so many chunks is still named is written anew.
 const LIVE_ONE_IN: usize = 4;
 
@@ -107,7 +110,7 @@ impl Saver {
             return Ok(None);
         }
         let name = FileName { commit_seq, writer: self.writer };
-        let Checkpoint { flow, timelines } = checkpoint;
+        let Checkpoint { flow, snapshots: Snapshots { timelines, groups } } = checkpoint;
         let timelines: Vec<_> = timelines
             .into_iter()
             .map(|TimelineSnapshot { vehicle, newest, track, ledger }| {
@@ -155,7 +158,9 @@ impl Saver {
         bytes += self.write_file(name, CHECKPOINT, Kind::Checkpoint, |out| {
             out.write(&head)?;
             out.write(&flow)?;
-            stored.chunks(TIMELINES_A_BLOCK).try_for_each(|timelines| out.write(&timelines).map(drop))
+            let timelines = stored.chunks(TIMELINES_A_BLOCK).map(Storing::Timelines);
+            let groups = groups.chunks(GROUPS_A_BLOCK).map(Storing::Groups);
+            timelines.chain(groups).try_for_each(|block| out.write(&block).map(drop))
         })?;
         self.newest = Some(commit_seq);
         self.remove_old(commit_seq);

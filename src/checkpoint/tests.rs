@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use watchtower_dataflows::model::{Control, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId};
 use watchtower_dataflows::timeline::{Chunk, TrackParts};
+use watchtower_dataflows::views::Snapshots;
 
 use super::block::{BlockError, Blocks, Kind};
 use super::contents::{Checkpoint, FileName, FlowState, InletState};
@@ -79,7 +80,7 @@ impl Drive {
         };
         let (vehicles, geofences) = (ids("vehicle"), ids("geofence"));
         let flow = FlowState { vehicles, geofences, edits: Vec::new(), now, forgotten_hour: now, inlets: vec![inlet] };
-        Checkpoint { flow, timelines: completed.snapshots }
+        Checkpoint { flow, snapshots: completed.snapshots }
     }
 
     /// The same, and the checkpoint is written; what is in it.
@@ -125,8 +126,9 @@ fn tables(commit_seq: i64) -> Tables {
 
 /// Everything in it.
 fn text(checkpoint: &Checkpoint) -> String {
-    let Checkpoint { flow, timelines } = checkpoint;
-    format!("{}\n{}", serde_json::to_string(flow).unwrap(), serde_json::to_string(timelines).unwrap())
+    let Checkpoint { flow, snapshots: Snapshots { timelines, groups } } = checkpoint;
+    let parts = [serde_json::to_string(flow), serde_json::to_string(timelines), serde_json::to_string(groups)];
+    parts.map(Result::unwrap).join("\n")
 }
 
 fn loaded_text((loaded, _): &(Option<Loaded>, Vec<Skipped>)) -> Option<String> {
@@ -155,7 +157,10 @@ fn what_was_loaded_is_not_written_again() {
     let Loaded { checkpoint, known } = loaded.unwrap();
     drive.saver = Saver::new(drive.folder.path(), LINEAGE, PLAN).unwrap();
     drive.saver.know(known);
-    assert_eq!(drive.saver.save(1, Checkpoint { flow: checkpoint.flow.clone(), timelines: Vec::new() }).unwrap(), None);
+    assert_eq!(
+        drive.saver.save(1, Checkpoint { flow: checkpoint.flow.clone(), snapshots: Snapshots::default() }).unwrap(),
+        None
+    );
     drive.saver.save(2, checkpoint).unwrap();
     assert_eq!((drive.commits(CHUNKS), drive.commits(CHECKPOINT)), (vec![1], vec![1, 2]));
 }
@@ -303,7 +308,7 @@ fn who_wakes_up_late_disturbs_nobody() {
     fenced.know(drive.load().0.unwrap().known);
     // Both write the checkpoint of commit 2, the fenced one when its successor has gone on.
     let late = drive.drive(0..2, CHUNK);
-    let again = Checkpoint { flow: late.flow.clone(), timelines: late.timelines.clone() };
+    let again = Checkpoint { flow: late.flow.clone(), snapshots: late.snapshots.clone() };
     drive.saver = Saver::new(drive.folder.path(), LINEAGE, PLAN).unwrap();
     drive.saver.know(drive.load().0.unwrap().known);
     drive.saver.save(2, again).unwrap();
@@ -354,7 +359,7 @@ fn what_cannot_be_written_is_said_and_leaves_nothing_behind() {
 fn tracks_come_back_as_they_were() {
     let mut drive = Drive::new(Some(3 * CHUNK));
     let checkpoint = drive.drive(0..3, 10 * CHUNK + 7);
-    for timeline in checkpoint.timelines {
+    for timeline in checkpoint.snapshots.timelines {
         let parts = TrackParts::from(timeline.track.clone());
         assert!(parts.sealed.len() >= 3);
         let again = TrackParts::from(watchtower_dataflows::timeline::Track::from(parts.clone()));

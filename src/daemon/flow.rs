@@ -192,7 +192,7 @@ impl Flow {
 
     /// After the epoch of a checkpoint; muted, for the tables may contain more.
     pub fn resume(settings: Settings, checkpoint: Checkpoint) -> Self {
-        let Checkpoint { flow, timelines } = checkpoint;
+        let Checkpoint { flow, snapshots } = checkpoint;
         let FlowState { vehicles, geofences, edits, now, forgotten_hour, inlets } = flow;
         let inlet = |(i, state): (usize, InletState)| {
             let InletState { key, last: (ms, seq), entries, skipped, rebased, admission, refused } = state;
@@ -216,7 +216,7 @@ impl Flow {
             }
         }
         let control = edits.iter().cloned().chain([Control::Now(now)]).collect();
-        flow.engine.submit(Batch { positions: Vec::new(), control, restored: timelines });
+        flow.engine.submit(Batch { positions: Vec::new(), control, restored: Some(snapshots) });
         flow.under_way.push_back(Passing::default());
         (flow.edits, flow.now, flow.forgotten_hour) = (edits, now, forgotten_hour);
         flow
@@ -479,7 +479,7 @@ impl Flow {
             return None;
         }
         commit.changes.then(ChangeSet::of_epoch(tables::transactional_changes(&deltas, &self.lookup)));
-        let checkpoint = checkpoint.map(|flow| Checkpoint { flow, timelines: snapshots });
+        let checkpoint = checkpoint.map(|flow| Checkpoint { flow, snapshots });
         Some(Closed { commit, oldest_entry, counts, state: None, checkpoint, held })
     }
 }

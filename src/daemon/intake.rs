@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use tokio::sync::mpsc;
 use watchtower_dataflows::model::Millis;
+use watchtower_dataflows::views::AGGREGATES;
+use watchtower_dataflows::views::groups::GroupStats;
 
 use super::DaemonError;
 use super::budget::{Ahead, Held};
@@ -231,13 +233,17 @@ impl Intake {
             metrics::epoch(closed_at.elapsed());
         }
         let (before, stats) = (rounds.stats, self.flow.stats());
-        let EngineStats { timelines, arrangement_records } = stats;
+        let EngineStats { timelines, arrangement_records, groups } = stats;
         metrics::rewinds(
             timelines.rewinds - before.timelines.rewinds,
             timelines.rewound_positions - before.timelines.rewound_positions,
         );
         metrics::set_retained(timelines.vehicles, timelines.retained_positions);
         metrics::set_arrangement_records("all", arrangement_records);
+        for (aggregate, stats) in AGGREGATES.into_iter().zip(groups) {
+            let GroupStats { groups, bytes, late_updates } = stats;
+            metrics::set_groups(aggregate, groups, bytes, late_updates);
+        }
         metrics::set_epochs_in_flight(self.flow.in_flight());
         metrics::set_now(self.flow.now());
         rounds.stats = stats;

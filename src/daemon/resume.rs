@@ -84,7 +84,7 @@ pub fn resume(
     info!(
         commit_seq = known.commit_seq,
         behind = claim.commit_seq - known.commit_seq,
-        vehicles = checkpoint.timelines.len(),
+        vehicles = checkpoint.snapshots.timelines.len(),
         "checkpoint loaded"
     );
     saver.know(known);

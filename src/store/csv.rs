@@ -59,6 +59,7 @@ fn put(cell: &Cell, out: &mut String) {
         Cell::Text(text) | Cell::Json(text) => out.write_str(text),
         Cell::Texts(texts) => out.write_str(&serde_json::Value::from_iter(texts.iter().map(|t| &**t)).to_string()),
         Cell::Time(t) => out.write_str(&time::format(*t)),
+        Cell::Date(day) => out.write_str(&time::format_day(*day)),
         Cell::Boolean(value) => write!(out, "{value}"),
         Cell::Integer(value) => write!(out, "{value}"),
         Cell::Real(value) => write!(out, "{value}"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use watchtower_dataflows::local_time::Day;
 use watchtower_dataflows::model::Millis;
 
 use crate::tables::{Cell, Row, Table};
@@ -17,6 +18,8 @@ pub enum KeyCell {
     Text(Arc<str>),
     /// An instant.
     Time(Millis),
+    /// A local date.
+    Date(Day),
 }
 
 impl KeyCell {
@@ -25,6 +28,7 @@ impl KeyCell {
         match self {
             Self::Text(text) => Cell::Text(Arc::clone(text)),
             Self::Time(t) => Cell::Time(*t),
+            Self::Date(day) => Cell::Date(*day),
         }
     }
 }
@@ -118,6 +122,7 @@ fn key_cell(cell: &Cell) -> KeyCell {
     match cell {
         Cell::Text(text) => KeyCell::Text(Arc::clone(text)),
         Cell::Time(t) => KeyCell::Time(*t),
+        Cell::Date(day) => KeyCell::Date(*day),
         other => unreachable!("a key column holds texts or times: {other:?}"),
     }
 }

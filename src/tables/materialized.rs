@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use rustc_hash::FxBuildHasher;
+use watchtower_dataflows::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
 use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
@@ -12,8 +13,8 @@ use watchtower_dataflows::model::{
 
 use crate::engine::Deltas;
 use crate::tables::{
-    Lookup, Row, Table, geofence_membership, geofence_occupancy, geofences, idlings, offlines, overspeeds, stops,
-    trips, turnarounds, vehicle_state, vehicles, visits,
+    Lookup, Row, Table, geofence_hourly, geofence_membership, geofence_occupancy, geofences, idlings, od_daily,
+    offlines, overspeeds, stops, trips, turnarounds, vehicle_daily, vehicle_state, vehicles, visits,
 };
 
 /// The rows of every computed table.
@@ -28,6 +29,9 @@ pub struct Materialized {
     overspeeds: Rows<Overspeed>,
     trips: Rows<Trip>,
     turnarounds: Rows<Turnaround>,
+    vehicle_daily: Rows<VehicleDaily>,
+    geofence_hourly: Rows<GeofenceHourly>,
+    od_daily: Rows<OdDaily>,
     vehicle_state: Rows<VehicleState>,
     geofences: Rows<InForce<GeofenceId>>,
     vehicles: Rows<InForce<VehicleId>>,
@@ -49,6 +53,9 @@ impl Materialized {
             overspeeds,
             trips,
             turnarounds,
+            vehicle_daily,
+            geofence_hourly,
+            od_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -62,6 +69,9 @@ impl Materialized {
         self.overspeeds.apply(overspeeds);
         self.trips.apply(trips);
         self.turnarounds.apply(turnarounds);
+        self.vehicle_daily.apply(vehicle_daily);
+        self.geofence_hourly.apply(geofence_hourly);
+        self.od_daily.apply(od_daily);
         self.vehicle_state.apply(vehicle_state);
         self.geofences.apply(geofences);
         self.vehicles.apply(vehicles);
@@ -89,6 +99,9 @@ impl Materialized {
             overspeeds,
             trips,
             turnarounds,
+            vehicle_daily,
+            geofence_hourly,
+            od_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -104,6 +117,9 @@ impl Materialized {
             (&overspeeds::TABLE, overspeeds.cells(lookup, overspeeds::cells)),
             (&trips::TABLE, trips.cells(lookup, trips::cells)),
             (&turnarounds::TABLE, turnarounds.cells(lookup, turnarounds::cells)),
+            (&vehicle_daily::TABLE, vehicle_daily.cells(lookup, vehicle_daily::cells)),
+            (&geofence_hourly::TABLE, geofence_hourly.cells(lookup, geofence_hourly::cells)),
+            (&od_daily::TABLE, od_daily.cells(lookup, od_daily::cells)),
             (&vehicles::TABLE, vehicles.cells(lookup, vehicles::cells)),
             (&geofences::TABLE, geofences.cells(lookup, geofences::cells)),
         ]
@@ -129,6 +145,9 @@ pub fn transactional_changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static 
         overspeeds,
         trips,
         turnarounds,
+        vehicle_daily,
+        geofence_hourly,
+        od_daily,
         vehicle_state: _,
         geofences,
         vehicles,
@@ -143,6 +162,9 @@ pub fn transactional_changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static 
     changed(&mut changes, &overspeeds::TABLE, overspeeds, lookup, overspeeds::cells);
     changed(&mut changes, &trips::TABLE, trips, lookup, trips::cells);
     changed(&mut changes, &turnarounds::TABLE, turnarounds, lookup, turnarounds::cells);
+    changed(&mut changes, &vehicle_daily::TABLE, vehicle_daily, lookup, vehicle_daily::cells);
+    changed(&mut changes, &geofence_hourly::TABLE, geofence_hourly, lookup, geofence_hourly::cells);
+    changed(&mut changes, &od_daily::TABLE, od_daily, lookup, od_daily::cells);
     changed(&mut changes, &vehicles::TABLE, vehicles, lookup, vehicles::cells);
     changed(&mut changes, &geofences::TABLE, geofences, lookup, geofences::cells);
     changes

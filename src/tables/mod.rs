@@ -4,11 +4,13 @@
 //! numbers) to cells (names, times, places). Nothing else knows the columns.
 
 mod change_set;
+pub mod geofence_hourly;
 pub mod geofence_membership;
 pub mod geofence_occupancy;
 pub mod geofences;
 pub mod idlings;
 mod materialized;
+pub mod od_daily;
 pub mod offlines;
 pub mod overspeeds;
 pub mod positions;
@@ -19,6 +21,7 @@ pub mod stops;
 pub mod time;
 pub mod trips;
 pub mod turnarounds;
+pub mod vehicle_daily;
 pub mod vehicle_state;
 pub mod vehicles;
 pub mod visits;
@@ -32,12 +35,13 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::geometry::Shape;
+use watchtower_dataflows::local_time::Day;
 use watchtower_dataflows::model::{Geofence, GeofenceEdit, GeofenceId, Millis, Speed, Vehicle, VehicleEdit, VehicleId};
 
 use crate::admission::Names;
 
 /// All tables, in the order they are listed to people.
-pub const TABLES: [&Table; 15] = [
+pub const TABLES: [&Table; 18] = [
     &vehicle_state::TABLE,
     &geofence_membership::TABLE,
     &geofence_occupancy::TABLE,
@@ -48,6 +52,9 @@ pub const TABLES: [&Table; 15] = [
     &overspeeds::TABLE,
     &trips::TABLE,
     &turnarounds::TABLE,
+    &vehicle_daily::TABLE,
+    &geofence_hourly::TABLE,
+    &od_daily::TABLE,
     &vehicles::TABLE,
     &geofences::TABLE,
     &positions::TABLE,
@@ -99,6 +106,8 @@ pub enum Kind {
     Texts,
     /// An instant, UTC.
     Time,
+    /// A local date of the pipeline's zone.
+    Date,
     /// True or false.
     Boolean,
     /// A 64-bit integer.
@@ -124,6 +133,8 @@ pub enum Cell {
     Texts(Vec<Arc<str>>),
     /// See [`Kind::Time`].
     Time(Millis),
+    /// See [`Kind::Date`].
+    Date(Day),
     /// See [`Kind::Boolean`].
     Boolean(bool),
     /// See [`Kind::Integer`].

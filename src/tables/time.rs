@@ -1,5 +1,6 @@
 //! Instants as text: RFC 3339 in UTC with milliseconds, as every file and message has them.
 
+use watchtower_dataflows::local_time::Day;
 use watchtower_dataflows::model::{BEGINNING, Millis};
 
 /// `2026-11-23T06:00:00.000Z`; the beginning of time is `-infinity`, as PostgreSQL spells it.
@@ -11,6 +12,12 @@ pub fn format(t: Millis) -> String {
     let (year, month, day) = civil(days);
     let (s, ms) = (ms / 1000, ms % 1000);
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{ms:03}Z", s / 3600, s / 60 % 60, s % 60)
+}
+
+/// `2026-11-23`
+pub fn format_day(day: Day) -> String {
+    let (year, month, day) = civil(i64::from(day.0));
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// The proleptic Gregorian date of a day counted from 1970-01-01. Source: Howard Hinnant,
@@ -36,6 +43,8 @@ mod tests {
         for t in (315_532_800_000..4_102_444_800_000).step_by(7_919_777_123) {
             let expected = jiff::Timestamp::from_millisecond(t).expect("in range");
             assert_eq!(format(t), format!("{expected:.3}"));
+            let day = Day(t.div_euclid(86_400_000) as i32);
+            assert_eq!(format_day(day), expected.strftime("%F").to_string());
         }
         assert_eq!(format(BEGINNING), "-infinity");
     }

@@ -44,6 +44,12 @@ pub const RETAINED_POSITIONS: &str = "watchtower_retained_positions";
 pub const VEHICLES: &str = "watchtower_vehicles";
 /// Records in an arrangement.
 pub const ARRANGEMENT_RECORDS: &str = "watchtower_arrangement_records";
+/// Groups of an aggregate in memory.
+pub const GROUPS: &str = "watchtower_groups";
+/// Bytes that they take, about.
+pub const GROUP_BYTES: &str = "watchtower_group_bytes";
+/// Changes to groups that had left memory: rows that are wrong. There should be none.
+pub const GROUP_LATE_UPDATES: &str = "watchtower_group_late_updates";
 /// Epochs that are submitted but not committed.
 pub const EPOCHS_IN_FLIGHT: &str = "watchtower_epochs_in_flight";
 /// Bytes of entries that are read but not committed.
@@ -114,6 +120,9 @@ pub fn describe() {
     describe_gauge!(RETAINED_POSITIONS, Count, "positions in memory");
     describe_gauge!(VEHICLES, Count, "vehicles in memory");
     describe_gauge!(ARRANGEMENT_RECORDS, Count, "records in memory, by arrangement");
+    describe_gauge!(GROUPS, Count, "groups in memory, by aggregate");
+    describe_gauge!(GROUP_BYTES, Unit::Bytes, "bytes that the groups take, about, by aggregate");
+    describe_gauge!(GROUP_LATE_UPDATES, Count, "changes to groups that had left memory: rows that are wrong; always 0");
     describe_gauge!(EPOCHS_IN_FLIGHT, Count, "epochs that are submitted but not committed");
     describe_gauge!(BYTES_IN_FLIGHT, Unit::Bytes, "bytes that were read and are not committed, as redis sent them");
     describe_counter!(RECONNECTS_TOTAL, Count, "times that a connection was made again, by server");
@@ -186,6 +195,14 @@ pub fn set_arrangement_records(arrangement: &'static str, records: u64) {
     gauge!(ARRANGEMENT_RECORDS, "arrangement" => arrangement).set(records as f64);
 }
 
+/// An aggregate has so many groups in memory, which take so many bytes; so many changes came too late for
+/// theirs.
+pub fn set_groups(aggregate: &'static str, groups: u64, bytes: u64, late_updates: u64) {
+    gauge!(GROUPS, "aggregate" => aggregate).set(groups as f64);
+    gauge!(GROUP_BYTES, "aggregate" => aggregate).set(bytes as f64);
+    gauge!(GROUP_LATE_UPDATES, "aggregate" => aggregate).set(late_updates as f64);
+}
+
 /// So many epochs are submitted but not committed.
 pub fn set_epochs_in_flight(epochs: u64) {
     gauge!(EPOCHS_IN_FLIGHT).set(epochs as f64);
@@ -244,6 +261,7 @@ mod tests {
             rewinds(2, 130);
             set_retained(84, 9000);
             set_arrangement_records("occupancy", 26);
+            set_groups("vehicle_daily", 3, 1200, 0);
             set_epochs_in_flight(1);
             set_bytes_in_flight(640);
             reconnects(Dependency::Postgres, 1);
@@ -270,6 +288,9 @@ mod tests {
             "watchtower_retained_positions 9000",
             "watchtower_vehicles 84",
             "watchtower_arrangement_records{arrangement=\"occupancy\"} 26",
+            "watchtower_groups{aggregate=\"vehicle_daily\"} 3",
+            "watchtower_group_bytes{aggregate=\"vehicle_daily\"} 1200",
+            "watchtower_group_late_updates{aggregate=\"vehicle_daily\"} 0",
             "watchtower_epochs_in_flight 1",
             "watchtower_bytes_in_flight 640",
             "watchtower_reconnects_total{server=\"postgres\"} 1",

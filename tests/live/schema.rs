@@ -31,6 +31,7 @@ fn type_of(kind: Kind) -> &'static str {
         Kind::Text => "text",
         Kind::Texts => "text[]",
         Kind::Time => "timestamp with time zone",
+        Kind::Date => "date",
         Kind::Boolean => "boolean",
         Kind::Integer => "bigint",
         Kind::Real => "double precision",

@@ -9,6 +9,7 @@ use watchtower_dataflows::model::{BEGINNING, Control};
 use watchtower_dataflows::naive::Tables;
 use watchtower_dataflows::timeline::deltas::FactDeltas;
 use watchtower_dataflows::timeline::{Arrivals, Timelines};
+use watchtower_dataflows::views::Snapshots;
 
 use crate::support::harness::{Expected, Failure};
 use crate::support::log::Case;
@@ -27,7 +28,7 @@ pub(crate) fn check(case: &Case, expected: &Expected) -> Result<(), Failure> {
             }
         }
         if case.restarts_after == Some(epoch) {
-            let snapshots: Vec<_> = timelines.snapshots().collect();
+            let snapshots = Snapshots { timelines: timelines.snapshots().collect(), groups: Vec::new() };
             timelines = Timelines::new(case.rules.clone(), 0, 1);
             timelines.advance(arrivals(case.resumed(epoch, &snapshots)));
         }
@@ -37,6 +38,7 @@ pub(crate) fn check(case: &Case, expected: &Expected) -> Result<(), Failure> {
 
 fn arrivals(batch: Batch) -> Arrivals {
     let Batch { positions, control, restored } = batch;
+    let restored = restored.unwrap_or_default().timelines;
     let mut arrivals = Arrivals { positions, edits: Vec::new(), vehicles: Vec::new(), restored, now: BEGINNING };
     for said in control {
         match said {

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use watchtower::engine::{Batch, Deltas, Engine};
+use watchtower_dataflows::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
 use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
 use watchtower_dataflows::model::{
     Control, GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
@@ -108,6 +109,9 @@ fn resume(engine: &mut Engine, batch: Batch, before: &Accumulated) -> String {
         overspeeds: before.overspeeds.iter().filter(|(f, _)| f.ended_at.is_none()).map(|(f, n)| (*f, *n)).collect(),
         trips: before.trips.iter().filter(|(t, _)| t.arrival.is_none()).map(|(t, n)| (*t, *n)).collect(),
         turnarounds: BTreeMap::new(),
+        vehicle_daily: BTreeMap::new(),
+        geofence_hourly: BTreeMap::new(),
+        od_daily: BTreeMap::new(),
         ..before.clone()
     };
     if resumed == open { problems } else { format!("{problems}resumed: {resumed:?}\nbefore: {open:?}\n") }
@@ -125,6 +129,9 @@ struct Accumulated {
     overspeeds: BTreeMap<Overspeed, i64>,
     trips: BTreeMap<Trip, i64>,
     turnarounds: BTreeMap<Turnaround, i64>,
+    vehicle_daily: BTreeMap<VehicleDaily, i64>,
+    geofence_hourly: BTreeMap<GeofenceHourly, i64>,
+    od_daily: BTreeMap<OdDaily, i64>,
     vehicle_state: BTreeMap<VehicleState, i64>,
     geofences: BTreeMap<InForce<GeofenceId>, i64>,
     vehicles: BTreeMap<InForce<VehicleId>, i64>,
@@ -143,6 +150,9 @@ impl Accumulated {
             overspeeds,
             trips,
             turnarounds,
+            vehicle_daily,
+            geofence_hourly,
+            od_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -157,6 +167,9 @@ impl Accumulated {
             add("overspeeds", &mut self.overspeeds, overspeeds),
             add("trips", &mut self.trips, trips),
             add("turnarounds", &mut self.turnarounds, turnarounds),
+            add("vehicle_daily", &mut self.vehicle_daily, vehicle_daily),
+            add("geofence_hourly", &mut self.geofence_hourly, geofence_hourly),
+            add("od_daily", &mut self.od_daily, od_daily),
             add("vehicle_state", &mut self.vehicle_state, vehicle_state),
             add("geofences", &mut self.geofences, geofences),
             add("vehicles", &mut self.vehicles, vehicles),
@@ -176,6 +189,9 @@ impl Accumulated {
             overspeeds,
             trips,
             turnarounds,
+            vehicle_daily,
+            geofence_hourly,
+            od_daily,
             vehicle_state,
             geofences,
             vehicles,
@@ -193,6 +209,9 @@ impl Accumulated {
             compare("overspeeds", &self.overspeeds, overspeeds),
             compare("trips", &self.trips, trips),
             compare("turnarounds", &self.turnarounds, turnarounds),
+            compare("vehicle_daily", &self.vehicle_daily, vehicle_daily),
+            compare("geofence_hourly", &self.geofence_hourly, geofence_hourly),
+            compare("od_daily", &self.od_daily, od_daily),
             compare("vehicle_state", &self.vehicle_state, vehicle_state),
             compare("geofences", &self.geofences, geofences),
             compare("vehicles", &self.vehicles, vehicles),

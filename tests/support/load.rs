@@ -102,6 +102,7 @@ fn cell(name: &str, kind: Kind) -> String {
         Kind::Text => name.to_owned(),
         Kind::Texts => format!("ARRAY(SELECT jsonb_array_elements_text({name}::jsonb))"),
         Kind::Time => format!("{name}::timestamptz"),
+        Kind::Date => format!("{name}::date"),
         Kind::Boolean => format!("{name}::boolean"),
         Kind::Integer => format!("{name}::bigint"),
         Kind::Real => format!("{name}::double precision"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use watchtower::engine::Batch;
 use watchtower_dataflows::model::{BEGINNING, Control, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit};
 use watchtower_dataflows::naive::{self, Tables};
-use watchtower_dataflows::timeline::TimelineSnapshot;
+use watchtower_dataflows::views::Snapshots;
 
 use crate::support::shapes::Outline;
 
@@ -59,11 +59,14 @@ impl Case {
         batch
     }
 
-    /// What an engine goes on from after an epoch: the timelines through their stored form, all edits,
+    /// What an engine goes on from after an epoch: what it held through their stored form, all edits,
     /// the time.
-    pub(crate) fn resumed(&self, epoch: usize, snapshots: &[TimelineSnapshot]) -> Batch {
-        let stored = serde_json::to_vec(snapshots).unwrap();
-        let mut batch = Batch { restored: serde_json::from_slice(&stored).unwrap(), ..Batch::default() };
+    pub(crate) fn resumed(&self, epoch: usize, snapshots: &Snapshots) -> Batch {
+        let Snapshots { timelines, groups } = snapshots;
+        let stored = (serde_json::to_vec(timelines).unwrap(), serde_json::to_vec(groups).unwrap());
+        let timelines = serde_json::from_slice(&stored.0).unwrap();
+        let groups = serde_json::from_slice(&stored.1).unwrap();
+        let mut batch = Batch { restored: Some(Snapshots { timelines, groups }), ..Batch::default() };
         let mut now = None;
         for control in (0..=epoch).flat_map(|epoch| self.batch(epoch).control) {
             match control {

@@ -28,11 +28,13 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
 use crate::facts::{Idling, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
 use crate::model::{
     GeofenceEdit, GeofenceId, InForce, Membership, Millis, Occupancy, Offline, Position, PositionEvent, Rules, Status,
     VehicleEdit, VehicleId, VehicleState, Visit,
 };
+use crate::views::plain::{self, PlainFacts};
 use path::Path;
 use versions::{histories, in_force_rows};
 
@@ -63,6 +65,12 @@ pub struct Tables {
     pub presences: BTreeSet<Presence>,
     /// No table: what days say of idlings and overspeeds.
     pub spells: BTreeSet<Spell>,
+    /// `vehicle_daily`.
+    pub vehicle_daily: BTreeSet<VehicleDaily>,
+    /// `geofence_hourly`.
+    pub geofence_hourly: BTreeSet<GeofenceHourly>,
+    /// `od_daily`.
+    pub od_daily: BTreeSet<OdDaily>,
     /// `vehicle_state`.
     pub vehicle_state: BTreeSet<VehicleState>,
     /// `geofences`.
@@ -109,7 +117,24 @@ pub fn recompute(
         tables.overspeeds.extend(overspeeds);
     }
     tables.occupancy = visits::occupancy(&tables.membership, &geofences, now);
+    let (facts, zone) = (plain_facts(&tables), &rules.local_time);
+    tables.vehicle_daily.extend(plain::vehicle_daily(&facts, zone));
+    tables.geofence_hourly.extend(plain::geofence_hourly(&facts, zone));
+    tables.od_daily.extend(plain::od_daily(&facts, zone));
     tables
+}
+
+/// What aggregates are made of.
+fn plain_facts(tables: &Tables) -> PlainFacts {
+    PlainFacts {
+        motions: tables.motions.iter().copied().collect(),
+        spells: tables.spells.iter().copied().collect(),
+        overspeeds: tables.overspeeds.iter().copied().collect(),
+        stops: tables.stops.iter().copied().collect(),
+        visits: tables.visits.iter().copied().collect(),
+        trips: tables.trips.iter().copied().collect(),
+        presences: tables.presences.iter().copied().collect(),
+    }
 }
 
 /// A vehicle's positions by time.

@@ -90,6 +90,8 @@ struct Pending<G: Group> {
     facts: Vec<(Fact<G>, i64)>,
     restored: Vec<(G::Key, Arc<G>)>,
     now: Millis,
+    /// The longest dwell that an edit asks for.
+    dwell_ms: i64,
     snapshot: bool,
     is_restored: bool,
 }
@@ -144,8 +146,9 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
                 if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
                     break;
                 }
-                let Pending { answer: [rows_at, snapshots_at], facts, restored, now, snapshot, is_restored } =
+                let Pending { answer: [rows_at, snapshots_at], facts, restored, now, dwell_ms, snapshot, is_restored } =
                     first.remove();
+                groups.keep_for_dwell(dwell_ms);
                 debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
                 restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
                 let changed = groups.advance(facts.into_iter().filter(|_| !is_restored));
@@ -178,6 +181,7 @@ impl<G: Group> Pending<G> {
             facts: Vec::new(),
             restored: Vec::new(),
             now: BEGINNING,
+            dwell_ms: 0,
             snapshot: false,
             is_restored: false,
         }
@@ -188,7 +192,11 @@ impl<G: Group> Pending<G> {
             Control::Now(now) => self.now = self.now.max(now),
             Control::Snapshot => self.snapshot = true,
             Control::Restored => self.is_restored = true,
-            Control::Geofence(_) | Control::Vehicle(_) => {}
+            Control::Geofence(edit) => {
+                let dwell_ms = edit.definition.map_or(0, |geofence| geofence.min_dwell_ms);
+                self.dwell_ms = self.dwell_ms.max(dwell_ms);
+            }
+            Control::Vehicle(_) => {}
         }
     }
 }

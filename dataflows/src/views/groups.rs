@@ -105,6 +105,8 @@ pub struct GroupStats {
 pub struct Groups<G: Group> {
     local_time: Arc<LocalTime>,
     sealed_after_ms: Option<i64>,
+    /// The longest dwell of any geofence: a trip ends with a visit that may be confirmed so much later.
+    dwell_ms: i64,
     groups: HashMap<G::Key, Held<G>, FxBuildHasher>,
     /// What is to be sealed, by its end.
     ends: BTreeSet<(Millis, G::Key)>,
@@ -129,6 +131,7 @@ impl<G: Group> Groups<G> {
         Self {
             local_time,
             sealed_after_ms,
+            dwell_ms: 0,
             groups: HashMap::default(),
             ends: BTreeSet::new(),
             last: HashMap::default(),
@@ -138,19 +141,31 @@ impl<G: Group> Groups<G> {
         }
     }
 
+    /// A geofence asks for such a dwell: groups stay so much longer from now on.
+    pub fn keep_for_dwell(&mut self, dwell_ms: i64) {
+        self.dwell_ms = self.dwell_ms.max(dwell_ms);
+    }
+
+    /// What ended before has been sealed, if anything is.
+    fn sealed_before(&self) -> Option<Millis> {
+        let kept_ms = self.sealed_after_ms?.saturating_add(self.dwell_ms);
+        Some(self.now.saturating_sub(kept_ms))
+    }
+
     /// Takes in the facts of one epoch, in any order; returns the rows that are no longer true and those
     /// that are now.
     pub fn advance(&mut self, facts: impl IntoIterator<Item = (Fact<G>, i64)>) -> Vec<(G::Row, i64)> {
         let mut touched = Vec::new();
         let mut sealed = Vec::new();
+        let sealed_before = self.sealed_before();
         for (fact, diff) in facts {
             let (key, value) = &fact;
             let held = match self.groups.entry(*key) {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => {
-                    if let Some(sealed_after_ms) = self.sealed_after_ms {
+                    if let Some(sealed_before) = sealed_before {
                         let end = key.end(&self.local_time);
-                        if end < self.now.saturating_sub(sealed_after_ms) {
+                        if end < sealed_before {
                             sealed.push((fact, diff));
                             continue;
                         }
@@ -192,9 +207,9 @@ impl<G: Group> Groups<G> {
     /// The log's time reached `now`: what no accepted event can touch any more leaves memory.
     pub fn seal(&mut self, now: Millis) {
         self.now = self.now.max(now);
-        let Some(sealed_after_ms) = self.sealed_after_ms else { return };
+        let Some(sealed_before) = self.sealed_before() else { return };
         while let Some((end, key)) = self.ends.pop_first() {
-            if end >= self.now.saturating_sub(sealed_after_ms) {
+            if end >= sealed_before {
                 self.ends.insert((end, key));
                 break;
             }

@@ -26,6 +26,7 @@ use differential_dataflow::VecCollection;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::{Scope, StreamVec};
 
+use crate::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
 use crate::facts::{Idling, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
 use crate::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
@@ -34,8 +35,10 @@ use crate::model::{
 use crate::timeline::operator::timelines;
 use crate::timeline::{Stats, TimelineSnapshot};
 use geofence_hourly::{GeofenceHour, GeofenceHourlyGroup};
+use grouped::Given;
+use groups::GroupStats;
 use od_daily::{OdDailyGroup, OdDay};
-use vehicle_daily::{VehicleDailyGroup, VehicleDay};
+use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
 
 /// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
 pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
@@ -49,6 +52,18 @@ pub enum GroupSnapshot {
     GeofenceHourly(GeofenceHour, Arc<GeofenceHourlyGroup>),
     /// Of `od_daily`.
     OdDaily(OdDay, Arc<OdDailyGroup>),
+}
+
+/// The aggregates that are made of groups, in the order of [`Views::groups`].
+pub const AGGREGATES: [&str; 3] = ["vehicle_daily", "geofence_hourly", "od_daily"];
+
+/// What the dataflow held after some epoch: what it takes to go on from there.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshots {
+    /// The timelines, in no order.
+    pub timelines: Vec<TimelineSnapshot>,
+    /// The groups of the aggregates, in no order.
+    pub groups: Vec<GroupSnapshot>,
 }
 
 /// What the timelines say by themselves.
@@ -97,14 +112,14 @@ pub struct Views<'s> {
     pub trips: Rows<'s, Trip>,
     /// Every turnaround.
     pub turnarounds: Rows<'s, Turnaround>,
-    /// Every day of every vehicle.
-    pub motions: Rows<'s, Motion>,
-    /// Who was where, by hour.
-    pub presences: Rows<'s, Presence>,
-    /// Idlings and overspeeds, as far as they have lasted.
-    pub spells: Rows<'s, Spell>,
     /// The last position of every vehicle, and what it is doing.
     pub vehicle_state: Rows<'s, VehicleState>,
+    /// What each vehicle did on each day.
+    pub vehicle_daily: Rows<'s, VehicleDaily>,
+    /// What happened in each geofence in each hour.
+    pub geofence_hourly: Rows<'s, GeofenceHourly>,
+    /// The trips between any two geofences on each day.
+    pub od_daily: Rows<'s, OdDaily>,
     /// Who is where.
     pub membership: Rows<'s, Membership>,
     /// How many are where.
@@ -114,9 +129,13 @@ pub struct Views<'s> {
     /// The versions of vehicles' metadata.
     pub vehicles: Rows<'s, InForce<VehicleId>>,
     /// No table: the timelines themselves, in the epochs in which they were asked for.
-    pub snapshots: Rows<'s, TimelineSnapshot>,
+    pub timelines: Rows<'s, TimelineSnapshot>,
+    /// No table: the groups of the aggregates, in the same epochs.
+    pub groups: Rows<'s, GroupSnapshot>,
     /// No table: about this worker's timelines.
     pub stats: Rc<Cell<Stats>>,
+    /// No table: about this worker's groups, in the order of [`AGGREGATES`].
+    pub group_stats: [Rc<Cell<GroupStats>>; AGGREGATES.len()],
 }
 
 impl std::fmt::Debug for Views<'_> {
@@ -125,16 +144,45 @@ impl std::fmt::Debug for Views<'_> {
     }
 }
 
+/// What to go on from.
+pub struct Restored<'s> {
+    /// Timelines, each on any worker.
+    pub timelines: StreamVec<'s, Epoch, TimelineSnapshot>,
+    /// Groups of aggregates, each on any worker.
+    pub groups: StreamVec<'s, Epoch, GroupSnapshot>,
+}
+
+impl std::fmt::Debug for Restored<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restored").finish_non_exhaustive()
+    }
+}
+
+/// Half the circumference of the earth, and a little more. Millimetres.
+const ANTIPODE_MM: i64 = 20_100_000_000;
+
+/// How far behind an event a fact may lie that it changes: see [`groups`]. What a dwell adds, the operators
+/// learn from the geofences.
+fn slack_ms(rules: &Rules) -> i64 {
+    // A speed in 1e-6 km/h is one in 1e-6 m / 3600 s: with it, the greatest leap takes this long.
+    let max_plausible = i64::from(rules.max_plausible.micro_kmh().unwrap_or(1).max(1));
+    let leap_ms = (i128::from(ANTIPODE_MM) * 3_600_000 / i128::from(max_plausible)) as i64;
+    let runs_ms = rules.stop_min_ms.max(rules.idle_min_ms).max(rules.overspeed_min_ms);
+    leap_ms.saturating_add(runs_ms).saturating_add(rules.offline_after_ms)
+}
+
 /// The dataflow. `control` must carry the same to every worker, in the order of the log within an
-/// epoch; `positions` may reach any worker in any order. `restored` are timelines to go on from: they come
-/// with all edits and the time of the log they were taken from, before anything else.
+/// epoch; `positions` may reach any worker in any order. `restored` is what to go on from: it comes
+/// with all edits, the time of the log it was taken from and [`Control::Restored`], before anything else.
 pub fn views<'s>(
     scope: Scope<'s, Epoch>,
     positions: StreamVec<'s, Epoch, PositionEvent>,
     control: StreamVec<'s, Epoch, Control>,
-    restored: StreamVec<'s, Epoch, TimelineSnapshot>,
+    restored: Restored<'s>,
     rules: Rules,
 ) -> Views<'s> {
+    let slack_ms = slack_ms(&rules);
+    let given = Given::new(control.clone(), restored.groups, &rules, slack_ms);
     let Facts {
         visits,
         offlines,
@@ -149,7 +197,7 @@ pub fn views<'s>(
         vehicle_state,
         snapshots,
         stats,
-    } = timelines(scope, positions, control.clone(), restored, rules);
+    } = timelines(scope, positions, control.clone(), restored.timelines, rules);
     let geofences = in_force::in_force(control.clone(), |control| match control {
         Control::Geofence(edit) => Some((edit.key.0, edit)),
         Control::Vehicle(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
@@ -158,6 +206,18 @@ pub fn views<'s>(
         Control::Vehicle(edit) => Some((edit.key.0, edit)),
         Control::Geofence(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
     });
+    let vehicle_facts = VehicleFacts {
+        motions,
+        spells,
+        overspeeds: overspeeds.clone(),
+        stops: stops.clone(),
+        visits: visits.clone(),
+        trips: trips.clone(),
+    };
+    let vehicle_daily = vehicle_daily::vehicle_daily(vehicle_facts, &given);
+    let geofence_hourly = geofence_hourly::geofence_hourly(visits.clone(), presences, &given);
+    let od_daily = od_daily::od_daily(trips.clone(), &given);
+    let groups = vehicle_daily.snapshots.concatenate([geofence_hourly.snapshots, od_daily.snapshots]);
     let present = present::present(geofences.clone(), control);
     let membership = membership::membership(visits.clone());
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
@@ -169,15 +229,17 @@ pub fn views<'s>(
         overspeeds,
         trips,
         turnarounds,
-        motions,
-        presences,
-        spells,
+        vehicle_daily: vehicle_daily.rows,
+        geofence_hourly: geofence_hourly.rows,
+        od_daily: od_daily.rows,
         vehicle_state,
         membership,
         occupancy,
         geofences,
         vehicles,
-        snapshots,
+        timelines: snapshots,
+        groups,
         stats,
+        group_stats: [vehicle_daily.stats, geofence_hourly.stats, od_daily.stats],
     }
 }

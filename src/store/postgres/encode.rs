@@ -5,6 +5,7 @@ use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use watchtower_dataflows::local_time::Day;
 use watchtower_dataflows::model::{BEGINNING, END, Millis};
 
 use super::ewkb;
@@ -12,6 +13,8 @@ use crate::tables::{Cell, Column, Kind};
 
 /// Milliseconds from 1970-01-01 to 2000-01-01, where PostgreSQL counts microseconds from.
 const POSTGRES_EPOCH_MS: i64 = 946_684_800_000;
+/// The same in days.
+const POSTGRES_EPOCH_DAY: i32 = (POSTGRES_EPOCH_MS / 86_400_000) as i32;
 /// PostgreSQL's last instant, 294276-12-31T23:59:59.999Z, milliseconds since 1970.
 const LAST_MS: i64 = 9_224_318_015_999_999;
 /// Its first: 4713-01-01 BC, rounded up to 4712 BC.
@@ -23,6 +26,7 @@ pub fn copy_type(kind: Kind) -> Type {
         Kind::Text => Type::TEXT,
         Kind::Texts => Type::TEXT_ARRAY,
         Kind::Time => Type::TIMESTAMPTZ,
+        Kind::Date => Type::DATE,
         Kind::Boolean => Type::BOOL,
         Kind::Integer => Type::INT8,
         Kind::Real => Type::FLOAT8,
@@ -37,6 +41,7 @@ pub fn array_type(kind: Kind) -> (Type, &'static str) {
     match kind {
         Kind::Text | Kind::Texts => (Type::TEXT_ARRAY, "text[]"),
         Kind::Time => (Type::TIMESTAMPTZ_ARRAY, "timestamptz[]"),
+        Kind::Date => (Type::DATE_ARRAY, "date[]"),
         Kind::Boolean => (Type::BOOL_ARRAY, "boolean[]"),
         Kind::Integer => (Type::INT8_ARRAY, "bigint[]"),
         Kind::Real => (Type::FLOAT8_ARRAY, "double precision[]"),
@@ -50,7 +55,14 @@ pub fn from_array(column: &Column) -> String {
     match column.kind {
         Kind::Texts => format!("u.{}::text[]", column.name),
         Kind::Geometry => format!("u.{}::geometry", column.name),
-        Kind::Text | Kind::Time | Kind::Boolean | Kind::Integer | Kind::Real | Kind::Json | Kind::Bytes => {
+        Kind::Text
+        | Kind::Time
+        | Kind::Date
+        | Kind::Boolean
+        | Kind::Integer
+        | Kind::Real
+        | Kind::Json
+        | Kind::Bytes => {
             format!("u.{}", column.name)
         }
     }
@@ -64,6 +76,10 @@ impl ToSql for Cell {
             Self::Texts(texts) if *ty == Type::TEXT => array_literal(texts).to_sql(ty, out),
             Self::Texts(texts) => texts.iter().map(|text| text_without_nul(text)).collect::<Vec<_>>().to_sql(ty, out),
             Self::Time(t) => Time(*t).to_sql(ty, out),
+            Self::Date(Day(days)) => {
+                out.put_i32(days - POSTGRES_EPOCH_DAY);
+                Ok(IsNull::No)
+            }
             Self::Boolean(value) => value.to_sql(ty, out),
             Self::Integer(value) => value.to_sql(ty, out),
             Self::Real(value) => value.to_sql(ty, out),

@@ -76,7 +76,7 @@ impl LaggingWriter {
             .flat_map(|changes| changes.rows.keys())
             .map(|key| match &key[0] {
                 KeyCell::Text(id) => &**id,
-                KeyCell::Time(_) => unreachable!("the key of vehicle_state is a vehicle"),
+                KeyCell::Time(_) | KeyCell::Date(_) => unreachable!("the key of vehicle_state is a vehicle"),
             })
             .collect();
         let others = "DELETE FROM vehicle_state AS t WHERE NOT EXISTS (SELECT FROM unnest($1::text[]) AS u(id) WHERE u.id = t.vehicle_id)";
