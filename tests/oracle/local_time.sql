@@ -43,4 +43,4 @@ ANALYZE hours;
 
 -- When the local hour begins in which an instant is.
 CREATE FUNCTION pg_temp.hour_of(t timestamptz) RETURNS timestamptz
-STABLE LANGUAGE sql AS $$ SELECT since FROM hours WHERE since <= t ORDER BY since DESC LIMIT 1 $$;
+STABLE LANGUAGE sql AS $$ SELECT (SELECT since FROM hours WHERE since <= t ORDER BY since DESC LIMIT 1) $$;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use watchtower::tables::TABLES;
+use watchtower::tables::{TABLES, Table};
 use watchtower_dataflows::model::{Rules, Speed};
 
 use crate::support::servers::postgres::try_psql;
@@ -34,7 +34,7 @@ enum Answer {
 }
 
 /// The files in an order in which each may use the results of those before it.
-const ORACLES: [(&str, Answer, &str); 15] = [
+const ORACLES: [(&str, Answer, &str); 16] = [
     ("positions", Answer::Offenders, include_str!("../oracle/positions.sql")),
     ("vehicles", Answer::Offenders, include_str!("../oracle/vehicles.sql")),
     ("geofences", Answer::Offenders, include_str!("../oracle/geofences.sql")),
@@ -53,6 +53,11 @@ const ORACLES: [(&str, Answer, &str); 15] = [
         "geofence_hourly",
         Answer::Within(&["dwell_mean_s", "dwell_p50_s", "dwell_p95_s"]),
         include_str!("../oracle/geofence_hourly.sql"),
+    ),
+    (
+        "od_daily",
+        Answer::Within(&["duration_mean_s", "duration_p50_s", "duration_p95_s", "distance_m"]),
+        include_str!("../oracle/od_daily.sql"),
     ),
 ];
 
@@ -91,8 +96,8 @@ pub(crate) fn compare_under(rules: &Rules, url: &str, schema: &str) -> Result<()
         let (before, query) = file.rsplit_once(";\n").unwrap_or(("", file));
         writeln!(script, "{before};\nCREATE TEMP TABLE oracle_{name} AS\n{query};\nANALYZE oracle_{name};").unwrap();
         match answer {
-            Answer::Rows => push_rows(&mut script, name, schema, &[]),
-            Answer::Within(near) => push_rows(&mut script, name, schema, near),
+            Answer::Rows => push_rows(&mut script, table(name), schema, &[]),
+            Answer::Within(near) => push_rows(&mut script, table(name), schema, near),
             Answer::Offenders => {
                 push_listing(&mut script, &format!("{name}: a row breaks a rule"), &format!("TABLE oracle_{name}"));
             }
@@ -137,10 +142,13 @@ fn push_rules(script: &mut String, rules: &Rules) {
     }
 }
 
-/// What is wanted and not there, the other way about, and which numbers are too far off. Of what is no table yet,
-/// nothing.
-fn push_rows(script: &mut String, name: &str, schema: &str, near: &[&str]) {
-    let Some(table) = TABLES.into_iter().find(|table| table.name == name) else { return };
+fn table(name: &str) -> &'static Table {
+    TABLES.into_iter().find(|table| table.name == name).unwrap_or_else(|| panic!("there is no table {name}"))
+}
+
+/// What is wanted and not there, the other way about, and which numbers are too far off.
+fn push_rows(script: &mut String, table: &Table, schema: &str, near: &[&str]) {
+    let name = table.name;
     let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     let exact = columns.iter().filter(|column| !near.contains(column)).copied().collect::<Vec<_>>().join(", ");
     let (wanted, found) =
