@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use watchtower_dataflows::geometry::Shape;
 use watchtower_dataflows::model::{
-    Edit, Geofence, GeofenceId, Heading, Place, Position, PositionEvent, Rules, Speed, VehicleId,
+    Edit, Geofence, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId,
 };
 use watchtower_dataflows::naive::Tables;
 
@@ -176,9 +176,40 @@ fn random_logs_reach_what_matters() {
         seen.look_at(&generate::replay(seed));
         seen.look_at(&generate::live(seed));
     }
-    let Seen { open, confirmed, unconfirmed, offlines, several_inside, withdrawn, long_tracks, several_versions } =
-        seen;
-    let counts = [open, confirmed, unconfirmed, offlines, several_inside, withdrawn, long_tracks, several_versions];
+    let Seen {
+        open,
+        confirmed,
+        unconfirmed,
+        offlines,
+        several_inside,
+        withdrawn,
+        long_tracks,
+        several_versions,
+        stops,
+        idlings,
+        overspeeds,
+        trips,
+        turnarounds,
+        absent,
+        days,
+    } = seen;
+    let counts = [
+        open,
+        confirmed,
+        unconfirmed,
+        offlines,
+        several_inside,
+        withdrawn,
+        long_tracks,
+        several_versions,
+        stops,
+        idlings,
+        overspeeds,
+        trips,
+        turnarounds,
+        absent,
+        days,
+    ];
     assert!(counts.iter().all(|&count| count >= 20), "{seen:?}");
 }
 
@@ -192,6 +223,18 @@ struct Seen {
     withdrawn: usize,
     long_tracks: usize,
     several_versions: usize,
+    /// That have ended, as the next two.
+    stops: usize,
+    idlings: usize,
+    /// Above a geofence's limit.
+    overspeeds: usize,
+    /// That have arrived.
+    trips: usize,
+    turnarounds: usize,
+    /// Visits with more than one presence in an hour.
+    absent: usize,
+    /// Vehicles with more than one day.
+    days: usize,
 }
 
 impl Seen {
@@ -211,6 +254,18 @@ impl Seen {
         self.several_inside += tables.vehicle_state.iter().filter(|state| state.inside.len() > 1).count();
         self.withdrawn += positions().filter(|event| event.withdrawn).count();
         self.long_tracks += usize::from(positions().filter(|event| event.vehicle.0 == 0).count() > 200);
+        self.stops += tables.stops.iter().filter(|stop| stop.ended_at.is_some()).count();
+        self.idlings += tables.idlings.iter().filter(|idling| idling.ended_at.is_some()).count();
+        let above = tables.overspeeds.iter().filter(|over| over.measures.is_some() && over.geofence.is_some());
+        self.overspeeds += above.count();
+        self.trips += tables.trips.iter().filter(|trip| trip.arrival.is_some()).count();
+        self.turnarounds += tables.turnarounds.len();
+        let visits: Vec<_> = tables.visits.iter().collect();
+        let again = |at: Millis| visits.iter().all(|visit| visit.entered_at != at);
+        let zone = &case.rules.local_time;
+        let mid_hour = |at: Millis| zone.hour_span(at).from != at;
+        self.absent += tables.presences.iter().filter(|p| again(p.from) && mid_hour(p.from)).count();
+        self.days += tables.motions.len() - tables.vehicle_state.len();
         self.several_versions += usize::from(tables.geofences.iter().any(|row| row.key.0 == 0 && row.seq > 1));
     }
 }

@@ -1,6 +1,6 @@
 //! What a stream remembers of its vehicles, and how much of each may be held in memory.
 //!
-//! Event time is cut into windows as long as tracks are retained (the lateness and [`EDIT_SLACK_MS`]), counted
+//! Event time is cut into windows as long as tracks are retained (the lateness and [`ARRIVAL_SLACK_MS`]), counted
 //! from 1970. Of one vehicle at most half of `max_retained_positions` are accepted in each window. No accepted
 //! position is older than the window before its vehicle's newest, so two counts say all there is to say, and
 //! what is retained behind the newest position lies in those two windows.
@@ -20,7 +20,7 @@
 //! refuse late positions so that there is more room for new ones, and that they have: each window has its own
 //! count, so that what is late never takes the room of what is new.
 //!
-//! [`EDIT_SLACK_MS`]: super::EDIT_SLACK_MS
+//! [`ARRIVAL_SLACK_MS`]: super::ARRIVAL_SLACK_MS
 
 use std::collections::HashMap;
 

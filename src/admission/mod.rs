@@ -25,15 +25,22 @@ pub use heard::Heard;
 use heard::{Bounds, Vehicles, too_many_vehicles};
 pub use names::Names;
 
-/// How far the arrival of an edit may lie behind the newest clock of the control stream: one that claims to
-/// have arrived earlier counts as having arrived then. Tracks are kept this much longer than the lateness,
-/// so that every accepted edit can still be evaluated.
-pub const EDIT_SLACK_MS: Millis = 3_600_000;
+/// How far an arrival may lie behind the newest clock of its stream: an event that claims to have arrived
+/// earlier counts as having arrived then. Tracks are kept this much longer than the lateness, and aggregates
+/// than the horizon, so that every accepted event still finds what it changes.
+pub const ARRIVAL_SLACK_MS: Millis = 3_600_000;
+
+/// How far an accepted event may lie behind the log's time: the horizon, and what arrivals and clocks may be
+/// ahead or behind.
+pub fn reach_ms(limits: &Limits) -> i64 {
+    let Limits { horizon_ms, future_tolerance_ms, .. } = limits;
+    horizon_ms.saturating_add(*future_tolerance_ms).saturating_add(ARRIVAL_SLACK_MS)
+}
 
 /// How long tracks are kept behind the older of their newest position and the log's time: for ever if nothing is
 /// too late.
 pub fn retention_ms(limits: &Limits) -> Option<Millis> {
-    limits.lateness_ms.map(|lateness_ms| lateness_ms + EDIT_SLACK_MS)
+    limits.lateness_ms.map(|lateness_ms| lateness_ms + ARRIVAL_SLACK_MS)
 }
 
 /// What is read, and so which events belong in it and when they arrive.
@@ -227,7 +234,7 @@ impl Admission {
     /// still change. Unlike a position's, an edit's arrival becomes a time of tables and has to be one.
     fn instants(&self, wanted: Option<Millis>, arrival: Option<Millis>) -> Result<(Millis, Millis), Rejection> {
         let arrival = arrival.map(|ms| check_time("received_at", ms, &self.limits)).transpose()?;
-        let arrival = arrival.map(|ms| self.arrival_of_edit(ms));
+        let arrival = arrival.map(|ms| self.arrival_not_before_clock(ms));
         let valid_from = wanted.or(arrival).unwrap_or(BEGINNING);
         let earliest = match (arrival, self.limits.lateness_ms) {
             (Some(arrival), Some(lateness_ms)) => arrival.saturating_sub(lateness_ms),
@@ -236,9 +243,9 @@ impl Admission {
         Ok((valid_from, valid_from.max(earliest)))
     }
 
-    /// When an edit counts as having arrived that says it arrived at `said`.
-    pub fn arrival_of_edit(&self, said: Millis) -> Millis {
-        said.max(self.now.saturating_sub(EDIT_SLACK_MS))
+    /// When an event counts as having arrived that says it arrived at `said`.
+    pub fn arrival_not_before_clock(&self, said: Millis) -> Millis {
+        said.max(self.now.saturating_sub(ARRIVAL_SLACK_MS))
     }
 
     /// What was read so far had this newest clock.
@@ -276,7 +283,7 @@ impl Admission {
 
     fn check_arrival(&self, ts: Millis, arrival: Option<Millis>) -> Result<(), Rejection> {
         self.check_future("ts", ts, arrival)?;
-        let behind_ms = arrival.map_or(0, |arrival| arrival.saturating_sub(ts));
+        let behind_ms = arrival.map_or(0, |arrival| self.arrival_not_before_clock(arrival).saturating_sub(ts));
         if behind_ms <= self.limits.horizon_ms {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::model::{BEGINNING, Control, Millis, Rules, VehicleId, VehicleState};
 
 use super::budget::Held;
-use crate::admission::{Accepted, Admission, Stream, retention_ms};
+use crate::admission::{Accepted, Admission, Stream, reach_ms, retention_ms};
 use crate::checkpoint::{Checkpoint, FlowState, InletState};
 use crate::engine::{Batch, Completed, Engine, EngineStats};
 use crate::events::{
@@ -223,7 +223,8 @@ impl Flow {
     }
 
     fn with(settings: Settings, inlets: Vec<Inlet>, muted: bool) -> Self {
-        let rules = Rules { retention_ms: retention_ms(&settings.limits), ..settings.rules.clone() };
+        let (retention_ms, horizon_ms) = (retention_ms(&settings.limits), Some(reach_ms(&settings.limits)));
+        let rules = Rules { retention_ms, horizon_ms, ..settings.rules.clone() };
         Self {
             engine: Engine::start(settings.workers, rules),
             lookup: Lookup::default(),
@@ -562,7 +563,8 @@ impl Taking<'_> {
         if self.muted {
             return;
         }
-        let received_at = self.inlet.admission.arrival_of_edit(event.received_at().unwrap_or(self.id.instant()));
+        let received_at =
+            self.inlet.admission.arrival_not_before_clock(event.received_at().unwrap_or(self.id.instant()));
         let mut event = event.clone();
         *event.received_at_mut() = Some(received_at);
         match &mut event {

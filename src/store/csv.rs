@@ -86,12 +86,13 @@ fn compare(a: &[Cell], b: &[Cell]) -> Ordering {
     a.iter().zip(b).map(|(a, b)| compare_cells(a, b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-/// Keys are texts, times and integers, the same kind in every row.
+/// Keys are texts, times, dates and integers, the same kind in every row.
 fn compare_cells(a: &Cell, b: &Cell) -> Ordering {
     match (a, b) {
         (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
         (Cell::Time(a), Cell::Time(b)) | (Cell::Integer(a), Cell::Integer(b)) => a.cmp(b),
-        _ => unreachable!("a key column holds texts, times or integers: {a:?}, {b:?}"),
+        (Cell::Date(a), Cell::Date(b)) => a.cmp(b),
+        _ => unreachable!("a key column holds texts, times, dates or integers: {a:?}, {b:?}"),
     }
 }
 

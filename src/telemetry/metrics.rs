@@ -301,7 +301,7 @@ mod tests {
         }
         let helps = text.lines().filter(|line| line.starts_with("# HELP")).count();
         let types = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!((helps, types), (21, 21), "{text}");
+        assert_eq!((helps, types), (24, 24), "{text}");
     }
 
     #[test]

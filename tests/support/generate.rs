@@ -4,30 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watchtower::time_zone::local_time;
 use watchtower_dataflows::model::{
     BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed,
     Vehicle, VehicleId,
 };
 
+use crate::support::habits::Habits;
 use crate::support::log::{Case, Event};
 use crate::support::rng::Rng;
-use crate::support::shapes::{CELLS, Grid, Outline};
-
-/// When it all happens: around these instants, which are midnight or a change of the clocks in their zones.
-const BASES: [(&str, &str); 11] = [
-    ("UTC", "2026-01-01T00:00:00Z"),
-    ("Africa/Lagos", "2026-11-22T23:00:00Z"),
-    ("Asia/Kolkata", "2026-11-22T18:30:00Z"),
-    ("America/New_York", "2026-03-08T07:00:00Z"),
-    ("America/New_York", "2026-11-01T06:00:00Z"),
-    ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
-    ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
-    ("Africa/Cairo", "2026-04-23T22:00:00Z"),
-    ("Africa/Cairo", "2026-10-29T21:00:00Z"),
-    ("America/Havana", "2026-03-08T05:00:00Z"),
-    ("America/Havana", "2026-11-01T05:00:00Z"),
-];
+use crate::support::shapes::{CELLS, Outline};
 
 /// The id of the geofence with this number, of which there are fewer than eleven. The order of ids is not that of
 /// numbers.
@@ -122,70 +107,6 @@ fn cut(rng: &mut Rng, log: Vec<Event>) -> Vec<Vec<Event>> {
 /// Positions to a chunk of a track, as long as it only grows: where one ends and the next begins is
 /// where an engine that resumes from chunks can go wrong.
 const CHUNK: usize = 64;
-
-/// What kind of log it is.
-#[derive(Clone, Debug)]
-struct Habits {
-    rules: Rules,
-    /// When it begins, about.
-    base: Millis,
-    grid: Grid,
-    vehicles: usize,
-    geofences: usize,
-    /// How many times something is done; some of these things are many events.
-    steps: usize,
-    /// Most times are multiples of this.
-    unit: Millis,
-    /// What is refused as late, if anything is.
-    lateness: Option<Millis>,
-    /// Edits may come into force later than they want to.
-    raised: bool,
-    /// How often the clock ticks, percent; 0 in logs that know no clock.
-    clock: usize,
-    /// How often a parked vehicle drives off, percent of its positions.
-    departs: usize,
-    /// The greatest length of a trek, positions.
-    trek: i64,
-    /// How long the first trek is: several chunks of a track, or nothing.
-    first_trek: i64,
-}
-
-impl Habits {
-    fn random(rng: &mut Rng, live: bool) -> Self {
-        let unit = rng.weighted(&[(6, 60_000), (2, 1_000), (1, 10)]);
-        let lateness = live.then(|| unit * rng.weighted(&[(1, 0), (2, 2), (3, 8), (3, 30), (1, 200)]));
-        let long = rng.chance(15);
-        let (zone, around) = *rng.pick(&BASES);
-        let around = around.parse::<jiff::Timestamp>().expect("a time").as_millisecond();
-        let rules = Rules {
-            offline_after_ms: *rng.pick(&[2 * unit, 5 * unit, 30 * unit, Rules::default().offline_after_ms]),
-            stop_radius_m: *rng.pick(&[5.0, 50.0, 1_000.0]),
-            stop_min_ms: *rng.pick(&[0, unit, 3 * unit, 10 * unit]),
-            idle_min_ms: *rng.pick(&[0, unit, 2 * unit, 5 * unit]),
-            overspeed_min_ms: *rng.pick(&[0, 0, unit, 2 * unit]),
-            presence_limit_ms: *rng.pick(&[unit, 4 * unit, 40 * unit, Rules::default().presence_limit_ms]),
-            local_time: Arc::new(local_time(zone).expect("a zone")),
-            retention_ms: lateness,
-            ..Rules::default()
-        };
-        let early = rng.between(0, 40) * unit;
-        Self {
-            rules,
-            base: around - early,
-            grid: Grid::random(rng),
-            vehicles: if long { 1 + rng.below(2) } else { 1 + rng.below(6) },
-            geofences: 1 + rng.below(if long { 4 } else { 6 }),
-            steps: if long { 10 + rng.below(30) } else { 2 + rng.below(60) },
-            unit,
-            lateness,
-            raised: rng.chance(30),
-            clock: *rng.pick(&[0, 5, 15, 30]),
-            departs: *rng.pick(&[2, 15]),
-            trek: if long { 100 } else { 8 },
-            first_trek: if long { rng.between(100, 350) } else { 0 },
-        }
-    }
-}
 
 /// Where a vehicle has got to.
 #[derive(Clone, Debug)]
@@ -600,6 +521,10 @@ impl<'a> Generator<'a> {
 
     /// What it is for trips, and its speed limit.
     fn role(&mut self) -> (Option<String>, Option<bool>, Speed) {
+        if self.habits.roads {
+            let kind = *self.rng.pick(&["terminal", "client"]);
+            return (Some(kind.to_owned()), None, self.speed_limit());
+        }
         let kind =
             *self.rng.pick(&[None, Some("terminal"), Some("terminal"), Some("client"), Some("depot"), Some("zone")]);
         let anchor = *self.rng.pick(&[None, None, None, Some(true), Some(false)]);
@@ -613,6 +538,9 @@ impl<'a> Generator<'a> {
     /// `min_dwell_ms` and `exit_buffer_m`.
     fn visit_rules(&mut self) -> (i64, f64) {
         let unit = self.habits.unit;
+        if self.habits.roads && self.rng.chance(80) {
+            return (self.rng.weighted(&[(3, 0), (2, unit), (1, 2 * unit)]), 0.0);
+        }
         let dwell =
             self.rng.weighted(&[(4, 0), (2, unit), (2, unit + 1), (2, 3 * unit), (2, 10 * unit), (1, i64::MAX)]);
         (dwell, self.rng.weighted(&[(4, 0.0), (2, 15.0), (2, 30.0), (2, 60.0), (2, 150.0), (1, 5_000.0)]))

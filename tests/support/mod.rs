@@ -9,6 +9,7 @@ pub(crate) mod exact;
 pub(crate) mod facts;
 pub(crate) mod forwarder;
 pub(crate) mod generate;
+pub(crate) mod habits;
 pub(crate) mod harness;
 pub(crate) mod load;
 pub(crate) mod log;

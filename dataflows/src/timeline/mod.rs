@@ -347,7 +347,8 @@ impl Timelines {
             timeline.armed = Some(due);
             self.timers.push(Reverse((due, vehicle)));
         }
-        if let Some(retention_ms) = self.rules.retention_ms {
+        // Only when the vehicle is heard of: a timer may be stale, and what is kept must not depend on that.
+        if let Some(retention_ms) = self.rules.retention_ms.filter(|_| !events.is_empty()) {
             let bound = timeline.newest.min(self.now).saturating_sub(retention_ms);
             if timeline.track.forget_before(bound, &self.rules) {
                 timeline.ledger.forget(&timeline.track, &self.rules);

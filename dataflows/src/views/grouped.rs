@@ -11,11 +11,11 @@
 //! or a number of distinct vehicles is no sum. Neither can forget a group without retracting its
 //! row, nor hand out its state.
 //!
-//! **Checkpoints.** In an epoch with [`Control::Snapshot`] the groups are handed out as they are after
-//! it, those included that it did not touch. In an epoch with [`Control::Restored`] groups are put back, into any number of
-//! workers. The timelines restored in the same epoch say what is open once more, to whom it may concern; the
-//! groups hold it already, so in such an epoch facts are dropped, and nothing is said: the rows stand.
-//! That goes for a checkpoint without any group as well, which is why a control tells and not the groups.
+//! **Checkpoints.** In an epoch with [`Control::Snapshot`] the groups are handed out as they are after it,
+//! those included that it did not touch. In an epoch with [`Control::Restored`] groups are put back, into
+//! any number of workers. The timelines restored in the same epoch say once more what is open; the groups
+//! hold it already, so in such an epoch facts are dropped, and nothing is said: the rows stand. That goes
+//! for a checkpoint without any group as well, which is why a control tells and not the groups.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ impl std::fmt::Debug for Given<'_> {
 
 impl<'s> Given<'s> {
     /// A group leaves memory `slack_ms` more than the horizon after its end. The slack covers how far behind
-    /// the horizon an accepted event can still change a fact: see [`crate::views::groups`].
+    /// the horizon an accepted event can still change a fact: see [`crate::views::groups::reach_ms`].
     pub fn new(
         control: StreamVec<'s, Epoch, Control>,
         restored: StreamVec<'s, Epoch, GroupSnapshot>,

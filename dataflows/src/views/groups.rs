@@ -8,8 +8,9 @@
 //! `horizon` is accepted, and no edit that reaches further back than `lateness`; what such an event
 //! changes lies behind it, but for a little before: a visit may cease to be confirmed (`min_dwell_s`), an
 //! idling or a stop to last long enough, the position before may turn out to be an outlier (half the
-//! earth's circumference at `max_plausible`), a silence to be none (`offline_after`). With that as slack, nothing
-//! accepted touches a group whose end is more than `horizon` + slack ago. It leaves memory; its row stands for ever.
+//! earth's circumference at `max_plausible`), a silence to be none (`offline_after`). With that as slack
+//! ([`reach_ms`], and the greatest `min_dwell_s` of any geofence so far), nothing accepted touches a group whose end is more than
+//! `horizon` + slack ago. It leaves memory; its row stands for ever.
 //!
 //! One fact escapes this: a stop ends at the last position within its radius, which the next position
 //! tells, however much later it comes. So of the groups of a vehicle the last sealed one with positions
@@ -31,8 +32,24 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::local_time::LocalTime;
-use crate::model::{BEGINNING, Millis};
+use crate::model::{BEGINNING, Millis, Rules};
 use crate::views::GroupSnapshot;
+
+/// No two places on earth are farther apart, millimetres.
+const FARTHEST_MM: i64 = 20_004_000_000;
+
+/// How far behind an accepted event facts may change, but for what the rules do not say: a visit confirmed
+/// after its geofence's `min_dwell_s`, and an event or a clock from the future. Milliseconds.
+pub fn reach_ms(rules: &Rules) -> i64 {
+    let Rules { offline_after_ms, stop_min_ms, idle_min_ms, overspeed_min_ms, retention_ms, max_plausible, .. } = rules;
+    let outlier_ms = max_plausible
+        .micro_kmh()
+        .and_then(|micro_kmh| (FARTHEST_MM * 3_600_000).checked_div(i64::from(micro_kmh)))
+        .unwrap_or(i64::MAX);
+    [*offline_after_ms, *stop_min_ms, *idle_min_ms, *overspeed_min_ms, retention_ms.unwrap_or(0), outlier_ms]
+        .into_iter()
+        .fold(0, i64::saturating_add)
+}
 
 /// What can be sent to another worker.
 pub trait Sent: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static {}

@@ -36,7 +36,7 @@ use crate::timeline::operator::timelines;
 use crate::timeline::{Stats, TimelineSnapshot};
 use geofence_hourly::{GeofenceHour, GeofenceHourlyGroup};
 use grouped::Given;
-use groups::GroupStats;
+use groups::{GroupStats, reach_ms};
 use od_daily::{OdDailyGroup, OdDay};
 use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
 
@@ -158,19 +158,6 @@ impl std::fmt::Debug for Restored<'_> {
     }
 }
 
-/// Half the circumference of the earth, and a little more. Millimetres.
-const ANTIPODE_MM: i64 = 20_100_000_000;
-
-/// How far behind an event a fact may lie that it changes: see [`groups`]. What a dwell adds, the operators
-/// learn from the geofences.
-fn slack_ms(rules: &Rules) -> i64 {
-    // A speed in 1e-6 km/h is one in 1e-6 m / 3600 s: with it, the greatest leap takes this long.
-    let max_plausible = i64::from(rules.max_plausible.micro_kmh().unwrap_or(1).max(1));
-    let leap_ms = (i128::from(ANTIPODE_MM) * 3_600_000 / i128::from(max_plausible)) as i64;
-    let runs_ms = rules.stop_min_ms.max(rules.idle_min_ms).max(rules.overspeed_min_ms);
-    leap_ms.saturating_add(runs_ms).saturating_add(rules.offline_after_ms)
-}
-
 /// The dataflow. `control` must carry the same to every worker, in the order of the log within an
 /// epoch; `positions` may reach any worker in any order. `restored` is what to go on from: it comes
 /// with all edits, the time of the log it was taken from and [`Control::Restored`], before anything else.
@@ -181,8 +168,7 @@ pub fn views<'s>(
     restored: Restored<'s>,
     rules: Rules,
 ) -> Views<'s> {
-    let slack_ms = slack_ms(&rules);
-    let given = Given::new(control.clone(), restored.groups, &rules, slack_ms);
+    let given = Given::new(control.clone(), restored.groups, &rules, reach_ms(&rules));
     let Facts {
         visits,
         offlines,

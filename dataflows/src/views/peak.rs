@@ -1,10 +1,10 @@
 //! How many at once: the greatest number of intervals that hold one instant.
 //!
 //! Every interval is +1 where it begins and -1 where it ends; the sums of these edges from the left are
-//! how many there are at each instant. The edges are kept in blocks in the order of their instants, each with its sum and
-//! its greatest sum from its own left, so that the peak is found by going over the blocks, and a change
-//! costs a block and that. At one instant only the net difference is kept: intervals are
-//! half-open, one that ends does not meet one that begins.
+//! how many there are at each instant. The edges are kept in blocks, in the order of their instants, each
+//! with its sum and its greatest sum from its own left: the peak is found by going over the blocks, and a
+//! change costs a block and that. At one instant only the net difference is kept: intervals are half-open,
+//! one that ends does not meet one that begins.
 
 use serde::{Deserialize, Serialize};
 

@@ -15,7 +15,7 @@ use timely::dataflow::{InputHandle, ProbeHandle, Scope};
 
 use super::geofence_hourly::geofence_hourly;
 use super::grouped::{Given, Grouped};
-use super::groups::{GroupStats, Groups};
+use super::groups::{GroupStats, Groups, reach_ms};
 use super::od_daily::od_daily;
 use super::plain::PlainFacts;
 use super::vehicle_daily::{MotionOfDay, Part, VehicleDailyGroup, VehicleDay, VehicleFacts, vehicle_daily};
@@ -528,4 +528,12 @@ fn changes_that_cancel_do_not_concern_a_group_that_has_left() {
     assert!(groups.advance([((on(0), Part::Stop), 1), ((on(0), Part::Stop), -1)]).is_empty());
     assert!(groups.advance([((on(29), Part::Stop), 1), ((on(29), Part::Stop), -1)]).is_empty());
     assert_eq!(groups.stats(), GroupStats::default());
+}
+
+#[test]
+fn an_outlier_is_told_by_the_next_position_within_four_days() {
+    let days = reach_ms(&Rules::default()) / DAY;
+    assert_eq!(days, 3, "80 hours at 250 km/h, and less than an hour of least durations");
+    let still = Rules { max_plausible: Speed::from_kmh(0.0), ..Rules::default() };
+    assert_eq!(reach_ms(&still), i64::MAX);
 }

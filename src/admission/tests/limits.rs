@@ -203,7 +203,7 @@ fn nothing_is_too_much_in_a_replay() {
 fn four_a_second_are_never_too_many_by_default() {
     for lateness_ms in [0, 6 * HOUR, 14 * 24 * HOUR] {
         let most = i64::from(crate::events::default_max_retained_positions(lateness_ms));
-        let sent = (lateness_ms + EDIT_SLACK_MS) / 250;
+        let sent = (lateness_ms + ARRIVAL_SLACK_MS) / 250;
         // Two windows, and a minute ahead of the clock.
         assert!(most / 2 >= sent && most >= 2 * sent + 240, "{lateness_ms}: {most} for {sent} a window");
     }

@@ -1,0 +1,99 @@
+//! What kind of log a random one is: how much of everything, under which rules.
+
+use std::sync::Arc;
+
+use watchtower::time_zone::local_time;
+use watchtower_dataflows::model::{Millis, Rules};
+
+use crate::support::rng::Rng;
+use crate::support::shapes::Grid;
+
+/// When it all happens: around these instants, which are midnight or a change of the clocks in their zones.
+const BASES: [(&str, &str); 11] = [
+    ("UTC", "2026-01-01T00:00:00Z"),
+    ("Africa/Lagos", "2026-11-22T23:00:00Z"),
+    ("Asia/Kolkata", "2026-11-22T18:30:00Z"),
+    ("America/New_York", "2026-03-08T07:00:00Z"),
+    ("America/New_York", "2026-11-01T06:00:00Z"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
+    ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
+    ("Africa/Cairo", "2026-04-23T22:00:00Z"),
+    ("Africa/Cairo", "2026-10-29T21:00:00Z"),
+    ("America/Havana", "2026-03-08T05:00:00Z"),
+    ("America/Havana", "2026-11-01T05:00:00Z"),
+];
+
+/// Rules for logs whose times are multiples of `unit`, and an instant around which days and hours begin.
+fn random_rules(rng: &mut Rng, unit: Millis, lateness: Option<Millis>) -> (Rules, Millis) {
+    let default = Rules::default();
+    let (zone, around) = *rng.pick(&BASES);
+    let around = around.parse::<jiff::Timestamp>().expect("a time").as_millisecond();
+    let rules = Rules {
+        offline_after_ms: *rng.pick(&[2 * unit, 5 * unit, 30 * unit, default.offline_after_ms]),
+        stop_radius_m: *rng.pick(&[5.0, 50.0, 1_000.0]),
+        stop_min_ms: *rng.pick(&[0, unit, 3 * unit, 10 * unit]),
+        idle_min_ms: *rng.pick(&[0, unit, 2 * unit, 5 * unit]),
+        overspeed_min_ms: *rng.pick(&[0, 0, unit, 2 * unit]),
+        presence_limit_ms: *rng.pick(&[unit, 4 * unit, 40 * unit, default.presence_limit_ms]),
+        local_time: Arc::new(local_time(zone).expect("a zone")),
+        retention_ms: lateness,
+        ..default
+    };
+    (rules, around)
+}
+
+/// What kind of log it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Habits {
+    pub(crate) rules: Rules,
+    /// When it begins, about.
+    pub(crate) base: Millis,
+    pub(crate) grid: Grid,
+    pub(crate) vehicles: usize,
+    pub(crate) geofences: usize,
+    /// How many times something is done; some of these things are many events.
+    pub(crate) steps: usize,
+    /// Most times are multiples of this.
+    pub(crate) unit: Millis,
+    /// What is refused as late, if anything is.
+    pub(crate) lateness: Option<Millis>,
+    /// Edits may come into force later than they want to.
+    pub(crate) raised: bool,
+    /// How often the clock ticks, percent; 0 in logs that know no clock.
+    pub(crate) clock: usize,
+    /// How often a parked vehicle drives off, percent of its positions.
+    pub(crate) departs: usize,
+    /// The greatest length of a trek, positions.
+    pub(crate) trek: i64,
+    /// How long the first trek is: several chunks of a track, or nothing.
+    pub(crate) first_trek: i64,
+    /// Geofences are mostly anchors that confirm visits soon, and vehicles go from one to the other.
+    pub(crate) roads: bool,
+}
+
+impl Habits {
+    /// Of a log whose positions are all accepted, or of a pipeline that refuses what is late.
+    pub(crate) fn random(rng: &mut Rng, live: bool) -> Self {
+        let unit = rng.weighted(&[(6, 60_000), (2, 1_000), (1, 10)]);
+        let lateness = live.then(|| unit * rng.weighted(&[(1, 0), (2, 2), (3, 8), (3, 30), (1, 200)]));
+        let long = rng.chance(15);
+        let (rules, around) = random_rules(rng, unit, lateness);
+        let early = rng.between(0, 40) * unit;
+        Self {
+            rules,
+            base: around - early,
+            grid: Grid::random(rng),
+            vehicles: if long { 1 + rng.below(2) } else { 1 + rng.below(6) },
+            geofences: 1 + rng.below(if long { 4 } else { 6 }),
+            steps: if long { 10 + rng.below(30) } else { 2 + rng.below(60) },
+            unit,
+            lateness,
+            raised: rng.chance(30),
+            clock: *rng.pick(&[0, 5, 15, 30]),
+            departs: *rng.pick(&[2, 15]),
+            trek: if long { 100 } else { 8 },
+            roads: rng.chance(35),
+            first_trek: if long { rng.between(100, 350) } else { 0 },
+        }
+    }
+}
