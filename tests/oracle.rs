@@ -121,12 +121,46 @@ fn what_is_wrong_is_told() {
         ("UPDATE pipeline SET now = now + interval '31 minutes'", "offlines: missing (1 of them): (T1,"),
         ("INSERT INTO table_progress VALUES ('vehicle_state', 0, 7)", "vehicle_state is as of commit 7, not 0"),
     ] {
-        let url = loaded(log);
-        assert_eq!(oracle::compare(&url, SCHEMA), Ok(()));
-        psql(&url, &format!("SET search_path = {SCHEMA}, public; {wrong}"));
-        let differences = oracle::compare(&url, SCHEMA).unwrap_err();
+        let differences = after(log, wrong).unwrap_err();
         assert!(differences.contains(told), "after {wrong}:\n{differences}");
     }
+}
+
+/// A trip of 1.1 km at more than 60 km/h.
+#[test]
+fn measures_may_be_off_by_a_little() {
+    let log = r#"{"type":"geofence","geofence_id":"a","kind":"depot","geometry":{"type":"Point","coordinates":[3.36,6.44]},"radius_m":150}
+                 {"type":"geofence","geofence_id":"b","kind":"depot","geometry":{"type":"Point","coordinates":[3.38,6.44]},"radius_m":150}
+                 {"type":"position","vehicle_id":"T1","ts":"2026-11-23T06:00:00Z","lon":3.36,"lat":6.44}
+                 {"type":"position","vehicle_id":"T1","ts":"2026-11-23T06:02:00Z","lon":3.37,"lat":6.44,"speed_kmh":80}
+                 {"type":"position","vehicle_id":"T1","ts":"2026-11-23T06:04:00Z","lon":3.38,"lat":6.44}"#;
+    for right in [
+        "UPDATE trips SET distance_m = distance_m + 0.001",
+        "UPDATE vehicle_daily SET distance_m = distance_m - 0.003",
+        "UPDATE od_daily SET duration_p50_s = duration_p50_s * 1.003",
+    ] {
+        assert_eq!(after(log, right), Ok(()), "after {right}");
+    }
+    for (wrong, told) in [
+        ("UPDATE trips SET distance_m = distance_m + 0.01", "trips: distance_m is wrong (1 of them): (T1,"),
+        ("UPDATE trips SET distance_m = NULL", "trips: distance_m is wrong (1 of them): (T1,"),
+        ("UPDATE trips SET moving_s = moving_s + 0.001", "trips: missing (1 of them): (T1,"),
+        ("UPDATE overspeeds SET max_speed_kmh = 80.000001", "overspeeds: max_speed_kmh is wrong (1 of them): (T1,"),
+        ("DELETE FROM overspeeds", "overspeeds: missing (1 of them): (T1,"),
+        ("UPDATE vehicle_daily SET day = day + 1", "vehicle_daily: unexpected (1 of them): (T1,2026-11-24,"),
+        ("UPDATE od_daily SET duration_p95_s = 118", "od_daily: duration_p95_s is wrong (1 of them): (a,b,"),
+    ] {
+        let differences = after(log, wrong).unwrap_err();
+        assert!(differences.contains(told), "after {wrong}:\n{differences}");
+    }
+}
+
+/// What is told of the tables of a log, which are right, once they have been changed.
+fn after(log: &str, change: &str) -> Result<(), String> {
+    let url = loaded(log);
+    assert_eq!(oracle::compare(&url, SCHEMA), Ok(()));
+    psql(&url, &format!("SET search_path = {SCHEMA}, public; {change}"));
+    oracle::compare(&url, SCHEMA)
 }
 
 /// A new database with the tables of a log, replayed.
@@ -161,9 +195,9 @@ fn replayed_case(case: &Case, out: &Path) -> Millis {
 fn computed_case(case: &Case, out: &Path) -> Millis {
     let mut case = case.clone();
     let (mut now, mut lookup, mut latest) = (BEGINNING, Lookup::default(), BTreeMap::new());
-    for id in (0..100).map(|id| id.to_string()) {
-        lookup.names.intern_vehicle(&id);
-        lookup.names.intern_geofence(&id);
+    for number in 0..11_usize {
+        lookup.names.intern_vehicle(&number.to_string());
+        lookup.names.intern_geofence(&generate::geofence_id(number));
     }
     for event in case.epochs.iter_mut().flatten() {
         match event {

@@ -6,6 +6,24 @@ STABLE LANGUAGE sql AS $$
     SELECT coalesce(nullif(current_setting('watchtower.' || name, true), '')::numeric, otherwise)
 $$;
 
+-- The zone of days and hours.
+CREATE FUNCTION pg_temp.time_zone() RETURNS text
+STABLE LANGUAGE sql AS $$
+    SELECT coalesce(nullif(current_setting('watchtower.time_zone', true), ''), 'UTC')
+$$;
+
+-- The local date.
+CREATE FUNCTION pg_temp.local_date(t timestamptz) RETURNS date
+STABLE LANGUAGE sql AS $$ SELECT (t AT TIME ZONE pg_temp.time_zone())::date $$;
+
+-- How many milliseconds long, which is a whole number.
+CREATE FUNCTION pg_temp.milliseconds(elapsed interval) RETURNS numeric
+IMMUTABLE LANGUAGE sql AS $$ SELECT round(extract(epoch FROM elapsed) * 1000) $$;
+
+-- Milliseconds in seconds.
+CREATE FUNCTION pg_temp.seconds(milliseconds numeric) RETURNS double precision
+IMMUTABLE LANGUAGE sql AS $$ SELECT (milliseconds / 1000)::double precision $$;
+
 -- The value of a double, all of it: a cast to numeric would round to 15 digits. Its bits are a sign, 11
 -- of exponent, 52 of mantissa; m / 2^k = m * 5^k / 10^k.
 CREATE FUNCTION pg_temp.exactly(x double precision) RETURNS numeric

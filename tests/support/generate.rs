@@ -14,6 +14,12 @@ use crate::support::log::{Case, Event};
 use crate::support::rng::Rng;
 use crate::support::shapes::{CELLS, Outline};
 
+/// The id of the geofence with this number, of which there are fewer than eleven. The order of ids is not that of
+/// numbers.
+pub(crate) fn geofence_id(number: usize) -> String {
+    (number * 7 % 11).to_string()
+}
+
 /// A log whose positions were all accepted, in any order.
 pub(crate) fn replay(seed: u64) -> Case {
     generate(seed, false)
@@ -500,8 +506,7 @@ impl<'a> Generator<'a> {
         let (min_dwell_ms, exit_buffer_m) = self.visit_rules();
         let (kind, anchor, speed_limit) = self.role();
         let definition = Geofence {
-            // The order of ids is not that of numbers.
-            id: (geofence * 7 % 11).to_string().into(),
+            id: geofence_id(geofence).into(),
             name: None,
             kind,
             anchor,

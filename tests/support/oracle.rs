@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use watchtower::tables::{TABLES, Table};
-use watchtower_dataflows::model::Rules;
+use watchtower_dataflows::model::{Rules, Speed};
 
 use crate::support::servers::postgres::try_psql;
 
@@ -14,19 +14,27 @@ const SHOWN: usize = 10;
 /// What the files share, as functions in `pg_temp`.
 pub(crate) const FUNCTIONS: &str = include_str!("../oracle/functions.sql");
 
-const REACH: &str = include_str!("../oracle/reach.sql");
+/// What several files use: indexes over the archive and the geofences.
+const INDEXES: [&str; 3] = [
+    include_str!("../oracle/reach.sql"),
+    include_str!("../oracle/segments.sql"),
+    include_str!("../oracle/local_time.sql"),
+];
 
-/// What one file says.
+/// What the query of one file says; statements before it make what it uses.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     /// All rows of the table.
     Rows,
+    /// All rows of the table, in which these columns, none of the key, need not be the same: the query says by
+    /// how much each may be off, in a column of the same name followed by `_error`.
+    Within(&'static [&'static str]),
     /// Rows of the table that cannot be.
     Offenders,
 }
 
 /// The files in an order in which each may use the results of those before it.
-const ORACLES: [(&str, Answer, &str); 8] = [
+const ORACLES: [(&str, Answer, &str); 16] = [
     ("positions", Answer::Offenders, include_str!("../oracle/positions.sql")),
     ("vehicles", Answer::Offenders, include_str!("../oracle/vehicles.sql")),
     ("geofences", Answer::Offenders, include_str!("../oracle/geofences.sql")),
@@ -35,7 +43,26 @@ const ORACLES: [(&str, Answer, &str); 8] = [
     ("geofence_membership", Answer::Rows, include_str!("../oracle/geofence_membership.sql")),
     ("geofence_occupancy", Answer::Rows, include_str!("../oracle/geofence_occupancy.sql")),
     ("vehicle_state", Answer::Rows, include_str!("../oracle/vehicle_state.sql")),
+    ("stops", Answer::Rows, include_str!("../oracle/stops.sql")),
+    ("idlings", Answer::Rows, include_str!("../oracle/idlings.sql")),
+    ("overspeeds", MEASURED, include_str!("../oracle/overspeeds.sql")),
+    ("trips", MEASURED, include_str!("../oracle/trips.sql")),
+    ("turnarounds", Answer::Within(&["distance_m"]), include_str!("../oracle/turnarounds.sql")),
+    ("vehicle_daily", MEASURED, include_str!("../oracle/vehicle_daily.sql")),
+    (
+        "geofence_hourly",
+        Answer::Within(&["dwell_mean_s", "dwell_p50_s", "dwell_p95_s"]),
+        include_str!("../oracle/geofence_hourly.sql"),
+    ),
+    (
+        "od_daily",
+        Answer::Within(&["duration_mean_s", "duration_p50_s", "duration_p95_s", "distance_m"]),
+        include_str!("../oracle/od_daily.sql"),
+    ),
 ];
+
+/// Distances, and speeds that are means over them.
+const MEASURED: Answer = Answer::Within(&["distance_m", "max_speed_kmh"]);
 
 /// Whether every table of the schema is what it should be, under the rules that are the default; if
 /// not, which rows differ. The database may be written to meanwhile.
@@ -47,8 +74,6 @@ pub(crate) fn compare(url: &str, schema: &str) -> Result<(), String> {
 ///
 /// A lagging table that has not caught up with `pipeline.commit_seq` is a difference too.
 pub(crate) fn compare_under(rules: &Rules, url: &str, schema: &str) -> Result<(), String> {
-    let Rules { offline_after_ms, idle_speed, max_plausible, .. } = rules;
-    let kmh = |speed: &watchtower_dataflows::model::Speed| speed.kmh().expect("a rule is a known speed");
     // One snapshot for everything. What is made here is temporary, and rolled back at that.
     let mut script = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ;
@@ -56,23 +81,24 @@ pub(crate) fn compare_under(rules: &Rules, url: &str, schema: &str) -> Result<()
          SET LOCAL search_path = {schema}, public;
          SET LOCAL timezone = 'UTC';
          SET LOCAL jit = off;
-         SET LOCAL work_mem = '128MB';
-         SET LOCAL watchtower.offline_after_ms = '{offline_after_ms}';
-         SET LOCAL watchtower.idle_speed_kmh = '{}';
-         SET LOCAL watchtower.max_plausible_kmh = '{}';
-         {FUNCTIONS}{REACH}
-         SELECT table_name || ' is as of commit ' || progress.commit_seq || ', not ' || pipeline.commit_seq
+         SET LOCAL work_mem = '128MB';\n"
+    );
+    push_rules(&mut script, rules);
+    script.push_str(FUNCTIONS);
+    script.extend(INDEXES);
+    script.push_str(
+        "SELECT table_name || ' is as of commit ' || progress.commit_seq || ', not ' || pipeline.commit_seq
          FROM table_progress AS progress, pipeline
          WHERE progress.commit_seq <> pipeline.commit_seq;\n",
-        kmh(idle_speed),
-        kmh(max_plausible),
     );
-    for (name, answer, query) in ORACLES {
-        let query = query.trim_end().trim_end_matches(';');
+    for (name, answer, file) in ORACLES {
+        let file = file.trim_end().trim_end_matches(';');
+        let (before, query) = file.rsplit_once(";\n").unwrap_or(("", file));
+        writeln!(script, "{before};\nCREATE TEMP TABLE oracle_{name} AS\n{query};\nANALYZE oracle_{name};").unwrap();
         match answer {
-            Answer::Rows => push_rows(&mut script, table(name), schema, query),
+            Answer::Rows => push_rows(&mut script, table(name), schema, &[]),
+            Answer::Within(near) => push_rows(&mut script, table(name), schema, near),
             Answer::Offenders => {
-                writeln!(script, "CREATE TEMP TABLE oracle_{name} AS\n{query};").unwrap();
                 push_listing(&mut script, &format!("{name}: a row breaks a rule"), &format!("TABLE oracle_{name}"));
             }
         }
@@ -82,20 +108,64 @@ pub(crate) fn compare_under(rules: &Rules, url: &str, schema: &str) -> Result<()
     if differences.is_empty() { Ok(()) } else { Err(differences) }
 }
 
+/// The rules, as settings that the files read.
+fn push_rules(script: &mut String, rules: &Rules) {
+    let Rules {
+        offline_after_ms,
+        idle_speed,
+        max_plausible,
+        stop_radius_m,
+        stop_min_ms,
+        idle_min_ms,
+        overspeed_min_ms,
+        default_speed_limit,
+        presence_limit_ms,
+        local_time,
+        horizon_ms: _,
+        retention_ms: _,
+    } = rules;
+    let kmh = |speed: &Speed| speed.kmh().expect("a rule is a known speed").to_string();
+    let settings = [
+        ("offline_after_ms", offline_after_ms.to_string()),
+        ("idle_speed_kmh", kmh(idle_speed)),
+        ("max_plausible_kmh", kmh(max_plausible)),
+        ("stop_radius_m", stop_radius_m.to_string()),
+        ("stop_min_ms", stop_min_ms.to_string()),
+        ("idle_min_ms", idle_min_ms.to_string()),
+        ("overspeed_min_ms", overspeed_min_ms.to_string()),
+        ("default_speed_limit_kmh", kmh(default_speed_limit)),
+        ("presence_limit_ms", presence_limit_ms.to_string()),
+        ("time_zone", local_time.name().to_owned()),
+    ];
+    for (name, value) in settings {
+        writeln!(script, "SET LOCAL watchtower.{name} = '{value}';").unwrap();
+    }
+}
+
 fn table(name: &str) -> &'static Table {
     TABLES.into_iter().find(|table| table.name == name).unwrap_or_else(|| panic!("there is no table {name}"))
 }
 
-/// What is wanted and not there, and the other way about.
-fn push_rows(script: &mut String, table: &Table, schema: &str, query: &str) {
+/// What is wanted and not there, the other way about, and which numbers are too far off.
+fn push_rows(script: &mut String, table: &Table, schema: &str, near: &[&str]) {
     let name = table.name;
-    let columns = table.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
-    // By place, as the names of the query's columns are its own: they must be as many.
-    writeln!(script, "CREATE TEMP TABLE oracle_{name} ({columns}) AS\n{query};\nANALYZE oracle_{name};").unwrap();
+    let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let exact = columns.iter().filter(|column| !near.contains(column)).copied().collect::<Vec<_>>().join(", ");
     let (wanted, found) =
-        (format!("SELECT {columns} FROM oracle_{name}"), format!("SELECT {columns} FROM {schema}.{name}"));
+        (format!("SELECT {exact} FROM oracle_{name}"), format!("SELECT {exact} FROM {schema}.{name}"));
     push_listing(script, &format!("{name}: missing"), &format!("{wanted} EXCEPT ALL {found}"));
     push_listing(script, &format!("{name}: unexpected"), &format!("{found} EXCEPT ALL {wanted}"));
+
+    let key = columns[..table.key].join(", ");
+    for column in near {
+        let off = format!(
+            "SELECT {key}, found.{column}, wanted.{column} AS instead_of, {column}_error AS give_or_take
+             FROM {schema}.{name} AS found JOIN oracle_{name} AS wanted USING ({key})
+             WHERE (found.{column} IS NULL) <> (wanted.{column} IS NULL)
+                OR abs(found.{column} - wanted.{column}) > {column}_error"
+        );
+        push_listing(script, &format!("{name}: {column} is wrong"), &off);
+    }
 }
 
 /// Prints the first rows of a query, and how many there are.

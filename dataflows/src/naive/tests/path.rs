@@ -107,5 +107,6 @@ fn measures_are_of_the_interval() {
     assert_eq!(of(21 * MINUTE, 59 * MINUTE), (0, 0, 0, Speed::NONE));
     assert_eq!(of(65 * MINUTE, 99 * MINUTE), (steps[2], 5, 0, kmh(90.0)));
     assert_eq!(of(70 * MINUTE, 99 * MINUTE), (0, 0, 0, kmh(80.0)), "the last lasts no time");
-    assert_eq!(of(0, 0), (0, 0, 0, Speed::NONE), "nothing is during no time");
+    assert_eq!(of(0, 0), (0, 0, 0, kmh(50.0)), "no time has the speed of its instant");
+    assert_eq!(of(MINUTE, MINUTE), (0, 0, 0, Speed::NONE), "if it is a position's");
 }
