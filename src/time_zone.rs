@@ -52,6 +52,9 @@ mod tests {
         assert_eq!(day("Australia/Lord_Howe", "2026-04-05T00:00:00Z"), 24 * 60 + 30);
         assert_eq!(day("Africa/Cairo", "2026-04-24T12:00:00Z"), 23 * 60);
         assert_eq!(day("America/Havana", "2026-03-08T12:00:00Z"), 23 * 60);
+        assert_eq!(day("America/Havana", "2024-11-04T04:30:00Z"), 25 * 60);
+        assert_eq!(day("Africa/Cairo", "2026-10-29T12:00:00Z"), 25 * 60);
+        assert_eq!(day("Australia/Lord_Howe", "2026-10-03T20:00:00Z"), 23 * 60 + 30);
         let lagos = local_time("africa/lagos").expect("case does not matter");
         assert_eq!(lagos.name(), "Africa/Lagos");
         assert_eq!(lagos.day_span(at("2026-11-23T06:00:00Z")).from, at("2026-11-22T23:00:00Z"));

@@ -83,7 +83,12 @@ pub(crate) fn differences(url: &str, schema: &str, tables: &[&str]) -> Result<()
 
 /// The staged texts instead of the rows of the table.
 fn replacement(table: &Table) -> String {
-    let cells: Vec<String> = table.columns.iter().map(|column| cell(column.name, column.kind)).collect();
+    let cells = table.columns.iter().enumerate().map(|(i, column)| match cell(column.name, column.kind) {
+        // A file does not tell an empty text from none; a key is never none.
+        text if i < table.key && column.kind == Kind::Text => format!("coalesce({text}, '')"),
+        cell => cell,
+    });
+    let cells: Vec<String> = cells.collect();
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     let (name, names, cells) = (table.name, names.join(", "), cells.join(", "));
     if name == "positions" {

@@ -34,7 +34,7 @@ enum Answer {
 }
 
 /// The files in an order in which each may use the results of those before it.
-const ORACLES: [(&str, Answer, &str); 16] = [
+const ORACLES: [(&str, Answer, &str); 18] = [
     ("positions", Answer::Offenders, include_str!("../oracle/positions.sql")),
     ("vehicles", Answer::Offenders, include_str!("../oracle/vehicles.sql")),
     ("geofences", Answer::Offenders, include_str!("../oracle/geofences.sql")),
@@ -58,6 +58,16 @@ const ORACLES: [(&str, Answer, &str); 16] = [
         "od_daily",
         Answer::Within(&["duration_mean_s", "duration_p50_s", "duration_p95_s", "distance_m"]),
         include_str!("../oracle/od_daily.sql"),
+    ),
+    (
+        "fleet_daily",
+        Answer::Within(&["distance_m", "turnaround_mean_s", "turnaround_p50_s", "turnaround_p95_s", "utilisation"]),
+        include_str!("../oracle/fleet_daily.sql"),
+    ),
+    (
+        "kind_daily",
+        Answer::Within(&["dwell_mean_s", "dwell_p50_s", "dwell_p95_s"]),
+        include_str!("../oracle/kind_daily.sql"),
     ),
 ];
 
