@@ -8,18 +8,20 @@ use watchtower_dataflows::model::{Millis, Rules};
 use crate::support::rng::Rng;
 use crate::support::shapes::Grid;
 
-/// When it all happens: around these instants, which are midnight or a change of the clocks in their zones.
-const BASES: [(&str, &str); 10] = [
+/// When it all happens: around these instants, which are midnight or a change of the clocks in their zones. They are
+/// years ago, so that PostgreSQL's edition of the time zones knows of them what ours does.
+const BASES: [(&str, &str); 11] = [
     ("UTC", "2026-01-01T00:00:00Z"),
     ("Africa/Lagos", "2026-11-22T23:00:00Z"),
     ("Asia/Kolkata", "2026-11-22T18:30:00Z"),
-    ("America/New_York", "2026-03-08T07:00:00Z"),
-    ("America/New_York", "2026-11-01T06:00:00Z"),
-    ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
-    ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
-    ("Africa/Cairo", "2026-04-23T22:00:00Z"),
-    ("Africa/Cairo", "2026-10-29T21:00:00Z"),
-    ("America/Havana", "2026-03-08T05:00:00Z"),
+    ("America/New_York", "2024-03-10T07:00:00Z"),
+    ("America/New_York", "2024-11-03T06:00:00Z"),
+    ("Australia/Lord_Howe", "2024-04-06T15:00:00Z"),
+    ("Australia/Lord_Howe", "2024-10-05T15:30:00Z"),
+    ("Africa/Cairo", "2024-04-25T22:00:00Z"),
+    ("Africa/Cairo", "2024-10-31T21:00:00Z"),
+    ("America/Havana", "2024-03-10T05:00:00Z"),
+    ("America/Havana", "2024-11-03T05:00:00Z"),
 ];
 
 /// Rules for logs whose times are multiples of `unit`, and an instant around which days and hours begin.
