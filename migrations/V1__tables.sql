@@ -121,6 +121,7 @@ CREATE TABLE offlines (
     ended_at   timestamptz,
     PRIMARY KEY (vehicle_id, started_at)
 );
+CREATE INDEX offlines_open ON offlines (started_at) WHERE ended_at IS NULL;
 
 CREATE TABLE stops (
     vehicle_id  text COLLATE "C" NOT NULL,
@@ -231,6 +232,7 @@ CREATE TABLE od_daily (
     distance_m      double precision NOT NULL,
     PRIMARY KEY (origin_id, destination_id, day)
 );
+CREATE INDEX od_daily_day ON od_daily (day);
 
 CREATE TABLE fleet_daily (
     fleet              text COLLATE "C" NOT NULL,

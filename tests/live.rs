@@ -8,6 +8,7 @@ mod commands;
 mod facts;
 mod lost;
 mod pressure;
+mod questions;
 mod random;
 mod readers;
 mod schema;
