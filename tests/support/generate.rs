@@ -30,9 +30,20 @@ pub(crate) fn live(seed: u64) -> Case {
     generate(seed, true)
 }
 
+/// As [`live`], beginning at a given time.
+pub(crate) fn live_at(seed: u64, base: Millis) -> Case {
+    let mut rng = Rng::new(seed);
+    let habits = Habits { base, ..Habits::random(&mut rng, true) };
+    generate_by(rng, habits)
+}
+
 fn generate(seed: u64, live: bool) -> Case {
     let mut rng = Rng::new(seed);
     let habits = Habits::random(&mut rng, live);
+    generate_by(rng, habits)
+}
+
+fn generate_by(mut rng: Rng, habits: Habits) -> Case {
     let rules = habits.rules.clone();
     let log = Generator::new(&mut rng, habits).log();
     let epochs = cut(&mut rng, log);

@@ -22,6 +22,9 @@ const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;
 const DAY: Millis = 24 * HOUR;
 
+/// When several logs begin that are sent together: 2026-01-01T00:00:00Z.
+const TOGETHER: Millis = 1_767_225_600_000;
+
 /// The largest entry: so that there are larger ones, of which not all is kept.
 const MAX_ENTRY_BYTES: usize = 66_000;
 
@@ -84,7 +87,7 @@ impl Published {
         let limits = Limits { max_attributes_bytes: 1_000, max_vehicles: 150, max_retained_positions: 40, ..limits };
         let mut rng = Rng::new(seeds.start ^ 0xB0B);
         let mut left: Vec<_> = seeds
-            .map(|seed| (seed, events(&generate::live(seed)).into_iter()))
+            .map(|seed| (seed, events(&generate::live_at(seed, TOGETHER)).into_iter()))
             .filter(|(_, events)| events.len() > 0)
             .collect();
         let mut merged = Vec::new();
@@ -156,7 +159,12 @@ fn of_its_own(mut event: Event<'static>, seed: u64) -> Event<'static> {
 /// What becomes of events on their way, by stream.
 fn sent(rng: &mut Rng, limits: &Limits, streams: u16, events: Vec<Result<Event<'static>, String>>) -> Vec<Vec<Item>> {
     let items = vec![Vec::new(); usize::from(streams) + 1];
-    let mut sending = Sending { rng, limits, streams, sent: 1_700_000_000_000, items };
+    let positions = events.iter().flatten().filter_map(|event| match event {
+        Event::Position(report) => Some(report.ts),
+        Event::Geofence(_) | Event::Vehicle(_) | Event::Clock(_) => None,
+    });
+    let first = positions.min().unwrap_or(TOGETHER);
+    let mut sending = Sending { rng, limits, streams, sent: first, items };
     for event in events {
         match event {
             Ok(event) => sending.send(event),

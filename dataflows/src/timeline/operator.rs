@@ -24,10 +24,12 @@ struct Pending {
     snapshot: bool,
 }
 
+type Updates<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
+
 /// An output, and which of the operator's it is.
 struct Port<D: Clone + 'static> {
     number: usize,
-    output: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<(D, Epoch, i64)>>>,
+    output: OutputBuilder<Epoch, Updates<D>>,
 }
 
 impl<D: Clone + 'static> Port<D> {
