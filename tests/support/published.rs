@@ -84,7 +84,7 @@ impl Published {
     /// streams.
     pub(crate) fn random_many(seeds: std::ops::Range<u64>) -> Self {
         let limits = Limits { lateness_ms: Some(HOUR), max_entry_bytes: MAX_ENTRY_BYTES, ..Limits::default() };
-        let limits = Limits { max_attributes_bytes: 1_000, max_vehicles: 150, max_retained_positions: 40, ..limits };
+        let limits = Limits { max_attributes_bytes: 1_000, max_vehicles: 60, max_retained_positions: 40, ..limits };
         let mut rng = Rng::new(seeds.start ^ 0xB0B);
         let mut left: Vec<_> = seeds
             .map(|seed| (seed, events(&generate::live_at(seed, TOGETHER)).into_iter()))
