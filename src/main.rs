@@ -163,7 +163,7 @@ fn run_publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {
 
 fn run_replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let mut bar = progress::FileBar::new(std::io::stderr().is_terminal());
-    let (tables, summary) = replay::replay(&args.options(), &mut |path, progress| bar.show(path, progress))?;
+    let (tables, summary) = replay::replay(&args.options()?, &mut |path, progress| bar.show(path, progress))?;
     bar.finish();
     replay::write(tables, &args.out)?;
     print_summary(args, &summary, &mut std::io::stdout().lock())?;

@@ -12,6 +12,7 @@ mod crash;
 mod durability;
 mod gaps;
 mod live;
+mod memory;
 mod oracle;
 mod properties;
 mod publish;

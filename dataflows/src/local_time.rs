@@ -18,11 +18,17 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 pub struct Day(pub i32);
 
 /// The local time of a zone at every instant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LocalTime {
     name: String,
     /// From when which offset to UTC holds, in milliseconds; ascending, the first since ever.
     offsets: Vec<(Millis, i64)>,
+}
+
+impl std::fmt::Debug for LocalTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LocalTime").field(&self.name).finish()
+    }
 }
 
 impl LocalTime {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use watchtower_dataflows::model::Rules;
 
+use crate::config::{Config, ConfigError, environment};
 use crate::duration;
 use crate::events::Limits;
 use crate::replay::Options;
@@ -40,6 +41,10 @@ pub struct ReplayArgs {
     /// [default: however late, it counts]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
     pub lateness: Option<i64>,
+    /// Take the [rules] of a daemon's configuration, as speed limits and the time zone of days; nothing else
+    /// of it matters [default: the rules as `watchtower example` has them]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Folder for the tables; made if missing, files in it are replaced
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -47,15 +52,21 @@ pub struct ReplayArgs {
 
 impl ReplayArgs {
     /// What to replay, and how.
-    pub fn options(&self) -> Options {
-        Options {
+    ///
+    /// # Errors
+    /// If the configuration cannot be read, or is wrong.
+    pub fn options(&self) -> Result<Options, ConfigError> {
+        let configured = self.config.as_ref().map(|path| Config::load(path, environment()));
+        let rules = configured.transpose()?.map_or_else(Rules::default, |config| config.rules);
+        Ok(Options {
             geofences: self.geofences.clone(),
             positions: self.positions.clone(),
             events: self.events.clone(),
             shuffle: self.shuffle,
             workers: self.workers.into(),
             limits: Limits { lateness_ms: self.lateness, ..Limits::for_replay() },
-            rules: Rules::default(),
-        }
+            // Nothing leaves memory: a replay refuses nothing by arrival.
+            rules: Rules { retention_ms: None, horizon_ms: None, ..rules },
+        })
     }
 }
