@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::track::CHUNK;
 use super::*;
 use crate::geometry::Shape;
-use crate::model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Visit};
+use crate::model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Vehicle, Visit};
 
 const MINUTE: Millis = 60_000;
 const YARD: Place = Place { lon: 34_755_000, lat: 65_563_000 };
@@ -74,6 +74,31 @@ fn a_position_exactly_as_old_as_may_be_can_still_be_corrected() {
     timelines.advance(arrivals(vec![at(last + 30, AWAY)], Vec::new(), newest));
     let changes = timelines.advance(arrivals(vec![at(last, YARD)], Vec::new(), newest));
     assert_eq!(changes.facts.visits, [visit(last as Millis * MINUTE, newest)]);
+}
+
+#[test]
+fn a_speed_limit_announced_ahead_ends_an_overspeed_when_the_clock_has_reached_it() {
+    let mut timelines = Timelines::new(Rules::default(), 0, 1);
+    let fast = |minute: usize| {
+        let mut event = at(minute, AWAY);
+        event.position.speed = Speed::from_kmh(80.0);
+        event
+    };
+    let limited = Vehicle { name: None, fleet: None, speed_limit: Speed::from_kmh(90.0), attributes: None };
+    let announced = VehicleEdit {
+        key: VehicleId(0),
+        valid_from: 5 * MINUTE,
+        effective_from: 5 * MINUTE,
+        seq: 0,
+        definition: Some(Arc::new(limited)),
+    };
+    let epoch = Arrivals { vehicles: vec![announced], ..arrivals(vec![fast(0), fast(1)], Vec::new(), MINUTE) };
+    let begun = timelines.advance(epoch).facts.overspeeds;
+    assert_eq!(begun.iter().map(|(over, diff)| (over.ended_at, *diff)).collect::<Vec<_>>(), [(None, 1)]);
+    assert!(timelines.advance(arrivals(Vec::new(), Vec::new(), 5 * MINUTE - 1)).facts.overspeeds.is_empty());
+    let ended = timelines.advance(arrivals(Vec::new(), Vec::new(), 5 * MINUTE)).facts.overspeeds;
+    let ended: Vec<_> = ended.iter().map(|(over, diff)| (over.ended_at, *diff)).collect();
+    assert_eq!(ended, [(None, -1), (Some(5 * MINUTE), 1)]);
 }
 
 #[test]
