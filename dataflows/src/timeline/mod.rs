@@ -91,6 +91,72 @@ struct Timeline {
     armed: Option<Millis>,
 }
 
+impl Timeline {
+    /// Takes in what the vehicle sent and what was edited around it. Returns when numbers may have become
+    /// different: nowhere else have they.
+    fn take(
+        &mut self,
+        happened: &Happened<'_>,
+        old: &Fold<'_>,
+        new: &Fold<'_>,
+        stats: &mut Stats,
+        facts: &mut FactDeltas,
+    ) -> Span {
+        let last = self.track.head().last;
+        let last_ts = last.map_or(BEGINNING, |last| last.ts);
+        let mut rewrites = Vec::new();
+        let mut appended = Vec::new();
+        for event in latest_of_each_instant(happened.events) {
+            self.newest = self.newest.max(event.position.ts);
+            let position = (!event.withdrawn).then_some(event.position);
+            if position.is_some() && position == last {
+                continue; // the same fix sent again
+            }
+            match position {
+                Some(position) if position.ts > last_ts => appended.push(position),
+                None if event.position.ts > last_ts => {}
+                _ => rewrites.push(Rewrite { ts: event.position.ts, position }),
+            }
+        }
+        let mut changed = Span::EMPTY;
+        if !rewrites.is_empty() || !happened.changes.is_empty() {
+            let rewound = self.track.rewrite(&rewrites, happened.changes, old, new, facts);
+            stats.rewinds += 1;
+            stats.rewound_positions += rewound.positions as u64;
+            if !rewrites.is_empty() {
+                changed = rewound.span;
+                changed.from = changed.from.min(last_ts);
+            }
+        }
+        if !appended.is_empty() {
+            // What was said took the last position for no outlier, its speed for one that held for no time,
+            // and a stop there for one that goes on.
+            changed = Span { from: changed.from.min(last_ts), until: END };
+        }
+        for position in appended {
+            self.track.append(new, position, facts);
+        }
+        changed
+    }
+
+    /// The row of `vehicle_state` is this one now.
+    fn say(&mut self, state: Option<VehicleState>, out: &mut Vec<(VehicleState, i64)>) {
+        if state != self.said {
+            out.extend(self.said.take().map(|said| (said, -1)));
+            out.extend(state.clone().map(|state| (state, 1)));
+            self.said = state;
+        }
+    }
+
+    /// Something is due at an instant, which is returned if the timer must learn of it: if nothing was due
+    /// before.
+    fn arm(&mut self, due: Option<Millis>) -> Option<Millis> {
+        let due = due.filter(|&due| self.armed.is_none_or(|armed| due < armed))?;
+        self.armed = Some(due);
+        Some(due)
+    }
+}
+
 /// What the timelines of one worker hold, and how often they went back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -257,7 +323,6 @@ impl Timelines {
 
     /// Brings one vehicle up to date and says what became different.
     fn settle(&mut self, vehicle: VehicleId, happened: &Happened<'_>, before: Millis, out: &mut Changes) {
-        let Happened { events, changes, moves_fleet } = *happened;
         let slot = self.slot(vehicle);
         if self.timelines.len() <= slot {
             self.timelines.resize_with(slot + 1, || None);
@@ -284,7 +349,7 @@ impl Timelines {
         old.stay(&mut was, before, &mut facts);
         old.open(&was, before, &mut facts);
         let labels = Labels { vehicle, roster: &self.roster, rules: &self.rules };
-        if moves_fleet {
+        if happened.moves_fleet {
             let under_way = std::mem::take(&mut facts.trips);
             labels.label_all(&timeline.ledger, &under_way, View::Old, &mut facts);
             facts.trips = under_way;
@@ -292,40 +357,7 @@ impl Timelines {
 
         let last_ts = timeline.track.head().last.map_or(BEGINNING, |last| last.ts);
         let untold = old.silence(&was, before).map_or(last_ts, |told| told.until);
-        // Where numbers may have become different: outside of it none have.
-        let mut changed = Span::EMPTY;
-        let mut rewrites = Vec::new();
-        let mut appended = Vec::new();
-        for event in latest_of_each_instant(events) {
-            timeline.newest = timeline.newest.max(event.position.ts);
-            let position = (!event.withdrawn).then_some(event.position);
-            if position.is_some() && position == timeline.track.head().last {
-                continue; // the same fix sent again
-            }
-            match position {
-                Some(position) if position.ts > last_ts => appended.push(position),
-                None if event.position.ts > last_ts => {}
-                _ => rewrites.push(Rewrite { ts: event.position.ts, position }),
-            }
-        }
-        let extended = !appended.is_empty();
-        let positioned = extended || !rewrites.is_empty();
-        if !rewrites.is_empty() || !changes.is_empty() {
-            let rewound = timeline.track.rewrite(&rewrites, changes, &old, &new, &mut facts);
-            stats.rewinds += 1;
-            stats.rewound_positions += rewound.positions as u64;
-            if !rewrites.is_empty() {
-                changed = rewound.span;
-            }
-        }
-        for position in appended {
-            timeline.track.append(&new, position, &mut facts);
-        }
-        if extended {
-            // What was said took the last position for no outlier, its speed for one that held for no time,
-            // and a stop there for one that goes on.
-            changed = Span { from: changed.from.min(last_ts), until: END };
-        }
+        let changed = timeline.take(happened, &old, &new, stats, &mut facts);
 
         // What is said now.
         let mut is = timeline.track.head().clone();
@@ -334,10 +366,10 @@ impl Timelines {
         facts.consolidate();
         let (track, ledger, rules) = (&timeline.track, &mut timeline.ledger, &self.rules);
         ledger.measure(vehicle, track, changed, rules, &mut facts);
-        let first = if positioned { changed.from.min(last_ts) } else { untold };
+        let first = if changed.is_empty() { untold } else { changed.from };
         let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
         ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
-        if moves_fleet {
+        if happened.moves_fleet {
             let mut under_way = FactDeltas::default();
             new.open_route(&is, self.now, &mut under_way);
             labels.label_all(ledger, &under_way.trips, View::New, &mut facts);
@@ -347,20 +379,12 @@ impl Timelines {
         }
         out.facts.append(&mut facts);
 
-        let state = new.vehicle_state(&is, self.now);
-        if state != timeline.said {
-            out.states.extend(timeline.said.take().map(|said| (said, -1)));
-            out.states.extend(state.clone().map(|state| (state, 1)));
-            timeline.said = state;
-        }
-        if let Some(due) = new.due(&is, self.now)
-            && timeline.armed.is_none_or(|armed| due < armed)
-        {
-            timeline.armed = Some(due);
+        timeline.say(new.vehicle_state(&is, self.now), &mut out.states);
+        if let Some(due) = timeline.arm(new.due(&is, self.now)) {
             self.timers.push(Reverse((due, vehicle)));
         }
         // Only when the vehicle is heard of: a timer may be stale, and what is kept must not depend on that.
-        if let Some(retention_ms) = self.rules.retention_ms.filter(|_| !events.is_empty()) {
+        if let Some(retention_ms) = self.rules.retention_ms.filter(|_| !happened.events.is_empty()) {
             let bound = timeline.newest.min(self.now).saturating_sub(retention_ms);
             if timeline.track.forget_before(bound, &self.rules) {
                 timeline.ledger.forget(&timeline.track, &self.rules);
