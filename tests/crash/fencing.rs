@@ -1,6 +1,6 @@
 //! Two daemons on one pipeline: one writes, the other one is told who does, or takes over.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use watchtower::crash::FREEZE_VARIABLE;
 
@@ -72,6 +72,14 @@ fn a_frozen_daemon_changes_nothing_when_it_wakes() {
     in_parallel(jobs.len(), &jobs, |redis, job| freeze(redis, job));
 }
 
+/// The longest that a daemon takes for a few entries, on the slowest machine.
+const A_PORTION: Duration = Duration::from_secs(5);
+
+/// The number of the last commit, as it is printed; nothing before there are tables.
+fn commits(world: &World) -> Option<String> {
+    world.pipeline.try_sql("SELECT commit_seq FROM pipeline").ok()
+}
+
 fn freeze(redis: &RedisServer, job: &str) {
     let scenario = Scenario::shared();
     let mut world = World::new(redis, 1);
@@ -86,8 +94,13 @@ fn freeze(redis: &RedisServer, job: &str) {
     };
     let mut portions = scenario.third(1).chunks(8);
     while state(&first) != 'T' {
+        // Points are counted by commits: a slow daemon is not to take several portions at once.
+        let (before, begun) = (commits(&world), Instant::now());
         world.append(portions.next().unwrap_or_else(|| panic!("{job}: the point is reached")));
         std::thread::sleep(Duration::from_millis(40));
+        while state(&first) != 'T' && commits(&world) == before && begun.elapsed() < A_PORTION {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         if job == "at random" && rng.chance(15) {
             first.signal("STOP");
         }

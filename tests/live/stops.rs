@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::pipeline_on;
-use crate::support::daemon::Pipeline;
+use crate::support::daemon::{Pipeline, wait_until};
 use crate::support::entries::Log;
 use crate::support::oracle::{compare, compare_under};
 use crate::support::published::Published;
@@ -75,9 +75,13 @@ fn the_daemon_is_killed_three_times() {
     println!("killed at times of seed {seed}");
     let mut rng = Rng::new(seed);
     let appending = undisturbed.log.start_appending(&redis.url(), PORTION, PAUSE);
-    for _ in 0..3 {
-        // It may not even have got ready.
+    for number in 0..3 {
+        // It may not even have got ready, but for one.
         let daemon = pipeline.spawn(&[], &[]);
+        if number == 1 {
+            let sql = "SELECT term > 0 FROM pipeline";
+            wait_until("a daemon has taken over", || pipeline.try_sql(sql).is_ok_and(|taken| taken == "t"));
+        }
         std::thread::sleep(Duration::from_millis(200 + rng.below(1_300) as u64));
         daemon.kill();
         println!("killed after commit {:?}", pipeline.try_sql("SELECT commit_seq, term FROM pipeline"));
