@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod daemon;
 mod demo;
 mod geofences;
@@ -9,6 +10,7 @@ mod publish;
 mod replay;
 mod target;
 
+pub use bench::{BenchArgs, BenchCommand, EngineArgs, KernelArgs, WorkloadArg};
 pub use daemon::{ConfigArgs, RebuildArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
 pub use geofences::{DeleteArgs, GeofencesCommand, ImportArgs};
@@ -84,4 +86,11 @@ pub enum Command {
     /// Change the geofences of a pipeline, from now on or since an earlier time.
     #[command(subcommand)]
     Geofences(GeofencesCommand),
+    /// Measure this program's parts on this machine, each beside what others would use for the same.
+    ///
+    /// Runs over events that are made up, the same each time, or over given ones, and needs nothing else:
+    /// servers that a benchmark wants are started and thrown away. Ctrl-C ends it and prints what is
+    /// measured so far.
+    #[command(after_help = bench::EXAMPLE)]
+    Bench(BenchArgs),
 }

@@ -1,0 +1,148 @@
+//! `watchtower bench`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::bench::engine::Source;
+use crate::bench::{Settings, engine, kernel};
+
+pub(super) const EXAMPLE: &str = "\
+Examples:
+  watchtower bench kernel --quick            membership alone, within a minute
+  watchtower bench engine                    timelines and views, against a plain rstar + geo loop
+  watchtower bench engine --workload w --workers 1 --json | jq '.results[] | {name, ratio}'
+
+How to read it: ratio is how many times as much processor time the baseline took for the same events in
+the same turns. It is what to compare between machines; events/s and microseconds are of this one, with
+whatever else it had to do. spread is how far the slowest and the fastest turn are apart.";
+
+/// What all benchmarks take.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Which benchmark.
+    #[command(subcommand)]
+    pub command: BenchCommand,
+    /// Be done within a minute: fewer events, fewer turns
+    #[arg(long, global = true)]
+    pub quick: bool,
+    /// Print one JSON object instead of a table
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Measure everything N times; the median counts [default: 5, with --quick 2]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub turns: Option<u16>,
+    /// Make F times as many vehicles and events as usual
+    #[arg(long, global = true, value_name = "F", default_value_t = 1.0, value_parser = size)]
+    pub size: f64,
+}
+
+/// A benchmark.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Membership alone: which geofences cover a place, who came and went.
+    ///
+    /// Star polygons of 40 corners, three over a place, in 100 km square; 100 000 vehicles that walk 10 m or
+    /// 50 m from one position to the next, or are anywhere. And the countries of the world, if the folder
+    /// WATCHTOWER_DATA has geofences/world_countries_50m.geojson.gz.
+    Kernel(KernelArgs),
+    /// Timelines and views without I/O: events are decoded and admitted, and wait in memory.
+    ///
+    /// Workload W: 10 000 star polygons, 10 000 vehicles that move 50 to 200 m, 2 000 000 events. The
+    /// realistic track: 100 000 vehicles, a fix every 10 s, 10 m apart, 10 000 star polygons of which one is
+    /// entered or left in four of a hundred events.
+    ///
+    /// The baseline is a loop over the same events with an R-tree (rstar) and polygons (geo): membership
+    /// and its changes, no event time, no lateness, no visits, no views.
+    Engine(EngineArgs),
+}
+
+/// What `bench kernel` takes.
+#[derive(Debug, Args)]
+pub struct KernelArgs {
+    /// Numbers of geofences; --quick leaves out those above 100000
+    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [100, 10_000, 100_000, 1_000_000], value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    pub geofences: Vec<u32>,
+}
+
+/// What `bench engine` takes.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// Over what
+    #[arg(long, value_name = "WORKLOAD", num_args = 1.., default_values = ["w", "realistic"], conflicts_with = "events_csv")]
+    pub workload: Vec<WorkloadArg>,
+    /// Over these events instead: CSV with a header, ts in milliseconds, entity or vehicle_id, lon, lat
+    #[arg(long, value_name = "FILE", requires = "geofences")]
+    pub events_csv: Option<PathBuf>,
+    /// The geofences among which they are: GeoJSON
+    #[arg(long, value_name = "FILE", requires = "events_csv")]
+    pub geofences: Option<PathBuf>,
+    /// Numbers of worker threads
+    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 2], value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Vec<u16>,
+    /// Events of an epoch
+    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epoch: u32,
+}
+
+/// A generated workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WorkloadArg {
+    /// Workload W
+    W,
+    /// The realistic track
+    Realistic,
+}
+
+impl BenchArgs {
+    /// How thoroughly.
+    pub fn settings(&self) -> Settings {
+        Settings { quick: self.quick, turns: self.turns.map(usize::from), size: self.size }
+    }
+}
+
+impl BenchCommand {
+    /// Its name, as it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Kernel(_) => "kernel",
+            Self::Engine(_) => "engine",
+        }
+    }
+}
+
+impl KernelArgs {
+    /// What to measure.
+    pub fn options(&self) -> kernel::Options {
+        let data = std::env::var_os("WATCHTOWER_DATA").map(PathBuf::from);
+        kernel::Options { geofences: self.geofences.clone(), data }
+    }
+}
+
+impl EngineArgs {
+    /// What to measure.
+    pub fn options(&self) -> engine::Options {
+        let workloads = match (&self.events_csv, &self.geofences) {
+            (Some(events), Some(geofences)) => {
+                vec![Source::Files { events: events.clone(), geofences: geofences.clone() }]
+            }
+            (None, _) | (_, None) => self.workload.iter().copied().map(Source::from).collect(),
+        };
+        let workers = self.workers.iter().copied().map(usize::from).collect();
+        engine::Options { workloads, workers, epoch: self.epoch as usize }
+    }
+}
+
+impl From<WorkloadArg> for Source {
+    fn from(workload: WorkloadArg) -> Self {
+        match workload {
+            WorkloadArg::W => Self::W,
+            WorkloadArg::Realistic => Self::Realistic,
+        }
+    }
+}
+
+fn size(text: &str) -> Result<f64, String> {
+    let size = text.parse::<f64>().ok().filter(|size| *size > 0.0 && *size <= 1000.0);
+    size.ok_or_else(|| "expected a number above 0, and at most 1000".to_owned())
+}
