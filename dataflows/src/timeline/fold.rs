@@ -22,7 +22,8 @@ use crate::facts::KindVisit;
 use crate::geometry::geodesic;
 use crate::index::VersionId;
 use crate::model::{
-    BEGINNING, END, GeofenceId, Millis, Offline, Place, Position, Rules, Status, VehicleId, VehicleState, Visit,
+    BEGINNING, END, GeofenceId, Membership, Millis, Offline, Place, Position, Rules, Status, VehicleId, VehicleState,
+    Visit,
 };
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
@@ -52,6 +53,18 @@ impl Inside {
     /// Whether it has lasted its dwell at `t`.
     pub fn is_confirmed(&self, t: Millis) -> bool {
         t >= self.entered_at.saturating_add(self.min_dwell_ms)
+    }
+
+    /// The visit as it is at `now`.
+    pub fn visit(&self, vehicle: VehicleId, now: Millis) -> Visit {
+        let Self { geofence, entered_at, .. } = *self;
+        Visit { vehicle, geofence, entered_at, exited_at: None, confirmed: self.is_confirmed(now) }
+    }
+
+    /// That the vehicle is inside.
+    pub fn membership(&self, vehicle: VehicleId) -> Membership {
+        let Self { geofence, entered_at, .. } = *self;
+        Membership { vehicle, geofence, entered_at }
     }
 }
 
@@ -176,10 +189,7 @@ impl Fold<'_> {
     pub fn open(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
         let Some(last) = &state.last else { return };
         let (vehicle, sign) = (self.vehicle, self.view.sign());
-        facts.visits.extend(state.inside.iter().map(|i| {
-            let (geofence, entered_at, confirmed) = (i.geofence, i.entered_at, i.is_confirmed(now));
-            (Visit { vehicle, geofence, entered_at, exited_at: None, confirmed }, sign)
-        }));
+        facts.visits.extend(state.inside.iter().map(|inside| (inside.visit(vehicle, now), sign)));
         if self.is_silent(last, now) {
             facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, sign));
         }
@@ -216,7 +226,12 @@ impl Fold<'_> {
             (false, true) => Status::Moving,
             (false, false) => Status::Stopped,
         };
-        let inside = state.inside.iter().map(|i| i.geofence).collect();
+        // Nothing is allocated for those that are nowhere.
+        let inside = if state.inside.is_empty() {
+            Arc::default()
+        } else {
+            state.inside.iter().map(|inside| inside.geofence).collect()
+        };
         let Position { ts, place, speed, heading, ignition: _ } = last;
         Some(VehicleState { vehicle: self.vehicle, ts, place, speed, heading, status, inside })
     }
