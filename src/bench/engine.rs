@@ -63,16 +63,19 @@ impl Source {
         Ok(match self {
             Self::W => {
                 let (vehicles, events) = W;
-                workload::workload_w(GEOFENCES, settings.vehicles(vehicles), settings.scaled(events, 4), SEED)
+                workload::workload_w(GEOFENCES, settings.vehicles(vehicles, 1), settings.scaled(events, 8), SEED)
             }
-            Self::Realistic => {
-                let (vehicles, fixes) = REALISTIC;
-                let fixes = if settings.quick { fixes / 4 } else { fixes };
-                workload::realistic(GEOFENCES, settings.vehicles(vehicles), fixes, SEED)
-            }
+            Self::Realistic => realistic_workload(context),
             Self::Files { events, geofences } => workload::from_files(events, geofences)?,
         })
     }
+}
+
+/// The realistic track.
+pub(super) fn realistic_workload(context: &Context<'_>) -> Workload {
+    let (vehicles, fixes) = REALISTIC;
+    let fixes = if context.settings.quick { fixes / 2 } else { fixes };
+    workload::realistic(GEOFENCES, context.settings.vehicles(vehicles, 4), fixes, SEED)
 }
 
 /// Measures.
@@ -102,58 +105,70 @@ fn measure(
     }
     let mut theirs = Samples::default();
     let mut mine = vec![Samples::default(); options.workers.len()];
-    let (mut expected, mut tallies) = (None, vec![Tally::default(); options.workers.len()]);
+    let (mut expected, mut found) = (None, vec![Counted::default(); options.workers.len()]);
     for turn in 1..=context.settings.turns() {
         if let Some(plain) = &plain {
             context.step(|| format!("{name}, turn {turn}, baseline"))?;
-            let (sample, tally) = plain_turn(plain, workload);
+            let (sample, counted) = plain_turn(plain, workload);
             theirs.push(sample);
-            expected = Some(tally);
+            expected = Some(counted);
         }
         for (index, &workers) in options.workers.iter().enumerate() {
             context.step(|| format!("{name}/{VIEWS}/workers={workers}, turn {turn}"))?;
-            let (sample, tally) = engine_turn(&epochs, workers, context)?;
+            let (sample, counted) = engine_turn(&epochs, workers, context)?;
             mine[index].push(sample);
-            tallies[index] = tally;
+            found[index] = counted;
         }
     }
     let events = workload.measured();
     let one = options.workers.iter().position(|&workers| workers == 1);
-    for ((&workers, samples), tally) in options.workers.iter().zip(&mine).zip(tallies) {
+    for ((&workers, samples), found) in options.workers.iter().zip(&mine).zip(found) {
         let name = format!("{name}/{VIEWS}/workers={workers}");
-        let mut outcome = counted(Outcome::new(&name).timed(samples, events), tally, workload);
+        let mut outcome = found.report(Outcome::new(&name).timed(samples, events), events);
         if let Some(one) = one.filter(|_| workers > 1) {
             outcome = outcome.with(Measure::Scaling, mine[one].wall_s() / samples.wall_s());
         }
         if let Some(expected) = expected {
-            agree(&name, tally, expected)?;
+            agree(&name, found.all, expected.all)?;
             outcome = outcome.against(baseline::NAME, samples, &theirs);
         }
         report.results.push(outcome);
     }
     if let Some(expected) = expected {
         let outcome = Outcome::new(format!("{name}/{}", baseline::NAME)).timed(&theirs, events);
-        report.results.push(counted(outcome, expected, workload));
+        report.results.push(expected.report(outcome, events));
     }
     Ok(())
 }
 
-/// Enters and exits are those of all events, the first ones of each vehicle included.
-fn counted(outcome: Outcome, tally: Tally, workload: &Workload) -> Outcome {
-    let changes = 100.0 * (tally.enters + tally.exits) as f64 / workload.events.len() as f64;
-    outcome
-        .with(Measure::Enters, tally.enters as f64)
-        .with(Measure::Exits, tally.exits as f64)
-        .with(Measure::ChangesPercent, changes)
+/// Enters and exits: when measuring began, and at the end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    before: Tally,
+    all: Tally,
 }
 
-fn plain_turn(plain: &Plain, workload: &Workload) -> (Sample, Tally) {
+impl Counted {
+    /// Those of all events are told, the first ones of each vehicle included; the share is that of what was
+    /// measured.
+    fn report(self, outcome: Outcome, events: usize) -> Outcome {
+        let Self { before, all } = self;
+        let changes = (all.enters - before.enters) + (all.exits - before.exits);
+        outcome
+            .with(Measure::Enters, all.enters as f64)
+            .with(Measure::Exits, all.exits as f64)
+            .with(Measure::ChangesPercent, 100.0 * changes as f64 / events as f64)
+    }
+}
+
+fn plain_turn(plain: &Plain, workload: &Workload) -> (Sample, Counted) {
     let (warm, measured) = workload.events.split_at(workload.warm);
     let mut seen = LastSeen::new(workload.vehicles);
     plain.advance(&mut seen, warm);
+    let before = seen.tally();
     let timer = Timer::start(Scope::Thread);
     plain.advance(&mut seen, measured);
-    (timer.stop(), seen.tally())
+    (timer.stop(), Counted { before, all: seen.tally() })
 }
 
 /// A workload cut into what the engine takes.
@@ -187,17 +202,18 @@ fn rules() -> Rules {
     Rules { retention_ms: limits.lateness_ms, horizon_ms: Some(limits.horizon_ms), ..Rules::default() }
 }
 
-fn engine_turn(epochs: &Epochs, workers: usize, context: &Context<'_>) -> Result<(Sample, Tally), BenchError> {
+fn engine_turn(epochs: &Epochs, workers: usize, context: &Context<'_>) -> Result<(Sample, Counted), BenchError> {
     let mut engine = Engine::start(workers, rules());
     let mut tally = Tally::default();
     drain(&mut engine, vec![epochs.geofences.clone()], &mut tally, context)?;
     drain(&mut engine, epochs.warm.clone(), &mut tally, context)?;
+    let before = tally;
     let measured = epochs.measured.clone();
     let timer = Timer::start(Scope::Process);
     drain(&mut engine, measured, &mut tally, context)?;
     let sample = timer.stop();
     engine.finish();
-    Ok((sample, tally))
+    Ok((sample, Counted { before, all: tally }))
 }
 
 /// Hands in all batches and waits for all answers.

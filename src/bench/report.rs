@@ -19,7 +19,7 @@ pub enum Measure {
     EventsPerS,
     /// Processor time of this program for one of them.
     CpuUsPerEvent,
-    /// How many times as much processor time the baseline took for the same.
+    /// How many times as fast as the baseline: by processor time where both only compute, else by time.
     Ratio,
     /// How far the slowest turn and the fastest are apart, as a share of the median.
     SpreadPercent,
@@ -35,6 +35,28 @@ pub enum Measure {
     Geofences,
     /// From geofences that are read and valid to an answer.
     BuildMs,
+    /// Processor time of the daemon, all of it. Seconds.
+    EngineCpuS,
+    /// Of Redis. Seconds.
+    RedisCpuS,
+    /// Of PostgreSQL, all its processes. Seconds.
+    PostgresCpuS,
+    /// Events that were to be sent in a second.
+    RatePerS,
+    /// Events that were sent in a second.
+    SentPerS,
+    /// The median. Milliseconds.
+    P50Ms,
+    /// Nine of ten are not above. Milliseconds.
+    P90Ms,
+    /// 99 of 100 are not above. Milliseconds.
+    P99Ms,
+    /// 999 of 1000 are not above. Milliseconds.
+    P999Ms,
+    /// The longest. Milliseconds.
+    MaxMs,
+    /// Commits.
+    Commits,
     /// Memory for the index, shapes included as far as it keeps them.
     IndexMib,
 }
@@ -61,6 +83,17 @@ impl Measure {
             Self::ChangesPercent => "changes_percent",
             Self::Geofences => "geofences",
             Self::BuildMs => "build_ms",
+            Self::EngineCpuS => "engine_cpu_s",
+            Self::RedisCpuS => "redis_cpu_s",
+            Self::PostgresCpuS => "postgres_cpu_s",
+            Self::RatePerS => "rate_per_s",
+            Self::SentPerS => "sent_per_s",
+            Self::P50Ms => "p50_ms",
+            Self::P90Ms => "p90_ms",
+            Self::P99Ms => "p99_ms",
+            Self::P999Ms => "p999_ms",
+            Self::MaxMs => "max_ms",
+            Self::Commits => "commits",
             Self::IndexMib => "index_mib",
         }
     }
@@ -79,13 +112,39 @@ impl Measure {
             Self::ChangesPercent => "changes %",
             Self::Geofences => "geofences",
             Self::BuildMs => "build ms",
+            Self::EngineCpuS => "engine CPU s",
+            Self::RedisCpuS => "Redis CPU s",
+            Self::PostgresCpuS => "PostgreSQL CPU s",
+            Self::RatePerS => "rate/s",
+            Self::SentPerS => "sent/s",
+            Self::P50Ms => "p50 ms",
+            Self::P90Ms => "p90 ms",
+            Self::P99Ms => "p99 ms",
+            Self::P999Ms => "p99.9 ms",
+            Self::MaxMs => "max ms",
+            Self::Commits => "commits",
             Self::IndexMib => "index MiB",
         }
     }
 
     fn shown(self) -> Shown {
         match self {
-            Self::Events | Self::EventsPerS | Self::Enters | Self::Exits | Self::Geofences => Shown::Whole,
+            Self::Events
+            | Self::EventsPerS
+            | Self::Enters
+            | Self::Exits
+            | Self::Geofences
+            | Self::RatePerS
+            | Self::SentPerS
+            | Self::Commits => Shown::Whole,
+            Self::EngineCpuS
+            | Self::RedisCpuS
+            | Self::PostgresCpuS
+            | Self::P50Ms
+            | Self::P90Ms
+            | Self::P99Ms
+            | Self::P999Ms
+            | Self::MaxMs => Shown::Decimals(2),
             Self::CpuUsPerEvent => Shown::Decimals(3),
             Self::Ratio | Self::Scaling => Shown::Times,
             Self::SpreadPercent | Self::ChangesPercent | Self::BuildMs | Self::IndexMib => Shown::Decimals(1),
@@ -152,6 +211,13 @@ impl Outcome {
     pub fn against(mut self, baseline: &'static str, mine: &Samples, theirs: &Samples) -> Self {
         self.baseline = Some(baseline);
         self.with(Measure::Ratio, mine.times_less_cpu_than(theirs))
+    }
+
+    /// How it compares with a baseline that did part of the same in the same turns, by the clock on the wall.
+    #[must_use]
+    pub fn as_fast_as(mut self, baseline: &'static str, mine: &Samples, theirs: &Samples) -> Self {
+        self.baseline = Some(baseline);
+        self.with(Measure::Ratio, mine.times_as_fast_as(theirs))
     }
 
     /// A member, if it was measured.

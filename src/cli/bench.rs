@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::FormatArg;
 use crate::bench::engine::Source;
 use crate::bench::{Settings, engine, kernel};
+#[cfg(unix)]
+use crate::bench::{drain, live};
+#[cfg(unix)]
+use crate::bench::{loader::Shape, stage::Urls};
 
 pub(super) const EXAMPLE: &str = "\
 Examples:
@@ -55,6 +60,75 @@ pub enum BenchCommand {
     /// The baseline is a loop over the same events with an R-tree (rstar) and polygons (geo): membership
     /// and its changes, no event time, no lateness, no visits, no views.
     Engine(EngineArgs),
+    /// A backlog in Redis becomes rows in PostGIS, through the daemon.
+    ///
+    /// The realistic track, 2 000 000 events. The daemon knows the geofences and vehicles and is frozen while
+    /// the backlog is appended; the time is from when it goes on until the commit with the last entry is seen
+    /// by another session. With the archive of positions and without.
+    ///
+    /// Baselines, over the same entries: xread reads them and looks at none; prepared-rows writes the same
+    /// rows in the same statements from change sets that wait in memory, with neither Redis nor an engine.
+    #[cfg(unix)]
+    Drain(DrainArgs),
+    /// Events at a fixed rate, through the daemon: how long until others see them in the tables.
+    ///
+    /// Latency counts from the instant at which an event was to be sent, which the rate alone decides, to when
+    /// another session sees the commit that has it. At a rate that the machine cannot keep it grows for as
+    /// long as the benchmark runs.
+    #[cfg(unix)]
+    Live(LiveArgs),
+}
+
+/// What `bench live` takes.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub struct LiveArgs {
+    /// Where.
+    #[command(flatten)]
+    pub servers: ServerArgs,
+    /// Events a second, one measurement for each
+    #[arg(long, value_name = "R", num_args = 1.., default_values_t = [20_000.0, 100_000.0, 300_000.0], value_parser = super::publish::positive)]
+    pub rate: Vec<f64>,
+    /// For how long each; with --quick at most 8
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+    /// Keep an archive of positions
+    #[arg(long)]
+    pub archive: bool,
+    /// How entries hold events: binary batches, JSON arrays, or one event each in plain fields
+    #[arg(long, value_name = "SHAPE", default_value = "bin")]
+    pub format: FormatArg,
+    /// Most events of an entry of bin and json
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch: u32,
+}
+
+/// Servers that are used instead of starting some. What the benchmark puts there it takes away again.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// This Redis, instead of one that is started and thrown away; its processor time is not known then
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// This database with PostGIS, without TLS, instead of one that is started and thrown away
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
+    /// Worker threads of the daemon
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+}
+
+/// What `bench drain` takes.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// Where.
+    #[command(flatten)]
+    pub servers: ServerArgs,
+    /// How entries hold events: binary batches, JSON arrays, or one event each in plain fields
+    #[arg(long, value_name = "SHAPE", num_args = 1.., default_values = ["bin"])]
+    pub format: Vec<FormatArg>,
+    /// Most events of an entry of bin and json
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch: u32,
 }
 
 /// What `bench kernel` takes.
@@ -107,6 +181,10 @@ impl BenchCommand {
         match self {
             Self::Kernel(_) => "kernel",
             Self::Engine(_) => "engine",
+            #[cfg(unix)]
+            Self::Drain(_) => "drain",
+            #[cfg(unix)]
+            Self::Live(_) => "live",
         }
     }
 }
@@ -130,6 +208,38 @@ impl EngineArgs {
         };
         let workers = self.workers.iter().copied().map(usize::from).collect();
         engine::Options { workloads, workers, epoch: self.epoch as usize }
+    }
+}
+
+#[cfg(unix)]
+impl ServerArgs {
+    /// Where they are.
+    pub fn urls(&self) -> Urls {
+        Urls { redis: self.redis.clone(), postgres: self.postgres.clone() }
+    }
+}
+
+#[cfg(unix)]
+impl DrainArgs {
+    /// What to measure.
+    pub fn options(&self) -> drain::Options {
+        let shapes = self.format.iter().map(|&format| Shape { format: format.into(), batch: self.batch }).collect();
+        drain::Options { shapes, workers: self.servers.workers.into(), urls: self.servers.urls() }
+    }
+}
+
+#[cfg(unix)]
+impl LiveArgs {
+    /// What to measure.
+    pub fn options(&self) -> live::Options {
+        live::Options {
+            rates: self.rate.clone(),
+            seconds: self.seconds,
+            shape: Shape { format: self.format.into(), batch: self.batch },
+            workers: self.servers.workers.into(),
+            archive: self.archive,
+            urls: self.servers.urls(),
+        }
     }
 }
 

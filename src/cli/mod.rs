@@ -11,6 +11,8 @@ mod replay;
 mod target;
 
 pub use bench::{BenchArgs, BenchCommand, EngineArgs, KernelArgs, WorkloadArg};
+#[cfg(unix)]
+pub use bench::{DrainArgs, LiveArgs, ServerArgs};
 pub use daemon::{ConfigArgs, RebuildArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
 pub use geofences::{DeleteArgs, GeofencesCommand, ImportArgs};

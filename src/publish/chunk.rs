@@ -8,14 +8,14 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Packed commands, in order.
 #[derive(Debug, Default)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     bytes: Vec<u8>,
     events: Vec<u32>,
 }
 
 impl Chunk {
     /// Appends `XADD key * name value ..`. `events`: how many it counts for.
-    pub(super) fn xadd(&mut self, key: &str, fields: &[(&[u8], &[u8])], events: u32) {
+    pub(crate) fn xadd(&mut self, key: &str, fields: &[(&[u8], &[u8])], events: u32) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(MAX_BYTES + MAX_BYTES / 4);
         }
@@ -31,22 +31,22 @@ impl Chunk {
     }
 
     /// Whether it should be sent before more is put in.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.events.len() >= MAX_COMMANDS || self.bytes.len() >= MAX_BYTES
     }
 
     /// Whether there is nothing to send.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
     /// The commands as Redis reads them.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// How many events each command counts for.
-    pub(super) fn events(&self) -> &[u32] {
+    pub(crate) fn events(&self) -> &[u32] {
         &self.events
     }
 

@@ -55,6 +55,9 @@ pub use sender::AppendError;
 pub use summary::{RecordPlace, Refused, Summary};
 pub use target::{PipelineName, PipelineNameError, Target};
 
+pub(crate) use batches::{Batches, Place};
+pub(crate) use chunk::Chunk;
+
 use link::Link;
 use producer::{Counts, End, Producer};
 use sender::Sender;
