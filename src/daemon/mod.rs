@@ -239,9 +239,9 @@ async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Run
     }
     health.set_starting("loading the checkpoint");
     let folder = folder(config, &claim);
-    let mut saver = Saver::new(&folder, &claim.lineage, &plan)?;
+    let mut saver = Saver::new(&*folder, &claim.lineage, &plan)?;
     let tables = resume::tables(&claim, plan);
-    let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &tables));
+    let loading = tokio::task::spawn_blocking(move || load_newest(&*folder, &tables));
     let loaded = loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     let Resumed { flow, known, kept } = resume::resume(loaded, settings, &stored, &claim, &mut saver);
 
