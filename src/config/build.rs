@@ -11,7 +11,7 @@ use super::document::{Document, position};
 use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
 use super::reader::{Key, Reader};
-use super::{Checkpoints, Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
+use super::{Checkpoints, Clock, Config, Embedded, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
 use crate::duration::format_ms;
 use crate::events::{Limits, default_max_retained_positions};
 
@@ -97,9 +97,11 @@ fn config(reader: &mut Reader<'_>) -> Config {
     let pipeline = reader.read(PIPELINE, String::new(), kinds::name);
     reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
     let limits = limits(reader);
+    let clock = clock(reader);
     Config {
         redis: redis(reader),
-        clock: clock(reader),
+        clock: clock.unwrap_or(Clock::Wall),
+        embedded: embedded(reader, clock),
         store: store(reader, &pipeline),
         rules: Rules { retention_ms: limits.lateness_ms, horizon_ms: Some(limits.horizon_ms), ..rules(reader) },
         checkpoints: checkpoints(reader),
@@ -130,9 +132,19 @@ fn checkpoints(reader: &mut Reader<'_>) -> Checkpoints {
     }
 }
 
-fn clock(reader: &mut Reader<'_>) -> Clock {
-    let choices = [("wall", Clock::Wall), ("log", Clock::Log)];
-    reader.read(Key { section: "clock", name: "source" }, Clock::Wall, kinds::choice(&choices))
+/// Who says what time it is, if it is said.
+fn clock(reader: &mut Reader<'_>) -> Option<Clock> {
+    let choices = [("wall", Some(Clock::Wall)), ("log", Some(Clock::Log))];
+    reader.read(Key { section: "clock", name: "source" }, None, kinds::choice(&choices))
+}
+
+fn embedded(reader: &mut Reader<'_>, clock: Option<Clock>) -> Embedded {
+    let key = |name| Key { section: "embedded", name };
+    Embedded {
+        streams: Some(reader.read(key("streams"), 0, kinds::whole(0..=1024))).filter(|streams| *streams > 0),
+        log_keep_ms: reader.read(key("log_keep"), None, kinds::all_or_duration(0..=MAX_KEPT_MS)),
+        clock,
+    }
 }
 
 fn store(reader: &mut Reader<'_>, pipeline: &str) -> Store {
