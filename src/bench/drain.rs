@@ -20,8 +20,9 @@ use super::{BenchError, Context};
 use crate::config::{self, Config};
 use crate::daemon::flow::{Closed, Flow, Settings};
 use crate::sources::redis::{EntryId, Reader, Reply, Server, stream_keys};
+use crate::store::Commit;
 use crate::store::postgres::claim;
-use crate::store::postgres::commit::{Commit, Writer};
+use crate::store::postgres::commit::Writer;
 use crate::store::postgres::{Database, schema};
 
 /// What to measure.
