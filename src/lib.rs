@@ -4,6 +4,7 @@
 //! [`watchtower_dataflows`].
 
 pub mod admission;
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod crash;
 pub mod daemon;
 pub mod demo;
 pub mod duration;
+pub mod embedded;
 pub mod engine;
 pub mod events;
 pub mod interrupt;

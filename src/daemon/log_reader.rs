@@ -28,12 +28,12 @@ use super::DaemonError;
 use super::backoff::Backoff;
 use super::budget::Budget;
 use super::gap::{Gap, Look, Proof, Read, judge};
-use super::intake::Input;
+use super::intake::{Arrived, Input};
 use crate::config;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::durability::{Durability, evicts};
 use crate::sources::redis::{EntryId, ProtocolError, Reader, RedisError, Reply, Server};
-use crate::store::postgres::claim::StoredCursor;
+use crate::store::StoredCursor;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{self, Dependency};
 
@@ -190,7 +190,7 @@ impl LogReader {
     /// Waits until there is room. False if nobody takes it any more.
     async fn send(&self, reply: Reply) -> bool {
         let (held, ahead) = self.budget.take(reply.len()).await;
-        self.say(Input::Entries(reply, held, ahead))
+        self.say(Input::Entries(Arrived::Redis(reply), held, ahead))
     }
 
     fn say(&self, input: Input) -> bool {

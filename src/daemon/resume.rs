@@ -14,7 +14,7 @@ use crate::checkpoint::{At, FlowState, InletState, Loaded, Saver, Skipped, Table
 use crate::config::Config;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{EntryId, RedisError};
-use crate::store::postgres::claim::{Claim, StoredCursor};
+use crate::store::{Claim, StoredCursor};
 
 /// Where a stream that was never read begins: what is no longer there is not missed.
 pub async fn begin(key: &str, admin: &mut Admin) -> Result<StoredCursor, RedisError> {
@@ -90,7 +90,8 @@ pub fn resume(
     saver.know(known);
     let known = self::known(&checkpoint.flow);
     let needed = known.iter().zip(stored).map(|(known, to)| (to.stream.clone(), from_where(*known, to).last));
-    let kept = VecDeque::from([needed.collect()]);
+    let entries = known.iter().map(Read::entries).sum();
+    let kept = VecDeque::from([Cursors { streams: needed.collect(), entries }]);
     Resumed { flow: Flow::resume(settings, checkpoint), known, kept }
 }
 

@@ -18,9 +18,10 @@ use crate::daemon::{self, Gap, Look, Proof, Read, from_where, judge, unreplayabl
 use crate::plan;
 use crate::sources::redis::admin::{Admin, StreamInfo};
 use crate::sources::redis::{EntryId, Reader, RedisError, Server, stream_keys};
-use crate::store::postgres::claim::{self, Claim, StoredCursor};
-use crate::store::postgres::commit::{Commit, Writer};
+use crate::store::postgres::claim;
+use crate::store::postgres::commit::Writer;
 use crate::store::postgres::{Database, StoreError};
+use crate::store::{Claim, Commit, StoredCursor};
 
 /// Why nothing was decided.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +113,7 @@ fn commit(cursors: Vec<StoredCursor>, now: Millis, note: String) -> Commit {
 
 /// What the next start will know of each stream without reading it.
 fn known(config: &Config, claim: &Claim, plan: &str, streams: usize) -> Vec<Read> {
-    let (loaded, _) = load_newest(&daemon::folder(config, claim), &daemon::tables(claim, plan.to_owned()));
+    let (loaded, _) = load_newest(&*daemon::folder(config, claim), &daemon::tables(claim, plan.to_owned()));
     loaded.map_or_else(|| vec![Read::default(); streams], |loaded| daemon::known(&loaded.checkpoint.flow))
 }
 

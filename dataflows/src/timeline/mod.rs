@@ -43,8 +43,8 @@ use fold::{Covering, Fold, Inside};
 pub use ledger::Ledger;
 use order::Order;
 use serde::{Deserialize, Serialize};
-use track::Rewrite;
 pub use track::{Chunk, Past, Track, TrackParts};
+use track::{Reach, Rewrite};
 
 /// What an epoch changed.
 #[derive(Debug, Default)]
@@ -175,6 +175,8 @@ pub struct Timelines {
     roster: Roster,
     /// By dense number divided by `stride`: a worker has every `stride`-th vehicle.
     timelines: Vec<Option<Box<Timeline>>>,
+    /// As [`Self::timelines`]: a box around every place that is kept of each.
+    reaches: Vec<Reach>,
     stride: u32,
     offset: u32,
     now: Millis,
@@ -192,6 +194,7 @@ impl Timelines {
             catalogue: Catalogue::default(),
             roster: Roster::default(),
             timelines: Vec::new(),
+            reaches: Vec::new(),
             stride,
             offset,
             now: BEGINNING,
@@ -302,7 +305,9 @@ impl Timelines {
         self.stats.retained_positions += track.positions() as u64;
         if self.timelines.len() <= slot {
             self.timelines.resize_with(slot + 1, || None);
+            self.reaches.resize_with(slot + 1, Reach::default);
         }
+        self.reaches[slot] = track.reach();
         debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
         self.timelines[slot] = Some(Box::new(Timeline { track, newest, ledger, armed }));
     }
@@ -342,8 +347,16 @@ impl Timelines {
         if changes.is_empty() && reached.is_empty() {
             return concerned;
         }
-        for (slot, timeline) in self.timelines.iter().enumerate() {
-            let Some(timeline) = timeline else { continue };
+        // Most vehicles are far from what is edited: to find those that are not, one array is gone through.
+        let edited_boxes = changes.iter().flat_map(|change| &change.reach);
+        let reached_boxes = reached.iter().flat_map(|(_, version)| version.reach());
+        let mut boxes: Vec<Reach> = edited_boxes.chain(reached_boxes).map(Reach::around).collect();
+        boxes.dedup();
+        for (slot, reach) in self.reaches.iter().enumerate() {
+            if !boxes.iter().any(|b| reach.overlaps(b)) {
+                continue;
+            }
+            let Some(timeline) = &self.timelines[slot] else { continue };
             let edited = || timeline.track.concerned(changes);
             let begun =
                 || {
@@ -382,13 +395,14 @@ impl Timelines {
             rules: &self.rules,
             covering: &self.covering,
         };
-        let kept_before = timeline.track.positions();
         let was = Arc::clone(&timeline.track.head().inside);
         if fold.is_silent(&last, before) {
             out.facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, -1));
         }
+        let (mut appended, mut begins_chunk) = (0, false);
         for event in latest_of_each_instant(events) {
-            timeline.track.append(&fold, event.position, &mut out.facts);
+            begins_chunk |= timeline.track.append(&fold, event.position, &mut out.facts);
+            appended += 1;
         }
         timeline.newest = timeline.newest.max(newest);
         let head = timeline.track.head();
@@ -409,11 +423,13 @@ impl Timelines {
         out.states.push((vehicle, fold.vehicle_state(head, now)));
         let due = fold.due(head, now);
         self.timers.extend(timeline.arm(due).map(|due| Reverse((due, vehicle))));
-        if let Some(retention_ms) = self.rules.retention_ms {
-            timeline.track.forget_before(timeline.newest.min(now).saturating_sub(retention_ms), &self.rules);
+        self.stats.retained_positions += appended;
+        // What is given up is given up by the chunk: to look for it once a chunk is enough.
+        if let Some(retention_ms) = self.rules.retention_ms.filter(|_| begins_chunk) {
+            let bound = timeline.newest.min(now).saturating_sub(retention_ms);
+            self.stats.retained_positions -= timeline.track.forget_before(bound, &self.rules) as u64;
         }
-        let stats = &mut self.stats;
-        stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;
+        self.reaches[slot] = timeline.track.reach();
         true
     }
 
@@ -422,6 +438,7 @@ impl Timelines {
         let slot = self.slot(vehicle);
         if self.timelines.len() <= slot {
             self.timelines.resize_with(slot + 1, || None);
+            self.reaches.resize_with(slot + 1, Reach::default);
         }
         let stats = &mut self.stats;
         let timeline = self.timelines[slot].get_or_insert_with(|| {
@@ -491,10 +508,11 @@ impl Timelines {
         // Only when the vehicle is heard of: a timer may be stale, and what is kept must not depend on that.
         if let Some(retention_ms) = self.rules.retention_ms.filter(|_| !happened.events.is_empty()) {
             let bound = timeline.newest.min(self.now).saturating_sub(retention_ms);
-            if timeline.track.forget_before(bound, &self.rules) {
+            if timeline.track.forget_before(bound, &self.rules) > 0 {
                 timeline.ledger.forget(&timeline.track, &self.rules);
             }
         }
+        self.reaches[slot] = timeline.track.reach();
         stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;
     }
 
