@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use watchtower::bench::{self, BenchError};
 use watchtower::cli::{
-    Cli, Command, ConfigArgs, ExportArgs, GeofencesCommand, PlaceArgs, PublishArgs, RebuildArgs, ReplayArgs,
+    BenchArgs, Cli, Command, ConfigArgs, ExportArgs, GeofencesCommand, PlaceArgs, PublishArgs, RebuildArgs, ReplayArgs,
     ResumeArgs, RunArgs,
 };
 use watchtower::config::{self, Config, ConfigError};
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Geofences(GeofencesCommand::Delete(args)) => {
             command::delete(&args, &mut out, &mut notes).map_err(Into::into)
         }
+        Command::Bench(args) => run_bench(&args, &mut out),
     };
     result.unwrap_or_else(|error| {
         eprintln!("watchtower: {}", told(&error));
@@ -207,6 +209,15 @@ fn run_export(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<()> {
 fn run_publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
     Ok(command::run(args, &stop, &mut std::io::stdout(), &mut std::io::stderr())?)
+}
+
+fn run_bench(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    match bench::run(args, &stop, out) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(BenchError::Interrupted) => Ok(ExitCode::from(interrupt::EXIT_CODE)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn run_replay(args: &ReplayArgs) -> anyhow::Result<()> {

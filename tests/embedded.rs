@@ -6,7 +6,9 @@ use std::process::Command;
 use rusqlite::Connection;
 use watchtower::embedded::GeoPackage;
 use watchtower::sources::embedded::{Appender, Batch, Reader};
-use watchtower::tables::{Kind, TABLES};
+use watchtower::store::embedded::{EmbeddedError, claim, commit::Writer, lagging::LaggingWriter};
+use watchtower::store::{Commit, Flush};
+use watchtower::tables::{ChangeSet, Kind, TABLES};
 
 use crate::support::file::OneFile;
 use crate::support::rng::Rng;
@@ -90,7 +92,7 @@ fn the_file_is_a_geopackage_and_says_what_is_in_it() {
         assert_eq!(texts(&connection, &key), ["INTEGER"], "{name}: as every table of a GeoPackage");
         let silent = format!(
             "SELECT name FROM pragma_table_info('{name}') WHERE name NOT IN ('fid', 'geom') AND name NOT IN \
-             (SELECT column_name FROM gpkg_data_columns WHERE table_name = '{name}' AND length(description) > 5)"
+             (SELECT column_name FROM gpkg_data_columns WHERE table_name = '{name}' AND length(description) > 3)"
         );
         assert_eq!(texts(&connection, &silent), [""; 0], "{name}: columns that nobody explains");
     }
@@ -180,6 +182,36 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
     let output = one.run("status", &[]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("there is no file"), "{said}");
+}
+
+/// What the daemon that was paused does when it wakes: nothing.
+#[test]
+fn a_writer_that_was_replaced_changes_nothing() {
+    let one = OneFile::new(1, "");
+    let file = one.file();
+    let claimed = || {
+        let mut connection = file.connect_or_create().unwrap();
+        let claim = claim::claim(&file, &mut connection, "{}").unwrap();
+        (Writer::new(file.clone(), connection, &claim), LaggingWriter::new(&file, &claim).unwrap())
+    };
+    let commit = |note: &str| Commit { note: Some(note.to_owned()), ..Commit::default() };
+    let flush = |commit_seq| Flush { changes: ChangeSet::default(), complete: true, commit_seq };
+    let (mut first, mut lagging) = claimed();
+    first.commit(&commit("first")).unwrap();
+    lagging.flush(&flush(1)).unwrap();
+    let (mut second, _) = claimed();
+    let fenced = |error: EmbeddedError| {
+        let name = format!("process {} on ", std::process::id());
+        assert!(matches!(&error, EmbeddedError::Fenced { term: 2, ours: 1, .. }), "{error}");
+        assert!(error.to_string().contains(&name), "{error}");
+    };
+    fenced(first.commit(&commit("too late")).unwrap_err());
+    fenced(lagging.flush(&flush(7)).unwrap_err());
+    second.commit(&commit("second")).unwrap();
+    fenced(first.commit(&commit("too late")).unwrap_err());
+    assert_eq!(texts(&one.connection(), "SELECT note FROM commit_log ORDER BY commit_seq"), ["first", "second"]);
+    assert_eq!(one.number("SELECT commit_seq FROM table_progress"), Some(1));
+    one.assert_commits_are_dense();
 }
 
 /// Other rules are another plan: the daemon says so, and the tables are computed anew, from the log in the file.

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod daemon;
 mod demo;
 mod export;
@@ -10,6 +11,9 @@ mod publish;
 mod replay;
 mod target;
 
+pub use bench::{BenchArgs, BenchCommand, EngineArgs, KernelArgs, WorkloadArg};
+#[cfg(unix)]
+pub use bench::{DrainArgs, LiveArgs, ServerArgs};
 pub use daemon::{ConfigArgs, PlaceArgs, RebuildArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
 pub use export::ExportArgs;
@@ -95,4 +99,11 @@ pub enum Command {
     /// Change the geofences of a pipeline, from now on or since an earlier time.
     #[command(subcommand)]
     Geofences(GeofencesCommand),
+    /// Measure this program's parts on this machine, each beside what others would use for the same.
+    ///
+    /// Runs over events that are made up, the same each time, or over given ones, and needs nothing else:
+    /// servers that a benchmark wants are started and thrown away. Ctrl-C ends it and prints what is
+    /// measured so far.
+    #[command(after_help = bench::EXAMPLE)]
+    Bench(BenchArgs),
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
-use watchtower_dataflows::model::{Millis, Rules, Speed};
+use watchtower_dataflows::model::{Millis, Rules, Speed, ViewSet};
 
 use super::document::{Document, position};
 use super::environment::Variables;
@@ -268,6 +268,7 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
     let kmh = |speed: Speed| speed.kmh().unwrap_or(0.0);
     let speed = || kinds::number(0.0..=MAX_SPEED_KMH);
     let rules = Rules {
+        views: reader.read(key("views"), default.views, kinds::choice(&ViewSet::NAMES)),
         offline_after_ms: reader.read(
             key("offline_after"),
             default.offline_after_ms,

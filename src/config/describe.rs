@@ -99,6 +99,7 @@ fn limits_section(limits: &Limits, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     // What is remembered is limits.horizon and limits.lateness.
     let Rules {
+        views,
         offline_after_ms,
         idle_speed,
         max_plausible,
@@ -113,7 +114,8 @@ fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         retention_ms: _,
     } = rules;
     let kmh = |speed: &Speed| speed.kmh().unwrap_or(0.0);
-    writeln!(f, "\n[rules]\noffline_after = {}", duration(*offline_after_ms))?;
+    writeln!(f, "\n[rules]\nviews = {}", text(views.name()))?;
+    writeln!(f, "offline_after = {}", duration(*offline_after_ms))?;
     writeln!(f, "idle_speed_kmh = {}\nmax_plausible_kmh = {}", kmh(idle_speed), kmh(max_plausible))?;
     writeln!(f, "stop_radius_m = {stop_radius_m}\nstop_min = {}", duration(*stop_min_ms))?;
     writeln!(f, "idle_min = {}\noverspeed_min = {}", duration(*idle_min_ms), duration(*overspeed_min_ms))?;

@@ -97,7 +97,7 @@ pub(super) async fn start(config: &Config, job: Job, health: &Health) -> Result<
         health: health.clone(),
     };
     let reader = core.parts.spawn(reader.run());
-    core.side.push(tokio::spawn(hold(lease, job.tables.clone())));
+    core.guard = Some(tokio::spawn(hold(lease, job.tables.clone())));
     core.side.push(tokio::spawn(tell_the_lag(job.log.clone(), core.committed.clone())));
     if job.is_public() && clock == Clock::Wall {
         core.side.push(tokio::spawn(tell_the_time(log)));

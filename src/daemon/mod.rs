@@ -262,6 +262,8 @@ struct Running {
     halted: watch::Receiver<Option<String>>,
     /// Those that never end.
     side: Vec<JoinHandle<()>>,
+    /// What keeps others away until everything else has ended.
+    guard: Option<JoinHandle<()>>,
 }
 
 async fn start(config: &Config, wiring: Wiring, health: &Health) -> Result<Running, DaemonError> {
@@ -309,6 +311,10 @@ impl Running {
         let rest = tokio::time::timeout(END_WITHIN, rest).await.unwrap_or(Err(DaemonError::Unfinished));
         if tokio::time::timeout(LAST_CHECKPOINT_WITHIN, self.saving).await.is_err() {
             warn!("the last checkpoint takes too long and is given up: the next start reads more of the log");
+        }
+        if let Some(guard) = self.guard {
+            guard.abort();
+            let _ = guard.await; // it was cancelled
         }
         if let Some(why) = why
             && fault.is_ok()

@@ -21,7 +21,7 @@ const MAX_ENTRY_BYTES: usize = 256 << 10;
 
 /// Where an event goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A stream of positions.
     Positions(u16),
     /// The stream of geofence and vehicle events.
@@ -30,7 +30,7 @@ pub(super) enum Place {
 
 /// The entries that are being filled, one of each stream.
 #[derive(Debug)]
-pub(super) struct Batches {
+pub(crate) struct Batches {
     format: Format,
     most_events: u32,
     positions: Vec<Pending>,
@@ -50,14 +50,14 @@ struct Pending {
 
 impl Batches {
     /// For streams of these keys, the control stream last; `most_events` of an entry.
-    pub(super) fn new(keys: Vec<String>, format: Format, most_events: u32) -> Self {
+    pub(crate) fn new(keys: Vec<String>, format: Format, most_events: u32) -> Self {
         let mut positions: Vec<Pending> = keys.into_iter().enumerate().map(Pending::new).collect();
         let control = positions.pop().expect("there is a control stream");
         Self { format, most_events, positions, control }
     }
 
     /// Appends an event; `out` gets the entry if that fills it.
-    pub(super) fn push(&mut self, place: Place, event: &Event<'_>, counted: bool, out: &mut Chunk) {
+    pub(crate) fn push(&mut self, place: Place, event: &Event<'_>, counted: bool, out: &mut Chunk) {
         let (format, most_events) = (self.format, self.most_events);
         let pending = self.pending(place);
         pending.events += 1;
@@ -81,7 +81,7 @@ impl Batches {
     }
 
     /// Appends a line that is no event, behind what the stream got before.
-    pub(super) fn pass_on(&mut self, place: Place, line: &[u8], out: &mut Chunk) {
+    pub(crate) fn pass_on(&mut self, place: Place, line: &[u8], out: &mut Chunk) {
         let format = self.format;
         let pending = self.pending(place);
         pending.flush(format, out);
@@ -89,12 +89,12 @@ impl Batches {
     }
 
     /// All streams, in the order of their numbers.
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> + use<> {
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + use<> {
         (0..self.positions.len()).map(|stream| Place::Positions(stream as u16)).chain([Place::Control])
     }
 
     /// Ends the entry of one stream.
-    pub(super) fn flush(&mut self, place: Place, out: &mut Chunk) {
+    pub(crate) fn flush(&mut self, place: Place, out: &mut Chunk) {
         let format = self.format;
         self.pending(place).flush(format, out);
     }

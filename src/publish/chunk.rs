@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Entries on their way.
 #[derive(Debug)]
-pub(super) enum Chunk {
+pub(crate) enum Chunk {
     /// To Redis.
     Redis(Commands),
     /// Into the log in a file, with the number of events of each.
@@ -19,17 +19,17 @@ pub(super) enum Chunk {
 
 impl Chunk {
     /// Nothing yet, for Redis.
-    pub(super) fn for_redis() -> Self {
+    pub(crate) fn for_redis() -> Self {
         Self::Redis(Commands::default())
     }
 
     /// Nothing yet, for the log in a file.
-    pub(super) fn for_a_log() -> Self {
+    pub(crate) fn for_a_log() -> Self {
         Self::Log(Batch::default(), Vec::new())
     }
 
     /// Adds an entry to the stream of this number and key. `events`: how many it counts for.
-    pub(super) fn push(&mut self, (stream, key): (usize, &str), fields: &[(&[u8], &[u8])], events: u32) {
+    pub(crate) fn push(&mut self, (stream, key): (usize, &str), fields: &[(&[u8], &[u8])], events: u32) {
         match self {
             Self::Redis(commands) => commands.xadd(key, fields, events),
             Self::Log(batch, counts) => {
@@ -40,7 +40,7 @@ impl Chunk {
     }
 
     /// Whether it should be sent before more is put in.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         let (entries, bytes) = match self {
             Self::Redis(commands) => (commands.events.len(), commands.bytes.len()),
             Self::Log(batch, _) => (batch.len(), batch.size_bytes()),
@@ -49,12 +49,12 @@ impl Chunk {
     }
 
     /// Whether there is nothing to send.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries() == 0
     }
 
     /// How many entries there are.
-    pub(super) fn entries(&self) -> usize {
+    pub(crate) fn entries(&self) -> usize {
         match self {
             Self::Redis(commands) => commands.events.len(),
             Self::Log(batch, _) => batch.len(),
@@ -62,7 +62,7 @@ impl Chunk {
     }
 
     /// Takes all there is, and leaves nothing.
-    pub(super) fn take(&mut self) -> Self {
+    pub(crate) fn take(&mut self) -> Self {
         let empty = match self {
             Self::Redis(_) => Self::for_redis(),
             Self::Log(..) => Self::for_a_log(),
@@ -73,14 +73,14 @@ impl Chunk {
 
 /// Packed XADD commands, in order.
 #[derive(Debug, Default)]
-pub(super) struct Commands {
+pub(crate) struct Commands {
     bytes: Vec<u8>,
     events: Vec<u32>,
 }
 
 impl Commands {
     /// Appends `XADD key * name value ..`. `events`: how many it counts for.
-    pub(super) fn xadd(&mut self, key: &str, fields: &[(&[u8], &[u8])], events: u32) {
+    pub(crate) fn xadd(&mut self, key: &str, fields: &[(&[u8], &[u8])], events: u32) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(MAX_BYTES + MAX_BYTES / 4);
         }
@@ -96,12 +96,12 @@ impl Commands {
     }
 
     /// The commands as Redis reads them.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// How many events each command counts for.
-    pub(super) fn events(&self) -> &[u32] {
+    pub(crate) fn events(&self) -> &[u32] {
         &self.events
     }
 

@@ -57,6 +57,9 @@ pub use sender::AppendError;
 pub use summary::{RecordPlace, Refused, Summary};
 pub use target::{PipelineName, PipelineNameError, Target};
 
+pub(crate) use batches::{Batches, Place};
+pub(crate) use chunk::Chunk;
+
 use outlet::Outlet;
 use producer::{Counts, End, Producer};
 

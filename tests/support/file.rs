@@ -81,7 +81,7 @@ impl OneFile {
     }
 
     pub(crate) fn connection(&self) -> Connection {
-        self.file().connect().unwrap()
+        self.file().connect_or_create().unwrap()
     }
 
     /// The one value that a query answers with; nothing while there is no such file or table.
