@@ -57,7 +57,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
         }
         context.step(|| format!("making {count} geofences"))?;
         let geofences = stars(count, REGION, COVER, SEED);
-        let events = context.settings.scaled(EVENTS, 3);
+        let events = context.settings.scaled(EVENTS, 10);
         measure(&count.to_string(), &geofences, REGION, events, context, report)?;
     }
     let found = options.data.as_deref().map(workload::countries).transpose()?.flatten();
@@ -97,7 +97,7 @@ fn measure(
             .with(Measure::IndexMib, index_mib),
     );
     let plain = Plain::new(geofences);
-    let vehicles = context.settings.vehicles(VEHICLES);
+    let vehicles = context.settings.vehicles(VEHICLES, 4);
     for (walk, step) in WALKS {
         context.step(|| format!("{name}: making a walk of {walk}"))?;
         let track = workload::walk(vehicles, events, region, step, SEED);

@@ -58,7 +58,12 @@ fn cpu(_: Scope) -> Duration {
 
 /// The bytes of memory this process has; 0 where the system does not say.
 pub fn resident_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    resident_bytes_of("self")
+}
+
+/// The same of a process by its id.
+pub fn resident_bytes_of(process: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or_default() * 1024
@@ -89,6 +94,12 @@ impl Samples {
         let walls = || self.0.iter().map(|sample| sample.wall_s);
         let (least, most) = (walls().fold(f64::INFINITY, f64::min), walls().fold(0.0, f64::max));
         if self.0.is_empty() { 0.0 } else { 100.0 * (most - least) / self.wall_s() }
+    }
+
+    /// How many times as fast as the other this was on the wall: the median over what was measured in the same
+    /// turn.
+    pub fn times_as_fast_as(&self, other: &Self) -> f64 {
+        median(self.0.iter().zip(&other.0).map(|(mine, theirs)| theirs.wall_s / mine.wall_s))
     }
 
     /// How much more processor time the other took: the median over what was measured in the same turn, so

@@ -5,12 +5,33 @@
 //! differ, and the same machine differs from one minute to the next. A benchmark whose answers are not its
 //! baseline's fails.
 
+pub mod all;
 pub mod baseline;
+#[cfg(unix)]
+pub mod drain;
 pub mod engine;
+pub mod geofence_edit;
 pub mod kernel;
+pub mod late;
+#[cfg(unix)]
+pub mod live;
+#[cfg(unix)]
+pub mod loader;
 pub mod machine;
 pub mod measure;
+pub mod memory;
+#[cfg(unix)]
+mod observer;
+pub mod plot;
+#[cfg(unix)]
+mod postgis;
 pub mod report;
+#[cfg(unix)]
+pub mod restart;
+#[cfg(unix)]
+pub mod servers;
+#[cfg(unix)]
+pub mod stage;
 pub mod tally;
 pub mod workload;
 
@@ -20,8 +41,13 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::{BenchArgs, BenchCommand};
+use crate::config::ConfigError;
+use crate::sources::redis::ProtocolError;
+use crate::store::postgres::StoreError;
 use progress::Steps;
 use report::Report;
+#[cfg(unix)]
+use servers::ServerError;
 use tally::Tally;
 use workload::FileError;
 
@@ -46,9 +72,34 @@ pub enum BenchError {
         /// Its answer.
         expected: Tally,
     },
-    /// The report cannot be written.
-    #[error("cannot write the report")]
-    Write(#[from] std::io::Error),
+    /// A server cannot be had.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Redis does not do what it should.
+    #[error("Redis: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// Entries cannot be read from it.
+    #[error(transparent)]
+    Reading(#[from] crate::sources::redis::RedisError),
+    /// What it sent is no reply.
+    #[error("Redis: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// PostgreSQL does not do what it should.
+    #[error("PostgreSQL: {0}")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// Rows cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The daemon would not take its configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What is to be measured does not run.
+    #[error("{0}")]
+    Setup(String),
+    /// The system refuses something.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
 }
 
 /// How thoroughly.
@@ -79,8 +130,9 @@ impl Settings {
         ((usual as f64 * self.size).round() as usize).max(1)
     }
 
-    /// How many vehicles instead of `usual`.
-    pub fn vehicles(&self, usual: u32) -> u32 {
+    /// How many vehicles instead of `usual`; `--quick` divides by `quick`.
+    pub fn vehicles(&self, usual: u32, quick: u32) -> u32 {
+        let usual = if self.quick { usual / quick } else { usual };
         ((f64::from(usual) * self.size).round() as u32).max(1)
     }
 }
@@ -127,6 +179,29 @@ pub fn run(args: &BenchArgs, stop: &AtomicBool, out: &mut impl Write) -> Result<
     let ended = match &args.command {
         BenchCommand::Kernel(args) => kernel::run(&args.options(), &mut context, &mut report),
         BenchCommand::Engine(args) => engine::run(&args.options(), &mut context, &mut report),
+        #[cfg(unix)]
+        BenchCommand::Drain(args) => drain::run(&args.options(), &mut context, &mut report),
+        #[cfg(unix)]
+        BenchCommand::Live(args) => live::run(&args.options(), &mut context, &mut report),
+        BenchCommand::GeofenceEdit(args) => geofence_edit::run(&args.options(), &mut context, &mut report),
+        BenchCommand::Late(args) => late::run(&args.options(), &mut context, &mut report),
+        #[cfg(unix)]
+        BenchCommand::Restart(args) => restart::run(&args.options(), &mut context, &mut report),
+        BenchCommand::Memory(args) => match args.part() {
+            Some(part) => return Ok(writeln!(out, "{}", memory::run_part(part, &args.options(), &context)?)?),
+            None => memory::run(&args.options(), &mut context, &mut report),
+        },
+        BenchCommand::All(args) => {
+            let table = all::run(&args.out, &mut context)?;
+            context.steps.finish();
+            return Ok(write!(out, "{table}")?);
+        }
+        BenchCommand::Plot(args) => {
+            for path in plot::draw(&args.out)? {
+                writeln!(out, "{}", path.display())?;
+            }
+            return Ok(());
+        }
     };
     context.steps.finish();
     if let Err(error) = &ended {

@@ -18,7 +18,7 @@ use watchtower_dataflows::model::{
 };
 
 pub use files::{FileError, countries, from_files};
-pub use realistic::realistic;
+pub use realistic::{REGION as REALISTIC, fixes, realistic};
 pub use stars::{Region, stars};
 pub use walk::{Step, walk};
 pub use workload_w::workload_w;
@@ -47,6 +47,18 @@ impl Workload {
         self.events.len() - self.warm
     }
 
+    /// The first instant of it.
+    pub fn begins(&self) -> Millis {
+        self.events.first().map_or(BEGINS, |event| event.position.ts)
+    }
+
+    /// Moves it in time, so that its last event is of this moment: it is no history then, and not ahead.
+    pub fn end_now(&mut self) {
+        let last = self.events.iter().map(|event| event.position.ts).max().unwrap_or_default();
+        let by = now_ms() - last;
+        self.events.iter_mut().for_each(|event| event.position.ts += by);
+    }
+
     /// The geofences as they come into an engine or a catalogue.
     pub fn edits(&self) -> impl Iterator<Item = GeofenceEdit> {
         edits(&self.geofences)
@@ -56,6 +68,12 @@ impl Workload {
     pub fn controls(&self) -> Vec<Control> {
         self.edits().map(Control::Geofence).collect()
     }
+}
+
+/// The machine's clock.
+pub fn now_ms() -> Millis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as Millis
 }
 
 /// Geofences as edits that hold since ever.
@@ -70,7 +88,7 @@ pub fn edits(geofences: &[Arc<Geofence>]) -> impl Iterator<Item = GeofenceEdit> 
 }
 
 /// A geofence of which only the shape matters.
-fn geofence(id: &str, shape: Shape) -> Arc<Geofence> {
+pub(super) fn geofence(id: &str, shape: Shape) -> Arc<Geofence> {
     Arc::new(Geofence {
         id: id.into(),
         name: None,
