@@ -288,7 +288,9 @@ impl Catalogue {
         }
         self.generation = self.generation.wrapping_add(1);
         let cells = self.cells.get_mut();
-        cells.cover(self.index.extent(), self.boxes, self.vertices);
+        if cells.cover(self.index.extent(), self.boxes, self.vertices) {
+            return;
+        }
         for &id in &self.pending {
             let version = self.versions[id as usize].as_ref().expect("a pending version exists");
             version.definition.shape.boxes(0.0).iter().for_each(|bounds| cells.forget(bounds));

@@ -76,6 +76,9 @@ impl<K: Copy, D> History<K, D> {
     /// Takes in one more edit.
     pub fn insert(&mut self, edit: Edit<K, D>) {
         let rank = |e: &Edit<K, D>| (e.effective_from, e.valid_from, e.seq);
+        if self.edits.is_empty() {
+            self.edits.reserve_exact(1); // most are never edited again, and there may be a million
+        }
         let at = self.edits.partition_point(|e| rank(e) <= rank(&edit));
         self.edits.insert(at, edit);
     }

@@ -61,8 +61,8 @@ impl Arena {
         PEEKED.iter().filter_map(|&at| words.get(at)).fold(0, |read, word| read ^ word)
     }
 
-    /// Bytes that it takes.
+    /// Bytes of all blocks, free ones included.
     pub(super) fn bytes(&self) -> usize {
-        self.words.capacity() * size_of::<Word>() + self.free.iter().map(|free| free.capacity() * 4).sum::<usize>()
+        self.words.len() * size_of::<Word>()
     }
 }

@@ -50,6 +50,10 @@ use crate::model::{END, GeofenceId, Millis, Place};
 const SQUARES_PER_BOX: usize = 4;
 const VERTICES_PER_SQUARE: usize = 8;
 
+/// Leaves that take more than this are all forgotten, and made again as they are needed: room for more than
+/// a million. Tests do not have as many.
+const MAX_LEAF_BYTES: usize = if cfg!(test) { 64 << 10 } else { 384 << 20 };
+
 /// Where a square leads: nowhere yet (0), to its quarters, or to a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Link(u32);
@@ -114,14 +118,15 @@ pub struct Cells {
 
 impl Cells {
     /// Makes sure that the grid holds all boxes and is as fine as they want it. If it must be made anew,
-    /// all leaves are forgotten: that happens when there is twice as much, or something farther out.
-    pub fn cover(&mut self, extent: Option<BoundingBox>, boxes: usize, vertices: usize) {
-        let Some(extent) = extent else { return };
+    /// all leaves are forgotten, which is returned: that happens when there is twice as much, or something
+    /// farther out.
+    pub fn cover(&mut self, extent: Option<BoundingBox>, boxes: usize, vertices: usize) -> bool {
+        let Some(extent) = extent else { return false };
         let mut places = PlaceBox::within(&extent);
         let wanted = boxes * SQUARES_PER_BOX + vertices / VERTICES_PER_SQUARE;
         if let Some(grid) = &self.grid {
             if places.intersection(&grid.places) == places && wanted <= self.made_for * 2 {
-                return;
+                return false;
             }
             if places.intersection(&grid.places) != places {
                 places = widened(&places);
@@ -130,6 +135,7 @@ impl Cells {
         let grid = Grid::over(&places, wanted);
         let links = vec![Link::NONE; grid.squares()];
         *self = Self { grid: Some(grid), links, made_for: wanted, ..Self::default() };
+        true
     }
 
     /// Forgets the leaves that a box meets.
@@ -194,6 +200,10 @@ impl Cells {
         if let Standing::Leaf(..) | Standing::Before = self.standing(place, t) {
             return;
         }
+        if self.arena.bytes() > MAX_LEAF_BYTES {
+            self.clear();
+            (holder, square) = self.holder(place).expect("the grid holds the place still");
+        }
         let stale = self.link(holder);
         if stale != Link::NONE {
             let length = Leaf::at(self.arena.from(stale.0)).length();
@@ -230,6 +240,15 @@ impl Cells {
             }
         }
         std::hint::black_box(read);
+    }
+
+    /// Forgets all leaves.
+    fn clear(&mut self) {
+        self.links.fill(Link::NONE);
+        self.quarters.clear();
+        self.free_quarters.clear();
+        self.arena = Arena::default();
+        self.leaves = 0;
     }
 
     /// How much there is.

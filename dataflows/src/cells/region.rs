@@ -1,4 +1,19 @@
 //! Where a vehicle may move without anything to ask.
+//!
+//! **Why that is right.** A region is made from a leaf (or from the space outside the grid, where no
+//! geofence has a box), for a place and an instant.
+//!
+//! * *Space.* Its box is part of the leaf's square and keeps off every edge and circle in the leaf. A leaf
+//!   has all borders that touch its square, so on the way from the place to any other in the box, which
+//!   does not leave it, no border is met: the same shapes cover both.
+//! * *Time.* A leaf holds during a span in which no version with a box there begins or ends, and the
+//!   region until the end of that span. It is relied on later than it was made, never earlier.
+//! * *Edits.* Each epoch that edits geofences begins a generation. What an edited version's boxes meet is
+//!   forgotten first, so what a region is made from meanwhile is of other versions, which are the same
+//!   under both views and afterwards.
+//!
+//! Who keeps a region beside what a vehicle is in must give it up whenever that becomes something else
+//! than what covers it: when its past is changed, and while it is only within an exit buffer.
 
 use super::square::PlaceBox;
 use crate::model::{END, Millis, Place};

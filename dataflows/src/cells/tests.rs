@@ -8,7 +8,8 @@ use super::{PlaceBox, SafeRegion};
 use crate::catalogue::{Catalogue, View};
 use crate::geometry::Shape;
 use crate::geometry::test_data::{Random, features, folder, polygons, ring, square, star};
-use crate::model::{BEGINNING, Geofence, GeofenceEdit, GeofenceId, Millis, Place, Speed};
+use crate::model::{BEGINNING, Geofence, GeofenceEdit, GeofenceId, Millis, Place, Speed, VehicleId};
+use crate::whereabouts::Whereabouts;
 
 const EARTH: PlaceBox = PlaceBox { west: -1_800_000_000, south: -900_000_000, east: 1_800_000_000, north: 900_000_000 };
 
@@ -252,4 +253,46 @@ fn cells_answer_as_real_shapes_do() {
         }
         println!("{file}: {safe} of 5000 places were in a safe region; {:?}", world.catalogue.cells());
     }
+}
+
+/// Vehicles wander between geofences that are edited; some batches are of an earlier time.
+#[test]
+fn vehicles_are_where_the_shapes_say() {
+    let mut stayed = 0;
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let (mut world, mut whereabouts) = (World::default(), Whereabouts::default());
+        let mut places = [Place { lon: 0, lat: 0 }; 20];
+        let mut known = vec![Vec::new(); places.len()];
+        for _epoch in 0..40 {
+            if random.below(4) == 0 {
+                let geofence = random.below(20) as u32;
+                let shape = shape(&mut random, [0.0, 0.0], 0.01).filter(|_| geofence > 3);
+                let valid_from = random.below(100) as Millis;
+                let edit = world.edit(geofence, valid_from, shape);
+                world.catalogue.prepare(vec![edit]);
+                world.catalogue.commit();
+            }
+            let t = random.below(110) as Millis;
+            let batch = (0..50).map(|_| {
+                let vehicle = random.below(places.len() as u64) as usize;
+                let mut step = || random.below(2_001) as i32 - 1_000;
+                let by = Place { lon: step(), lat: step() };
+                let Place { lon, lat } = &mut places[vehicle];
+                (*lon, *lat) = (*lon + by.lon, *lat + by.lat);
+                (VehicleId(vehicle as u32), places[vehicle])
+            });
+            let batch: Vec<_> = batch.collect();
+            whereabouts.advance(&world.catalogue, t, &batch, |vehicle, was, is| {
+                assert_eq!(std::mem::replace(&mut known[vehicle.0 as usize], is.to_vec()), was, "seed {seed}");
+            });
+            for &(vehicle, _) in &batch {
+                let expected = world.expected(places[vehicle.0 as usize], t, View::New);
+                assert_eq!(known[vehicle.0 as usize], expected, "seed {seed}");
+                assert_eq!(whereabouts.inside(vehicle), expected, "seed {seed}");
+                stayed += usize::from(!expected.is_empty());
+            }
+        }
+    }
+    assert!(stayed > 10_000, "{stayed}");
 }
