@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use watchtower_dataflows::catalogue::{Catalogue, View};
-use watchtower_dataflows::model::{Geofence, PositionEvent};
+use watchtower_dataflows::catalogue::Catalogue;
+use watchtower_dataflows::model::{Geofence, Place, PositionEvent, VehicleId};
+use watchtower_dataflows::whereabouts::Whereabouts;
 
 use super::baseline::{self, Plain};
 use super::measure::{Samples, Scope, Timer, resident_bytes};
@@ -105,15 +106,15 @@ fn measure(
         let (mut tally, mut expected) = (Tally::default(), None);
         for turn in 1..=context.settings.turns() {
             context.step(|| format!("{name}/{walk}, turn {turn}"))?;
-            tally = turn_of(&track, vehicles, &mut mine, |seen, events| {
-                seen.advance(events, |event, found| {
-                    let position = &event.position;
-                    catalogue.covering(position.place, position.ts, View::New, |_, geofence| found.push(geofence.0));
-                });
-            });
+            let mut kernel = Kernel::default();
+            tally = turn_of(&track, vehicles, &mut mine, |events| kernel.advance(&catalogue, events));
             if let Some(plain) = &plain {
                 context.step(|| format!("{name}/{walk}, turn {turn}, baseline"))?;
-                expected = Some(turn_of(&track, vehicles, &mut theirs, |seen, events| plain.advance(seen, events)));
+                let mut seen = LastSeen::new(vehicles);
+                expected = Some(turn_of(&track, vehicles, &mut theirs, |events| {
+                    plain.advance(&mut seen, events);
+                    seen.tally()
+                }));
             }
         }
         let changes = 100.0 * (tally.enters + tally.exits) as f64 / events as f64;
@@ -131,21 +132,45 @@ fn measure(
     Ok(())
 }
 
-/// One turn over a track; vehicles are placed first, which is not measured.
+/// Events that the kernel gets at once.
+const BATCH: usize = 1024;
+
+/// The kernel, and who came and went.
+#[derive(Debug, Default)]
+struct Kernel {
+    whereabouts: Whereabouts,
+    batch: Vec<(VehicleId, Place)>,
+    tally: Tally,
+}
+
+impl Kernel {
+    fn advance(&mut self, catalogue: &Catalogue, events: &[PositionEvent]) -> Tally {
+        for events in events.chunks(BATCH) {
+            let t = events.last().map_or(0, |event| event.position.ts);
+            self.batch.clear();
+            self.batch.extend(events.iter().map(|event| (event.vehicle, event.position.place)));
+            self.whereabouts.advance(catalogue, t, &self.batch, |_, was, is| {
+                let stayed = was.iter().filter(|id| is.binary_search(id).is_ok()).count();
+                self.tally.enters += (is.len() - stayed) as u64;
+                self.tally.exits += (was.len() - stayed) as u64;
+            });
+        }
+        self.tally
+    }
+}
+
+/// One turn over a track; vehicles are placed first, which is not measured. `advance` counts all so far.
 fn turn_of(
     track: &[PositionEvent],
     vehicles: u32,
     samples: &mut Samples,
-    mut advance: impl FnMut(&mut LastSeen, &[PositionEvent]),
+    mut advance: impl FnMut(&[PositionEvent]) -> Tally,
 ) -> Tally {
     let (first, rest) = track.split_at(vehicles as usize);
-    let mut seen = LastSeen::new(vehicles);
-    advance(&mut seen, first);
-    let placed = seen.tally();
+    let placed = advance(first);
     let timer = Timer::start(Scope::Thread);
-    advance(&mut seen, rest);
+    let Tally { enters, exits } = advance(rest);
     samples.push(timer.stop());
-    let Tally { enters, exits } = seen.tally();
     Tally { enters: enters - placed.enters, exits: exits - placed.exits }
 }
 
