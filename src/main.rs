@@ -1,6 +1,7 @@
 //! The `watchtower` program.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,12 +9,16 @@ use anyhow::Context;
 use clap::Parser;
 use watchtower::bench::{self, BenchError};
 use watchtower::cli::{
-    BenchArgs, Cli, Command, ConfigArgs, GeofencesCommand, PublishArgs, RebuildArgs, ReplayArgs, ResumeArgs, RunArgs,
+    BenchArgs, Cli, Command, ConfigArgs, ExportArgs, GeofencesCommand, PlaceArgs, PublishArgs, RebuildArgs, ReplayArgs,
+    ResumeArgs, RunArgs,
 };
 use watchtower::config::{self, Config, ConfigError};
 use watchtower::daemon::{self, DaemonError};
+use watchtower::embedded::GeoPackage;
 use watchtower::operate::check::{self, Severity};
-use watchtower::operate::{rebuild, resume, status};
+use watchtower::operate::export::{self, Exported};
+use watchtower::operate::fill::{self, Filled};
+use watchtower::operate::{embedded, rebuild, resume, status};
 use watchtower::publish::{PublishError, command};
 use watchtower::replay::{self, Summary};
 use watchtower::store::postgres::{Database, schema};
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
         Command::Status(args) => done(run_status(&args, &mut out)),
         Command::Resume(args) => done(run_resume(&args, &mut out)),
         Command::Rebuild(args) => done(run_rebuild(&args, &mut out)),
+        Command::Export(args) => done(run_export(&args, &mut out)),
         Command::Example => done(write!(out, "{}", config::EXAMPLE).map_err(Into::into)),
         Command::Replay(args) => done(run_replay(&args)),
         Command::Demo(args) => done(demo::run(&args, &mut out).map_err(Into::into)),
@@ -78,6 +84,15 @@ fn load(args: &ConfigArgs) -> Result<Config, ConfigError> {
     Config::load(&args.config, config::environment())
 }
 
+/// The configuration, and the file if everything is in one.
+fn load_place(args: &PlaceArgs) -> Result<(Config, Option<GeoPackage>), ConfigError> {
+    let env = config::environment();
+    Ok(match &args.embedded {
+        Some(file) => (Config::load_embedded(args.config.as_deref(), env)?, Some(GeoPackage::at(file))),
+        None => (Config::load(args.config(), env)?, None),
+    })
+}
+
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -87,16 +102,24 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn run_daemon(args: &RunArgs) -> anyhow::Result<()> {
-    let config = load(&args.config)?;
+    let (config, file) = load_place(&args.place)?;
     telemetry::log::init(config.log.format, &config.log.level)?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = config.pipeline, "watchtower starts");
+    match &file {
+        None => tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = config.pipeline, "watchtower starts"),
+        Some(_) => tracing::info!(version = env!("CARGO_PKG_VERSION"), "watchtower starts"),
+    }
     tracing::debug!("configuration:\n{config}");
     let runtime = runtime()?;
     let stop = {
         let _entered = runtime.enter();
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
-    let ended = runtime.block_on(daemon::run(config, args.takeover, stop));
+    let ended = runtime.block_on(async {
+        match &file {
+            None => daemon::run(config, args.takeover, stop).await,
+            Some(file) => daemon::run_embedded(file, config, args.takeover, stop).await,
+        }
+    });
     runtime.shutdown_timeout(END_WITHIN);
     Ok(ended?)
 }
@@ -128,9 +151,12 @@ fn run_migrate(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run_status(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let config = load(args)?;
-    Ok(runtime()?.block_on(status::status(&config, out))?)
+fn run_status(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let (config, file) = load_place(args)?;
+    match file {
+        None => Ok(runtime()?.block_on(status::status(&config, out))?),
+        Some(file) => Ok(embedded::status(&file, out)?),
+    }
 }
 
 fn run_resume(args: &ResumeArgs, out: &mut impl Write) -> anyhow::Result<()> {
@@ -146,16 +172,38 @@ fn run_resume(args: &ResumeArgs, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 fn run_rebuild(args: &RebuildArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let config = load(&args.config)?;
+    let (config, file) = load_place(&args.place)?;
     telemetry::log::init(config.log.format, &config.log.level)?;
     let runtime = runtime()?;
     let stop = {
         let _entered = runtime.enter();
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
-    let ended = runtime.block_on(rebuild::rebuild(&config, args.force, stop, out));
+    let ended: anyhow::Result<()> = runtime.block_on(async {
+        match &file {
+            None => Ok(rebuild::rebuild(&config, args.force, stop, out).await?),
+            Some(file) => Ok(embedded::rebuild(file, config, args.force, stop, out).await?),
+        }
+    });
     runtime.shutdown_timeout(END_WITHIN);
-    Ok(ended?)
+    ended
+}
+
+fn run_export(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    let started = std::time::Instant::now();
+    let target = args.target();
+    let Exported { entries, before, layout } = export::export(&GeoPackage::at(&args.embedded), &target, &stop)?;
+    writeln!(
+        out,
+        "{target} holds all {entries} entries of {}, {} of them new, after {:.1} s; its configuration needs [redis] \
+         streams = {}",
+        args.embedded.display(),
+        entries - before,
+        started.elapsed().as_secs_f64(),
+        layout.streams,
+    )?;
+    Ok(())
 }
 
 fn run_publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {
@@ -174,31 +222,69 @@ fn run_bench(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<ExitCode>
 
 fn run_replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let mut bar = progress::FileBar::new(std::io::stderr().is_terminal());
+    let Some(folder) = &args.out else { return run_fill(args, bar) };
     let (tables, summary) = replay::replay(&args.options()?, &mut |path, progress| bar.show(path, progress))?;
     bar.finish();
-    replay::write(tables, &args.out)?;
-    print_summary(args, &summary, &mut std::io::stdout().lock())?;
+    replay::write(tables, folder)?;
+    print_summary(args, folder, &summary, &mut std::io::stdout().lock())?;
     Ok(())
 }
 
-fn print_summary(args: &ReplayArgs, summary: &Summary, out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(
-        out,
-        "{} events in {:.2} s: {:.0} events/s on {} worker{}",
-        summary.events,
-        summary.elapsed.as_secs_f64(),
-        summary.events_per_s(),
-        args.workers,
-        if args.workers == 1 { "" } else { "s" },
-    )?;
-    let refused: u64 = summary.refused.values().sum();
-    writeln!(out, "{refused} refused{}", if refused == 0 { "" } else { ":" })?;
-    for (reason, count) in &summary.refused {
-        writeln!(out, "  {count:>9} {reason}")?;
+fn run_fill(args: &ReplayArgs, mut bar: progress::FileBar) -> anyhow::Result<()> {
+    let Some((file, options, config)) = args.embedded()? else { return Ok(()) };
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    let runtime = runtime()?;
+    let filled = runtime.block_on(async {
+        fill::fill(&file, &options, config, &stop, &mut |path, progress| bar.show(path, progress)).await
+    });
+    runtime.shutdown_timeout(END_WITHIN);
+    bar.finish();
+    print_filled(args, &file, &filled?, &mut std::io::stdout().lock())?;
+    Ok(())
+}
+
+fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut impl Write) -> std::io::Result<()> {
+    let Filled { events, elapsed, refused, unpublished, rows } = filled;
+    print_events(*events, *elapsed, args.workers, out)?;
+    print_refused(refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
+    if unpublished.count > 0 {
+        writeln!(out, "{} records of files are no events, and nowhere", unpublished.count)?;
     }
-    writeln!(out, "rows written to {}:", args.out.display())?;
+    writeln!(out, "rows written to {}:", file.path().display())?;
+    for (table, rows) in rows {
+        writeln!(out, "  {rows:>9} {table}")?;
+    }
+    Ok(())
+}
+
+fn print_summary(args: &ReplayArgs, folder: &Path, summary: &Summary, out: &mut impl Write) -> std::io::Result<()> {
+    print_events(summary.events, summary.elapsed, args.workers, out)?;
+    print_refused(summary.refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
+    writeln!(out, "rows written to {}:", folder.display())?;
     for (table, rows) in &summary.rows {
         writeln!(out, "  {rows:>9} {table}.csv")?;
+    }
+    Ok(())
+}
+
+fn print_events(events: u64, elapsed: Duration, workers: u16, out: &mut impl Write) -> std::io::Result<()> {
+    let seconds = elapsed.as_secs_f64();
+    writeln!(
+        out,
+        "{events} events in {seconds:.2} s: {:.0} events/s on {workers} worker{}",
+        events as f64 / seconds.max(1e-9),
+        if workers == 1 { "" } else { "s" },
+    )
+}
+
+fn print_refused<'a>(
+    refused: impl Iterator<Item = (&'a str, u64)> + Clone,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let sum: u64 = refused.clone().map(|(_, count)| count).sum();
+    writeln!(out, "{sum} refused{}", if sum == 0 { "" } else { ":" })?;
+    for (reason, count) in refused {
+        writeln!(out, "  {count:>9} {reason}")?;
     }
     Ok(())
 }

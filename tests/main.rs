@@ -11,6 +11,7 @@ mod configuration;
 mod covers;
 mod crash;
 mod durability;
+mod embedded;
 mod gaps;
 mod live;
 mod memory;

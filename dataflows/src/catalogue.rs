@@ -5,9 +5,12 @@
 //! [`Catalogue::commit`] every version carries two intervals in which it is in force, one for each
 //! [`View`], and a fold runs under either over one and the same index.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
+use crate::cells::{self, Absent, Candidate, Candidates, Cells, SafeRegion};
 use crate::geometry::BoundingBox;
 use crate::index::{GeofenceIndex, VersionId};
 use crate::model::{BEGINNING, END, Geofence, GeofenceEdit, GeofenceId, Millis, Place};
@@ -50,6 +53,11 @@ impl CataloguedVersion {
     pub fn reaches(&self, place: Place) -> bool {
         self.reach.iter().any(|b| b.contains(place.lon_degrees(), place.lat_degrees()))
     }
+
+    /// Boxes outside of which it is not.
+    pub fn reach(&self) -> &[BoundingBox] {
+        &self.reach
+    }
 }
 
 /// Something an epoch's edits made different: during `span`, for vehicles within `reach`.
@@ -62,7 +70,7 @@ pub struct Change {
 }
 
 /// The versions of all geofences, found by place, by geofence, and by the times they begin and end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Catalogue {
     histories: Vec<History<GeofenceId, Geofence>>,
     versions: Vec<Option<CataloguedVersion>>,
@@ -71,16 +79,46 @@ pub struct Catalogue {
     /// The ids in the log of those that were ever defined.
     ids: Vec<Arc<str>>,
     index: GeofenceIndex,
+    /// In front of the index; made as places are asked for.
+    cells: RefCell<Cells>,
+    /// Of the index, as the cells' grid depends on how much there is.
+    boxes: usize,
+    vertices: usize,
+    /// Counts the epochs that edited geofences.
+    generation: u32,
     /// The finite ends of all spans of both views.
     boundaries: BTreeSet<(Millis, VersionId)>,
     /// Versions whose views differ.
     pending: Vec<VersionId>,
+    /// Between two boundaries next to each other: where they were last looked for.
+    quiet: Cell<Span>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self {
+            histories: Vec::new(),
+            versions: Vec::new(),
+            free: Vec::new(),
+            of: Vec::new(),
+            ids: Vec::new(),
+            index: GeofenceIndex::default(),
+            cells: RefCell::default(),
+            boxes: 0,
+            vertices: 0,
+            generation: 0,
+            boundaries: BTreeSet::new(),
+            pending: Vec::new(),
+            quiet: Cell::new(Span::EMPTY),
+        }
+    }
 }
 
 impl Catalogue {
     /// Takes in an epoch's edits. Until [`Catalogue::commit`] the views differ by what is returned.
     pub fn prepare(&mut self, edits: Vec<GeofenceEdit>) -> Vec<Change> {
         debug_assert!(self.pending.is_empty(), "one epoch at a time");
+        self.quiet.set(Span::EMPTY);
         let edited: BTreeSet<GeofenceId> = edits.iter().map(|edit| edit.key).collect();
         for edit in edits {
             let slot = edit.key.0 as usize;
@@ -101,7 +139,10 @@ impl Catalogue {
         let boxes =
             added.iter().flat_map(|&id| self.version(id).definition.shape.boxes(0.0).into_iter().map(move |b| (b, id)));
         let boxes: Vec<_> = boxes.collect();
+        self.boxes += boxes.len();
+        self.vertices += added.iter().map(|&id| self.version(id).definition.shape.vertex_count()).sum::<usize>();
         self.index.extend(boxes.into_iter());
+        self.forget_cells();
         self.pending
             .iter()
             .map(|&id| {
@@ -114,6 +155,7 @@ impl Catalogue {
 
     /// Forgets the old view.
     pub fn commit(&mut self) {
+        self.quiet.set(Span::EMPTY);
         for id in std::mem::take(&mut self.pending) {
             let version = self.versions[id as usize].as_mut().expect("a pending version exists");
             let [old, new] = version.spans;
@@ -132,6 +174,56 @@ impl Catalogue {
     /// Calls `found` for every version in force at `t` whose shape covers `place`; for one with two
     /// boxes possibly twice.
     pub fn covering(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
+        if self.ask_cells::<false>(place, t, &mut found).is_none() {
+            self.ask_index(place, t, view, found);
+        }
+    }
+
+    /// The same, and how far the answer reaches.
+    pub fn covering_around(
+        &self,
+        place: Place,
+        t: Millis,
+        view: View,
+        mut found: impl FnMut(VersionId, GeofenceId),
+    ) -> SafeRegion {
+        self.ask_cells::<true>(place, t, &mut found).unwrap_or_else(|| {
+            self.ask_index(place, t, view, found);
+            SafeRegion::NONE
+        })
+    }
+
+    /// Which [`SafeRegion`]s hold: those of this generation.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// How many cells there are.
+    pub fn cells(&self) -> cells::Size {
+        self.cells.borrow().size()
+    }
+
+    /// By the cells, which say the same under both views, if they say anything.
+    fn ask_cells<const MEASURE: bool>(
+        &self,
+        place: Place,
+        t: Millis,
+        mut found: impl FnMut(VersionId, GeofenceId),
+    ) -> Option<SafeRegion> {
+        let decide = |id: VersionId| self.version(id).definition.shape.covers(place);
+        let region = |(places, until)| SafeRegion::new(places, until, self.generation);
+        match self.cells.borrow().covering::<MEASURE>(place, t, decide, &mut found) {
+            Ok(answer) => return Some(region(answer)),
+            Err(Absent::Before) => return None,
+            Err(Absent::Missing) if !self.pending.is_empty() => return None,
+            Err(Absent::Missing) => {}
+        }
+        self.cells.borrow_mut().make(place, t, self);
+        self.cells.borrow().covering::<MEASURE>(place, t, decide, found).ok().map(region)
+    }
+
+    /// By the index of record.
+    fn ask_index(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
         self.index.visit(place, |id| {
             let version = self.version(id);
             if version.spans[view as usize].contains(t) && version.definition.shape.covers(place) {
@@ -164,9 +256,37 @@ impl Catalogue {
         self.boundaries.range(from..).take_while(move |(t, _)| *t <= until).map(|&(t, id)| (t, self.version(id)))
     }
 
+    /// Whether no version begins or ends in `after < t <= until`, nor in the millisecond after.
+    pub fn is_quiet(&self, after: Millis, until: Millis) -> bool {
+        let known = self.quiet.get();
+        if known.from <= after && until < known.until.saturating_sub(1) {
+            return true;
+        }
+        let times = |range| self.boundaries.range(range).map(|(t, _)| *t);
+        let bound = (after.saturating_add(1), VersionId::MIN);
+        let from = times((Bound::Unbounded, Bound::Excluded(bound))).next_back().unwrap_or(BEGINNING);
+        let next = times((Bound::Included(bound), Bound::Unbounded)).next().unwrap_or(END);
+        self.quiet.set(Span { from, until: next });
+        until < next - 1
+    }
+
     /// Whether any version begins or ends at a known time at all.
     pub fn has_boundaries(&self) -> bool {
         !self.boundaries.is_empty()
+    }
+
+    /// Nothing that cells or regions say is of a version that an edit concerns.
+    fn forget_cells(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let cells = self.cells.get_mut();
+        cells.cover(self.index.extent(), self.boxes, self.vertices);
+        for &id in &self.pending {
+            let version = self.versions[id as usize].as_ref().expect("a pending version exists");
+            version.definition.shape.boxes(0.0).iter().for_each(|bounds| cells.forget(bounds));
+        }
     }
 
     /// Recomputes the new view of one geofence.
@@ -223,13 +343,24 @@ impl Catalogue {
         let version = self.versions[id as usize].take().expect("a version is forgotten once");
         for bounds in version.definition.shape.boxes(0.0) {
             self.index.remove(bounds, id);
+            self.boxes -= 1;
         }
+        self.vertices -= version.definition.shape.vertex_count();
         self.of[version.geofence.0 as usize].retain(|&other| other != id);
         self.free.push(id);
     }
 
     fn version_mut(&mut self, id: VersionId) -> &mut CataloguedVersion {
         self.versions[id as usize].as_mut().expect("a version id is used only while its version is in the catalogue")
+    }
+}
+
+impl Candidates for Catalogue {
+    fn visit_meeting(&self, bounds: &BoundingBox, mut visit: impl FnMut(Candidate<'_>) -> ControlFlow<()>) {
+        self.index.visit_meeting(bounds, |id| {
+            let CataloguedVersion { geofence, definition, spans: [_, span], .. } = self.version(id);
+            visit(Candidate { version: id, geofence: *geofence, span: *span, shape: &definition.shape })
+        });
     }
 }
 

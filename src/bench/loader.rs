@@ -49,9 +49,10 @@ impl Loader {
     /// If Redis is not there.
     pub fn connect(pipeline: &Pipeline<'_>, shape: Shape, vehicles: u32) -> Result<Self, BenchError> {
         let connection = redis::Client::open(pipeline.redis_url())?.get_connection()?;
-        let batches = Batches::new(&pipeline.name, 1, shape.format, shape.batch);
+        let batches =
+            Batches::new(vec![pipeline.name.events_key(0), pipeline.name.control_key()], shape.format, shape.batch);
         let ids = (0..vehicles).map(|vehicle| format!("V{vehicle:06}")).collect();
-        Ok(Self { connection, batches, chunk: Chunk::default(), ids, last: EntryId::ZERO, entries: 0 })
+        Ok(Self { connection, batches, chunk: Chunk::for_redis(), ids, last: EntryId::ZERO, entries: 0 })
     }
 
     /// Geofences, as of some instant.
@@ -127,12 +128,12 @@ impl Loader {
     }
 
     fn send(&mut self) -> Result<(), BenchError> {
-        if self.chunk.is_empty() {
+        let Chunk::Redis(commands) = self.chunk.take() else { return Ok(()) }; // it is made for Redis
+        if commands.events().is_empty() {
             return Ok(());
         }
-        let chunk = std::mem::take(&mut self.chunk);
-        self.connection.send_packed_command(chunk.bytes())?;
-        for _ in chunk.events() {
+        self.connection.send_packed_command(commands.bytes())?;
+        for _ in commands.events() {
             let reply = self.connection.recv_response()?;
             let id: String = redis::from_redis_value(reply).map_err(redis::RedisError::from)?;
             self.last = id.parse().map_err(|_| BenchError::Setup(format!("Redis calls an entry {id:?}")))?;

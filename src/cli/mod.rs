@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod daemon;
 mod demo;
+mod export;
 mod geofences;
 mod publish;
 mod replay;
@@ -16,8 +17,9 @@ pub use bench::{
 };
 #[cfg(unix)]
 pub use bench::{DrainArgs, LiveArgs, RestartArgs, ServerArgs};
-pub use daemon::{ConfigArgs, RebuildArgs, ResumeArgs, RunArgs};
+pub use daemon::{ConfigArgs, PlaceArgs, RebuildArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
+pub use export::ExportArgs;
 pub use geofences::{DeleteArgs, GeofencesCommand, ImportArgs};
 pub use publish::{ClockArg, FormatArg, PublishArgs};
 pub use replay::ReplayArgs;
@@ -35,7 +37,8 @@ pub struct Cli {
 /// A job.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Keep the tables of a pipeline up to date: from Redis Streams to PostGIS, until it is stopped.
+    /// Keep the tables of a pipeline up to date, until it is stopped: from Redis Streams to PostGIS, or from the
+    /// log in a file to the tables in it.
     ///
     /// Goes on from where the tables are; waits for servers that are not there yet. Answers on
     /// 127.0.0.1:9464 unless told otherwise: /readyz says what it is doing, /metrics how well.
@@ -46,7 +49,7 @@ pub enum Command {
     /// Make the schema of a pipeline, or bring it up to date.
     Migrate(ConfigArgs),
     /// How far the tables are, what is behind, what was refused last.
-    Status(ConfigArgs),
+    Status(PlaceArgs),
     /// Go on after entries of the log were lost: the tables then equal a log without them.
     ///
     /// A daemon that finds entries missing in Redis (trimmed, deleted, flushed) halts: /readyz and
@@ -55,12 +58,20 @@ pub enum Command {
     /// Compute the tables anew from the log, and put them in place of the old ones at once.
     ///
     /// Needed when the configuration or the program has changed what the tables mean: `run` says so
-    /// and refuses to mix old rows with new ones. The log must be whole in Redis: see log_keep. The
-    /// daemon must be stopped; readers see the old tables until the new ones are complete.
+    /// and refuses to mix old rows with new ones. The log must be whole in Redis: see log_keep; in a file
+    /// it is, unless [embedded] log_keep says otherwise. The daemon must be stopped; readers see the old
+    /// tables until the new ones are complete.
     Rebuild(RebuildArgs),
+    /// Move a file's log to a Redis, when a fleet grows out of the one file.
+    ///
+    /// Every entry keeps its id, and so the instant at which it arrived: a daemon that reads the streams
+    /// comes to the very same tables. The streams have to be new, or to hold what an export before has put
+    /// there; then it goes on from there. A daemon may be running on the file.
+    #[command(after_help = export::EXAMPLE)]
+    Export(ExportArgs),
     /// Print a configuration that explains every key, and works as it is with servers on this machine.
     Example,
-    /// Compute all tables from files and write them as CSV; needs no server.
+    /// Compute all tables from files and write them as CSV, or as one GeoPackage; needs no server.
     ///
     /// The log is the features of the geofence files, then the rows of the position files, then the
     /// lines of the event files, each in file order. Its time is the greatest clock event or

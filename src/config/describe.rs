@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use watchtower_dataflows::model::{Millis, Rules, Speed};
 
-use super::{Checkpoints, Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, redacted};
+use super::{Checkpoints, Clock, Config, Embedded, Engine, Http, Log, LogFormat, Redis, Store, redacted};
 use crate::duration::format_ms;
 use crate::events::Limits;
 
@@ -21,10 +21,13 @@ impl Config {
 
 impl Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pipeline, redis, clock, store, limits, rules, checkpoints, engine, http, log } = self;
+        let Self { pipeline, redis, clock, embedded, store, limits, rules, checkpoints, engine, http, log } = self;
         writeln!(f, "pipeline = {}", text(pipeline))?;
         redis.section(f)?;
         writeln!(f, "\n[clock]\nsource = {}", text(clock.word()))?;
+        let Embedded { streams, log_keep_ms, clock: _ } = embedded;
+        let kept = log_keep_ms.map_or_else(|| text("all"), duration);
+        writeln!(f, "\n[embedded]\nstreams = {}\nlog_keep = {kept}", streams.unwrap_or(0))?;
         store.section(f)?;
         limits_section(limits, f)?;
         rules_section(rules, f)?;

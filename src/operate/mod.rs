@@ -2,6 +2,9 @@
 //! the tables.
 
 pub mod check;
+pub mod embedded;
+pub mod export;
+pub mod fill;
 pub mod rebuild;
 pub mod resume;
 pub mod status;

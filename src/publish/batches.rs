@@ -3,7 +3,6 @@
 use crate::events::{Event, binary, json, plain};
 
 use super::chunk::Chunk;
-use super::target::PipelineName;
 
 /// How an entry holds events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +39,8 @@ pub(crate) struct Batches {
 
 #[derive(Debug)]
 struct Pending {
-    key: String,
+    /// The number of its stream, and its key.
+    stream: (usize, String),
     binary: binary::Batch,
     json: String,
     events: u32,
@@ -49,10 +49,11 @@ struct Pending {
 }
 
 impl Batches {
-    /// For a pipeline of `streams` event streams; `most_events` of an entry.
-    pub(crate) fn new(pipeline: &PipelineName, streams: u16, format: Format, most_events: u32) -> Self {
-        let positions = (0..streams).map(|stream| Pending::new(pipeline.events_key(stream))).collect();
-        Self { format, most_events, positions, control: Pending::new(pipeline.control_key()) }
+    /// For streams of these keys, the control stream last; `most_events` of an entry.
+    pub(crate) fn new(keys: Vec<String>, format: Format, most_events: u32) -> Self {
+        let mut positions: Vec<Pending> = keys.into_iter().enumerate().map(Pending::new).collect();
+        let control = positions.pop().expect("there is a control stream");
+        Self { format, most_events, positions, control }
     }
 
     /// Appends an event; `out` gets the entry if that fills it.
@@ -70,7 +71,7 @@ impl Batches {
             Format::Plain => {
                 let pairs = plain::encode(event);
                 let fields: Vec<_> = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-                out.xadd(&pending.key, &fields, pending.counted);
+                out.push(pending.place(), &fields, pending.counted);
                 (pending.events, pending.counted) = (0, 0);
             }
         }
@@ -84,7 +85,7 @@ impl Batches {
         let format = self.format;
         let pending = self.pending(place);
         pending.flush(format, out);
-        out.xadd(&pending.key, &[(b"json", line)], 1);
+        out.push(pending.place(), &[(b"json", line)], 1);
     }
 
     /// All streams, in the order of their numbers.
@@ -107,8 +108,12 @@ impl Batches {
 }
 
 impl Pending {
-    fn new(key: String) -> Self {
-        Self { key, binary: binary::Batch::default(), json: String::new(), events: 0, counted: 0 }
+    fn new(stream: (usize, String)) -> Self {
+        Self { stream, binary: binary::Batch::default(), json: String::new(), events: 0, counted: 0 }
+    }
+
+    fn place(&self) -> (usize, &str) {
+        (self.stream.0, &self.stream.1)
     }
 
     fn size_bytes(&self) -> usize {
@@ -120,7 +125,10 @@ impl Pending {
             return;
         }
         match format {
-            Format::Bin => out.xadd(&self.key, &[(b"bin", &self.binary.take())], self.counted),
+            Format::Bin => {
+                let batch = self.binary.take();
+                out.push(self.place(), &[(b"bin", &batch)], self.counted);
+            }
             Format::Json => {
                 let text = match self.events {
                     1 => &self.json[1..],
@@ -129,7 +137,7 @@ impl Pending {
                         &self.json
                     }
                 };
-                out.xadd(&self.key, &[(b"json", text.as_bytes())], self.counted);
+                out.push(self.place(), &[(b"json", text.as_bytes())], self.counted);
                 self.json.clear();
             }
             Format::Plain => unreachable!("a plain event is an entry by itself"),

@@ -91,13 +91,29 @@ impl Entries {
         self.last
     }
 
-    /// The stream and the id of each, with its fields.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, EntryId, Vec<(&[u8], &[u8])>)> {
-        self.entries.iter().map(|(stream, id, range)| {
-            let mut parts = Unpacked(&self.bytes[range.clone()]).flatten();
-            let pair = || Some((parts.next()?, parts.next()?));
-            (*stream, *id, std::iter::from_fn(pair).collect())
-        })
+    /// One after the other.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { entries: self, next: 0 }
+    }
+}
+
+/// Entries, one after the other.
+#[derive(Debug)]
+pub struct Iter<'a> {
+    entries: &'a Entries,
+    next: usize,
+}
+
+impl<'a> Iter<'a> {
+    /// The next entry: the number of its stream, its id, and in `fields` its fields.
+    pub fn next(&mut self, fields: &mut Vec<(&'a [u8], &'a [u8])>) -> Option<(usize, EntryId)> {
+        let (stream, id, range) = self.entries.entries.get(self.next)?;
+        self.next += 1;
+        let mut parts = Unpacked(&self.entries.bytes[range.clone()]).flatten();
+        let pair = || Some((parts.next()?, parts.next()?));
+        fields.clear();
+        fields.extend(std::iter::from_fn(pair));
+        Some((*stream, *id))
     }
 }
 
@@ -160,8 +176,12 @@ mod tests {
         for (stream, _, packed) in batch.packed() {
             assert!(entries.push(stream, EntryId::ZERO, packed));
         }
-        let found: Vec<_> = entries.iter().map(|(stream, _, fields)| (stream, fields)).collect();
-        assert_eq!(found, fields.iter().map(|fields| fields.to_vec()).enumerate().collect::<Vec<_>>());
+        let (mut found, mut next) = (entries.iter(), Vec::new());
+        for (stream, fields) in fields.iter().enumerate() {
+            assert_eq!(found.next(&mut next), Some((stream, EntryId::ZERO)));
+            assert_eq!(next, *fields);
+        }
+        assert_eq!(found.next(&mut next), None);
         assert_eq!((entries.len(), entries.last()), (3, 10));
     }
 

@@ -41,6 +41,16 @@ impl Reader {
         Ok(Self { file: file.clone(), connection, layout })
     }
 
+    /// The same, changing nothing of the file.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_to_read(file: &GeoPackage) -> Result<Self, LogError> {
+        let connection = file.connect_to_read()?;
+        let layout = schema::layout(file, &connection)?;
+        Ok(Self { file: file.clone(), connection, layout })
+    }
+
     /// How many streams there are, and who said what time it is when the log was opened.
     pub fn layout(&self) -> Layout {
         self.layout

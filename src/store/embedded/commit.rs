@@ -96,11 +96,6 @@ impl Writer {
         said.map_err(self.file.failed("say that the pipeline has halted"))?;
         Ok(())
     }
-
-    /// Ends, and leaves one file that can be read anywhere.
-    pub fn close(self) {
-        self.file.leave_alone(self.connection);
-    }
 }
 
 fn move_cursors(connection: &Connection, cursors: &[StoredCursor]) -> rusqlite::Result<()> {

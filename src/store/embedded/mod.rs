@@ -12,7 +12,8 @@ pub mod commit;
 mod encode;
 mod error;
 pub mod lagging;
-pub mod rows;
+mod rows;
 pub mod schema;
+pub mod switch;
 
 pub use error::EmbeddedError;

@@ -64,6 +64,9 @@ CREATE TABLE table_progress (
 );
 ";
 
+/// Their names.
+pub(super) const PROGRESS_TABLES: [&str; 4] = ["pipeline", "cursors", "commit_log", "table_progress"];
+
 const PROGRESS_LAYERS: [Layer<'_>; 4] = [
     Layer {
         table: "pipeline",
@@ -167,11 +170,7 @@ pub fn create(file: &GeoPackage, connection: &mut Connection) -> Result<(), Embe
     let doing = || file.failed("make the tables");
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(doing())?;
     if !exists(file, &transaction)? {
-        transaction.execute_batch(PROGRESS).map_err(doing())?;
-        for layer in PROGRESS_LAYERS {
-            layer.register(&transaction).map_err(doing())?;
-        }
-        create_tables(&transaction).map_err(doing())?;
+        create_all(&transaction).map_err(doing())?;
     }
     transaction.commit().map_err(doing())?;
     Ok(())
@@ -187,8 +186,12 @@ pub fn exists(file: &GeoPackage, connection: &Connection) -> Result<bool, Embedd
     Ok(found.map_err(file.failed("look for the tables"))?.is_some())
 }
 
-/// Makes those that have descriptors.
-pub(super) fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes all tables.
+pub(super) fn create_all(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(PROGRESS)?;
+    for layer in PROGRESS_LAYERS {
+        layer.register(connection)?;
+    }
     for table in TABLES {
         connection.execute_batch(&definition(table))?;
         register(connection, table)?;
