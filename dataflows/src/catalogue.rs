@@ -198,6 +198,12 @@ impl Catalogue {
         self.generation
     }
 
+    /// Says about which places it will be asked next: what it takes to answer is fetched for all of them
+    /// at the same time.
+    pub fn look_ahead(&self, places: impl Iterator<Item = Place>) {
+        self.cells.borrow().look_ahead(places);
+    }
+
     /// How many cells there are.
     pub fn cells(&self) -> cells::Size {
         self.cells.borrow().size()
