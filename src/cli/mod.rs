@@ -11,9 +11,12 @@ mod publish;
 mod replay;
 mod target;
 
-pub use bench::{BenchArgs, BenchCommand, EngineArgs, KernelArgs, WorkloadArg};
+pub use bench::{
+    AllArgs, BenchArgs, BenchCommand, EngineArgs, GeofenceEditArgs, KernelArgs, LateArgs, MemoryArgs, ViewsArg,
+    WorkloadArg,
+};
 #[cfg(unix)]
-pub use bench::{DrainArgs, LiveArgs, ServerArgs};
+pub use bench::{DrainArgs, LiveArgs, RestartArgs, ServerArgs};
 pub use daemon::{ConfigArgs, PlaceArgs, RebuildArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
 pub use export::ExportArgs;
