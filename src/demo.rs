@@ -10,7 +10,7 @@ use crate::cli::DemoArgs;
 use crate::engine::{Batch, Deltas, Engine};
 use crate::events::Limits;
 use crate::replay::{Intake, Item};
-use crate::sources::simulator::{CLIENTS, DAY_BEGINS, FIX_EVERY_MS, LATE_TRUCK, Simulator, TERMINALS};
+use crate::sources::simulator::{Fleet, MIDNIGHT as DAY_BEGINS, Simulator};
 use crate::tables::{Materialized, time};
 
 const HOUR_MS: Millis = 3_600_000;
@@ -30,10 +30,8 @@ pub fn run(args: &DemoArgs, out: &mut impl Write) -> std::io::Result<()> {
     let DemoArgs { vehicles, seed, workers } = *args;
     writeln!(
         out,
-        "{vehicles} container trucks around Lagos, {TERMINALS} terminals, 3 depots, {CLIENTS} clients; \
-         one day from {}, a fix every {} s, seed {seed}\n",
+        "{vehicles} container trucks around Lagos; one day from {}, seed {seed}\n",
         time::format(DAY_BEGINS),
-        FIX_EVERY_MS / 1000,
     )?;
     let started = Instant::now();
     let mut day = Day::begin(vehicles, seed, workers.into());
@@ -58,18 +56,13 @@ struct Day {
 
 impl Day {
     fn begin(vehicles: u32, seed: u64, workers: usize) -> Self {
-        let mut day = Self {
-            simulator: Simulator::new(vehicles, seed),
+        Self {
+            simulator: Simulator::new(Fleet { vehicles, seed, begins: DAY_BEGINS }),
             intake: Intake::new(Limits::for_replay()),
             engine: Engine::start(workers, Rules::default()),
             tables: Materialized::default(),
             events: 0,
-        };
-        let geofences = day.simulator.geofences();
-        let mut batch = Batch::default();
-        geofences.iter().for_each(|event| day.admit(event, &mut batch));
-        day.commit(batch);
-        day
+        }
     }
 
     /// Ten minutes. Returns the past visits that became different, old and new.
@@ -77,8 +70,10 @@ impl Day {
         let mut batch = Batch::default();
         let until = self.simulator.now() + EPOCH_MS;
         while self.simulator.now() < until {
-            for event in self.simulator.step() {
-                self.admit(&event, &mut batch);
+            let mut events = Vec::new();
+            let corrections = self.simulator.step(&mut events);
+            for event in events.iter().chain(corrections.iter().flat_map(|correction| &correction.events)) {
+                self.admit(event, &mut batch);
             }
         }
         let past = until - EPOCH_MS;
@@ -145,7 +140,7 @@ impl Day {
     /// What the truck that uploads late did, as the tables say.
     fn show_visits(&self, out: &mut impl Write) -> std::io::Result<()> {
         let names = &self.intake.lookup.names;
-        let number = LATE_TRUCK.min(names.vehicle_ids().len() - 1) as u32;
+        let number = 3.min(names.vehicle_ids().len() - 1) as u32;
         let truck = VehicleId(number);
         let mut visits: Vec<_> = self.tables.visits().filter(|visit| visit.vehicle == truck).collect();
         visits.sort();
