@@ -11,6 +11,7 @@ pub mod crash;
 pub mod daemon;
 pub mod demo;
 pub mod duration;
+pub mod embedded;
 pub mod engine;
 pub mod events;
 pub mod interrupt;

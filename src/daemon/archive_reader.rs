@@ -6,8 +6,8 @@ use tracing::info;
 use super::DaemonError;
 use super::budget::Budget;
 use super::intake::Input;
-use crate::store::postgres::claim::StoredCursor;
 use crate::store::postgres::{Database, archive};
+use crate::store::{Archived, StoredCursor};
 
 /// Events after which progress is said.
 const SAY_EVERY: usize = 1_000_000;
@@ -34,7 +34,7 @@ impl ArchiveReader {
         let client = self.database.connect().await?;
         let until = self.cursors.iter().map(|cursor| cursor.now).min().unwrap_or_default();
         let (mut read, mut said) = (0, 0);
-        let sink = |events: Vec<archive::Archived>| {
+        let sink = |events: Vec<Archived>| {
             read += events.len();
             if read >= said + SAY_EVERY {
                 said = read;
@@ -42,7 +42,7 @@ impl ArchiveReader {
             }
             let (budget, input) = (self.budget.clone(), self.input.clone());
             async move {
-                let (held, ahead) = budget.take(events.iter().map(archive::Archived::bytes).sum()).await;
+                let (held, ahead) = budget.take(events.iter().map(Archived::bytes).sum()).await;
                 input.send(Input::Archived(events, until, held, ahead)).is_ok()
             }
         };

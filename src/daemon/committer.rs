@@ -15,10 +15,9 @@ use super::flow::{Closed, Counts, State};
 use super::saving::Save;
 use crate::checkpoint::Checkpoint;
 use crate::events::Reason;
-use crate::store::postgres::claim::StoredCursor;
-use crate::store::postgres::commit::{Commit, Writer};
-use crate::store::postgres::lagging::Flush;
-use crate::store::postgres::{Remedy, StoreError};
+use crate::store::postgres::StoreError;
+use crate::store::postgres::commit::Writer;
+use crate::store::{Commit, Flush, Remedy, StoredCursor};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{self, Dependency};
 

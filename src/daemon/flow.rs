@@ -20,10 +20,8 @@ use crate::engine::{Batch, Completed, Engine, EngineStats};
 use crate::events::{
     Decoded, Event, Fix, Limits, PositionReport, Raw, Reason, Rejection, decode_entry, field_lines, json, stream_of,
 };
-use crate::sources::redis::EntryId;
-use crate::store::postgres::archive::{Archived, ArchivedEdit, ArchivedPosition};
-use crate::store::postgres::claim::StoredCursor;
-use crate::store::postgres::commit::Commit;
+use crate::sources::EntryId;
+use crate::store::{Archived, ArchivedEdit, ArchivedPosition, Commit, StoredCursor};
 use crate::tables::{self, ChangeSet, Lookup, Refused, vehicle_state};
 
 /// Events after which an epoch is cut, at the next end of an entry.

@@ -19,9 +19,9 @@
 //! flushed, it is an older state of it, or a replica's that had not heard everything. It may say more, too:
 //! then what is left is more than what can have come.
 
-use crate::sources::redis::EntryId;
+use crate::sources::EntryId;
 use crate::sources::redis::admin::StreamInfo;
-use crate::store::postgres::claim::StoredCursor;
+use crate::store::StoredCursor;
 
 /// Where a stream has been read up to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

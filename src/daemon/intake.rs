@@ -18,9 +18,7 @@ use super::flow::{Closed, Counts, Flow};
 use crate::crash;
 use crate::engine::EngineStats;
 use crate::sources::redis::Reply;
-use crate::store::postgres::archive::Archived;
-use crate::store::postgres::claim::StoredCursor;
-use crate::store::postgres::commit::Commit;
+use crate::store::{Archived, Commit, StoredCursor};
 use crate::telemetry::metrics;
 
 /// What comes from the reader.

@@ -33,7 +33,7 @@ use crate::config;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::durability::{Durability, evicts};
 use crate::sources::redis::{EntryId, ProtocolError, Reader, RedisError, Reply, Server};
-use crate::store::postgres::claim::StoredCursor;
+use crate::store::StoredCursor;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{self, Dependency};
 

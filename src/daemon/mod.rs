@@ -35,7 +35,7 @@ use crate::checkpoint::{SaveError, Saver, load_newest};
 use crate::config::{Clock, Config};
 use crate::plan;
 use crate::sources::redis::{ProtocolError, RedisError, Server, stream_keys};
-use crate::store::postgres::claim::StoredCursor;
+use crate::store::StoredCursor;
 use crate::store::postgres::lagging::LaggingWriter;
 use crate::store::postgres::{Database, StoreError};
 use crate::telemetry::health::Health;

@@ -14,7 +14,7 @@ use crate::checkpoint::{At, FlowState, InletState, Loaded, Saver, Skipped, Table
 use crate::config::Config;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{EntryId, RedisError};
-use crate::store::postgres::claim::{Claim, StoredCursor};
+use crate::store::{Claim, StoredCursor};
 
 /// Where a stream that was never read begins: what is no longer there is not missed.
 pub async fn begin(key: &str, admin: &mut Admin) -> Result<StoredCursor, RedisError> {

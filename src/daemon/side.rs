@@ -14,8 +14,10 @@ use super::intake::Idle;
 use crate::crash;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{EntryId, RedisError, Server};
-use crate::store::postgres::lagging::{Flush, LaggingWriter};
-use crate::store::postgres::{Remedy, StoreError};
+use crate::store::Flush;
+use crate::store::Remedy;
+use crate::store::postgres::StoreError;
+use crate::store::postgres::lagging::LaggingWriter;
 use crate::telemetry::metrics;
 
 /// The log hears what time it is this often.

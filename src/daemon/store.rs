@@ -10,11 +10,13 @@ use super::DaemonError;
 use super::backoff::Backoff;
 use crate::config::Config;
 use crate::crash;
-use crate::store::postgres::claim::{self, Claim};
+use crate::store::Claim;
+use crate::store::Remedy;
+use crate::store::postgres::claim;
 use crate::store::postgres::commit::Writer;
 use crate::store::postgres::durability;
 use crate::store::postgres::schema::{self, Standing};
-use crate::store::postgres::{Database, Remedy, StoreError};
+use crate::store::postgres::{Database, StoreError};
 use crate::telemetry::health::Health;
 
 /// How long a predecessor's session may take to end.

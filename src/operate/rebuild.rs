@@ -21,7 +21,8 @@ use crate::daemon::{self, DaemonError, RebuildFrom};
 use crate::plan;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{RedisError, Server, stream_keys};
-use crate::store::postgres::claim::{self, StoredCursor};
+use crate::store::StoredCursor;
+use crate::store::postgres::claim;
 use crate::store::postgres::{Database, StoreError};
 
 /// How often it is looked whether the new tables have caught up.

@@ -18,9 +18,10 @@ use crate::daemon::{self, Gap, Look, Proof, Read, from_where, judge, unreplayabl
 use crate::plan;
 use crate::sources::redis::admin::{Admin, StreamInfo};
 use crate::sources::redis::{EntryId, Reader, RedisError, Server, stream_keys};
-use crate::store::postgres::claim::{self, Claim, StoredCursor};
-use crate::store::postgres::commit::{Commit, Writer};
+use crate::store::postgres::claim;
+use crate::store::postgres::commit::Writer;
 use crate::store::postgres::{Database, StoreError};
+use crate::store::{Claim, Commit, StoredCursor};
 
 /// Why nothing was decided.
 #[derive(Debug, thiserror::Error)]

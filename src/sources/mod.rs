@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::events::{Event, Limits, Raw, Rejection};
 
 mod csv;
+mod entry_id;
 mod geojson;
 mod input;
 mod lines;
@@ -18,6 +19,7 @@ pub mod redis;
 pub mod simulator;
 
 pub use csv::{Csv, MAX_ROW_BYTES};
+pub use entry_id::{EntryId, NoEntryId};
 pub use geojson::{GeoJson, MAX_DOCUMENT_BYTES};
 pub use ndjson::Ndjson;
 

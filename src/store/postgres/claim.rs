@@ -5,65 +5,7 @@ use watchtower_dataflows::model::{BEGINNING, Millis};
 
 use super::connection::Database;
 use super::error::StoreError;
-
-/// A stream and how far it is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredCursor {
-    /// The Redis key.
-    pub stream: String,
-    /// The id of the last entry the tables contain.
-    pub last_id: String,
-    /// Entries up to there, those in `skipped` included.
-    pub entries: u64,
-    /// Entries that the tables do not contain: gone when the pipeline began, or given up since.
-    pub skipped: u64,
-    /// Entries that Redis does not count: they were in streams that the present one took the place of.
-    pub rebased: u64,
-    /// The id after which reading the present one began.
-    pub rebased_after: String,
-    /// The newest clock event up to there; [`BEGINNING`] if there was none.
-    pub now: Millis,
-}
-
-/// The right to write, and where the tables stand.
-#[derive(Clone, Debug)]
-pub struct Claim {
-    /// Ours is the newest term while nobody takes over.
-    pub term: i64,
-    /// A random name of this process.
-    pub owner: String,
-    /// The random name the pipeline's row was created with.
-    pub lineage: String,
-    /// The last commit.
-    pub commit_seq: i64,
-    /// How far each stream is read there.
-    pub cursors: Vec<StoredCursor>,
-}
-
-/// Who holds a pipeline, for people.
-#[derive(Clone, Debug)]
-pub struct Owner {
-    /// Its term.
-    pub term: i64,
-    /// Its process and machine.
-    pub name: String,
-    /// The last commit.
-    pub commit_seq: i64,
-    /// The random name of its process.
-    pub owner: String,
-}
-
-/// This machine's name, as far as it says.
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
-}
-
-/// A name no other process has: from the system's random numbers, through the seeds of hash maps.
-fn random_name() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    format!("{:016x}{:016x}", RandomState::new().hash_one(std::process::id()), RandomState::new().hash_one("owner"))
-}
+use crate::store::{Claim, Owner, Stored, StoredCursor, host, random_name};
 
 /// Whether no other live daemon writes the pipeline: the session keeps a lock as long as it lives. It is
 /// a courtesy, to refuse early and by name; what protects the tables is the term.
@@ -85,17 +27,6 @@ pub async fn owner(client: &Client, database: &Database) -> Result<Option<Owner>
     let row = client.query_opt(sql, &[&database.pipeline]).await;
     let row = row.map_err(StoreError::statement("look for the pipeline's owner"))?;
     Ok(row.map(|row| Owner { term: row.get(0), name: describe(&row, 1), commit_seq: row.get(4), owner: row.get(5) }))
-}
-
-/// What tables there are.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// What they mean.
-    pub plan: String,
-    /// Whether their archive is all of the log.
-    pub archived: bool,
-    /// How far each stream is read.
-    pub cursors: Vec<StoredCursor>,
 }
 
 /// What tables there are, if there is such a pipeline.

@@ -4,42 +4,20 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio_postgres::Client;
-use watchtower_dataflows::model::Millis;
 
-use super::archive::{self, ArchivedEdit, ArchivedPosition, Partitions};
-use super::claim::{Claim, StoredCursor, fenced, try_lock};
+use super::archive::{self, Partitions};
+use super::claim::{fenced, try_lock};
 use super::connection::Database;
 use super::encode::Time;
 use super::error::StoreError;
 use super::statements::Statements;
 use crate::crash;
-use crate::tables::ChangeSet;
+use crate::store::{Claim, Commit, StoredCursor};
 
 /// Commits that are kept in `commit_log`: more than a day of one a second.
 const COMMIT_LOG_ROWS: i64 = 100_000;
 /// The oldest commits are dropped every so many.
 const COMMIT_LOG_EVERY: i64 = 1_000;
-
-/// What one transaction writes.
-#[derive(Debug, Default)]
-pub struct Commit {
-    /// Rows of transactional tables.
-    pub changes: ChangeSet,
-    /// Accepted positions, if they are archived.
-    pub archive: Vec<ArchivedPosition>,
-    /// Accepted edits; these are archived in any case.
-    pub edits: Vec<ArchivedEdit>,
-    /// How far the streams are read: those that moved.
-    pub cursors: Vec<StoredCursor>,
-    /// The log's time after it.
-    pub now: Millis,
-    /// Events read, refused ones included.
-    pub events: u64,
-    /// Refused events that arrived before this are dropped.
-    pub forget_rejected_before: Option<Millis>,
-    /// What an operator decided with it.
-    pub note: Option<String>,
-}
 
 /// The one session that writes transactional tables.
 #[derive(Debug)]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use tokio_postgres::error::SqlState;
 
+use crate::store::Remedy;
+
 /// The database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -84,19 +86,6 @@ pub enum StoreError {
         /// Ours.
         ours: i64,
     },
-}
-
-/// What helps against an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// Try again on a new connection, a little later.
-    Reconnect,
-    /// Try the transaction again.
-    Retry,
-    /// Wait until there is room again: the disk is full, or too many connections.
-    Wait,
-    /// Nothing we could do.
-    None,
 }
 
 impl StoreError {

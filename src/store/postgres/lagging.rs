@@ -6,22 +6,12 @@
 
 use tokio_postgres::Client;
 
-use super::claim::{Claim, fenced};
+use super::claim::fenced;
 use super::connection::Database;
 use super::error::StoreError;
 use super::statements::Statements;
-use crate::tables::{ChangeSet, KeyCell, vehicle_state};
-
-/// What a flush writes.
-#[derive(Debug)]
-pub struct Flush {
-    /// Rows of lagging tables.
-    pub changes: ChangeSet,
-    /// The rows are all there are: what else the table has goes.
-    pub complete: bool,
-    /// The commit the table equals then; it has happened.
-    pub commit_seq: i64,
-}
+use crate::store::{Claim, Flush};
+use crate::tables::{KeyCell, vehicle_state};
 
 /// The one session that writes lagging tables.
 #[derive(Debug)]

@@ -22,4 +22,4 @@ pub mod schema;
 mod statements;
 
 pub use connection::Database;
-pub use error::{Remedy, StoreError};
+pub use error::StoreError;
