@@ -4,6 +4,7 @@
 //! [`watchtower_dataflows`].
 
 pub mod admission;
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;

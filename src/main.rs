@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use watchtower::bench::{self, BenchError};
 use watchtower::cli::{
-    Cli, Command, ConfigArgs, GeofencesCommand, PublishArgs, RebuildArgs, ReplayArgs, ResumeArgs, RunArgs,
+    BenchArgs, Cli, Command, ConfigArgs, ExportArgs, GeofencesCommand, PlaceArgs, PublishArgs, RebuildArgs, ReplayArgs,
+    ResumeArgs, RunArgs,
 };
 use watchtower::config::{self, Config, ConfigError};
 use watchtower::daemon::{self, DaemonError};
+use watchtower::embedded::GeoPackage;
 use watchtower::operate::check::{self, Severity};
-use watchtower::operate::{rebuild, resume, status};
+use watchtower::operate::export::{self, Exported};
+use watchtower::operate::{embedded, rebuild, resume, status};
 use watchtower::publish::{PublishError, command};
 use watchtower::replay::{self, Summary};
 use watchtower::store::postgres::{Database, schema};
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         Command::Status(args) => done(run_status(&args, &mut out)),
         Command::Resume(args) => done(run_resume(&args, &mut out)),
         Command::Rebuild(args) => done(run_rebuild(&args, &mut out)),
+        Command::Export(args) => done(run_export(&args, &mut out)),
         Command::Example => done(write!(out, "{}", config::EXAMPLE).map_err(Into::into)),
         Command::Replay(args) => done(run_replay(&args)),
         Command::Demo(args) => done(demo::run(&args, &mut out).map_err(Into::into)),
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
         Command::Geofences(GeofencesCommand::Delete(args)) => {
             command::delete(&args, &mut out, &mut notes).map_err(Into::into)
         }
+        Command::Bench(args) => run_bench(&args, &mut out),
     };
     result.unwrap_or_else(|error| {
         eprintln!("watchtower: {}", told(&error));
@@ -76,6 +82,15 @@ fn load(args: &ConfigArgs) -> Result<Config, ConfigError> {
     Config::load(&args.config, config::environment())
 }
 
+/// The configuration, and the file if everything is in one.
+fn load_place(args: &PlaceArgs) -> Result<(Config, Option<GeoPackage>), ConfigError> {
+    let env = config::environment();
+    Ok(match &args.embedded {
+        Some(file) => (Config::load_embedded(args.config.as_deref(), env)?, Some(GeoPackage::at(file))),
+        None => (Config::load(args.config(), env)?, None),
+    })
+}
+
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -85,16 +100,24 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn run_daemon(args: &RunArgs) -> anyhow::Result<()> {
-    let config = load(&args.config)?;
+    let (config, file) = load_place(&args.place)?;
     telemetry::log::init(config.log.format, &config.log.level)?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = config.pipeline, "watchtower starts");
+    match &file {
+        None => tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = config.pipeline, "watchtower starts"),
+        Some(_) => tracing::info!(version = env!("CARGO_PKG_VERSION"), "watchtower starts"),
+    }
     tracing::debug!("configuration:\n{config}");
     let runtime = runtime()?;
     let stop = {
         let _entered = runtime.enter();
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
-    let ended = runtime.block_on(daemon::run(config, args.takeover, stop));
+    let ended = runtime.block_on(async {
+        match &file {
+            None => daemon::run(config, args.takeover, stop).await,
+            Some(file) => daemon::run_embedded(file, config, args.takeover, stop).await,
+        }
+    });
     runtime.shutdown_timeout(END_WITHIN);
     Ok(ended?)
 }
@@ -126,9 +149,12 @@ fn run_migrate(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run_status(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let config = load(args)?;
-    Ok(runtime()?.block_on(status::status(&config, out))?)
+fn run_status(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let (config, file) = load_place(args)?;
+    match file {
+        None => Ok(runtime()?.block_on(status::status(&config, out))?),
+        Some(file) => Ok(embedded::status(&file, out)?),
+    }
 }
 
 fn run_resume(args: &ResumeArgs, out: &mut impl Write) -> anyhow::Result<()> {
@@ -144,21 +170,52 @@ fn run_resume(args: &ResumeArgs, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 fn run_rebuild(args: &RebuildArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let config = load(&args.config)?;
+    let (config, file) = load_place(&args.place)?;
     telemetry::log::init(config.log.format, &config.log.level)?;
     let runtime = runtime()?;
     let stop = {
         let _entered = runtime.enter();
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
-    let ended = runtime.block_on(rebuild::rebuild(&config, args.force, stop, out));
+    let ended: anyhow::Result<()> = runtime.block_on(async {
+        match &file {
+            None => Ok(rebuild::rebuild(&config, args.force, stop, out).await?),
+            Some(file) => Ok(embedded::rebuild(file, config, args.force, stop, out).await?),
+        }
+    });
     runtime.shutdown_timeout(END_WITHIN);
-    Ok(ended?)
+    ended
+}
+
+fn run_export(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    let started = std::time::Instant::now();
+    let target = args.target();
+    let Exported { entries, before, layout } = export::export(&GeoPackage::at(&args.embedded), &target, &stop)?;
+    writeln!(
+        out,
+        "{target} holds all {entries} entries of {}, {} of them new, after {:.1} s; its configuration needs [redis] \
+         streams = {}",
+        args.embedded.display(),
+        entries - before,
+        started.elapsed().as_secs_f64(),
+        layout.streams,
+    )?;
+    Ok(())
 }
 
 fn run_publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
     Ok(command::run(args, &stop, &mut std::io::stdout(), &mut std::io::stderr())?)
+}
+
+fn run_bench(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    match bench::run(args, &stop, out) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(BenchError::Interrupted) => Ok(ExitCode::from(interrupt::EXIT_CODE)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn run_replay(args: &ReplayArgs) -> anyhow::Result<()> {

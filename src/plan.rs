@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use watchtower_dataflows::model::Rules;
+use watchtower_dataflows::model::{Rules, ViewSet};
 
 use crate::events::Limits;
 use crate::time_zone;
@@ -29,6 +29,7 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
     } = limits;
     // How long something is remembered follows from the limits, and decides nothing.
     let Rules {
+        views,
         offline_after_ms,
         idle_speed,
         max_plausible,
@@ -42,7 +43,7 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         horizon_ms: _,
         retention_ms: _,
     } = rules;
-    json!({
+    let mut plan = json!({
         "version": VERSION,
         "limits.earliest_ms": earliest,
         "limits.latest_ms": latest,
@@ -64,8 +65,12 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         "rules.presence_limit_ms": presence_limit_ms,
         "rules.time_zone": local_time.name(),
         "time_zone_data": time_zone::version(),
-    })
-    .to_string()
+    });
+    // Plans that are older than the key have all tables.
+    if *views != ViewSet::All {
+        plan["rules.views"] = json!(views.name());
+    }
+    plan.to_string()
 }
 
 /// What differs between two plans, for people.
@@ -93,5 +98,8 @@ mod tests {
         let (six, one) = (of(&limits, &Rules::default()), of(&hour, &Rules::default()));
         assert_eq!(difference(&six, &one), "limits.lateness_ms was 21600000 and is 3600000");
         assert_eq!(difference(&six, &six), "");
+        let membership = of(&limits, &Rules { views: ViewSet::Membership, ..Rules::default() });
+        assert_eq!(difference(&six, &membership), "rules.views was nothing and is \"membership\"");
+        assert!(!six.contains("views"), "a plan with all tables is what it was before there were sets: {six}");
     }
 }

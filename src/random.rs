@@ -29,4 +29,18 @@ impl SplitMix {
     pub fn between(&mut self, from: f64, to: f64) -> f64 {
         from + (to - from) * ((self.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
     }
+
+    /// Of a normal distribution with mean 0 and variance 1: Box, Muller, "A Note on the Generation of
+    /// Random Normal Deviates" (1958).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * self.between(f64::MIN_POSITIVE, 1.0).ln()).sqrt();
+        radius * self.between(0.0, std::f64::consts::TAU).cos()
+    }
+
+    /// Puts them in another order, each as likely: Fisher, Yates.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
 }

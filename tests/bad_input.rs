@@ -282,6 +282,7 @@ fn bad_rows_are_refused_by_line() {
         a,2026-11-23,3.4,6.5,,\r\n\
         ,2026-11-23T06:00:00Z,3.4,6.5,,\r\n\
         a,,3.4,6.5,,\r\n\
+        a,2026-11-23T06:00:00Z,,6.5,,\r\n\
         a,2026-11-23T06:00:00Z,3.4,6.5,fast,\r\n\
         a\xff,2026-11-23T06:00:00Z,3.4,6.5,,\r\n\
         \"a\nb\",2026-11-23T06:00:00Z,3.4,6.5,,\r\n\
@@ -295,12 +296,13 @@ fn bad_rows_are_refused_by_line() {
         (8, Some(TimeRange)),
         (9, Some(TimeRange)),
         (10, Some(Malformed)),
-        (11, Some(Reason::VehicleId)),
+        (11, Some(MissingField)),
         (12, Some(MissingField)),
-        (13, Some(Malformed)),
-        (14, Some(InvalidUtf8)),
-        (15, Some(Reason::VehicleId)),
-        (17, FINE),
+        (13, Some(MissingField)),
+        (14, Some(Malformed)),
+        (15, Some(InvalidUtf8)),
+        (16, Some(Reason::VehicleId)),
+        (18, FINE),
     ];
     assert_eq!(read(FileFormat::Csv, rows), expected);
 }

@@ -142,6 +142,7 @@ max_vehicles = 500
 max_retained_positions = 1000
 
 [rules]
+views = "membership"
 offline_after = "10m"
 idle_speed_kmh = 3.5
 max_plausible_kmh = 180

@@ -22,7 +22,7 @@ use crate::support::servers::postgres::PostgresServer;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
 /// Everything that has to be the same, whatever happened on the way.
-const EVERYTHING: [&str; 13] = [
+const EVERYTHING: [&str; 23] = [
     "SELECT commit_seq IS NOT NULL, now, halted FROM pipeline",
     "SELECT * FROM cursors",
     "SELECT * FROM vehicle_state",
@@ -30,6 +30,16 @@ const EVERYTHING: [&str; 13] = [
     "SELECT * FROM geofence_occupancy",
     "SELECT * FROM visits",
     "SELECT * FROM offlines",
+    "SELECT * FROM stops",
+    "SELECT * FROM idlings",
+    "SELECT * FROM overspeeds",
+    "SELECT * FROM trips",
+    "SELECT * FROM turnarounds",
+    "SELECT * FROM vehicle_daily",
+    "SELECT * FROM geofence_hourly",
+    "SELECT * FROM fleet_daily",
+    "SELECT * FROM kind_daily",
+    "SELECT * FROM od_daily",
     "SELECT * FROM vehicles",
     "SELECT * FROM geofences",
     "SELECT * FROM positions_log",

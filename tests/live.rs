@@ -6,6 +6,7 @@
 mod buses;
 mod commands;
 mod facts;
+mod leaving;
 mod lost;
 mod pressure;
 mod questions;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod bad_input;
+mod bench;
 mod cases;
 mod checkpoints;
 mod commands;

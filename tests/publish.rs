@@ -34,7 +34,7 @@ struct Files {
 impl Files {
     fn new(server: &RedisServer) -> Self {
         let target =
-            Target { redis: SecretString::from(server.url()), pipeline: PipelineName::parse(PIPELINE).unwrap() };
+            Target::Redis { url: SecretString::from(server.url()), pipeline: PipelineName::parse(PIPELINE).unwrap() };
         let options = Options {
             geofences: Vec::new(),
             positions: Vec::new(),

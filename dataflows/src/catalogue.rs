@@ -5,9 +5,12 @@
 //! [`Catalogue::commit`] every version carries two intervals in which it is in force, one for each
 //! [`View`], and a fold runs under either over one and the same index.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::cells::{self, Absent, Candidate, Candidates, Cells, SafeRegion};
 use crate::geometry::BoundingBox;
 use crate::index::{GeofenceIndex, VersionId};
 use crate::model::{BEGINNING, END, Geofence, GeofenceEdit, GeofenceId, Millis, Place};
@@ -71,6 +74,13 @@ pub struct Catalogue {
     /// The ids in the log of those that were ever defined.
     ids: Vec<Arc<str>>,
     index: GeofenceIndex,
+    /// In front of the index; made as places are asked for.
+    cells: RefCell<Cells>,
+    /// Of the index, as the cells' grid depends on how much there is.
+    boxes: usize,
+    vertices: usize,
+    /// Counts the epochs that edited geofences.
+    generation: u32,
     /// The finite ends of all spans of both views.
     boundaries: BTreeSet<(Millis, VersionId)>,
     /// Versions whose views differ.
@@ -101,7 +111,10 @@ impl Catalogue {
         let boxes =
             added.iter().flat_map(|&id| self.version(id).definition.shape.boxes(0.0).into_iter().map(move |b| (b, id)));
         let boxes: Vec<_> = boxes.collect();
+        self.boxes += boxes.len();
+        self.vertices += added.iter().map(|&id| self.version(id).definition.shape.vertex_count()).sum::<usize>();
         self.index.extend(boxes.into_iter());
+        self.forget_cells();
         self.pending
             .iter()
             .map(|&id| {
@@ -132,6 +145,56 @@ impl Catalogue {
     /// Calls `found` for every version in force at `t` whose shape covers `place`; for one with two
     /// boxes possibly twice.
     pub fn covering(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
+        if self.ask_cells::<false>(place, t, &mut found).is_none() {
+            self.ask_index(place, t, view, found);
+        }
+    }
+
+    /// The same, and how far the answer reaches.
+    pub fn covering_around(
+        &self,
+        place: Place,
+        t: Millis,
+        view: View,
+        mut found: impl FnMut(VersionId, GeofenceId),
+    ) -> SafeRegion {
+        self.ask_cells::<true>(place, t, &mut found).unwrap_or_else(|| {
+            self.ask_index(place, t, view, found);
+            SafeRegion::NONE
+        })
+    }
+
+    /// Which [`SafeRegion`]s hold: those of this generation.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// How many cells there are.
+    pub fn cells(&self) -> cells::Size {
+        self.cells.borrow().size()
+    }
+
+    /// By the cells, which say the same under both views, if they say anything.
+    fn ask_cells<const MEASURE: bool>(
+        &self,
+        place: Place,
+        t: Millis,
+        mut found: impl FnMut(VersionId, GeofenceId),
+    ) -> Option<SafeRegion> {
+        let decide = |id: VersionId| self.version(id).definition.shape.covers(place);
+        let region = |(places, until)| SafeRegion::new(places, until, self.generation);
+        match self.cells.borrow().covering::<MEASURE>(place, t, decide, &mut found) {
+            Ok(answer) => return Some(region(answer)),
+            Err(Absent::Before) => return None,
+            Err(Absent::Missing) if !self.pending.is_empty() => return None,
+            Err(Absent::Missing) => {}
+        }
+        self.cells.borrow_mut().make(place, t, self);
+        self.cells.borrow().covering::<MEASURE>(place, t, decide, found).ok().map(region)
+    }
+
+    /// By the index of record.
+    fn ask_index(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
         self.index.visit(place, |id| {
             let version = self.version(id);
             if version.spans[view as usize].contains(t) && version.definition.shape.covers(place) {
@@ -167,6 +230,20 @@ impl Catalogue {
     /// Whether any version begins or ends at a known time at all.
     pub fn has_boundaries(&self) -> bool {
         !self.boundaries.is_empty()
+    }
+
+    /// Nothing that cells or regions say is of a version that an edit concerns.
+    fn forget_cells(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let cells = self.cells.get_mut();
+        cells.cover(self.index.extent(), self.boxes, self.vertices);
+        for &id in &self.pending {
+            let version = self.versions[id as usize].as_ref().expect("a pending version exists");
+            version.definition.shape.boxes(0.0).iter().for_each(|bounds| cells.forget(bounds));
+        }
     }
 
     /// Recomputes the new view of one geofence.
@@ -223,13 +300,24 @@ impl Catalogue {
         let version = self.versions[id as usize].take().expect("a version is forgotten once");
         for bounds in version.definition.shape.boxes(0.0) {
             self.index.remove(bounds, id);
+            self.boxes -= 1;
         }
+        self.vertices -= version.definition.shape.vertex_count();
         self.of[version.geofence.0 as usize].retain(|&other| other != id);
         self.free.push(id);
     }
 
     fn version_mut(&mut self, id: VersionId) -> &mut CataloguedVersion {
         self.versions[id as usize].as_mut().expect("a version id is used only while its version is in the catalogue")
+    }
+}
+
+impl Candidates for Catalogue {
+    fn visit_meeting(&self, bounds: &BoundingBox, mut visit: impl FnMut(Candidate<'_>) -> ControlFlow<()>) {
+        self.index.visit_meeting(bounds, |id| {
+            let CataloguedVersion { geofence, definition, spans: [_, span], .. } = self.version(id);
+            visit(Candidate { version: id, geofence: *geofence, span: *span, shape: &definition.shape })
+        });
     }
 }
 

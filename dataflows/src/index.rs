@@ -2,8 +2,9 @@
 //!
 //! The R-tree answers with *candidates*; whether the shape covers the place is decided exactly by
 //! [`Shape`](crate::geometry::Shape). It is dynamic, cheap to edit, and the only thing that must
-//! know every version. Faster structures (cells that need no polygon test) belong in front of it,
-//! behind the same three methods, with the same answers.
+//! know every version. In front of it stand the [`cells`](crate::cells), which it is asked to make.
+
+use std::ops::ControlFlow;
 
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
@@ -39,12 +40,26 @@ impl GeofenceIndex {
         debug_assert!(removed.is_some(), "a version leaves the index with the boxes it entered with");
     }
 
+    /// Visits versions with a box that meets these bounds, all of them unless told to stop; one with two
+    /// boxes possibly twice.
+    pub fn visit_meeting(&self, bounds: &BoundingBox, mut visit: impl FnMut(VersionId) -> ControlFlow<()>) {
+        let bounds = AABB::from_corners([bounds.west, bounds.south], [bounds.east, bounds.north]);
+        let _ = self.tree.locate_in_envelope_intersecting_int(bounds, |candidate| visit(candidate.data));
+    }
+
+    /// A box around all boxes, if there are any.
+    pub fn extent(&self) -> Option<BoundingBox> {
+        let envelope = (self.tree.size() > 0).then(|| self.tree.root().envelope())?;
+        let ([west, south], [east, north]) = (envelope.lower(), envelope.upper());
+        Some(BoundingBox { west, south, east, north })
+    }
+
     /// Visits every version with a box that holds the place; one with two boxes possibly twice.
     pub fn visit(&self, place: Place, mut visit: impl FnMut(VersionId)) {
         let point = AABB::from_point([place.lon_degrees(), place.lat_degrees()]);
-        let _: std::ops::ControlFlow<()> = self.tree.locate_in_envelope_intersecting_int(point, |candidate| {
+        let _: ControlFlow<()> = self.tree.locate_in_envelope_intersecting_int(point, |candidate| {
             visit(candidate.data);
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         });
     }
 }

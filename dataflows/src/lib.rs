@@ -9,7 +9,7 @@
 //! | [`model`], [`facts`], [`aggregates`] | the words: identifiers, events, facts, rows of sums |
 //! | [`geometry`] | shapes: what is valid, what they cover, distances |
 //! | [`local_time`] | local days and hours |
-//! | [`index`], [`catalogue`] | the geofence versions, by place and by time |
+//! | [`index`], [`cells`], [`catalogue`] | the geofence versions, by place and by time |
 //! | [`roster`] | the speed limits and fleets of vehicles |
 //! | [`versions`] | which of several edits is in force when |
 //! | [`timeline`] | the resumable fold over one vehicle's positions, and its operator |
@@ -18,6 +18,7 @@
 
 pub mod aggregates;
 pub mod catalogue;
+pub mod cells;
 pub mod facts;
 pub mod geometry;
 pub mod index;

@@ -233,9 +233,43 @@ pub enum Control {
     Restored,
 }
 
+/// Which tables there are. Those of no set that was asked for stay empty: nothing is kept or computed for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ViewSet {
+    /// Who is where: `visits`, `geofence_membership`, `geofence_occupancy`, `vehicle_state` and `offlines`, and
+    /// the versions of geofences and vehicles.
+    Membership,
+    /// That; stops, idlings, overspeeds, trips and turnarounds; and all aggregates.
+    #[default]
+    All,
+}
+
+impl ViewSet {
+    /// What people call them.
+    pub const NAMES: [(&'static str, Self); 2] = [("membership", Self::Membership), ("all", Self::All)];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Membership => "membership",
+            Self::All => "all",
+        }
+    }
+
+    /// Whether there is more than who is where.
+    pub fn has_analytics(self) -> bool {
+        match self {
+            Self::Membership => false,
+            Self::All => true,
+        }
+    }
+}
+
 /// The parameters that decide what the tables say. All workers have the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
+    /// Which tables there are.
+    pub views: ViewSet,
     /// Silence longer than this is an offline. Milliseconds.
     pub offline_after_ms: i64,
     /// Slower than this is standing.
@@ -267,6 +301,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            views: ViewSet::All,
             offline_after_ms: 30 * 60 * 1000,
             idle_speed: Speed::from_kmh(5.0),
             max_plausible: Speed::from_kmh(250.0),

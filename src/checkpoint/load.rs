@@ -1,9 +1,7 @@
 //! Reading checkpoints.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
@@ -12,7 +10,8 @@ use watchtower_dataflows::views::Snapshots;
 use super::block::{BlockError, Blocks, Kind};
 use super::contents::{Checkpoint, ChunkPlace, FileName, FlowState, Head, InletState, Stored, StoredTimeline};
 use super::save::Written;
-use super::{CHECKPOINT, CHUNKS, names_in, path_of};
+use super::shelf::Shelf;
+use super::{CHECKPOINT, CHUNKS};
 
 /// The tables that a checkpoint has to fit.
 #[derive(Clone, Debug)]
@@ -106,31 +105,31 @@ pub struct Known {
     pub(super) sizes: BTreeMap<FileName, usize>,
 }
 
-/// The newest checkpoint in the folder that fits the tables, and those that were passed over.
-pub fn load_newest(folder: &Path, tables: &Tables) -> (Option<Loaded>, Vec<Skipped>) {
+/// The newest checkpoint on the shelf that fits the tables, and those that were passed over.
+pub fn load_newest(shelf: impl Into<Shelf>, tables: &Tables) -> (Option<Loaded>, Vec<Skipped>) {
+    let shelf = shelf.into();
     let mut skipped = Vec::new();
-    // A folder that is not there has no checkpoints.
-    for name in names_in(folder, CHECKPOINT).unwrap_or_default() {
-        match load(folder, name, tables) {
+    // A shelf that is not there has no checkpoints.
+    for name in shelf.names(CHECKPOINT).unwrap_or_default() {
+        match load(&shelf, name, tables) {
             Ok(loaded) => return (Some(loaded), skipped),
-            Err(why) => skipped.push(Skipped { name, path: path_of(folder, name, CHECKPOINT), why }),
+            Err(why) => skipped.push(Skipped { name, path: shelf.path_of(name, CHECKPOINT), why }),
         }
     }
     (None, skipped)
 }
 
 /// The head of a checkpoint, if it can be read.
-pub(super) fn read_head(folder: &Path, name: FileName) -> Option<Head> {
-    read(folder, name, CHECKPOINT, Kind::Checkpoint).ok()?.value(0).ok()
+pub(super) fn read_head(shelf: &Shelf, name: FileName) -> Option<Head> {
+    read(shelf, name, CHECKPOINT, Kind::Checkpoint).ok()?.value(0).ok()
 }
 
-fn read(folder: &Path, name: FileName, kind: &str, file_kind: Kind) -> Result<Blocks, BlockError> {
-    let file = File::open(path_of(folder, name, kind))?;
-    Blocks::read(BufReader::with_capacity(1 << 20, file), file_kind, name)
+fn read(shelf: &Shelf, name: FileName, kind: &str, file_kind: Kind) -> Result<Blocks, BlockError> {
+    Blocks::read(shelf.open(name, kind)?, file_kind, name)
 }
 
-fn load(folder: &Path, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
-    let blocks = read(folder, name, CHECKPOINT, Kind::Checkpoint)?;
+fn load(shelf: &Shelf, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
+    let blocks = read(shelf, name, CHECKPOINT, Kind::Checkpoint)?;
     let Head { lineage, plan, commit_seq, segments } = blocks.value(0)?;
     if lineage != tables.lineage {
         return Err(Why::Lineage);
@@ -147,7 +146,7 @@ fn load(folder: &Path, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
     }
     let (mut chunks, mut sizes) = (Vec::<Vec<Vec<Arc<Chunk>>>>::new(), BTreeMap::new());
     for &segment in &segments {
-        let blocks: Vec<Vec<_>> = read(folder, segment, CHUNKS, Kind::Chunks)?.values(0)?;
+        let blocks: Vec<Vec<_>> = read(shelf, segment, CHUNKS, Kind::Chunks)?.values(0)?;
         sizes.insert(segment, blocks.iter().map(Vec::len).sum());
         chunks.push(blocks);
     }

@@ -13,7 +13,8 @@
 //! Positions sit in chunks that never change once they are full ([`watchtower_dataflows::timeline`]). Each is
 //! written once, to the segment of the first checkpoint that has it, and named by those after it. A segment
 //! of which little is still named is written anew and goes when no checkpoint names it. Files are written
-//! beside, synced, and renamed; the last [`KEPT`] checkpoints are kept.
+//! beside, synced, and renamed; the last [`KEPT`] checkpoints are kept. The folder is a table where everything is in
+//! one file: see [`Shelf`].
 //!
 //! A name ends with a random number of the process, so that no file is ever written over: a daemon that was
 //! fenced while it wrote may wake up and finish what it began, beside those of its successor.
@@ -22,6 +23,7 @@ mod block;
 mod contents;
 mod load;
 mod save;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +31,7 @@ pub use block::BlockError;
 pub use contents::{Checkpoint, FileName, FlowState, Head, InletState};
 pub use load::{At, Known, Loaded, Skipped, Tables, Why, load_newest};
 pub use save::{SaveError, Saver};
-
-use std::path::{Path, PathBuf};
+pub use shelf::Shelf;
 
 /// Checkpoints that are kept.
 pub const KEPT: usize = 2;
@@ -40,25 +41,3 @@ const FORMAT: u32 = 3;
 
 const CHECKPOINT: &str = "checkpoint";
 const CHUNKS: &str = "chunks";
-
-/// What a file has in place of its kind while it is written.
-const UNFINISHED: &str = "new";
-
-/// The file of a kind with this name.
-fn path_of(folder: &Path, name: FileName, kind: &str) -> PathBuf {
-    folder.join(format!("{name}.{kind}"))
-}
-
-/// The files of a kind in the folder, the newest first. What is not named as ours is none.
-fn names_in(folder: &Path, kind: &str) -> std::io::Result<Vec<FileName>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str());
-        if path.extension().is_some_and(|extension| extension == kind) {
-            names.extend(stem.and_then(|stem| stem.parse::<FileName>().ok()));
-        }
-    }
-    names.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(names)
-}

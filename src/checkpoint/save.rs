@@ -1,10 +1,9 @@
 //! Writing checkpoints.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
@@ -13,7 +12,8 @@ use watchtower_dataflows::views::Snapshots;
 use super::block::{BlockError, BlockWriter, Kind};
 use super::contents::{Checkpoint, ChunkPlace, FileName, Head, StoredTimeline, Storing};
 use super::load::{Known, Skipped, read_head};
-use super::{CHECKPOINT, CHUNKS, KEPT, UNFINISHED, names_in, path_of};
+use super::shelf::Shelf;
+use super::{CHECKPOINT, CHUNKS, KEPT};
 use crate::crash;
 
 /// Chunks in a block: some hundred kilobytes.
@@ -48,10 +48,10 @@ fn address(chunk: &Arc<Chunk>) -> usize {
     Arc::as_ptr(chunk).addr()
 }
 
-/// Writes one checkpoint after the other into a folder.
+/// Writes one checkpoint after the other onto a shelf.
 #[derive(Debug)]
 pub struct Saver {
-    folder: PathBuf,
+    shelf: Shelf,
     lineage: String,
     plan: String,
     /// The number of this process in the names of files.
@@ -67,15 +67,15 @@ pub struct Saver {
 }
 
 impl Saver {
-    /// Writes into `folder`, made if it is missing, for the pipeline of this lineage and plan.
+    /// Writes onto `shelf`, made if it is missing, for the pipeline of this lineage and plan.
     ///
     /// # Errors
-    /// If the folder cannot be made.
-    pub fn new(folder: &Path, lineage: &str, plan: &str) -> Result<Self, SaveError> {
-        fs::create_dir_all(folder).map_err(|error| SaveError { path: folder.to_owned(), source: error.into() })?;
-        remove_unfinished(folder);
+    /// If it cannot be made.
+    pub fn new(shelf: impl Into<Shelf>, lineage: &str, plan: &str) -> Result<Self, SaveError> {
+        let shelf = shelf.into();
+        shelf.prepare().map_err(|error| SaveError { path: shelf.path().to_owned(), source: error.into() })?;
         Ok(Self {
-            folder: folder.to_owned(),
+            shelf,
             lineage: lineage.to_owned(),
             plan: plan.to_owned(),
             writer: RandomState::new().hash_one("writer"),
@@ -190,58 +190,33 @@ impl Saver {
         name: FileName,
         kind: &str,
         file_kind: Kind,
-        blocks: impl FnOnce(&mut BlockWriter<BufWriter<File>>) -> Result<(), BlockError>,
+        blocks: impl FnOnce(&mut BlockWriter<&mut dyn Write>) -> Result<(), BlockError>,
     ) -> Result<u64, SaveError> {
-        let path = path_of(&self.folder, name, kind);
-        let beside = path.with_extension(format!("{kind}.{UNFINISHED}"));
-        let write = || -> Result<u64, BlockError> {
-            let mut out = BlockWriter::new(BufWriter::with_capacity(1 << 20, File::create(&beside)?), file_kind, name)?;
+        let written = self.shelf.write(name, kind, |out| {
+            let mut out = BlockWriter::new(out, file_kind, name)?;
             blocks(&mut out)?;
-            let mut out = out.finish()?;
-            out.flush()?;
-            let file = out.into_inner().map_err(|error| error.into_error())?;
-            file.sync_all()?;
-            let bytes = file.metadata()?.len();
-            crash::point("before-rename");
-            fs::rename(&beside, &path)?;
-            File::open(&self.folder)?.sync_all()?;
-            crash::point("after-rename");
-            Ok(bytes)
-        };
-        write().map_err(|source| {
-            // It may not be there, or be all that is left on a full disk.
-            let _ = fs::remove_file(&beside);
-            SaveError { path, source }
-        })
+            out.finish().map(drop)
+        });
+        written.map_err(|source| SaveError { path: self.shelf.path_of(name, kind), source })
     }
 
     /// Keeps the last checkpoints, and the segments that they name. What cannot be removed stays until
     /// the next time.
     fn remove_old(&mut self, commit_seq: i64) {
-        let Ok(names) = names_in(&self.folder, CHECKPOINT) else { return };
+        let Ok(names) = self.shelf.names(CHECKPOINT) else { return };
         let good: Vec<FileName> = names.into_iter().filter(|name| !self.useless.contains(name)).collect();
         let (kept, old) = good.split_at(good.len().min(KEPT));
         self.useless.extend(old);
-        self.useless.retain(|&name| fs::remove_file(path_of(&self.folder, name, CHECKPOINT)).is_err());
-        let heads: Option<Vec<Head>> = kept.iter().map(|&name| read_head(&self.folder, name)).collect();
+        self.useless.retain(|&name| self.shelf.remove(name, CHECKPOINT).is_err());
+        let heads: Option<Vec<Head>> = kept.iter().map(|&name| read_head(&self.shelf, name)).collect();
         let Some(heads) = heads else { return }; // one that cannot be read may name any
         let named: BTreeSet<FileName> = heads.into_iter().flat_map(|head| head.segments).collect();
-        for segment in names_in(&self.folder, CHUNKS).unwrap_or_default() {
+        for segment in self.shelf.names(CHUNKS).unwrap_or_default() {
             // A later one may be of a checkpoint that a successor of ours is writing.
             if segment.commit_seq < commit_seq && !named.contains(&segment) {
-                let _ = fs::remove_file(path_of(&self.folder, segment, CHUNKS));
+                let _ = self.shelf.remove(segment, CHUNKS);
                 self.sizes.remove(&segment);
             }
-        }
-    }
-}
-
-/// Removes what a process that was killed had begun to write.
-fn remove_unfinished(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == UNFINISHED) {
-            let _ = fs::remove_file(path);
         }
     }
 }

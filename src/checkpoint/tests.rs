@@ -14,7 +14,9 @@ use super::block::{BlockError, Blocks, Kind};
 use super::contents::{Checkpoint, FileName, FlowState, InletState};
 use super::load::{At, Loaded, Skipped, Tables, Why, load_newest};
 use super::save::Saver;
-use super::{CHECKPOINT, CHUNKS, FORMAT, names_in, path_of};
+use super::shelf::Shelf;
+use super::shelf::folder::path_of;
+use super::{CHECKPOINT, CHUNKS, FORMAT};
 use crate::admission::Memory;
 use crate::engine::{Batch, Engine};
 
@@ -98,17 +100,17 @@ impl Drive {
 
     /// The commits that have a file of a kind, the oldest first.
     fn commits(&self, kind: &str) -> Vec<i64> {
-        names_in(self.folder(), kind).unwrap().iter().rev().map(|name| name.commit_seq).collect()
+        Shelf::from(self.folder()).names(kind).unwrap().iter().rev().map(|name| name.commit_seq).collect()
     }
 
     fn path(&self, commit_seq: i64, kind: &str) -> PathBuf {
-        let names = names_in(self.folder(), kind).unwrap();
+        let names = Shelf::from(self.folder()).names(kind).unwrap();
         path_of(self.folder(), *names.iter().find(|name| name.commit_seq == commit_seq).unwrap(), kind)
     }
 
     /// How many chunks a segment holds.
     fn chunks(&self, commit_seq: i64) -> usize {
-        let names = names_in(self.folder(), CHUNKS).unwrap();
+        let names = Shelf::from(self.folder()).names(CHUNKS).unwrap();
         let name = *names.iter().find(|name| name.commit_seq == commit_seq).unwrap();
         let file = fs::File::open(path_of(self.folder(), name, CHUNKS)).unwrap();
         let blocks: Vec<Vec<Arc<Chunk>>> = Blocks::read(file, Kind::Chunks, name).unwrap().values(0).unwrap();
@@ -335,7 +337,7 @@ fn what_cannot_be_written_is_said_and_leaves_nothing_behind() {
         let mut other = Drive::new(None);
         other.drive(0..2, 4 * CHUNK)
     };
-    let name = names_in(drive.folder.path(), CHECKPOINT).unwrap()[0];
+    let name = Shelf::from(drive.folder()).names(CHECKPOINT).unwrap()[0];
     let next = FileName { commit_seq: 2, ..name };
     let beside = path_of(drive.folder.path(), next, CHECKPOINT).with_extension("checkpoint.new");
     fs::create_dir(&beside).unwrap();

@@ -2,15 +2,21 @@
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod daemon;
 mod demo;
+mod export;
 mod geofences;
 mod publish;
 mod replay;
 mod target;
 
-pub use daemon::{ConfigArgs, RebuildArgs, ResumeArgs, RunArgs};
+pub use bench::{BenchArgs, BenchCommand, EngineArgs, KernelArgs, WorkloadArg};
+#[cfg(unix)]
+pub use bench::{DrainArgs, LiveArgs, ServerArgs};
+pub use daemon::{ConfigArgs, PlaceArgs, RebuildArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
+pub use export::ExportArgs;
 pub use geofences::{DeleteArgs, GeofencesCommand, ImportArgs};
 pub use publish::{ClockArg, FormatArg, PublishArgs};
 pub use replay::ReplayArgs;
@@ -28,7 +34,8 @@ pub struct Cli {
 /// A job.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Keep the tables of a pipeline up to date: from Redis Streams to PostGIS, until it is stopped.
+    /// Keep the tables of a pipeline up to date, until it is stopped: from Redis Streams to PostGIS, or from the
+    /// log in a file to the tables in it.
     ///
     /// Goes on from where the tables are; waits for servers that are not there yet. Answers on
     /// 127.0.0.1:9464 unless told otherwise: /readyz says what it is doing, /metrics how well.
@@ -39,7 +46,7 @@ pub enum Command {
     /// Make the schema of a pipeline, or bring it up to date.
     Migrate(ConfigArgs),
     /// How far the tables are, what is behind, what was refused last.
-    Status(ConfigArgs),
+    Status(PlaceArgs),
     /// Go on after entries of the log were lost: the tables then equal a log without them.
     ///
     /// A daemon that finds entries missing in Redis (trimmed, deleted, flushed) halts: /readyz and
@@ -48,9 +55,17 @@ pub enum Command {
     /// Compute the tables anew from the log, and put them in place of the old ones at once.
     ///
     /// Needed when the configuration or the program has changed what the tables mean: `run` says so
-    /// and refuses to mix old rows with new ones. The log must be whole in Redis: see log_keep. The
-    /// daemon must be stopped; readers see the old tables until the new ones are complete.
+    /// and refuses to mix old rows with new ones. The log must be whole in Redis: see log_keep; in a file
+    /// it is, unless [embedded] log_keep says otherwise. The daemon must be stopped; readers see the old
+    /// tables until the new ones are complete.
     Rebuild(RebuildArgs),
+    /// Move a file's log to a Redis, when a fleet grows out of the one file.
+    ///
+    /// Every entry keeps its id, and so the instant at which it arrived: a daemon that reads the streams
+    /// comes to the very same tables. The streams have to be new, or to hold what an export before has put
+    /// there; then it goes on from there. A daemon may be running on the file.
+    #[command(after_help = export::EXAMPLE)]
+    Export(ExportArgs),
     /// Print a configuration that explains every key, and works as it is with servers on this machine.
     Example,
     /// Compute all tables from files and write them as CSV; needs no server.
@@ -84,4 +99,11 @@ pub enum Command {
     /// Change the geofences of a pipeline, from now on or since an earlier time.
     #[command(subcommand)]
     Geofences(GeofencesCommand),
+    /// Measure this program's parts on this machine, each beside what others would use for the same.
+    ///
+    /// Runs over events that are made up, the same each time, or over given ones, and needs nothing else:
+    /// servers that a benchmark wants are started and thrown away. Ctrl-C ends it and prints what is
+    /// measured so far.
+    #[command(after_help = bench::EXAMPLE)]
+    Bench(BenchArgs),
 }

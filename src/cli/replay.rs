@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use watchtower_dataflows::model::Rules;
+use watchtower_dataflows::model::{Rules, ViewSet};
 
 use crate::config::{Config, ConfigError, environment};
 use crate::duration;
@@ -45,6 +45,10 @@ pub struct ReplayArgs {
     /// of it matters [default: the rules as `watchtower example` has them]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Which tables are computed, the others stay empty: all, or membership, which is visits, who is where now,
+    /// and silences [default: what the configuration says, or all]
+    #[arg(long, value_name = "SET", value_parser = views)]
+    pub views: Option<ViewSet>,
     /// Folder for the tables; made if missing, files in it are replaced
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -58,6 +62,7 @@ impl ReplayArgs {
     pub fn options(&self) -> Result<Options, ConfigError> {
         let configured = self.config.as_ref().map(|path| Config::load(path, environment()));
         let rules = configured.transpose()?.map_or_else(Rules::default, |config| config.rules);
+        let views = self.views.unwrap_or(rules.views);
         Ok(Options {
             geofences: self.geofences.clone(),
             positions: self.positions.clone(),
@@ -66,7 +71,13 @@ impl ReplayArgs {
             workers: self.workers.into(),
             limits: Limits { lateness_ms: self.lateness, ..Limits::for_replay() },
             // Nothing leaves memory: a replay refuses nothing by arrival.
-            rules: Rules { retention_ms: None, horizon_ms: None, ..rules },
+            rules: Rules { views, retention_ms: None, horizon_ms: None, ..rules },
         })
     }
+}
+
+/// A set of tables by its name.
+fn views(name: &str) -> Result<ViewSet, String> {
+    let known = ViewSet::NAMES.iter().find(|(known, _)| *known == name).map(|(_, set)| *set);
+    known.ok_or_else(|| format!("expected {}", ViewSet::NAMES.map(|(known, _)| known).join(" or ")))
 }

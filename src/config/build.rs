@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
-use watchtower_dataflows::model::{Millis, Rules, Speed};
+use watchtower_dataflows::model::{Millis, Rules, Speed, ViewSet};
 
 use super::document::{Document, position};
 use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
 use super::reader::{Key, Reader};
-use super::{Checkpoints, Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
+use super::{Checkpoints, Clock, Config, Embedded, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
 use crate::duration::format_ms;
 use crate::events::{Limits, default_max_retained_positions};
 
@@ -47,6 +47,13 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464
 const PIPELINE: Key = Key { section: "", name: "pipeline" };
 const SCHEMA: Key = Key { section: "store", name: "schema" };
 
+/// Whether a pipeline has to have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    Required,
+    Optional,
+}
+
 impl Config {
     /// Reads the file at `path`; variables of `env` override it ([`super::environment`] has those of this
     /// process).
@@ -54,6 +61,10 @@ impl Config {
     /// # Errors
     /// If the file cannot be read; or with everything that is wrong with it and with the variables.
     pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        Self::read(path, env, Naming::Required)
+    }
+
+    fn read(path: &Path, env: impl Iterator<Item = (String, String)>, naming: Naming) -> Result<Self, ConfigError> {
         let mut bytes = Vec::new();
         std::fs::File::open(path)
             .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
@@ -64,7 +75,7 @@ impl Config {
             return invalid(Place::File(file), format!("the file is larger than {MAX_FILE_BYTES} bytes"));
         }
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(&file, text, env),
+            Ok(text) => Self::parse_named(&file, text, env, naming),
             Err(error) => {
                 let (line, column) = position(&bytes, error.valid_up_to());
                 let text = "expected UTF-8; save the file in that encoding".to_owned();
@@ -73,13 +84,39 @@ impl Config {
         }
     }
 
+    /// The same where everything is in one file: there is no need for a configuration then, nor for a name in it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_embedded(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        match path {
+            Some(path) => Self::read(path, env, Naming::Optional),
+            None => Self::parse_named("", "", env, Naming::Optional),
+        }
+    }
+
     /// Reads the text of a file; `file` is what problems call it.
     ///
     /// # Errors
     /// With everything that is wrong with the text and with the variables.
     pub fn parse(file: &str, text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        Self::parse_named(file, text, env, Naming::Required)
+    }
+
+    fn parse_named(
+        file: &str,
+        text: &str,
+        env: impl Iterator<Item = (String, String)>,
+        naming: Naming,
+    ) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(Document::parse(file, text), Variables::new(env));
         let config = config(&mut reader);
+        if naming == Naming::Required {
+            reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
+        }
         let problems = reader.finish();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
     }
@@ -95,11 +132,12 @@ impl Config {
 
 fn config(reader: &mut Reader<'_>) -> Config {
     let pipeline = reader.read(PIPELINE, String::new(), kinds::name);
-    reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
     let limits = limits(reader);
+    let clock = clock(reader);
     Config {
         redis: redis(reader),
-        clock: clock(reader),
+        clock: clock.unwrap_or(Clock::Wall),
+        embedded: embedded(reader, clock),
         store: store(reader, &pipeline),
         rules: Rules { retention_ms: limits.lateness_ms, horizon_ms: Some(limits.horizon_ms), ..rules(reader) },
         checkpoints: checkpoints(reader),
@@ -130,9 +168,19 @@ fn checkpoints(reader: &mut Reader<'_>) -> Checkpoints {
     }
 }
 
-fn clock(reader: &mut Reader<'_>) -> Clock {
-    let choices = [("wall", Clock::Wall), ("log", Clock::Log)];
-    reader.read(Key { section: "clock", name: "source" }, Clock::Wall, kinds::choice(&choices))
+/// Who says what time it is, if it is said.
+fn clock(reader: &mut Reader<'_>) -> Option<Clock> {
+    let choices = [("wall", Some(Clock::Wall)), ("log", Some(Clock::Log))];
+    reader.read(Key { section: "clock", name: "source" }, None, kinds::choice(&choices))
+}
+
+fn embedded(reader: &mut Reader<'_>, clock: Option<Clock>) -> Embedded {
+    let key = |name| Key { section: "embedded", name };
+    Embedded {
+        streams: Some(reader.read(key("streams"), 0, kinds::whole(0..=1024))).filter(|streams| *streams > 0),
+        log_keep_ms: reader.read(key("log_keep"), None, kinds::all_or_duration(0..=MAX_KEPT_MS)),
+        clock,
+    }
 }
 
 fn store(reader: &mut Reader<'_>, pipeline: &str) -> Store {
@@ -220,6 +268,7 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
     let kmh = |speed: Speed| speed.kmh().unwrap_or(0.0);
     let speed = || kinds::number(0.0..=MAX_SPEED_KMH);
     let rules = Rules {
+        views: reader.read(key("views"), default.views, kinds::choice(&ViewSet::NAMES)),
         offline_after_ms: reader.read(
             key("offline_after"),
             default.offline_after_ms,

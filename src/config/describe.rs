@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use watchtower_dataflows::model::{Millis, Rules, Speed};
 
-use super::{Checkpoints, Clock, Config, Engine, Http, Log, LogFormat, Redis, Store, redacted};
+use super::{Checkpoints, Clock, Config, Embedded, Engine, Http, Log, LogFormat, Redis, Store, redacted};
 use crate::duration::format_ms;
 use crate::events::Limits;
 
@@ -21,10 +21,13 @@ impl Config {
 
 impl Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pipeline, redis, clock, store, limits, rules, checkpoints, engine, http, log } = self;
+        let Self { pipeline, redis, clock, embedded, store, limits, rules, checkpoints, engine, http, log } = self;
         writeln!(f, "pipeline = {}", text(pipeline))?;
         redis.section(f)?;
         writeln!(f, "\n[clock]\nsource = {}", text(clock.word()))?;
+        let Embedded { streams, log_keep_ms, clock: _ } = embedded;
+        let kept = log_keep_ms.map_or_else(|| text("all"), duration);
+        writeln!(f, "\n[embedded]\nstreams = {}\nlog_keep = {kept}", streams.unwrap_or(0))?;
         store.section(f)?;
         limits_section(limits, f)?;
         rules_section(rules, f)?;
@@ -96,6 +99,7 @@ fn limits_section(limits: &Limits, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     // What is remembered is limits.horizon and limits.lateness.
     let Rules {
+        views,
         offline_after_ms,
         idle_speed,
         max_plausible,
@@ -110,7 +114,8 @@ fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         retention_ms: _,
     } = rules;
     let kmh = |speed: &Speed| speed.kmh().unwrap_or(0.0);
-    writeln!(f, "\n[rules]\noffline_after = {}", duration(*offline_after_ms))?;
+    writeln!(f, "\n[rules]\nviews = {}", text(views.name()))?;
+    writeln!(f, "offline_after = {}", duration(*offline_after_ms))?;
     writeln!(f, "idle_speed_kmh = {}\nmax_plausible_kmh = {}", kmh(idle_speed), kmh(max_plausible))?;
     writeln!(f, "stop_radius_m = {stop_radius_m}\nstop_min = {}", duration(*stop_min_ms))?;
     writeln!(f, "idle_min = {}\noverspeed_min = {}", duration(*idle_min_ms), duration(*overspeed_min_ms))?;

@@ -151,6 +151,15 @@ pub(super) fn duration(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> R
     }
 }
 
+/// A duration within bounds, or `all`, which is none.
+pub(super) fn all_or_duration(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> Result<Option<Millis>, Wrong> {
+    let duration = duration(range);
+    move |value| match text(value, "all, or a duration such as 30d")? {
+        "all" => Ok(None),
+        _ => duration(value).map(Some),
+    }
+}
+
 /// An instant: RFC 3339, as text or as TOML's own date and time.
 pub(super) fn instant(value: Value<'_>) -> Result<Millis, Wrong> {
     let expected = "a time with its offset from UTC such as 1980-01-01T00:00:00Z";

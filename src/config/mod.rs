@@ -53,6 +53,8 @@ pub struct Config {
     pub redis: Redis,
     /// Who says what time it is.
     pub clock: Clock,
+    /// What matters where events and tables are in one file.
+    pub embedded: Embedded,
     /// Where tables go.
     pub store: Store,
     /// What is accepted.
@@ -91,6 +93,18 @@ pub enum Clock {
     Wall,
     /// Only producers append them.
     Log,
+}
+
+/// `[embedded]`, and what is said elsewhere: what nobody says, the file does.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// Number of event streams, 1..=1024; fixed once the file exists.
+    pub streams: Option<u16>,
+    /// How much of the log is kept although nobody needs it any more; all of it if nothing is said.
+    /// Milliseconds.
+    pub log_keep_ms: Option<i64>,
+    /// `[clock] source`, if it is set.
+    pub clock: Option<Clock>,
 }
 
 /// `[store]`

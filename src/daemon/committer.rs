@@ -15,11 +15,9 @@ use super::flow::{Closed, Counts, State};
 use super::saving::Save;
 use crate::checkpoint::Checkpoint;
 use crate::events::Reason;
-use crate::store::postgres::StoreError;
-use crate::store::postgres::commit::Writer;
-use crate::store::{Commit, Flush, Remedy, StoredCursor};
+use crate::store::{Commit, Flush, Remedy, StoredCursor, Writer, WriterError};
 use crate::telemetry::health::Health;
-use crate::telemetry::metrics::{self, Dependency};
+use crate::telemetry::metrics;
 
 /// Rows and positions after which a transaction takes no further epoch.
 const MAX_ROWS: usize = 50_000;
@@ -115,7 +113,7 @@ impl Committer {
     ///
     /// # Errors
     /// If the database refuses for good, or another daemon has taken over.
-    pub async fn run(mut self) -> Result<(), StoreError> {
+    pub async fn run(mut self) -> Result<(), WriterError> {
         let mut last = Instant::now() - QUIET_EVERY;
         while let Some(first) = self.closed.recv().await {
             let mut group = Group::default();
@@ -165,20 +163,21 @@ impl Committer {
         }
     }
 
-    async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+    async fn commit(&mut self, commit: &Commit) -> Result<(), WriterError> {
         let mut backoff = Backoff::default();
+        let (dependency, name) = self.writer.dependency();
         while let Err(error) = self.writer.commit(commit).await {
             let remedy = error.remedy();
             match remedy {
                 Remedy::None => return Err(error),
                 Remedy::Retry => warn!(%error, "the commit is tried again"),
                 Remedy::Wait => {
-                    warn!(%error, "PostgreSQL has no room: waiting until it has");
-                    self.health.set_away(Dependency::Postgres, format!("PostgreSQL has no room: {error}"));
+                    warn!(%error, "{name} has no room: waiting until it has");
+                    self.health.set_away(dependency, format!("{name} has no room: {error}"));
                 }
                 Remedy::Reconnect => {
-                    warn!(%error, "PostgreSQL is gone: connecting again");
-                    self.health.set_away(Dependency::Postgres, format!("PostgreSQL is away: {error}"));
+                    warn!(%error, "{name} is gone: connecting again");
+                    self.health.set_away(dependency, format!("{name} is away: {error}"));
                 }
             }
             let lost = remedy == Remedy::Reconnect || self.writer.roll_back().await.is_err();
@@ -187,20 +186,21 @@ impl Committer {
             }
             sleep(backoff.next()).await;
         }
-        self.health.set_back(Dependency::Postgres);
+        self.health.set_back(dependency);
         self.committed.send_replace(commit.cursors.clone());
         Ok(())
     }
 
     /// Until there is a session again; says whether the commit under way had happened.
-    async fn reconnect(&mut self) -> Result<bool, StoreError> {
+    async fn reconnect(&mut self) -> Result<bool, WriterError> {
         // Its own: however long the server was away, the commit is tried as soon as it is back.
         let mut backoff = Backoff::default();
+        let (dependency, name) = self.writer.dependency();
         loop {
-            metrics::reconnects(Dependency::Postgres, 1);
+            metrics::reconnects(dependency, 1);
             match self.writer.reconnect().await {
                 Ok(happened) => {
-                    info!(happened, commit_seq = self.writer.commit_seq(), "PostgreSQL is back");
+                    info!(happened, commit_seq = self.writer.commit_seq(), "{name} is back");
                     return Ok(happened);
                 }
                 Err(error) if error.remedy() == Remedy::None => return Err(error),

@@ -17,6 +17,8 @@ use super::budget::{Ahead, Held};
 use super::flow::{Closed, Counts, Flow};
 use crate::crash;
 use crate::engine::EngineStats;
+use crate::sources::EntryId;
+use crate::sources::embedded::Entries;
 use crate::sources::redis::Reply;
 use crate::store::{Archived, Commit, StoredCursor};
 use crate::telemetry::metrics;
@@ -25,13 +27,22 @@ use crate::telemetry::metrics;
 #[derive(Debug)]
 pub enum Input {
     /// Entries, the right to hold them, and that to wait here: it is given back when they are taken in.
-    Entries(Reply, Arc<Held>, Ahead),
+    Entries(Arrived, Arc<Held>, Ahead),
     /// Archived events, and how far the log's time may go on with them.
     Archived(Vec<Archived>, Millis, Arc<Held>, Ahead),
     /// What was archived is all that the log held up to these cursors.
     Adopt(Vec<StoredCursor>),
     /// The tables contain what came so far, and nothing else; their cursors.
     CaughtUp(Vec<StoredCursor>),
+}
+
+/// Entries as their source has them.
+#[derive(Debug)]
+pub enum Arrived {
+    /// A reply of Redis.
+    Redis(Reply),
+    /// Rows of the log in the file.
+    Embedded(Entries),
 }
 
 /// Whether somebody waits for work: set by him, cleared by who gives it.
@@ -86,8 +97,8 @@ impl Intake {
         let ended = loop {
             let received = self.flow.wait_or_receive(&self.input, self.state.1);
             let taken = match received {
-                Ok(Some(Input::Entries(reply, held, ahead))) => {
-                    self.take(&reply, &held, &mut rounds).map(|()| drop(ahead))
+                Ok(Some(Input::Entries(arrived, held, ahead))) => {
+                    self.take(&arrived, &held, &mut rounds).map(|()| drop(ahead))
                 }
                 Ok(Some(Input::Archived(events, until, held, ahead))) => {
                     self.take_archived(&events, until, &held, &mut rounds);
@@ -130,35 +141,45 @@ impl Intake {
         ended
     }
 
-    fn take(&mut self, reply: &Reply, held: &Arc<Held>, rounds: &mut Rounds) -> Result<(), DaemonError> {
-        let keys = std::mem::take(&mut self.keys);
-        let taken = self.take_entries(reply, &keys, held, rounds);
-        self.keys = keys;
-        taken
-    }
-
-    fn take_entries(
-        &mut self,
-        reply: &Reply,
-        keys: &[String],
-        held: &Arc<Held>,
-        rounds: &mut Rounds,
-    ) -> Result<(), DaemonError> {
+    fn take(&mut self, arrived: &Arrived, held: &Arc<Held>, rounds: &mut Rounds) -> Result<(), DaemonError> {
         crash::point("after-read");
-        let mut entries = reply.entries(keys)?;
         let mut fields = Vec::new();
-        while let Some((stream, id)) = entries.next(&mut fields)? {
-            if self.flow.take(stream, id, &fields)? {
-                self.close_epoch(held, rounds);
-                while self.flow.is_full()
-                    && let Some(closed) = self.flow.wait()
-                {
-                    self.tell(&closed, rounds);
-                    self.send(closed);
+        match arrived {
+            Arrived::Redis(reply) => {
+                let keys = self.keys.clone();
+                let mut entries = reply.entries(&keys)?;
+                while let Some((stream, id)) = entries.next(&mut fields)? {
+                    self.take_entry(stream, id, &fields, held, rounds)?;
+                }
+            }
+            Arrived::Embedded(entries) => {
+                let mut entries = entries.iter();
+                while let Some((stream, id)) = entries.next(&mut fields) {
+                    self.take_entry(stream, id, &fields, held, rounds)?;
                 }
             }
         }
         self.close_epoch(held, rounds);
+        Ok(())
+    }
+
+    fn take_entry(
+        &mut self,
+        stream: usize,
+        id: EntryId,
+        fields: &[(&[u8], &[u8])],
+        held: &Arc<Held>,
+        rounds: &mut Rounds,
+    ) -> Result<(), DaemonError> {
+        if self.flow.take(stream, id, fields)? {
+            self.close_epoch(held, rounds);
+            while self.flow.is_full()
+                && let Some(closed) = self.flow.wait()
+            {
+                self.tell(&closed, rounds);
+                self.send(closed);
+            }
+        }
         Ok(())
     }
 

@@ -28,7 +28,7 @@ use super::DaemonError;
 use super::backoff::Backoff;
 use super::budget::Budget;
 use super::gap::{Gap, Look, Proof, Read, judge};
-use super::intake::Input;
+use super::intake::{Arrived, Input};
 use crate::config;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::durability::{Durability, evicts};
@@ -190,7 +190,7 @@ impl LogReader {
     /// Waits until there is room. False if nobody takes it any more.
     async fn send(&self, reply: Reply) -> bool {
         let (held, ahead) = self.budget.take(reply.len()).await;
-        self.say(Input::Entries(reply, held, ahead))
+        self.say(Input::Entries(Arrived::Redis(reply), held, ahead))
     }
 
     fn say(&self, input: Input) -> bool {

@@ -1,60 +1,55 @@
-//! The long-running program: from Redis Streams to tables in PostgreSQL.
+//! The long-running program: from Redis Streams to tables in PostgreSQL, or from the log in a file to the tables
+//! in it.
 //!
 //! ```text
 //! log_reader ──replies──> intake ──closed epochs──> committer ──> lagging tables, checkpoints
 //!   (task)     at most 2  (thread)    at most 8      (task)  └──> consumer groups
 //! ```
 //!
+//! What is in the middle is the same for all ([`core`]); [`servers`] and [`embedded`] open what is at the ends.
 //! Every arrow is bounded, and so are the bytes on all of them together ([`budget`]): when PostgreSQL is slow,
-//! Redis is read no faster. A fault that passes is
-//! waited out where it happens. Entries that were lost halt the daemon: it writes nothing more and says
+//! Redis is read no faster. A fault that passes is waited out where it happens. Entries that were lost halt the daemon: it writes nothing more and says
 //! so until it is stopped. Any other fault ends it, and nothing that is durable depends on how it ended.
 
 mod archive_reader;
 mod backoff;
 mod budget;
 mod committer;
+mod core;
+mod embedded;
+mod file_reader;
 pub mod flow;
 mod gap;
 mod intake;
 mod log_reader;
 mod resume;
 mod saving;
+mod servers;
 mod side;
 mod store;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
 
-use crate::checkpoint::{SaveError, Saver, load_newest};
-use crate::config::{Clock, Config};
-use crate::plan;
-use crate::sources::redis::{ProtocolError, RedisError, Server, stream_keys};
-use crate::store::StoredCursor;
-use crate::store::postgres::lagging::LaggingWriter;
+use crate::checkpoint::SaveError;
+use crate::config::Config;
+use crate::embedded::GeoPackage;
+use crate::sources::embedded::LogError;
+use crate::sources::redis::{ProtocolError, RedisError};
+use crate::store::embedded::EmbeddedError;
 use crate::store::postgres::{Database, StoreError};
+use crate::store::{StoredCursor, WriterError};
 use crate::telemetry::health::Health;
 use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
-use archive_reader::ArchiveReader;
-use budget::Budget;
-use committer::Committer;
-use flow::{Settings, Unreadable};
+use flow::Unreadable;
 pub use gap::{Gap, Look, Proof, Read, judge};
-use intake::Intake;
-use log_reader::{LogReader, refuse_eviction, wait_for_redis};
 pub use log_reader::{from_where, unreplayable};
-use resume::Resumed;
 pub use resume::{folder, known, tables};
-use saving::Saving;
 
-/// Epochs between the intake and the committer.
-const MAX_CLOSED: usize = 8;
 /// How long the last commits may take once the end is asked for.
 const END_WITHIN: Duration = Duration::from_secs(8);
 /// How long the last checkpoint may take after that: it is no loss.
@@ -72,6 +67,12 @@ pub enum DaemonError {
     /// PostgreSQL cannot be used, or another daemon has taken over.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file cannot be used, or another daemon has it or has taken it over.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The log in the file cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// An entry of a later program.
     #[error("{0}; it is not skipped, for it may hold anything: upgrade this daemon")]
     Unreadable(Unreadable),
@@ -116,10 +117,19 @@ impl From<Gap> for DaemonError {
     }
 }
 
+impl From<WriterError> for DaemonError {
+    fn from(error: WriterError) -> Self {
+        match error {
+            WriterError::Postgres(error) => Self::Store(error),
+            WriterError::Embedded(error) => Self::Embedded(error),
+        }
+    }
+}
+
 impl DaemonError {
     /// Whether another daemon has taken over.
     pub fn is_fenced(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Fenced { .. }))
+        matches!(self, Self::Store(StoreError::Fenced { .. }) | Self::Embedded(EmbeddedError::Fenced { .. }))
     }
 }
 
@@ -128,7 +138,38 @@ impl DaemonError {
 /// # Errors
 /// If something is wrong that will not pass by itself.
 pub async fn run(config: Config, takeover: bool, shutdown: impl Future<Output = ()> + Send) -> Result<(), DaemonError> {
-    run_for(config, Purpose::Serve { takeover }, shutdown).await
+    run_for(config, Wiring::Servers(Purpose::Serve { takeover }), shutdown).await
+}
+
+/// The same with the log and the tables in one file, which is made if it is missing. To be called in a runtime of
+/// several threads: what writes the file waits for the disk.
+///
+/// # Errors
+/// If something is wrong that will not pass by itself.
+pub async fn run_embedded(
+    file: &GeoPackage,
+    config: Config,
+    takeover: bool,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), DaemonError> {
+    let job = embedded::Job { tables: file.clone(), log: file.clone(), takeover };
+    let ended = run_for(config, Wiring::Embedded(job), shutdown).await;
+    file.settle();
+    ended
+}
+
+/// Computes the tables of a file's log anew, into another file, until `shutdown` completes.
+///
+/// # Errors
+/// If something is wrong that will not pass by itself.
+pub async fn rebuild_embedded(
+    log: &GeoPackage,
+    tables: &GeoPackage,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), DaemonError> {
+    let job = embedded::Job { tables: tables.clone(), log: log.clone(), takeover: false };
+    run_for(config, Wiring::Embedded(job), shutdown).await
 }
 
 /// The same for tables beside those that producers and operators know of: nobody is told. From an archive
@@ -141,7 +182,7 @@ pub async fn rebuild(
     from: RebuildFrom,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
-    run_for(config, Purpose::Rebuild(from), shutdown).await
+    run_for(config, Wiring::Servers(Purpose::Rebuild(from)), shutdown).await
 }
 
 /// What tables are computed anew from.
@@ -151,6 +192,15 @@ pub enum RebuildFrom {
     Log,
     /// The archive of the tables as they are, which is all of the log up to these cursors.
     Archive(Box<Database>, Vec<StoredCursor>),
+}
+
+/// What a daemon stands between.
+#[derive(Clone, Debug)]
+enum Wiring {
+    /// Redis and PostgreSQL.
+    Servers(Purpose),
+    /// The log and the tables of a file.
+    Embedded(embedded::Job),
 }
 
 /// What a daemon runs for.
@@ -172,11 +222,7 @@ impl Purpose {
     }
 }
 
-async fn run_for(
-    config: Config,
-    purpose: Purpose,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), DaemonError> {
+async fn run_for(config: Config, wiring: Wiring, shutdown: impl Future<Output = ()> + Send) -> Result<(), DaemonError> {
     tokio::pin!(shutdown);
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
@@ -184,7 +230,7 @@ async fn run_for(
     info!(address = %pages.address(), "answers /healthz, /readyz and /metrics");
     let pages = tokio::spawn(pages.run(health.clone(), metrics, std::future::pending()));
     let ended = tokio::select! {
-        started = start(&config, purpose, &health) => match started {
+        started = start(&config, wiring, &health) => match started {
             Ok(running) => running.until(shutdown, &health).await,
             Err(error) => Err(error),
         },
@@ -206,107 +252,14 @@ struct Running {
     side: Vec<JoinHandle<()>>,
 }
 
-async fn start(config: &Config, purpose: Purpose, health: &Health) -> Result<Running, DaemonError> {
-    let database = Database::new(&config.pipeline, &config.store)?;
-    let server = Server::new(&config.redis)?;
-    let keys = stream_keys(&config.pipeline, config.redis.streams);
-    let plan = plan::of(&config.limits, &config.rules);
-
-    let (writer, claim) =
-        store::open(config, &database, &plan, matches!(purpose, Purpose::Serve { takeover: true }), health).await?;
-    let mut admin = wait_for_redis(&server, health).await?;
-    refuse_eviction(&config.redis, &server, &mut admin).await?;
-    if purpose.is_public() {
-        admin.announce(&config.pipeline, config.redis.streams, config.clock).await?;
-        admin.ensure_groups(&keys).await?;
-    }
-    info!(server = server.name(), streams = config.redis.streams, "connected to Redis");
-
-    let settings = Settings {
-        keys: keys.clone(),
-        limits: config.limits.clone(),
-        rules: config.rules.clone(),
-        workers: config.engine.workers.into(),
-        archive: config.store.archive,
-        rejected_keep_ms: config.store.rejected_keep_ms,
+async fn start(config: &Config, wiring: Wiring, health: &Health) -> Result<Running, DaemonError> {
+    let running = match wiring {
+        Wiring::Servers(purpose) => servers::start(config, purpose, health).await?,
+        Wiring::Embedded(job) => embedded::start(config, job, health).await?,
     };
-    let mut stored: Vec<StoredCursor> = Vec::new();
-    for key in &keys {
-        stored.push(match claim.cursors.iter().find(|cursor| cursor.stream == *key) {
-            Some(cursor) => cursor.clone(),
-            None => resume::begin(key, &mut admin).await?,
-        });
-    }
-    health.set_starting("loading the checkpoint");
-    let folder = folder(config, &claim);
-    let mut saver = Saver::new(&folder, &claim.lineage, &plan)?;
-    let tables = resume::tables(&claim, plan);
-    let loading = tokio::task::spawn_blocking(move || load_newest(&folder, &tables));
-    let loaded = loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-    let Resumed { flow, known, kept } = resume::resume(loaded, settings, &stored, &claim, &mut saver);
-
-    let (input, inputs) = crossbeam_channel::unbounded(); // the permits bound it
-    let (closed_sender, closed) = mpsc::channel(MAX_CLOSED);
-    let (flushes, flush_receiver) = mpsc::channel(1);
-    let (saves, save_receiver) = mpsc::channel(1);
-    let (committed, watch_committed) = watch::channel(claim.cursors.clone());
-    let (halt, halted) = watch::channel(None);
-    let (state_idle, checkpoint_idle) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
-    let intake = Intake {
-        flow,
-        keys: keys.clone(),
-        input: inputs,
-        closed: closed_sender,
-        state: (Arc::clone(&state_idle), millis(config.store.state_every_ms)),
-        checkpoint: (Arc::clone(&checkpoint_idle), millis(config.checkpoints.every_ms)),
-    };
-    let budget = Budget::new(config.engine.in_flight_bytes);
-    let mut parts = JoinSet::new();
-    let reader = match purpose {
-        Purpose::Serve { .. } | Purpose::Rebuild(RebuildFrom::Log) => {
-            let (server, keys, health) = (server.clone(), keys.clone(), health.clone());
-            parts.spawn(
-                LogReader { server, keys, known, stored, input, budget: budget.clone(), health, halted: halt }.run(),
-            )
-        }
-        Purpose::Rebuild(RebuildFrom::Archive(ref database, ref cursors)) => {
-            let (database, cursors) = (Database::clone(database), cursors.clone());
-            parts.spawn(ArchiveReader { database, cursors, input, budget: budget.clone() }.run())
-        }
-    };
-    let committer = Committer {
-        writer,
-        closed,
-        budget,
-        flushes,
-        saves,
-        committed,
-        keys: keys.clone(),
-        health: health.clone(),
-        halted: halted.clone(),
-    };
-    let lagging = LaggingWriter::new(database, &claim);
-    let saving = Saving {
-        saver,
-        saves: save_receiver,
-        idle: checkpoint_idle,
-        server: server.clone(),
-        log_keep: millis(config.redis.log_keep_ms),
-        kept,
-    };
-    let mut side = vec![tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), watch_committed.clone()))];
-    if purpose.is_public() {
-        side.push(tokio::spawn(side::move_groups(server.clone(), watch_committed)));
-    }
-    if config.clock == Clock::Wall {
-        side.push(tokio::spawn(side::tell_the_time(server, keys)));
-    }
-    parts.spawn_blocking(|| intake.run());
-    parts.spawn(async { committer.run().await.map_err(Into::into) });
-    parts.spawn(async { side::write_lagging(lagging, flush_receiver, state_idle).await.map_err(Into::into) });
     // Where there is no service manager, nobody is told.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    Ok(Running { parts, reader, saving: tokio::spawn(saving.run()), halted, side })
+    Ok(running)
 }
 
 fn millis(ms: i64) -> Duration {

@@ -90,7 +90,8 @@ pub fn resume(
     saver.know(known);
     let known = self::known(&checkpoint.flow);
     let needed = known.iter().zip(stored).map(|(known, to)| (to.stream.clone(), from_where(*known, to).last));
-    let kept = VecDeque::from([needed.collect()]);
+    let entries = known.iter().map(Read::entries).sum();
+    let kept = VecDeque::from([Cursors { streams: needed.collect(), entries }]);
     Resumed { flow: Flow::resume(settings, checkpoint), known, kept }
 }
 

@@ -8,8 +8,10 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::intake::Idle;
-use crate::checkpoint::{Checkpoint, FlowState, KEPT, Saver};
+use crate::checkpoint::{Checkpoint, FlowState, InletState, KEPT, Saver};
 use crate::crash;
+use crate::embedded::GeoPackage;
+use crate::sources::embedded::{Appender, LogError};
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{EntryId, RedisError, Server};
 
@@ -23,11 +25,61 @@ pub struct Save {
 }
 
 /// Where the streams were at a checkpoint.
-pub type Cursors = Vec<(String, EntryId)>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursors {
+    /// The last entry of each.
+    pub streams: Vec<(String, EntryId)>,
+    /// How many entries there were up to there, in all streams together.
+    pub entries: u64,
+}
 
 /// Where the streams were at a checkpoint.
 pub fn cursors(flow: &FlowState) -> Cursors {
-    flow.inlets.iter().map(|inlet| (inlet.key.clone(), EntryId { ms: inlet.last.0, seq: inlet.last.1 })).collect()
+    let last = |inlet: &InletState| (inlet.key.clone(), EntryId { ms: inlet.last.0, seq: inlet.last.1 });
+    Cursors {
+        streams: flow.inlets.iter().map(last).collect(),
+        entries: flow.inlets.iter().map(|inlet| inlet.entries).sum(),
+    }
+}
+
+/// What removes what no checkpoint needs of the log.
+#[derive(Clone, Debug)]
+pub enum Trimmer {
+    /// From streams.
+    Redis {
+        /// Where they are.
+        server: Server,
+        /// How much is kept in any case.
+        keep: Duration,
+    },
+    /// From the log in a file.
+    File {
+        /// Which.
+        file: GeoPackage,
+        /// How much is kept in any case; all of it if nothing is said.
+        keep: Option<Duration>,
+    },
+}
+
+impl Trimmer {
+    async fn trim(&self, kept: &VecDeque<Cursors>) -> Result<(), TrimError> {
+        match self {
+            Self::Redis { server, keep } => Ok(trim(server, kept, *keep).await?),
+            Self::File { file: _, keep: None } => Ok(()),
+            Self::File { file, keep: Some(keep) } => {
+                Ok(tokio::task::block_in_place(|| trim_file(file, kept[0].entries, *keep))?)
+            }
+        }
+    }
+}
+
+/// The log could not be trimmed.
+#[derive(Debug, thiserror::Error)]
+enum TrimError {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error(transparent)]
+    File(#[from] LogError),
 }
 
 /// Writes checkpoints, and trims the streams behind the oldest that is kept.
@@ -39,10 +91,8 @@ pub struct Saving {
     pub saves: mpsc::Receiver<Save>,
     /// Set when the next checkpoint may come.
     pub idle: Idle,
-    /// Where the streams are.
-    pub server: Server,
-    /// How much of the log is kept in any case.
-    pub log_keep: Duration,
+    /// What trims behind them.
+    pub trimmer: Trimmer,
     /// Where the streams were at the checkpoints that are kept, the oldest first.
     pub kept: VecDeque<Cursors>,
 }
@@ -70,9 +120,9 @@ impl Saving {
                         self.kept.pop_front();
                     }
                     if self.kept.len() == KEPT
-                        && let Err(error) = trim(&self.server, &self.kept, self.log_keep).await
+                        && let Err(error) = self.trimmer.trim(&self.kept).await
                     {
-                        warn!(%error, "the streams could not be trimmed");
+                        warn!(%error, "the log could not be trimmed");
                     }
                 }
                 Err(error) => error!(%error, "no checkpoint could be written; a restart will take longer"),
@@ -90,13 +140,29 @@ async fn trim(server: &Server, kept: &VecDeque<Cursors>, keep: Duration) -> Resu
     let youngest = EntryId { ms: youngest.unsigned_abs(), seq: 0 };
     let mut gone = 0;
     crash::point("before-trim");
-    for (stream, (key, oldest)) in kept[0].iter().enumerate() {
-        let newest = kept[kept.len() - 1][stream].1;
+    for (stream, (key, oldest)) in kept[0].streams.iter().enumerate() {
+        let newest = kept[kept.len() - 1].streams[stream].1;
         let oldest = (*oldest).min(newest).min(youngest);
         if oldest != EntryId::ZERO && admin.anchor(key, newest).await?.0 {
             gone += admin.trim(key, oldest).await?;
         }
     }
     debug!(entries = gone, "streams trimmed");
+    Ok(())
+}
+
+/// Removes what no kept checkpoint needs of a file's log, except for what is younger than `keep`.
+fn trim_file(file: &GeoPackage, until: u64, keep: Duration) -> Result<(), LogError> {
+    let youngest = jiff::Timestamp::now().as_millisecond().saturating_sub(keep.as_millis() as i64);
+    let mut log = Appender::open(file, None)?;
+    let mut gone = 0;
+    crash::point("before-trim");
+    loop {
+        match log.trim_some(until, youngest)? {
+            0 => break,
+            some => gone += some,
+        }
+    }
+    debug!(entries = gone, "log trimmed");
     Ok(())
 }

@@ -14,10 +14,7 @@ use super::intake::Idle;
 use crate::crash;
 use crate::sources::redis::admin::Admin;
 use crate::sources::redis::{EntryId, RedisError, Server};
-use crate::store::Flush;
-use crate::store::Remedy;
-use crate::store::postgres::StoreError;
-use crate::store::postgres::lagging::LaggingWriter;
+use crate::store::{Flush, LaggingWriter, Remedy, WriterError};
 use crate::telemetry::metrics;
 
 /// The log hears what time it is this often.
@@ -114,7 +111,7 @@ pub async fn write_lagging(
     mut writer: LaggingWriter,
     mut flushes: mpsc::Receiver<Flush>,
     idle: Idle,
-) -> Result<(), StoreError> {
+) -> Result<(), WriterError> {
     while let Some(flush) = flushes.recv().await {
         let mut backoff = Backoff::default();
         while let Err(error) = writer.flush(&flush).await {

@@ -81,12 +81,13 @@ impl GeoPackage {
     }
 
     /// Leaves one file that can be read anywhere, also where nothing can be written: without SQLite's
-    /// write-ahead log. If others have the file open it stays as it is, and they will.
-    pub fn leave_alone(&self, connection: Connection) {
-        connection.flush_prepared_statement_cache();
+    /// write-ahead log. While others have the file open it stays as it is, and whoever is last does it.
+    pub fn settle(&self) {
         // What fails here costs the next one who opens the file a moment, and nothing else.
-        let _ = connection.busy_timeout(Duration::ZERO);
-        let _ = connection.query_row("PRAGMA journal_mode = DELETE", (), |_| Ok(()));
+        if let Ok(connection) = self.connect() {
+            let _ = connection.busy_timeout(Duration::ZERO);
+            let _ = connection.query_row("PRAGMA journal_mode = DELETE", (), |_| Ok(()));
+        }
     }
 
     /// An error of a statement; `doing` says what it was to achieve.

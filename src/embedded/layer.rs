@@ -68,8 +68,9 @@ impl Layer<'_> {
                 self.index(connection, column)?;
             }
         }
-        let mut insert = connection
-            .prepare_cached("INSERT INTO gpkg_data_columns (table_name, column_name, description) VALUES (?1, ?2, ?3)")?;
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO gpkg_data_columns (table_name, column_name, description) VALUES (?1, ?2, ?3)",
+        )?;
         for (column, comment) in *columns {
             insert.execute(params![table, column, comment])?;
         }

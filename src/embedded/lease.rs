@@ -8,9 +8,13 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::error::FileError;
 use super::file::GeoPackage;
+
+/// Who only asks whether somebody has it is gone by then.
+const A_MOMENT: Duration = Duration::from_millis(200);
 
 /// The lock, while this lives.
 #[derive(Debug)]
@@ -21,11 +25,22 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lock, if nobody else has it.
+    /// The lock, if nobody else has it, or will have it for more than a moment.
     ///
     /// # Errors
     /// If the file beside cannot be made.
     pub fn take(of: &GeoPackage) -> Result<Option<Self>, FileError> {
+        let since = Instant::now();
+        loop {
+            match Self::try_take(of)? {
+                None if since.elapsed() < A_MOMENT => std::thread::sleep(A_MOMENT / 20),
+                taken => return Ok(taken),
+            }
+        }
+    }
+
+    /// The lock, if nobody else has it.
+    fn try_take(of: &GeoPackage) -> Result<Option<Self>, FileError> {
         let mut path = of.path().as_os_str().to_owned();
         path.push("-daemon");
         let path = PathBuf::from(path);

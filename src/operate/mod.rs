@@ -2,6 +2,8 @@
 //! the tables.
 
 pub mod check;
+pub mod embedded;
+pub mod export;
 pub mod rebuild;
 pub mod resume;
 pub mod status;

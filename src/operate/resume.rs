@@ -113,7 +113,7 @@ fn commit(cursors: Vec<StoredCursor>, now: Millis, note: String) -> Commit {
 
 /// What the next start will know of each stream without reading it.
 fn known(config: &Config, claim: &Claim, plan: &str, streams: usize) -> Vec<Read> {
-    let (loaded, _) = load_newest(&daemon::folder(config, claim), &daemon::tables(claim, plan.to_owned()));
+    let (loaded, _) = load_newest(&*daemon::folder(config, claim), &daemon::tables(claim, plan.to_owned()));
     loaded.map_or_else(|| vec![Read::default(); streams], |loaded| daemon::known(&loaded.checkpoint.flow))
 }
 

@@ -3,7 +3,6 @@
 use crate::events::{Event, binary, json, plain};
 
 use super::chunk::Chunk;
-use super::target::PipelineName;
 
 /// How an entry holds events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +21,7 @@ const MAX_ENTRY_BYTES: usize = 256 << 10;
 
 /// Where an event goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A stream of positions.
     Positions(u16),
     /// The stream of geofence and vehicle events.
@@ -31,7 +30,7 @@ pub(super) enum Place {
 
 /// The entries that are being filled, one of each stream.
 #[derive(Debug)]
-pub(super) struct Batches {
+pub(crate) struct Batches {
     format: Format,
     most_events: u32,
     positions: Vec<Pending>,
@@ -40,7 +39,8 @@ pub(super) struct Batches {
 
 #[derive(Debug)]
 struct Pending {
-    key: String,
+    /// The number of its stream, and its key.
+    stream: (usize, String),
     binary: binary::Batch,
     json: String,
     events: u32,
@@ -49,14 +49,15 @@ struct Pending {
 }
 
 impl Batches {
-    /// For a pipeline of `streams` event streams; `most_events` of an entry.
-    pub(super) fn new(pipeline: &PipelineName, streams: u16, format: Format, most_events: u32) -> Self {
-        let positions = (0..streams).map(|stream| Pending::new(pipeline.events_key(stream))).collect();
-        Self { format, most_events, positions, control: Pending::new(pipeline.control_key()) }
+    /// For streams of these keys, the control stream last; `most_events` of an entry.
+    pub(crate) fn new(keys: Vec<String>, format: Format, most_events: u32) -> Self {
+        let mut positions: Vec<Pending> = keys.into_iter().enumerate().map(Pending::new).collect();
+        let control = positions.pop().expect("there is a control stream");
+        Self { format, most_events, positions, control }
     }
 
     /// Appends an event; `out` gets the entry if that fills it.
-    pub(super) fn push(&mut self, place: Place, event: &Event<'_>, counted: bool, out: &mut Chunk) {
+    pub(crate) fn push(&mut self, place: Place, event: &Event<'_>, counted: bool, out: &mut Chunk) {
         let (format, most_events) = (self.format, self.most_events);
         let pending = self.pending(place);
         pending.events += 1;
@@ -70,7 +71,7 @@ impl Batches {
             Format::Plain => {
                 let pairs = plain::encode(event);
                 let fields: Vec<_> = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-                out.xadd(&pending.key, &fields, pending.counted);
+                out.push(pending.place(), &fields, pending.counted);
                 (pending.events, pending.counted) = (0, 0);
             }
         }
@@ -80,20 +81,20 @@ impl Batches {
     }
 
     /// Appends a line that is no event, behind what the stream got before.
-    pub(super) fn pass_on(&mut self, place: Place, line: &[u8], out: &mut Chunk) {
+    pub(crate) fn pass_on(&mut self, place: Place, line: &[u8], out: &mut Chunk) {
         let format = self.format;
         let pending = self.pending(place);
         pending.flush(format, out);
-        out.xadd(&pending.key, &[(b"json", line)], 1);
+        out.push(pending.place(), &[(b"json", line)], 1);
     }
 
     /// All streams, in the order of their numbers.
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> + use<> {
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + use<> {
         (0..self.positions.len()).map(|stream| Place::Positions(stream as u16)).chain([Place::Control])
     }
 
     /// Ends the entry of one stream.
-    pub(super) fn flush(&mut self, place: Place, out: &mut Chunk) {
+    pub(crate) fn flush(&mut self, place: Place, out: &mut Chunk) {
         let format = self.format;
         self.pending(place).flush(format, out);
     }
@@ -107,8 +108,12 @@ impl Batches {
 }
 
 impl Pending {
-    fn new(key: String) -> Self {
-        Self { key, binary: binary::Batch::default(), json: String::new(), events: 0, counted: 0 }
+    fn new(stream: (usize, String)) -> Self {
+        Self { stream, binary: binary::Batch::default(), json: String::new(), events: 0, counted: 0 }
+    }
+
+    fn place(&self) -> (usize, &str) {
+        (self.stream.0, &self.stream.1)
     }
 
     fn size_bytes(&self) -> usize {
@@ -120,7 +125,10 @@ impl Pending {
             return;
         }
         match format {
-            Format::Bin => out.xadd(&self.key, &[(b"bin", &self.binary.take())], self.counted),
+            Format::Bin => {
+                let batch = self.binary.take();
+                out.push(self.place(), &[(b"bin", &batch)], self.counted);
+            }
             Format::Json => {
                 let text = match self.events {
                     1 => &self.json[1..],
@@ -129,7 +137,7 @@ impl Pending {
                         &self.json
                     }
                 };
-                out.xadd(&self.key, &[(b"json", text.as_bytes())], self.counted);
+                out.push(self.place(), &[(b"json", text.as_bytes())], self.counted);
                 self.json.clear();
             }
             Format::Plain => unreachable!("a plain event is an entry by itself"),

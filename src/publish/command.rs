@@ -5,10 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use secrecy::ExposeSecret;
-
 use crate::cli::{DeleteArgs, ImportArgs, PublishArgs};
-use crate::config::redacted;
 use crate::interrupt;
 use crate::progress::FileBar;
 
@@ -74,14 +71,12 @@ fn tell_summary(summary: &Summary, target: &Target, out: &mut dyn Write) -> io::
     }
     writeln!(
         out,
-        "published {} in {:.2} s, {:.0} events/s, as {} with {} to pipeline {} of {}: {}, {} clock",
+        "published {} in {:.2} s, {:.0} events/s, as {} with {} to {target}: {}, {} clock",
         counted(*published, "event", "events"),
         elapsed.as_secs_f64(),
         summary.events_per_s(),
         counted(*entries, "entry", "entries"),
         counted(*clocks, "clock", "clocks"),
-        target.pipeline,
-        redacted(target.redis.expose_secret()),
         counted(u64::from(*streams), "event stream", "event streams"),
         clock_word(*clock),
     )
@@ -89,11 +84,7 @@ fn tell_summary(summary: &Summary, target: &Target, out: &mut dyn Write) -> io::
 
 fn tell_notes(summary: &Summary, target: &Target, notes: &mut dyn Write) -> io::Result<()> {
     if !summary.layout.by_daemon {
-        writeln!(
-            notes,
-            "no daemon of pipeline {} has run yet: its streams and clock have to be configured like this",
-            target.pipeline
-        )?;
+        writeln!(notes, "no daemon of {target} has run yet: its streams and clock have to be configured like this",)?;
     }
     if summary.passed_on > 0 {
         let lines = counted(summary.passed_on, "line is no event and was", "lines are no events and were");
@@ -136,9 +127,9 @@ fn tell_outcome(
                     (counted(*vertices, "vertex", "vertices"), counted(*circles, "circle", "circles"));
                 write!(out, ", {vertices} and {circles}")?;
             }
-            writeln!(out, ": {} of {}", target.pipeline.control_key(), redacted(target.redis.expose_secret()))?;
+            writeln!(out, ": control stream of {target}")?;
             if !by_daemon {
-                writeln!(notes, "no daemon of pipeline {} has run yet; is that its name?", target.pipeline)?;
+                writeln!(notes, "no daemon of {target} has run yet; is that its name?")?;
             }
             Ok(ExitCode::SUCCESS)
         }

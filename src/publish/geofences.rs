@@ -8,9 +8,7 @@ use std::path::PathBuf;
 
 use watchtower_dataflows::model::Millis;
 
-use super::chunk::Chunk;
-use super::layout::FIELDS;
-use super::link::Link;
+use super::outlet;
 use super::producer::now_ms;
 use super::sender::Sender;
 use super::summary::RecordPlace;
@@ -147,14 +145,14 @@ impl Edits {
     }
 
     fn publish(self, target: &Target) -> Result<Outcome, PublishError> {
-        let mut link = Link::open(&target.redis)?;
-        let [streams, _] = link.hash(&target.pipeline.layout_key(), FIELDS)?;
-        let (sender, key) = (Sender::start(link), target.pipeline.control_key());
-        let mut chunk = Chunk::default();
+        let (outlet, layout) = outlet::open_for_edits(target)?;
+        let (keys, control) = (target.keys(layout.streams), usize::from(layout.streams));
+        let mut chunk = outlet.empty_chunk();
+        let sender = Sender::start(outlet);
         for text in &self.texts {
-            chunk.xadd(&key, &[(b"json", text.as_bytes())], 1);
+            chunk.push((control, &keys[control]), &[(b"json", text.as_bytes())], 1);
             // If it is not taken, finishing says why.
-            if chunk.is_full() && !sender.send(std::mem::take(&mut chunk)) {
+            if chunk.is_full() && !sender.send(chunk.take()) {
                 break;
             }
         }
@@ -166,7 +164,7 @@ impl Edits {
             geofences: tally.events,
             vertices: self.vertices,
             circles: self.circles,
-            by_daemon: streams.is_some(),
+            by_daemon: layout.by_daemon,
         })
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use redis::{Connection, ErrorKind, RedisError, Value};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::chunk::Chunk;
+use super::chunk::Commands;
 use crate::config::redacted;
+use crate::sources::embedded::LogError;
 
 /// A server that does not accept a connection for so long is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -14,7 +15,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server that takes so long for one chunk is lost. It may be busy forking or syncing its disk.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What Redis, or the way to it, has against a command.
+/// What Redis, or the way to it, has against a command; or the file against an entry.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{advice}{told}")]
 pub struct Fault {
@@ -104,7 +105,7 @@ impl Link {
     }
 
     /// Appends a chunk and says how many events that were.
-    pub(super) fn append(&mut self, chunk: &Chunk) -> Result<u64, Broken> {
+    pub(super) fn append(&mut self, chunk: &Commands) -> Result<u64, Broken> {
         let all = || chunk.events().iter().map(|&events| u64::from(events)).sum();
         let lost = |published, unsure, error: &RedisError| Broken { published, unsure, fault: Fault::from(error) };
         if let Err(error) = self.connection.send_packed_command(chunk.bytes()) {
@@ -126,6 +127,13 @@ impl Link {
             None => Ok(published),
             Some(error) => Err(lost(published, 0, &error)),
         }
+    }
+}
+
+impl Fault {
+    /// What the log in a file has against it.
+    pub(super) fn of_a_file(error: &LogError) -> Self {
+        Self { advice: "", told: error.to_string() }
     }
 }
 

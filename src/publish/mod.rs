@@ -1,6 +1,6 @@
 //! Files in, streams out: what `watchtower publish` and `watchtower geofences` do.
 //!
-//! The events of files go to the streams of a pipeline in the order in which a replay reads them:
+//! The events of files go to the streams of a pipeline, in Redis or in a file, in the order in which a replay reads them:
 //! the features of the geofence files, the rows of the position files, the lines of the event files.
 //! A position goes to the stream that its vehicle's id names, a geofence or vehicle to the control
 //! stream, a clock to all of them. What one stream gets stays in order, whichever shape entries have.
@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use crate::sources::embedded::LogError;
 use crate::sources::{self, Progress, SourceError};
 
 mod arrival;
@@ -41,6 +42,7 @@ pub mod command;
 pub mod geofences;
 mod layout;
 mod link;
+mod outlet;
 mod pace;
 mod producer;
 mod sender;
@@ -55,9 +57,11 @@ pub use sender::AppendError;
 pub use summary::{RecordPlace, Refused, Summary};
 pub use target::{PipelineName, PipelineNameError, Target};
 
-use link::Link;
+pub(crate) use batches::{Batches, Place};
+pub(crate) use chunk::Chunk;
+
+use outlet::Outlet;
 use producer::{Counts, End, Producer};
-use sender::Sender;
 
 /// What to publish, where, and how.
 #[derive(Clone, Debug)]
@@ -86,10 +90,13 @@ pub enum PublishError {
     /// There is no Redis.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The log in the file cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The pipeline is another one than was thought.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// Redis stopped taking events.
+    /// Events are taken no more.
     #[error(transparent)]
     Append(#[from] AppendError),
     /// A file is not what it should be. Nothing was published yet.
@@ -112,11 +119,11 @@ impl PublishError {
     /// Whether the command was used wrongly, so that trying again as it is makes no sense.
     pub fn is_wrong_use(&self) -> bool {
         match self {
-            Self::Link(LinkError::Url { .. }) => true,
+            Self::Link(LinkError::Url { .. }) | Self::Log(LogError::Streams { .. }) => true,
             Self::Layout(LayoutError::Streams { .. } | LayoutError::Clock { .. }) => true,
             Self::Link(LinkError::Connect { .. } | LinkError::Read { .. }) => false,
             Self::Layout(LayoutError::Unreadable { .. }) => false,
-            Self::Append(_) | Self::Unreadable(_) | Self::Source { .. } | Self::Output(_) => false,
+            Self::Log(_) | Self::Append(_) | Self::Unreadable(_) | Self::Source { .. } | Self::Output(_) => false,
         }
     }
 }
@@ -140,11 +147,8 @@ pub fn publish(
 ) -> Result<Summary, PublishError> {
     let started = Instant::now();
     check_files(options)?;
-    let mut link = Link::open(&options.target.redis)?;
-    let key = options.target.pipeline.layout_key();
-    let written = link.hash(&key, layout::FIELDS)?;
-    let layout = layout::agree(options.wanted, &key, written)?;
-    let mut producer = Producer::new(options, layout, Sender::start(link), stop);
+    let (outlet, layout) = Outlet::open(&options.target, options.wanted)?;
+    let mut producer = Producer::new(options, layout, outlet, stop);
     let read = read_all(options, &mut producer, progress);
     // A clock at the end of what was read says no more than its events did.
     let (counts, finished) = producer.finish(read.is_ok());

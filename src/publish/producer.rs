@@ -15,6 +15,7 @@ use super::arrival::{Clocks, LogTime, instant};
 use super::batches::{Batches, Place};
 use super::chunk::Chunk;
 use super::layout::Layout;
+use super::outlet::Outlet;
 use super::pace::{Pace, Pacer};
 use super::sender::{AppendError, Sender, Tally};
 use super::summary::{RecordPlace, Refused};
@@ -69,7 +70,7 @@ pub(super) struct Counts {
 
 impl<'a> Producer<'a> {
     /// Publishes into the streams of `layout` until `stop` is set.
-    pub(super) fn new(options: &'a Options, layout: Layout, sender: Sender, stop: &'a AtomicBool) -> Self {
+    pub(super) fn new(options: &'a Options, layout: Layout, outlet: Outlet, stop: &'a AtomicBool) -> Self {
         let limits = Limits::default();
         Self {
             options,
@@ -78,10 +79,10 @@ impl<'a> Producer<'a> {
             limits,
             clocks: Clocks::new(layout.streams),
             pacer: Pacer::new(options.pace),
-            batches: Batches::new(&options.target.pipeline, layout.streams, options.format, options.batch),
+            batches: Batches::new(options.target.keys(layout.streams), options.format, options.batch),
             layout,
-            chunk: Chunk::default(),
-            sender,
+            chunk: outlet.empty_chunk(),
+            sender: Sender::start(outlet),
             first_position: None,
             clock_told: Instant::now(),
             counts: Counts::default(),
@@ -244,7 +245,7 @@ impl<'a> Producer<'a> {
     }
 
     fn send(&mut self) -> ControlFlow<End> {
-        if self.chunk.is_empty() || self.sender.send(std::mem::take(&mut self.chunk)) {
+        if self.chunk.is_empty() || self.sender.send(self.chunk.take()) {
             return ControlFlow::Continue(());
         }
         ControlFlow::Break(End::Broken)

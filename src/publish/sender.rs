@@ -1,20 +1,21 @@
-//! The thread that hands chunks to Redis while the next ones are being filled.
+//! The thread that appends chunks while the next ones are being filled.
 
 use std::thread::JoinHandle;
 
 use crossbeam_channel::bounded;
 
 use super::chunk::Chunk;
-use super::link::{Broken, Fault, Link};
+use super::link::{Broken, Fault};
+use super::outlet::Outlet;
 
 /// Chunks that wait while one is under way.
 const MAX_WAITING: usize = 2;
 
-/// Redis stopped taking events.
+/// Events are taken no more.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("appending to {server} stopped after {published} events{}", unsure_text(*unsure))]
 pub struct AppendError {
-    /// The URL, without its password.
+    /// The URL, without its password; or the file.
     pub server: String,
     /// How many events are in the streams for sure.
     pub published: u64,
@@ -45,9 +46,9 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Starts the thread.
-    pub(super) fn start(link: Link) -> Self {
+    pub(super) fn start(outlet: Outlet) -> Self {
         let (chunks, waiting) = bounded(MAX_WAITING);
-        let thread = std::thread::spawn(move || forward(link, &waiting));
+        let thread = std::thread::spawn(move || forward(outlet, &waiting));
         Self { chunks, thread }
     }
 
@@ -65,16 +66,16 @@ impl Sender {
     }
 }
 
-fn forward(mut link: Link, waiting: &crossbeam_channel::Receiver<Chunk>) -> Result<Tally, AppendError> {
+fn forward(mut outlet: Outlet, waiting: &crossbeam_channel::Receiver<Chunk>) -> Result<Tally, AppendError> {
     let mut tally = Tally::default();
     for chunk in waiting {
-        match link.append(&chunk) {
+        match outlet.append(&chunk) {
             Ok(events) => {
                 tally.events += events;
-                tally.entries += chunk.events().len() as u64;
+                tally.entries += chunk.entries() as u64;
             }
             Err(Broken { published, unsure, fault }) => {
-                let server = link.server().to_owned();
+                let server = outlet.name();
                 return Err(AppendError { server, published: tally.events + published, unsure, source: fault });
             }
         }

@@ -2,18 +2,48 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::redacted;
+use crate::embedded::GeoPackage;
+use crate::sources::embedded::stream_names;
 
 /// The longest name of a pipeline, in characters.
 const MAX_NAME_CHARS: usize = 40;
 
-/// A pipeline of a Redis.
+/// A pipeline.
 #[derive(Clone, Debug)]
-pub struct Target {
-    /// Its URL, perhaps with a password.
-    pub redis: SecretString,
-    /// The pipeline.
-    pub pipeline: PipelineName,
+pub enum Target {
+    /// Of a Redis.
+    Redis {
+        /// Its URL, perhaps with a password.
+        url: SecretString,
+        /// The pipeline.
+        pipeline: PipelineName,
+    },
+    /// The one in a file.
+    Embedded(GeoPackage),
+}
+
+impl Target {
+    /// What the streams of a pipeline of so many event streams are called, the control stream last.
+    pub(crate) fn keys(&self, streams: u16) -> Vec<String> {
+        match self {
+            Self::Redis { pipeline, .. } => {
+                (0..streams).map(|stream| pipeline.events_key(stream)).chain([pipeline.control_key()]).collect()
+            }
+            Self::Embedded(_) => stream_names(streams),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redis { url, pipeline } => write!(f, "pipeline {pipeline} of {}", redacted(url.expose_secret())),
+            Self::Embedded(file) => write!(f, "{}", file.path().display()),
+        }
+    }
 }
 
 /// The name of a pipeline, from which the names of its keys in Redis are made.

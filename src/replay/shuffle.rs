@@ -11,9 +11,7 @@ pub fn permute_positions(log: &mut [Item], seed: u64) {
     let events: Vec<PositionEvent> = log.iter().filter_map(as_position).collect();
     let mut order: Vec<usize> = (0..events.len()).collect();
     let mut random = SplitMix::new(seed);
-    for i in (1..order.len()).rev() {
-        order.swap(i, random.below(i as u64 + 1) as usize);
-    }
+    random.shuffle(&mut order);
     // Where each event goes; among equal keys the earlier event takes the earlier place.
     let mut places = vec![0; events.len()];
     for (place, &event) in order.iter().enumerate() {

@@ -115,6 +115,7 @@ fn decode<'a>(columns: &[Column], row: &'a Row, line: &'a str, limits: &Limits) 
     let mut attributes = AttributesBuilder::default();
     for (column, cell) in columns.iter().zip(row.cells(line)) {
         match column {
+            Column::Known(_) if cell.is_empty() => {} // nothing is said of it
             Column::Known(field) => fields.set(*field, Value::Text(cell))?,
             Column::Attribute(key) => attributes.push(key, cell)?,
         }

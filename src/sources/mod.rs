@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::events::{Event, Limits, Raw, Rejection};
 
 mod csv;
+pub mod embedded;
 mod entry_id;
 mod geojson;
 mod input;

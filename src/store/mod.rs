@@ -11,10 +11,12 @@ pub mod csv;
 pub mod embedded;
 pub mod postgres;
 mod remedy;
+mod writer;
 
 pub use archived::{Archived, ArchivedEdit, ArchivedPosition};
 pub use claim::{Claim, Owner, Stored, StoredCursor};
 pub use commit::{Commit, Flush};
 pub use remedy::Remedy;
+pub use writer::{LaggingWriter, Writer, WriterError};
 
 pub(crate) use claim::{host, random_name};

@@ -1,5 +1,7 @@
 //! `positions`.
 
+use std::sync::Arc;
+
 use watchtower_dataflows::model::{Millis, VehicleId};
 
 use crate::events::Measured;
@@ -36,9 +38,14 @@ pub const TABLE: Table = Table {
 
 /// The cells of a row.
 pub fn cells(vehicle: VehicleId, ts: Millis, at: &Measured<'_>, lookup: &Lookup) -> Row {
+    row(Arc::clone(lookup.names.vehicle_id(vehicle)), ts, at)
+}
+
+/// The cells of the row of a vehicle by its name.
+pub fn row(vehicle_id: Arc<str>, ts: Millis, at: &Measured<'_>) -> Row {
     let Measured { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = at;
     vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Text(vehicle_id),
         Cell::Time(ts),
         Cell::Real(place.lon_degrees()),
         Cell::Real(place.lat_degrees()),

@@ -31,13 +31,13 @@ struct Held {
     /// Never [`State::NotReady`]: that follows from what is away.
     state: State,
     /// Why, by server.
-    away: [Option<String>; 2],
+    away: [Option<String>; 3],
 }
 
 impl Health {
     /// Starting, by doing `what`.
     pub fn starting(what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(RwLock::new(Held { state: State::Starting(what.into()), away: [None, None] })))
+        Self(Arc::new(RwLock::new(Held { state: State::Starting(what.into()), away: [None, None, None] })))
     }
 
     /// Still starting, now by doing `what`.

@@ -17,6 +17,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::health::Health;
 
@@ -25,6 +26,10 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How long a request may go on once the daemon ends.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// A predecessor that was killed may hold the address until the system has cleared it away.
+const ADDRESS_IS_FREE_WITHIN: Duration = Duration::from_secs(2);
+const TRY_ADDRESS_EVERY: Duration = Duration::from_millis(50);
 
 /// Histograms keep what was observed until it is summed up this often, or rendered.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -84,14 +89,22 @@ pub async fn serve(
 }
 
 impl Server {
-    /// Takes the address; port 0 is any that is free.
+    /// Takes the address, which may take a moment to become free; port 0 is any that is.
     ///
     /// # Errors
     /// If it cannot be had.
     pub async fn bind(listen: SocketAddr) -> Result<Self, HttpError> {
-        let bound = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = bound.map_err(|source| HttpError::Bind { listen, source })?;
-        Ok(Self { listener, address })
+        let until = Instant::now() + ADDRESS_IS_FREE_WITHIN;
+        loop {
+            let bound = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+            match bound {
+                Ok((address, listener)) => return Ok(Self { listener, address }),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                    sleep(TRY_ADDRESS_EVERY).await;
+                }
+                Err(source) => return Err(HttpError::Bind { listen, source }),
+            }
+        }
     }
 
     /// Where it answers.
@@ -120,7 +133,7 @@ impl Server {
         let overdue = async {
             // Fails once the other end is gone, which is what is waited for.
             let _ = ended.changed().await;
-            tokio::time::sleep(GRACE).await;
+            sleep(GRACE).await;
         };
         let served = tokio::select! {
             served = server => served,
@@ -133,7 +146,7 @@ impl Server {
 
 async fn keep_up(metrics: PrometheusHandle) {
     loop {
-        tokio::time::sleep(UPKEEP_EVERY).await;
+        sleep(UPKEEP_EVERY).await;
         metrics.run_upkeep();
     }
 }

@@ -70,6 +70,8 @@ pub enum Dependency {
     Redis,
     /// Where tables go.
     Postgres,
+    /// The one file that holds everything.
+    File,
 }
 
 /// The process collects metrics already, or not at all.
@@ -229,6 +231,7 @@ impl Dependency {
         match self {
             Self::Redis => "redis",
             Self::Postgres => "postgres",
+            Self::File => "file",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use watchtower::crash::FREEZE_VARIABLE;
 
-use super::{Scenario, World, has_ended, in_parallel, state};
+use super::{EVERYTHING, Scenario, World, has_ended, in_parallel, state};
 use crate::support::daemon::{Daemon, wait_until};
 use crate::support::rng::Rng;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
@@ -41,6 +41,23 @@ fn a_second_daemon_is_refused_or_takes_over() {
     assert!(fenced.contains("fenced: ") && fenced.contains(&name(&second)), "{fenced}");
     world.assert_undisturbed("the second goes on", 3);
     assert!(second.stop().success());
+}
+
+/// As when a machine is copied with its memory: term and owner are the same.
+#[test]
+fn a_daemon_whose_last_commit_is_not_the_last_writes_nothing_more() {
+    let redis = RedisServer::start(RedisOptions::default());
+    let mut world = World::new(&redis, 1);
+    let scenario = Scenario::shared();
+    let daemon = world.start(&[], &[]);
+    world.append(scenario.third(1));
+    world.assert_undisturbed("one daemon", 1);
+    world.pipeline.sql("UPDATE pipeline SET commit_seq = commit_seq + 1");
+    let before = world.pipeline.digest_of(&EVERYTHING);
+    world.append(scenario.third(2));
+    let fenced = daemon.ends_with(3);
+    assert!(fenced.contains("fenced: "), "{fenced}");
+    assert_eq!(world.pipeline.digest_of(&EVERYTHING), before, "nothing is written");
 }
 
 /// It has no checkpoint and reads the log again.

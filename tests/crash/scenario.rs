@@ -169,8 +169,9 @@ impl Night {
                 (json!({"type": "Polygon", "coordinates": [ring]}), None)
             }
         };
+        let kind = *rng.pick(&["terminal", "client", "depot"]);
         let mut edit = json!({
-            "type": "geofence", "geofence_id": id, "valid_from": valid_from, "name": "yard", "kind": "depot",
+            "type": "geofence", "geofence_id": id, "valid_from": valid_from, "name": "yard", "kind": kind,
             "min_dwell_s": rng.between(0, 5) * 60, "exit_buffer_m": rng.between(0, 2) * 15, "geometry": geometry,
         });
         if let Some(radius_m) = radius_m {

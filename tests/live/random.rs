@@ -19,11 +19,21 @@ use crate::support::servers::redis::{RedisOptions, RedisServer};
 const CASES: u64 = 10;
 
 /// What is the same however a log is cut into entries.
-const COMPUTED: [&str; 8] = [
+const COMPUTED: [&str; 18] = [
     "SELECT * FROM geofence_membership",
     "SELECT * FROM geofence_occupancy",
     "SELECT * FROM visits",
     "SELECT * FROM offlines",
+    "SELECT * FROM stops",
+    "SELECT * FROM idlings",
+    "SELECT * FROM overspeeds",
+    "SELECT * FROM trips",
+    "SELECT * FROM turnarounds",
+    "SELECT * FROM vehicle_daily",
+    "SELECT * FROM geofence_hourly",
+    "SELECT * FROM fleet_daily",
+    "SELECT * FROM kind_daily",
+    "SELECT * FROM od_daily",
     "SELECT * FROM vehicles",
     "SELECT * FROM geofences",
     "SELECT * FROM positions",

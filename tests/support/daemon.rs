@@ -13,11 +13,21 @@ use crate::support::servers::{free_port, is_running};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Tables whose rows a log decides, and what makes their rows comparable.
-const DIGESTED: [&str; 10] = [
+const DIGESTED: [&str; 20] = [
     "SELECT * FROM geofence_membership",
     "SELECT * FROM geofence_occupancy",
     "SELECT * FROM visits",
     "SELECT * FROM offlines",
+    "SELECT * FROM stops",
+    "SELECT * FROM idlings",
+    "SELECT * FROM overspeeds",
+    "SELECT * FROM trips",
+    "SELECT * FROM turnarounds",
+    "SELECT * FROM vehicle_daily",
+    "SELECT * FROM geofence_hourly",
+    "SELECT * FROM fleet_daily",
+    "SELECT * FROM kind_daily",
+    "SELECT * FROM od_daily",
     "SELECT * FROM vehicles",
     "SELECT * FROM geofences",
     "SELECT * FROM positions_log",

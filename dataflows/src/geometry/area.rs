@@ -104,9 +104,25 @@ impl Area {
         self.vertices.len()
     }
 
-    fn edge(&self, first_vertex: u32) -> ([f64; 2], [f64; 2]) {
+    /// Where an edge begins and ends.
+    pub(crate) fn edge(&self, first_vertex: u32) -> ([f64; 2], [f64; 2]) {
         let first = first_vertex as usize;
         (self.vertices[first], self.vertices[first + 1])
+    }
+
+    /// Every edge that has a point between these latitudes, and others; some more than once. An edge is
+    /// named by the index of its first vertex: two that follow each other along a ring have consecutive
+    /// names.
+    pub(crate) fn edges_between(&self, south: f64, north: f64) -> impl Iterator<Item = u32> {
+        let (listed, rings) = match &self.slabs {
+            Some(slabs) => (slabs.between(south, north), 0),
+            None => (&[][..], self.ring_ends.len()),
+        };
+        let scanned = (0..rings).flat_map(|ring| {
+            let (first, end) = (start(&self.ring_ends, ring) as u32, self.ring_ends[ring]);
+            first..end - 1
+        });
+        listed.iter().copied().chain(scanned)
     }
 
     pub(super) fn covers(&self, lon: f64, lat: f64) -> bool {

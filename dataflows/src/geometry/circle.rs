@@ -60,6 +60,33 @@ impl Circle {
         self.center.is_within_m(lon, lat, self.radius_m + buffer_m)
     }
 
+    /// How many words it is made of.
+    pub(crate) const WORDS: usize = Anchor::NUMBERS + 1;
+
+    /// Itself as words, from which [`Circle::from_words`] makes it again without computing anything.
+    pub(crate) fn to_words(self) -> impl Iterator<Item = u64> {
+        self.center.to_numbers().into_iter().chain([self.radius_m]).map(f64::to_bits)
+    }
+
+    /// From [`Circle::to_words`].
+    #[inline]
+    pub(crate) fn from_words(words: &[u64]) -> Self {
+        let number = |i: usize| f64::from_bits(words[i]);
+        Self { center: Anchor::from_numbers(std::array::from_fn(number)), radius_m: number(Anchor::NUMBERS) }
+    }
+
+    /// Whether the place is covered, and how far it is from the border at least, metres.
+    pub(crate) fn standing(&self, lon: f64, lat: f64) -> (bool, f64) {
+        let [least, most] = self.center.distance_bounds_m(lon, lat);
+        if most <= self.radius_m {
+            (true, self.radius_m - most)
+        } else if least > self.radius_m {
+            (false, least - self.radius_m)
+        } else {
+            (self.covers(lon, lat, 0.0), 0.0)
+        }
+    }
+
     /// A place within the reach has all its path from the centre within it too, so the highest
     /// latitude in reach bounds how fast longitude can change on the way. Where that latitude is
     /// the pole, every longitude is in reach.

@@ -123,6 +123,13 @@ pub(crate) fn metres_per_degree(lat: f64) -> (f64, f64) {
     ((prime_vertical * cos).to_radians(), meridian.to_radians())
 }
 
+/// More metres than any two places lie apart whose longitudes and latitudes differ by at most `units` of
+/// a [`Place`]: of the path along which both change evenly, no step is longer than the same step on a
+/// sphere with the greatest radius of curvature.
+pub(crate) fn reach_m(units: f64) -> f64 {
+    std::f64::consts::SQRT_2 * units * (GREATEST_RADIUS * UNIT) * (1.0 + 1e-9)
+}
+
 /// More degrees of latitude than any `distance_m` metres can span.
 pub(crate) fn latitude_reach(distance_m: f64) -> f64 {
     (distance_m / LEAST_RADIUS).to_degrees() * (1.0 + 1e-9)
@@ -154,6 +161,20 @@ impl Anchor {
         Self { lon, lat, meridian: Meridian::new(sin, cos) }
     }
 
+    /// How many numbers it is made of.
+    pub(crate) const NUMBERS: usize = 6;
+
+    /// Itself as numbers.
+    pub(crate) fn to_numbers(self) -> [f64; Self::NUMBERS] {
+        let Self { lon, lat, meridian: Meridian { sin, cos, axial, polar } } = self;
+        [lon, lat, sin, cos, axial, polar]
+    }
+
+    /// From [`Anchor::to_numbers`].
+    pub(crate) fn from_numbers([lon, lat, sin, cos, axial, polar]: [f64; Self::NUMBERS]) -> Self {
+        Self { lon, lat, meridian: Meridian { sin, cos, axial, polar } }
+    }
+
     /// `[lon, lat]` in degrees.
     pub(crate) fn position(&self) -> [f64; 2] {
         [self.lon, self.lat]
@@ -164,6 +185,17 @@ impl Anchor {
         let north = (lat - self.lat).to_radians();
         let half_east = ((lon - self.lon) * 0.5).to_radians();
         self.meridian.chord_m(north, half_east)
+    }
+
+    /// Between what the geodesic distance to the place lies, metres: the bounds above, or Karney's distance
+    /// where they are not proven, each with more than rounding can amount to.
+    pub(crate) fn distance_bounds_m(&self, lon: f64, lat: f64) -> [f64; 2] {
+        let chord = self.chord_m(lon, lat);
+        if chord <= UPPER_HOLDS_TO_M {
+            return [chord - SLACK_M, chord + UPPER * chord * chord * chord + SLACK_M];
+        }
+        let distance = karney_m(self.position(), [lon, lat]);
+        [distance - SLACK_M, distance + SLACK_M]
     }
 
     /// Whether the geodesic distance to the place is at most `limit_m`: by the bounds if they

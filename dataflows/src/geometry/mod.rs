@@ -33,7 +33,7 @@ mod area_tests;
 #[cfg(test)]
 mod geodesic_tests;
 #[cfg(test)]
-mod test_data;
+pub(crate) mod test_data;
 #[cfg(test)]
 mod validity_tests;
 

@@ -1,4 +1,4 @@
-//! What the tests of this module share: real geofences, generated shapes, a random number generator.
+//! What tests share: real geofences, generated shapes, a random number generator.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-pub(super) type Polygons = Vec<Vec<Vec<[f64; 2]>>>;
+pub(crate) type Polygons = Vec<Vec<Vec<[f64; 2]>>>;
 
 /// The folder of real data, if it is there. Says so if it is not.
-pub(super) fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("WATCHTOWER_DATA")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     if !folder.is_dir() {
@@ -21,7 +21,7 @@ pub(super) fn folder() -> Option<PathBuf> {
 }
 
 /// The features of a GeoJSON file in that folder.
-pub(super) fn features(folder: &std::path::Path, file: &str) -> Vec<Value> {
+pub(crate) fn features(folder: &std::path::Path, file: &str) -> Vec<Value> {
     let bytes = std::fs::read(folder.join(file)).unwrap();
     let mut text = String::new();
     if file.ends_with(".gz") {
@@ -34,7 +34,7 @@ pub(super) fn features(folder: &std::path::Path, file: &str) -> Vec<Value> {
 }
 
 /// The polygons of a feature; none if it is a point.
-pub(super) fn polygons(feature: &Value) -> Option<Polygons> {
+pub(crate) fn polygons(feature: &Value) -> Option<Polygons> {
     let geometry = &feature["geometry"];
     let coordinates = geometry["coordinates"].clone();
     match geometry["type"].as_str().unwrap() {
@@ -45,10 +45,10 @@ pub(super) fn polygons(feature: &Value) -> Option<Polygons> {
 }
 
 /// SplitMix64: the same numbers everywhere.
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -57,18 +57,18 @@ impl Random {
     }
 
     /// In `0..n`.
-    pub(super) fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
     /// In `from..to`.
-    pub(super) fn between(&mut self, from: f64, to: f64) -> f64 {
+    pub(crate) fn between(&mut self, from: f64, to: f64) -> f64 {
         from + (self.next() >> 11) as f64 / (1u64 << 53) as f64 * (to - from)
     }
 }
 
 /// A closed ring of `n` vertices around a centre, each at a distance the function says.
-pub(super) fn star(center: [f64; 2], n: usize, mut radius: impl FnMut(usize) -> f64) -> Vec<[f64; 2]> {
+pub(crate) fn star(center: [f64; 2], n: usize, mut radius: impl FnMut(usize) -> f64) -> Vec<[f64; 2]> {
     let mut ring: Vec<[f64; 2]> = (0..n)
         .map(|i| {
             let (sin, cos) = (i as f64 / n as f64 * std::f64::consts::TAU).sin_cos();
@@ -81,11 +81,11 @@ pub(super) fn star(center: [f64; 2], n: usize, mut radius: impl FnMut(usize) -> 
 }
 
 /// A closed ring from open coordinates.
-pub(super) fn ring(open: &[[f64; 2]]) -> Vec<[f64; 2]> {
+pub(crate) fn ring(open: &[[f64; 2]]) -> Vec<[f64; 2]> {
     open.iter().chain(&open[..1]).copied().collect()
 }
 
 /// A square ring.
-pub(super) fn square(west: f64, south: f64, side: f64) -> Vec<[f64; 2]> {
+pub(crate) fn square(west: f64, south: f64, side: f64) -> Vec<[f64; 2]> {
     ring(&[[west, south], [west + side, south], [west + side, south + side], [west, south + side]])
 }

@@ -99,11 +99,20 @@ pub fn recompute(
     let mut tables =
         Tables { geofences: in_force_rows(&geofences), vehicles: in_force_rows(&vehicles), ..Tables::default() };
 
+    let has_analytics = rules.views.has_analytics();
+
     for (vehicle, track) in tracks(positions) {
         let path = Path { vehicle, positions: track.values().copied().collect(), now, rules };
         let metadata = vehicles.get(&vehicle).map_or(&[][..], Vec::as_slice);
         let visits = visits::visits(vehicle, &track, &geofences, now);
         let offlines = offlines(vehicle, &track, now, rules);
+        tables.vehicle_state.insert(vehicle_state(&path, &visits, &offlines));
+        tables.membership.extend(visits.iter().filter(|visit| visit.exited_at.is_none()).map(visits::membership));
+        tables.visits.extend(visits.iter().copied());
+        tables.offlines.extend(offlines);
+        if !has_analytics {
+            continue;
+        }
         let stops = stays::stops(&path, &visits, &geofences);
         let idlings = stays::idlings(&path);
         let overspeeds = overspeeds::overspeeds(&path, &visits, &geofences, metadata);
@@ -113,15 +122,14 @@ pub fn recompute(
         tables.motions.extend(motion::motions(&path));
         tables.presences.extend(presence::presences(&path, &visits));
         tables.spells.extend(presence::spells(&path, &idlings, &overspeeds));
-        tables.vehicle_state.insert(vehicle_state(&path, &visits, &offlines));
-        tables.membership.extend(visits.iter().filter(|visit| visit.exited_at.is_none()).map(visits::membership));
-        tables.visits.extend(visits);
-        tables.offlines.extend(offlines);
         tables.stops.extend(stops);
         tables.idlings.extend(idlings);
         tables.overspeeds.extend(overspeeds);
     }
     tables.occupancy = visits::occupancy(&tables.membership, &geofences, now);
+    if !has_analytics {
+        return tables;
+    }
     let (facts, zone) = (plain_facts(&tables), &rules.local_time);
     tables.vehicle_daily.extend(plain::vehicle_daily(&facts, zone));
     tables.geofence_hourly.extend(plain::geofence_hourly(&facts, zone));

@@ -56,7 +56,7 @@ impl Inside {
 }
 
 /// All a timeline remembers of its past: instants and modes, no sums. Two folds that reach equal
-/// states report equal facts from there on.
+/// states report equal facts from there on. Of what nobody asks for ([`crate::model::ViewSet`]) it remembers nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The position the vehicle is at; none before the first.
@@ -128,34 +128,47 @@ impl Fold<'_> {
         let Some(last) = state.last else {
             state.odometer = Odometer::start(next, self.rules);
             self.evaluate(state, next.place, next.ts, facts);
-            state.anchor = Some(self.anchor(state, next));
+            state.anchor = self.has_analytics().then(|| self.anchor(state, next));
             state.last = Some(*next);
             return None;
         };
-        let segment = state.odometer.step(&last, next, self.rules);
-        self.settle(state, &segment, facts);
-        let ruled_anew = self.pass_boundaries(state, &last, &segment, next.ts - 1, facts);
-        if segment.gap {
+        let segment = if self.has_analytics() {
+            let segment = state.odometer.step(&last, next, self.rules);
+            self.settle(state, &segment, facts);
+            Some(segment)
+        } else {
+            state.odometer.glance(&last, next, self.rules);
+            None
+        };
+        let ruled_anew = self.pass_boundaries(state, &last, segment.as_ref(), next.ts - 1, facts);
+        if self.is_silent(&last, next.ts) {
             let offline = Offline { vehicle: self.vehicle, started_at: last.ts, ended_at: Some(next.ts) };
             facts.offlines.push((offline, self.view.sign()));
         }
-        self.stay_present(state, last.ts, next.ts, facts);
+        if self.has_analytics() {
+            self.stay_present(state, last.ts, next.ts, facts);
+        }
         if ruled_anew || last.place != next.place {
             self.evaluate(state, next.place, next.ts, facts);
         }
-        self.be_present(state, &last, next.ts, facts);
-        let stop = self.stop(state, &last, next, facts);
+        let settled = segment.map(|segment| {
+            self.be_present(state, &last, next.ts, facts);
+            Settled { segment, stop: self.stop(state, &last, next, facts) }
+        });
         state.last = Some(*next);
-        Some(Settled { segment, stop })
+        settled
     }
 
     /// From the last position on, through what begins or ends until `until` (inclusive). A fold that has
     /// stayed cannot step on: it has taken the last position for what it is while it is the last.
     pub fn stay(&self, state: &mut State, until: Millis, facts: &mut FactDeltas) {
         if let Some(last) = state.last {
-            let segment = state.odometer.last(&last, self.is_silent(&last, until));
-            self.settle(state, &segment, facts);
-            self.pass_boundaries(state, &last, &segment, until, facts);
+            let segment = self.has_analytics().then(|| {
+                let segment = state.odometer.last(&last, self.is_silent(&last, until));
+                self.settle(state, &segment, facts);
+                segment
+            });
+            self.pass_boundaries(state, &last, segment.as_ref(), until, facts);
         }
     }
 
@@ -170,9 +183,11 @@ impl Fold<'_> {
         if self.is_silent(last, now) {
             facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, sign));
         }
-        self.open_runs(state, last, facts);
-        self.open_route(state, now, facts);
-        self.open_presence(state, last, now, facts);
+        if self.has_analytics() {
+            self.open_runs(state, last, facts);
+            self.open_route(state, now, facts);
+            self.open_presence(state, last, now, facts);
+        }
     }
 
     /// The first instant after `now` at which the clock alone changes an open fact.
@@ -180,12 +195,16 @@ impl Fold<'_> {
         let last = state.last.as_ref()?;
         let silent_at = last.ts.saturating_add(self.rules.offline_after_ms).saturating_add(1);
         let confirmed_at = state.inside.iter().map(|i| i.entered_at.saturating_add(i.min_dwell_ms));
+        let first = confirmed_at.chain([silent_at]).filter(|&t| t > now).min();
+        if !self.has_analytics() {
+            return first;
+        }
         let hour = self.rules.local_time.hour_span(now.max(last.ts));
         let is_present = !state.inside.is_empty() && hour.from < self.present_until(last);
         let hour_at = (is_present || self.is_silent(last, now)).then_some(hour.until);
         let limits = self.roster.changes(self.vehicle, self.view, now.max(last.ts), END - 1);
         let limit_at = limits.first().copied();
-        confirmed_at.chain([silent_at]).chain(hour_at).chain(limit_at).filter(|&t| t > now).min()
+        first.into_iter().chain(hour_at).chain(limit_at).filter(|&t| t > now).min()
     }
 
     /// Where the vehicle is and what it does, at `now`.
@@ -208,6 +227,11 @@ impl Fold<'_> {
         Some(Span { from: last.ts, until: self.full_hour(now) }).filter(|silence| !silence.is_empty())
     }
 
+    /// Whether more is asked for than who is where.
+    fn has_analytics(&self) -> bool {
+        self.rules.views.has_analytics()
+    }
+
     /// The start of the local hour that it is.
     pub(super) fn full_hour(&self, now: Millis) -> Millis {
         if now == BEGINNING { BEGINNING } else { self.rules.local_time.hour_span(now).from }
@@ -223,16 +247,17 @@ impl Fold<'_> {
     }
 
     /// Evaluates the geofences and limits that begin or end in `last.ts < t <= until` for a vehicle that
-    /// stays where it is. Whether a geofence does here between, or in the millisecond after.
+    /// stays where it is; `segment` is what analytics say of the time until then. Whether a geofence does here
+    /// between, or in the millisecond after.
     fn pass_boundaries(
         &self,
         state: &mut State,
         last: &Position,
-        segment: &Segment,
+        segment: Option<&Segment>,
         until: Millis,
         facts: &mut FactDeltas,
     ) -> bool {
-        let limits = self.roster.changes(self.vehicle, self.view, last.ts, until);
+        let limits = segment.map(|_| self.roster.changes(self.vehicle, self.view, last.ts, until)).unwrap_or_default();
         if limits.is_empty() && !self.catalogue.has_boundaries() {
             return false;
         }
@@ -246,10 +271,12 @@ impl Fold<'_> {
             while concerned.next_if_eq(&t).is_some() {}
             limits.next_if_eq(&t);
             if fence == Some(t) {
-                self.stay_present(state, last.ts, t, facts);
+                if segment.is_some() {
+                    self.stay_present(state, last.ts, t, facts);
+                }
                 self.evaluate(state, last.place, t, facts);
             }
-            if !segment.gap {
+            if let Some(segment) = segment.filter(|segment| !segment.gap) {
                 self.overspeed(state, t, segment, facts);
             }
         }
@@ -284,8 +311,13 @@ impl Fold<'_> {
         for &(geofence, version) in covering {
             if state.inside.binary_search_by_key(&geofence, |i| i.geofence).is_err() {
                 let definition = &self.catalogue.version(version).definition;
-                let (min_dwell_ms, role) = (definition.min_dwell_ms, Role::of(definition));
-                let kind = Arc::from(definition.kind.as_deref().unwrap_or_default());
+                let min_dwell_ms = definition.min_dwell_ms;
+                let (role, kind) = if self.has_analytics() {
+                    (Role::of(definition), definition.kind.as_deref().unwrap_or_default())
+                } else {
+                    (Role::None, "")
+                };
+                let kind = Arc::from(kind);
                 next.push(Inside { geofence, entered_at: t, min_dwell_ms, role, kind, present_from: t });
             }
         }
@@ -310,6 +342,9 @@ impl Fold<'_> {
             let Inside { geofence, entered_at, .. } = *inside;
             let confirmed = inside.is_confirmed(t);
             facts.visits.push((Visit { vehicle, geofence, entered_at, exited_at: Some(t), confirmed }, sign));
+            if !self.has_analytics() {
+                continue;
+            }
             if confirmed {
                 let visit = KindVisit { vehicle, kind: Arc::clone(&inside.kind), entered_at, exited_at: t };
                 facts.kind_visits.push((visit, sign));

@@ -214,7 +214,8 @@ impl Timelines {
         let before = self.now;
         self.now = self.now.max(now);
         let changes = self.catalogue.prepare(edits);
-        let edited_vehicles = self.roster.prepare(vehicles);
+        let has_analytics = self.rules.views.has_analytics();
+        let edited_vehicles = if has_analytics { self.roster.prepare(vehicles) } else { Edited::default() };
         positions.sort_unstable_by_key(|event| (event.vehicle, event.position.ts, event.seq));
 
         let mut concerned = self.concerned_without_positions(&changes, before);
@@ -364,18 +365,20 @@ impl Timelines {
         new.stay(&mut is, self.now, &mut facts);
         new.open(&is, self.now, &mut facts);
         facts.consolidate();
-        let (track, ledger, rules) = (&timeline.track, &mut timeline.ledger, &self.rules);
-        ledger.measure(vehicle, track, changed, rules, &mut facts);
-        let first = if changed.is_empty() { untold } else { changed.from };
-        let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
-        ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
-        if happened.moves_fleet {
-            let mut under_way = FactDeltas::default();
-            new.open_route(&is, self.now, &mut under_way);
-            labels.label_all(ledger, &under_way.trips, View::New, &mut facts);
-            consolidate(&mut facts.fleet_facts);
-        } else {
-            labels.label(&mut facts);
+        if self.rules.views.has_analytics() {
+            let (track, ledger, rules) = (&timeline.track, &mut timeline.ledger, &self.rules);
+            ledger.measure(vehicle, track, changed, rules, &mut facts);
+            let first = if changed.is_empty() { untold } else { changed.from };
+            let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
+            ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
+            if happened.moves_fleet {
+                let mut under_way = FactDeltas::default();
+                new.open_route(&is, self.now, &mut under_way);
+                labels.label_all(ledger, &under_way.trips, View::New, &mut facts);
+                consolidate(&mut facts.fleet_facts);
+            } else {
+                labels.label(&mut facts);
+            }
         }
         out.facts.append(&mut facts);
 

@@ -88,6 +88,17 @@ impl Odometer {
         segment
     }
 
+    /// Goes on as [`Odometer::step`] does, but for the speed alone.
+    pub fn glance(&mut self, last: &Position, next: &Position, rules: &Rules) {
+        let elapsed_ms = next.ts - last.ts;
+        let mut speed = plausible(next.speed, rules);
+        if speed == Speed::NONE && elapsed_ms <= rules.offline_after_ms {
+            let hop_mm = if last.place == next.place { 0 } else { distance_mm(last.place, next.place) };
+            speed = plausible(Speed::mean(hop_mm, elapsed_ms), rules);
+        }
+        self.speed = speed;
+    }
+
     /// What is known of the last position while it is the last.
     pub fn last(&self, last: &Position, gap: bool) -> Segment {
         self.segment(last, last.ts, gap, false)

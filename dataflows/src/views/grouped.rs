@@ -24,11 +24,11 @@ use std::sync::Arc;
 
 use differential_dataflow::AsCollection;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
+use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder, operator::empty};
 use timely::dataflow::operators::vec::Map;
+use timely::dataflow::{Scope, StreamVec};
 
 use crate::local_time::LocalTime;
 use crate::model::{BEGINNING, Control, Epoch, Millis, Rules};
@@ -76,6 +76,13 @@ pub struct Grouped<'s, R: 'static> {
     pub snapshots: Rows<'s, GroupSnapshot>,
     /// About this worker's groups, as of the last epoch they have done.
     pub stats: Rc<Cell<GroupStats>>,
+}
+
+impl<'s, R: Clone + 'static> Grouped<'s, R> {
+    /// One that nobody asks for: no rows and no groups.
+    pub fn none(scope: Scope<'s, Epoch>) -> Self {
+        Self { rows: empty(scope).as_collection(), snapshots: empty(scope).as_collection(), stats: Rc::default() }
+    }
 }
 
 impl<R: 'static> std::fmt::Debug for Grouped<'_, R> {

@@ -32,13 +32,13 @@ use crate::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleD
 use crate::facts::{FleetFact, Idling, KindVisit, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
 use crate::model::{
     Control, Epoch, GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
-    Visit,
+    ViewSet, Visit,
 };
 use crate::timeline::operator::timelines;
 use crate::timeline::{Stats, TimelineSnapshot};
 use fleet_daily::{FleetDailyGroup, FleetDay};
 use geofence_hourly::{GeofenceHour, GeofenceHourlyGroup};
-use grouped::Given;
+use grouped::{Given, Grouped};
 use groups::{GroupStats, reach_ms};
 use kind_daily::{KindDailyGroup, KindDay};
 use od_daily::{OdDailyGroup, OdDay};
@@ -174,6 +174,27 @@ impl std::fmt::Debug for Restored<'_> {
     }
 }
 
+/// The aggregates.
+struct Aggregates<'s> {
+    vehicle_daily: Grouped<'s, VehicleDaily>,
+    geofence_hourly: Grouped<'s, GeofenceHourly>,
+    od_daily: Grouped<'s, OdDaily>,
+    fleet_daily: Grouped<'s, FleetDaily>,
+    kind_daily: Grouped<'s, KindDaily>,
+}
+
+impl<'s> Aggregates<'s> {
+    fn none(scope: Scope<'s, Epoch>) -> Self {
+        Self {
+            vehicle_daily: Grouped::none(scope),
+            geofence_hourly: Grouped::none(scope),
+            od_daily: Grouped::none(scope),
+            fleet_daily: Grouped::none(scope),
+            kind_daily: Grouped::none(scope),
+        }
+    }
+}
+
 /// The dataflow. `control` must carry the same to every worker, in the order of the log within an
 /// epoch; `positions` may reach any worker in any order. `restored` is what to go on from: it comes
 /// with all edits, the time of the log it was taken from and [`Control::Restored`], before anything else.
@@ -185,6 +206,7 @@ pub fn views<'s>(
     rules: Rules,
 ) -> Views<'s> {
     let given = Given::new(control.clone(), restored.groups, &rules, reach_ms(&rules));
+    let set = rules.views;
     let Facts {
         visits,
         offlines,
@@ -210,19 +232,26 @@ pub fn views<'s>(
         Control::Vehicle(edit) => Some((edit.key.0, edit)),
         Control::Geofence(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
     });
-    let vehicle_facts = VehicleFacts {
-        motions,
-        spells,
-        overspeeds: overspeeds.clone(),
-        stops: stops.clone(),
-        visits: visits.clone(),
-        trips: trips.clone(),
+    let Aggregates { vehicle_daily, geofence_hourly, od_daily, fleet_daily, kind_daily } = match set {
+        ViewSet::Membership => Aggregates::none(scope),
+        ViewSet::All => {
+            let vehicle_facts = VehicleFacts {
+                motions,
+                spells,
+                overspeeds: overspeeds.clone(),
+                stops: stops.clone(),
+                visits: visits.clone(),
+                trips: trips.clone(),
+            };
+            Aggregates {
+                vehicle_daily: vehicle_daily::vehicle_daily(vehicle_facts, &given),
+                geofence_hourly: geofence_hourly::geofence_hourly(visits.clone(), presences, &given),
+                od_daily: od_daily::od_daily(trips.clone(), &given),
+                fleet_daily: fleet_daily::fleet_daily(fleet_facts, &given),
+                kind_daily: kind_daily::kind_daily(kind_visits, &given),
+            }
+        }
     };
-    let vehicle_daily = vehicle_daily::vehicle_daily(vehicle_facts, &given);
-    let geofence_hourly = geofence_hourly::geofence_hourly(visits.clone(), presences, &given);
-    let od_daily = od_daily::od_daily(trips.clone(), &given);
-    let fleet_daily = fleet_daily::fleet_daily(fleet_facts, &given);
-    let kind_daily = kind_daily::kind_daily(kind_visits, &given);
     let groups = vehicle_daily.snapshots.concatenate([
         geofence_hourly.snapshots,
         od_daily.snapshots,

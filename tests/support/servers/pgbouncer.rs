@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::postgres::{as_system_user, own_folder, try_psql};
-use super::{Process, find, on_a_free_port, temporary_folder, wait_for};
+use watchtower::bench::servers::postgres::{as_system_user, own_folder};
+use watchtower::bench::servers::{Process, find, on_a_free_port, temporary_folder, wait_for};
+
+use super::postgres::try_psql;
 
 /// A pooler that ends with this value.
 #[derive(Debug)]
@@ -26,9 +28,9 @@ impl PgBouncer {
         };
         let (server, database) = url.rsplit_once('/').unwrap();
         let postgres_port = server.rsplit_once(':').unwrap().1;
-        let folder = temporary_folder("watchtower-pgbouncer-");
-        own_folder(folder.path());
-        let (port, process) = on_a_free_port("PgBouncer", |port| {
+        let folder = temporary_folder("watchtower-pgbouncer-").unwrap();
+        own_folder(folder.path()).unwrap();
+        let (port, process) = on_a_free_port(|port| {
             let settings = format!(
                 "[databases]\n{database} = host=127.0.0.1 port={postgres_port} user=postgres\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
@@ -38,10 +40,11 @@ impl PgBouncer {
             std::fs::write(&path, settings).unwrap();
             let mut command = as_system_user(program.clone());
             command.push(OsString::from(&path));
-            let process = Process::start(folder.path(), "TERM", command);
+            let process = Process::start(folder.path(), "TERM", command)?;
             let url = format!("postgres://postgres@127.0.0.1:{port}/{database}");
-            wait_for(process, folder.path(), || try_psql(&url, "SELECT 1").is_ok())
-        });
+            wait_for("PgBouncer", process, folder.path(), || try_psql(&url, "SELECT 1").is_ok())
+        })
+        .unwrap();
         Some(Self { _process: process, _folder: folder, port, database: database.to_owned() })
     }
 

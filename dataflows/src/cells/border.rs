@@ -1,0 +1,148 @@
+//! On which side of a border a place lies, decided by coordinates rounded to those of places where they
+//! can decide it.
+//!
+//! Vertices are doubles in degrees. Rounded to 1e-7 degrees they fit into eight bytes, each coordinate
+//! off by at most [`OFF`] units: half a unit, and what multiplying by 1e7 is rounded by. The degrees of a
+//! place, a division by 1e7, are rounded too, by at most [`OFF_PLACE`] units. So everything here has a
+//! tolerance, and what does not exceed it is "unknown", for the exact predicates to decide.
+//!
+//! **Crossings.** A place `p` and a reference `r` in the same square are on the same side of a shape's
+//! border if the segment from `p` to `r` crosses its edges an even number of times. The segment does not
+//! leave the square, so only edges that touch the square matter, and more do no harm. With no vertex on
+//! the line through `p` and `r`, an edge is crossed if and only if its ends lie on different sides of
+//! that line and `p` and `r` on different sides of the edge's line; and `p`, which lies on that line, is
+//! on the border only if it is on an edge whose ends lie on different sides, then on the edge's line.
+//! As all are moved by what they may be off, `(v - p) x (r - p)` changes by at most
+//! `(OFF + OFF_PLACE) |r - p|_1 + 2 OFF_PLACE |v - p|_1 + 1` and `(a - p) x (b - p)` by
+//! `(OFF + OFF_PLACE) (|a - p|_1 + |b - p|_1) + 1`. Coordinates differ by less than 2^32, so that doubles
+//! compute such a product to within `2^32 2^-50 < 1e-5` times either norm: [`TOLERANCE`] has room for it.
+//!
+//! **Distances.** A box around `p` and an edge are apart if they are so along one of the axes or along
+//! the edge's normal (separating axes: all normals of the two). So the edge's distance from `p` in the
+//! maximum norm is the largest of the three gaps.
+
+use super::arena::Word;
+use crate::model::Place;
+
+/// More units than a rounded coordinate is off.
+const OFF: f64 = 0.501;
+/// More units than the degrees of a place are off: 180 degrees are so by 1.5e-7.
+const OFF_PLACE: f64 = 2e-7;
+/// Products of coordinates are trusted as far as they exceed this times a norm, and 1.
+const TOLERANCE: f64 = OFF + 0.01;
+/// What distances from rounded edges are shortened by: twice what those are off, and a unit more.
+pub(super) const MARGIN: f64 = 2.0;
+
+/// A difference of coordinates, units.
+pub(super) type Vector = [f64; 2];
+
+/// A vertex in degrees as a place, and as a word.
+pub(super) fn rounded([lon, lat]: [f64; 2]) -> Place {
+    Place::from_degrees(lon, lat)
+}
+
+#[inline]
+pub(super) fn word(place: Place) -> Word {
+    Word::from(place.lon as u32) | Word::from(place.lat as u32) << 32
+}
+
+#[inline]
+pub(super) fn place(word: Word) -> Place {
+    Place { lon: word as u32 as i32, lat: (word >> 32) as u32 as i32 }
+}
+
+/// From one place to another.
+#[inline]
+pub(super) fn vector(from: Place, to: Place) -> Vector {
+    [f64::from(to.lon) - f64::from(from.lon), f64::from(to.lat) - f64::from(from.lat)]
+}
+
+#[inline]
+fn cross(a: Vector, b: Vector) -> f64 {
+    a[0] * b[1] - a[1] * b[0]
+}
+
+#[inline]
+fn norm(a: Vector) -> f64 {
+    a[0].abs() + a[1].abs()
+}
+
+/// Distance of the edge from `a` to `b` from the origin, in the maximum norm.
+#[inline]
+pub(super) fn distance(a: Vector, b: Vector) -> f64 {
+    let along = [b[0] - a[0], b[1] - a[1]];
+    let gap = |axis: usize| a[axis].min(b[axis]).max(-a[axis].max(b[axis]));
+    // An edge without length has no normal; `max` takes the other for what is not a number.
+    (cross(a, along).abs() / norm(along)).max(gap(0)).max(gap(1))
+}
+
+/// Walks along a border and counts how often the way from a place to its reference crosses it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    place: Place,
+    way: Vector,
+    tolerance: f64,
+    crosses: bool,
+    certain: bool,
+    nearest: f64,
+}
+
+impl Walk {
+    #[inline]
+    pub(super) fn new(place: Place, reference: Place) -> Self {
+        let way = vector(place, reference);
+        let tolerance = TOLERANCE * norm(way) + 1.0;
+        Self { place, way, tolerance, crosses: false, certain: true, nearest: f64::INFINITY }
+    }
+
+    /// Along edges from vertex to vertex. Measures distances, too, if asked to.
+    #[inline]
+    pub(super) fn along<const MEASURE: bool>(&mut self, vertices: &[Word]) {
+        let Some((&first, rest)) = vertices.split_first() else { return };
+        let mut a = vector(self.place, place(first));
+        let mut side_a = cross(a, self.way);
+        self.certain &= self.is_certain(a, side_a);
+        for &vertex in rest {
+            let b = vector(self.place, place(vertex));
+            let side_b = cross(b, self.way);
+            self.certain &= self.is_certain(b, side_b);
+            if (side_a > 0.0) != (side_b > 0.0) {
+                self.meet(a, b);
+            }
+            if MEASURE {
+                self.nearest = self.nearest.min(distance(a, b));
+            }
+            (a, side_a) = (b, side_b);
+        }
+    }
+
+    /// Whether a vertex is on the side of the way's line that it seems to be on.
+    #[inline]
+    fn is_certain(&self, vertex: Vector, side: f64) -> bool {
+        side.abs() > self.tolerance + 2.0 * OFF_PLACE * norm(vertex)
+    }
+
+    /// An edge whose ends are on different sides of the way's line.
+    #[inline]
+    fn meet(&mut self, a: Vector, b: Vector) {
+        let along = [b[0] - a[0], b[1] - a[1]];
+        // The place is the origin; the reference is `way` from there.
+        let here = cross(a, along);
+        let there = here - cross(self.way, along);
+        let tolerance = TOLERANCE * (norm(a) + norm(b) + 2.0 * norm(self.way)) + 1.0;
+        self.certain &= here.abs() > tolerance && there.abs() > tolerance;
+        self.crosses ^= (here > 0.0) != (there > 0.0);
+    }
+
+    /// Whether the border lies between the place and its reference, if that is certain.
+    #[inline]
+    pub(super) fn crosses(&self) -> Option<bool> {
+        self.certain.then_some(self.crosses)
+    }
+
+    /// Distance of the nearest edge, in the maximum norm, units.
+    #[inline]
+    pub(super) fn nearest(&self) -> f64 {
+        self.nearest
+    }
+}

@@ -1,0 +1,141 @@
+//! Squares of places, each a quarter of a larger one.
+
+use crate::geometry::BoundingBox;
+use crate::model::Place;
+
+/// A box of places, its borders included; empty if `east < west`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaceBox {
+    /// Least longitude, 1e-7 degrees, as the others.
+    pub west: i32,
+    /// Least latitude.
+    pub south: i32,
+    /// Greatest longitude.
+    pub east: i32,
+    /// Greatest latitude.
+    pub north: i32,
+}
+
+impl PlaceBox {
+    /// No place.
+    pub const EMPTY: Self = Self { west: i32::MAX, south: i32::MAX, east: i32::MIN, north: i32::MIN };
+    /// Every place.
+    pub const ALL: Self = Self { west: i32::MIN, south: i32::MIN, east: i32::MAX, north: i32::MAX };
+
+    /// Whether the place is one of them.
+    #[inline]
+    pub fn contains(&self, place: Place) -> bool {
+        (self.west <= place.lon) & (place.lon <= self.east) & (self.south <= place.lat) & (place.lat <= self.north)
+    }
+
+    /// What lies in both.
+    #[inline]
+    pub(super) fn intersection(&self, other: &Self) -> Self {
+        Self {
+            west: self.west.max(other.west),
+            south: self.south.max(other.south),
+            east: self.east.min(other.east),
+            north: self.north.min(other.north),
+        }
+    }
+
+    /// The places that differ from this one by at most `by` in both coordinates.
+    #[inline]
+    pub(super) fn around(place: Place, by: i32) -> Self {
+        Self {
+            west: place.lon.saturating_sub(by),
+            south: place.lat.saturating_sub(by),
+            east: place.lon.saturating_add(by),
+            north: place.lat.saturating_add(by),
+        }
+    }
+
+    /// Every place in the bounds, and some a little outside.
+    pub(super) fn within(bounds: &BoundingBox) -> Self {
+        // The casts saturate; half a unit would do against rounding.
+        Self {
+            west: (bounds.west * 1e7 - 1.0).floor() as i32,
+            south: (bounds.south * 1e7 - 1.0).floor() as i32,
+            east: (bounds.east * 1e7 + 1.0).ceil() as i32,
+            north: (bounds.north * 1e7 + 1.0).ceil() as i32,
+        }
+    }
+
+    /// Bounds, in degrees as those of a [`Place`] are, of exactly these places: the division is monotone.
+    pub(super) fn degrees(&self) -> BoundingBox {
+        let south_west = Place { lon: self.west, lat: self.south };
+        let north_east = Place { lon: self.east, lat: self.north };
+        BoundingBox {
+            west: south_west.lon_degrees(),
+            south: south_west.lat_degrees(),
+            east: north_east.lon_degrees(),
+            north: north_east.lat_degrees(),
+        }
+    }
+
+    /// The place in the middle, and by how much a coordinate of any place differs from its at most.
+    pub(super) fn middle(&self) -> (Place, i64) {
+        let middle = |a: i32, b: i32| (i64::from(a) + i64::from(b)).div_euclid(2) as i32;
+        let place = Place { lon: middle(self.west, self.east), lat: middle(self.south, self.north) };
+        let reach = |from: i32, to: i32| i64::from(to) - i64::from(from);
+        (place, reach(place.lon, self.east).max(reach(place.lat, self.north)))
+    }
+}
+
+/// A longitude or latitude counted from the least that an `i32` can hold, so that squares begin at
+/// multiples of their size.
+#[inline]
+pub(super) fn counted(coordinate: i32) -> u32 {
+    coordinate as u32 ^ 0x8000_0000
+}
+
+fn coordinate(counted: u32) -> i32 {
+    (counted ^ 0x8000_0000) as i32
+}
+
+/// The places whose counted coordinates are the same but for the last `log_size` bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Square {
+    pub(super) x: u32,
+    pub(super) y: u32,
+    pub(super) log_size: u32,
+}
+
+impl Square {
+    /// The one of this size that holds a place.
+    #[inline]
+    pub(super) fn around(place: Place, log_size: u32) -> Self {
+        let first = |counted: u32| counted >> log_size << log_size;
+        Self { x: first(counted(place.lon)), y: first(counted(place.lat)), log_size }
+    }
+
+    /// Its places.
+    #[inline]
+    pub(super) fn places(&self) -> PlaceBox {
+        let last = (1 << self.log_size) - 1;
+        PlaceBox {
+            west: coordinate(self.x),
+            south: coordinate(self.y),
+            east: coordinate(self.x | last),
+            north: coordinate(self.y | last),
+        }
+    }
+
+    /// A quarter: 0 is south-west, 1 south-east, 2 north-west, 3 north-east.
+    pub(super) fn quarter(&self, number: u32) -> Self {
+        let log_size = self.log_size - 1;
+        Self { x: self.x | (number & 1) << log_size, y: self.y | (number >> 1) << log_size, log_size }
+    }
+}
+
+/// Which quarter of a square, whose quarters are of this size, holds a place.
+#[inline]
+pub(super) fn quarter_of(place: Place, log_size: u32) -> usize {
+    let bit = |coordinate: i32| (counted(coordinate) >> log_size & 1) as usize;
+    bit(place.lon) | bit(place.lat) << 1
+}
+
+/// Whether two boxes have a place in common.
+pub(super) fn overlap(a: &PlaceBox, b: &PlaceBox) -> bool {
+    a.west <= b.east && b.west <= a.east && a.south <= b.north && b.south <= a.north
+}

@@ -1,0 +1,39 @@
+//! What is being done, while it is.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Steps of long work: a line that changes on a terminal, one line a step elsewhere.
+pub(super) struct Steps {
+    spinner: Option<ProgressBar>,
+}
+
+/// Rarely, so that it is not measured.
+const TICK: Duration = Duration::from_millis(500);
+
+impl Steps {
+    pub(super) fn new() -> Self {
+        let spinner = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("the template is a constant");
+            let spinner = ProgressBar::new_spinner().with_style(style);
+            spinner.enable_steady_tick(TICK);
+            spinner
+        });
+        Self { spinner }
+    }
+
+    pub(super) fn begin(&mut self, what: &str) {
+        match &self.spinner {
+            Some(spinner) => spinner.set_message(what.to_owned()),
+            None => eprintln!("{what}"),
+        }
+    }
+
+    pub(super) fn finish(&mut self) {
+        if let Some(spinner) = self.spinner.take() {
+            spinner.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A Redis server of its own.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Process, ServerError, on_a_free_port, on_the_same_port, program, temporary_folder, wait_for, write};
+
+/// How a server is set up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RedisOptions {
+    /// Whether what is written is still there after a restart.
+    pub appendonly: bool,
+    /// What clients must say first.
+    pub password: Option<&'static str>,
+    /// More lines of its configuration.
+    pub config: &'static [&'static str],
+}
+
+/// A server that ends with this value; its port stays the same over restarts.
+#[derive(Debug)]
+pub struct RedisServer {
+    /// None while it is stopped. Dropped before the folder.
+    process: Option<Process>,
+    folder: tempfile::TempDir,
+    port: u16,
+    password: Option<&'static str>,
+}
+
+impl RedisServer {
+    /// Starts a server that is ready for clients.
+    ///
+    /// # Errors
+    /// If it is not installed, or does not start.
+    pub fn start(options: RedisOptions) -> Result<Self, ServerError> {
+        let folder = temporary_folder("watchtower-redis-")?;
+        let RedisOptions { appendonly, password, config } = options;
+        let (port, process) = on_a_free_port(|port| {
+            let mut text = format!(
+                "bind 127.0.0.1\nport {port}\ndir {}\nsave \"\"\nappendonly {}\n",
+                folder.path().display(),
+                if appendonly { "yes" } else { "no" },
+            );
+            if let Some(password) = password {
+                let _ = writeln!(text, "requirepass {password}");
+            }
+            for line in config {
+                let _ = writeln!(text, "{line}");
+            }
+            write(&configuration(folder.path()), &text)?;
+            run(folder.path(), port, password)
+        })?;
+        Ok(Self { process: Some(process), folder, port, password })
+    }
+
+    /// What clients connect to.
+    pub fn url(&self) -> String {
+        let user = self.password.map_or_else(String::new, |password| format!(":{password}@"));
+        format!("redis://{user}127.0.0.1:{}", self.port)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(&mut self) {
+        self.end("TERM");
+    }
+
+    /// Ends it without giving it a chance to write anything.
+    pub fn kill(&mut self) {
+        self.end("KILL");
+    }
+
+    fn end(&mut self, signal: &str) {
+        if let Some(process) = self.process.take() {
+            process.end(signal);
+        }
+    }
+
+    /// Starts it again, on the same port with the same folder; stops it first if it runs.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn restart(&mut self) -> Result<(), ServerError> {
+        self.stop();
+        self.process = Some(on_the_same_port(|| run(self.folder.path(), self.port, self.password))?);
+        Ok(())
+    }
+
+    /// What it answers to a command, in its own protocol (RESP 2).
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn command(&self, words: &[&str]) -> Result<String, ServerError> {
+        ask(self.port, self.password, words).map_err(ServerError::io(format!("ask redis-server for {words:?}")))
+    }
+
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// Where it keeps what it keeps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn configuration(folder: &Path) -> PathBuf {
+    folder.join("redis.conf")
+}
+
+fn run(folder: &Path, port: u16, password: Option<&str>) -> Result<Process, ServerError> {
+    let server = program("redis-server", "redis-server", &[])?;
+    let process = Process::start(folder, "KILL", [server, configuration(folder)])?;
+    // That somebody answers is not enough: it must be this one.
+    let here = folder.canonicalize().map_err(ServerError::io("find a temporary folder again"))?.display().to_string();
+    let answers = || ask(port, password, &["CONFIG", "GET", "dir"]).is_ok_and(|answer| answer.contains(&here));
+    wait_for("redis-server", process, folder, answers)
+}
+
+/// One command on a connection of its own.
+fn ask(port: u16, password: Option<&str>, words: &[&str]) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut request = String::new();
+    if let Some(password) = password {
+        push(&mut request, &["AUTH", password]);
+    }
+    push(&mut request, words);
+    push(&mut request, &["QUIT"]);
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let answer = if password.is_some() { answer.strip_prefix("+OK\r\n").unwrap_or(&answer) } else { &answer };
+    Ok(answer.strip_suffix("+OK\r\n").unwrap_or(answer).to_owned())
+}
+
+fn push(request: &mut String, words: &[&str]) {
+    let _ = write!(request, "*{}\r\n", words.len());
+    for word in words {
+        let _ = write!(request, "${}\r\n{word}\r\n", word.len());
+    }
+}

@@ -1,0 +1,258 @@
+//! `watchtower bench`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::FormatArg;
+use crate::bench::engine::Source;
+use crate::bench::{Settings, engine, kernel};
+#[cfg(unix)]
+use crate::bench::{drain, live};
+#[cfg(unix)]
+use crate::bench::{loader::Shape, stage::Urls};
+
+pub(super) const EXAMPLE: &str = "\
+Examples:
+  watchtower bench kernel --quick            membership alone, within a minute
+  watchtower bench engine                    timelines and views, against a plain rstar + geo loop
+  watchtower bench engine --workload w --workers 1 --json | jq '.results[] | {name, ratio}'
+
+How to read it: ratio is how many times as much processor time the baseline took for the same events in
+the same turns. It is what to compare between machines; events/s and microseconds are of this one, with
+whatever else it had to do. spread is how far the slowest and the fastest turn are apart.";
+
+/// What all benchmarks take.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Which benchmark.
+    #[command(subcommand)]
+    pub command: BenchCommand,
+    /// Be done within a minute: fewer events, fewer turns
+    #[arg(long, global = true)]
+    pub quick: bool,
+    /// Print one JSON object instead of a table
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Measure everything N times; the median counts [default: 5, with --quick 2]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub turns: Option<u16>,
+    /// Make F times as many vehicles and events as usual
+    #[arg(long, global = true, value_name = "F", default_value_t = 1.0, value_parser = size)]
+    pub size: f64,
+}
+
+/// A benchmark.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Membership alone: which geofences cover a place, who came and went.
+    ///
+    /// Star polygons of 40 corners, three over a place, in 100 km square; 100 000 vehicles that walk 10 m or
+    /// 50 m from one position to the next, or are anywhere. And the countries of the world, if the folder
+    /// WATCHTOWER_DATA has geofences/world_countries_50m.geojson.gz.
+    Kernel(KernelArgs),
+    /// Timelines and views without I/O: events are decoded and admitted, and wait in memory.
+    ///
+    /// Workload W: 10 000 star polygons, 10 000 vehicles that move 50 to 200 m, 2 000 000 events. The
+    /// realistic track: 100 000 vehicles, a fix every 10 s, 10 m apart, 10 000 star polygons of which one is
+    /// entered or left in four of a hundred events.
+    ///
+    /// The baseline is a loop over the same events with an R-tree (rstar) and polygons (geo): membership
+    /// and its changes, no event time, no lateness, no visits, no views.
+    Engine(EngineArgs),
+    /// A backlog in Redis becomes rows in PostGIS, through the daemon.
+    ///
+    /// The realistic track, 2 000 000 events. The daemon knows the geofences and vehicles and is frozen while
+    /// the backlog is appended; the time is from when it goes on until the commit with the last entry is seen
+    /// by another session. With the archive of positions and without.
+    ///
+    /// Baselines, over the same entries: xread reads them and looks at none; prepared-rows writes the same
+    /// rows in the same statements from change sets that wait in memory, with neither Redis nor an engine.
+    #[cfg(unix)]
+    Drain(DrainArgs),
+    /// Events at a fixed rate, through the daemon: how long until others see them in the tables.
+    ///
+    /// Latency counts from the instant at which an event was to be sent, which the rate alone decides, to when
+    /// another session sees the commit that has it. At a rate that the machine cannot keep it grows for as
+    /// long as the benchmark runs.
+    #[cfg(unix)]
+    Live(LiveArgs),
+}
+
+/// What `bench live` takes.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub struct LiveArgs {
+    /// Where.
+    #[command(flatten)]
+    pub servers: ServerArgs,
+    /// Events a second, one measurement for each
+    #[arg(long, value_name = "R", num_args = 1.., default_values_t = [20_000.0, 100_000.0, 300_000.0], value_parser = super::publish::positive)]
+    pub rate: Vec<f64>,
+    /// For how long each; with --quick at most 8
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+    /// Keep an archive of positions
+    #[arg(long)]
+    pub archive: bool,
+    /// How entries hold events: binary batches, JSON arrays, or one event each in plain fields
+    #[arg(long, value_name = "SHAPE", default_value = "bin")]
+    pub format: FormatArg,
+    /// Most events of an entry of bin and json
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch: u32,
+}
+
+/// Servers that are used instead of starting some. What the benchmark puts there it takes away again.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// This Redis, instead of one that is started and thrown away; its processor time is not known then
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// This database with PostGIS, without TLS, instead of one that is started and thrown away
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
+    /// Worker threads of the daemon
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+}
+
+/// What `bench drain` takes.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// Where.
+    #[command(flatten)]
+    pub servers: ServerArgs,
+    /// How entries hold events: binary batches, JSON arrays, or one event each in plain fields
+    #[arg(long, value_name = "SHAPE", num_args = 1.., default_values = ["bin"])]
+    pub format: Vec<FormatArg>,
+    /// Most events of an entry of bin and json
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch: u32,
+}
+
+/// What `bench kernel` takes.
+#[derive(Debug, Args)]
+pub struct KernelArgs {
+    /// Numbers of geofences; --quick leaves out those above 100000
+    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [100, 10_000, 100_000, 1_000_000], value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    pub geofences: Vec<u32>,
+}
+
+/// What `bench engine` takes.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// Over what
+    #[arg(long, value_name = "WORKLOAD", num_args = 1.., default_values = ["w", "realistic"], conflicts_with = "events_csv")]
+    pub workload: Vec<WorkloadArg>,
+    /// Over these events instead: CSV with a header, ts in milliseconds, entity or vehicle_id, lon, lat
+    #[arg(long, value_name = "FILE", requires = "geofences")]
+    pub events_csv: Option<PathBuf>,
+    /// The geofences among which they are: GeoJSON
+    #[arg(long, value_name = "FILE", requires = "events_csv")]
+    pub geofences: Option<PathBuf>,
+    /// Numbers of worker threads
+    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 2], value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Vec<u16>,
+    /// Events of an epoch
+    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epoch: u32,
+}
+
+/// A generated workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WorkloadArg {
+    /// Workload W
+    W,
+    /// The realistic track
+    Realistic,
+}
+
+impl BenchArgs {
+    /// How thoroughly.
+    pub fn settings(&self) -> Settings {
+        Settings { quick: self.quick, turns: self.turns.map(usize::from), size: self.size }
+    }
+}
+
+impl BenchCommand {
+    /// Its name, as it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Kernel(_) => "kernel",
+            Self::Engine(_) => "engine",
+            #[cfg(unix)]
+            Self::Drain(_) => "drain",
+            #[cfg(unix)]
+            Self::Live(_) => "live",
+        }
+    }
+}
+
+impl KernelArgs {
+    /// What to measure.
+    pub fn options(&self) -> kernel::Options {
+        let data = std::env::var_os("WATCHTOWER_DATA").map(PathBuf::from);
+        kernel::Options { geofences: self.geofences.clone(), data }
+    }
+}
+
+impl EngineArgs {
+    /// What to measure.
+    pub fn options(&self) -> engine::Options {
+        let workloads = match (&self.events_csv, &self.geofences) {
+            (Some(events), Some(geofences)) => {
+                vec![Source::Files { events: events.clone(), geofences: geofences.clone() }]
+            }
+            (None, _) | (_, None) => self.workload.iter().copied().map(Source::from).collect(),
+        };
+        let workers = self.workers.iter().copied().map(usize::from).collect();
+        engine::Options { workloads, workers, epoch: self.epoch as usize }
+    }
+}
+
+#[cfg(unix)]
+impl ServerArgs {
+    /// Where they are.
+    pub fn urls(&self) -> Urls {
+        Urls { redis: self.redis.clone(), postgres: self.postgres.clone() }
+    }
+}
+
+#[cfg(unix)]
+impl DrainArgs {
+    /// What to measure.
+    pub fn options(&self) -> drain::Options {
+        let shapes = self.format.iter().map(|&format| Shape { format: format.into(), batch: self.batch }).collect();
+        drain::Options { shapes, workers: self.servers.workers.into(), urls: self.servers.urls() }
+    }
+}
+
+#[cfg(unix)]
+impl LiveArgs {
+    /// What to measure.
+    pub fn options(&self) -> live::Options {
+        live::Options {
+            rates: self.rate.clone(),
+            seconds: self.seconds,
+            shape: Shape { format: self.format.into(), batch: self.batch },
+            workers: self.servers.workers.into(),
+            archive: self.archive,
+            urls: self.servers.urls(),
+        }
+    }
+}
+
+impl From<WorkloadArg> for Source {
+    fn from(workload: WorkloadArg) -> Self {
+        match workload {
+            WorkloadArg::W => Self::W,
+            WorkloadArg::Realistic => Self::Realistic,
+        }
+    }
+}
+
+fn size(text: &str) -> Result<f64, String> {
+    let size = text.parse::<f64>().ok().filter(|size| *size > 0.0 && *size <= 1000.0);
+    size.ok_or_else(|| "expected a number above 0, and at most 1000".to_owned())
+}

@@ -1,0 +1,189 @@
+//! A daemon whose log and tables are in one file.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{debug, info};
+
+use super::committer::Committed;
+use super::core::{Core, Ends};
+use super::file_reader::FileReader;
+use super::saving::Trimmer;
+use super::{DaemonError, Running, millis};
+use crate::checkpoint::Shelf;
+use crate::config::{Clock, Config};
+use crate::crash;
+use crate::embedded::{GeoPackage, Lease};
+use crate::plan;
+use crate::sources::embedded::{Appender, LogError, Reader, stream_names};
+use crate::store::embedded::{EmbeddedError, claim, commit, lagging};
+use crate::store::{Claim, LaggingWriter, StoredCursor, Writer};
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics;
+use watchtower_dataflows::model::BEGINNING;
+
+/// The log hears what time it is this often.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// The lag is told this often.
+const LAG_EVERY: Duration = Duration::from_secs(2);
+/// How often whoever has taken over looks whether its predecessor is gone.
+const LEASE_EVERY: Duration = Duration::from_millis(500);
+
+/// What such a daemon runs for.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    /// Where the tables go.
+    pub(super) tables: GeoPackage,
+    /// Where the log is: in the same file, unless tables are computed anew beside.
+    pub(super) log: GeoPackage,
+    /// Whether a daemon that still runs is to be fenced.
+    pub(super) takeover: bool,
+}
+
+impl Job {
+    /// Whether it keeps the tables of its own log.
+    fn is_public(&self) -> bool {
+        self.tables == self.log
+    }
+}
+
+/// Claims the file and starts everything.
+pub(super) async fn start(config: &Config, job: Job, health: &Health) -> Result<Running, DaemonError> {
+    let plan = plan::of(&config.limits, &config.rules);
+    let Opened { lease, log, writer, claim, lagging } = tokio::task::block_in_place(|| open(config, &job, &plan))?;
+    let layout = log.layout();
+    let clock = config.embedded.clock.or(layout.clock).unwrap_or(Clock::Wall);
+    let keys = stream_names(layout.streams);
+    let stored = keys.iter().map(|key| match claim.cursors.iter().find(|cursor| cursor.stream == *key) {
+        Some(cursor) => cursor.clone(),
+        None => begin(key),
+    });
+    let ends = Ends {
+        stored: stored.collect(),
+        keys,
+        plan,
+        shelf: Shelf::Inside(job.tables.clone()),
+        writer: Writer::Embedded(writer),
+        lagging: LaggingWriter::Embedded(lagging),
+        trimmer: Trimmer::File {
+            file: job.log.clone(),
+            keep: config.embedded.log_keep_ms.filter(|_| job.is_public()).map(millis),
+        },
+        claim,
+    };
+    let mut core = Core::start(config, ends, health).await?;
+    let reader = FileReader {
+        log: job.log.clone(),
+        known: core.known.clone(),
+        stored: core.stored.clone(),
+        input: core.input.clone(),
+        budget: core.budget.clone(),
+        health: health.clone(),
+    };
+    let reader = core.parts.spawn(reader.run());
+    core.side.push(tokio::spawn(hold(lease, job.tables.clone())));
+    core.side.push(tokio::spawn(tell_the_lag(job.log.clone(), core.committed.clone())));
+    if job.is_public() && clock == Clock::Wall {
+        core.side.push(tokio::spawn(tell_the_time(log)));
+    }
+    Ok(core.running(reader))
+}
+
+/// What a daemon has in hand once the file is its own.
+struct Opened {
+    lease: Option<Lease>,
+    log: Appender,
+    writer: commit::Writer,
+    claim: Claim,
+    lagging: lagging::LaggingWriter,
+}
+
+/// Makes the file if it is missing, and takes over.
+fn open(config: &Config, job: &Job, plan: &str) -> Result<Opened, DaemonError> {
+    let file = &job.tables;
+    let mut log = Appender::open(&job.log, config.embedded.streams)?;
+    let mut connection = file.connect_or_create().map_err(EmbeddedError::from)?;
+    let lease = Lease::take(file).map_err(EmbeddedError::from)?;
+    if lease.is_none() && !job.takeover {
+        let owner = claim::owner(file, &connection)?;
+        let owner = owner.map_or_else(|| "another process".to_owned(), |owner| owner.name);
+        return Err(EmbeddedError::Occupied { path: file.path().to_owned(), owner }.into());
+    }
+    let claim = claim::claim(file, &mut connection, plan)?;
+    crash::point("after-claim");
+    let layout = log.layout();
+    let clock = config.embedded.clock.or(layout.clock).unwrap_or(Clock::Wall);
+    if job.is_public() {
+        log.set_clock(clock)?;
+    }
+    info!(
+        file = %file.path().display(),
+        streams = layout.streams,
+        clock = if clock == Clock::Wall { "wall" } else { "log" },
+        term = claim.term,
+        commit_seq = claim.commit_seq,
+        "opened the file"
+    );
+    let lagging = lagging::LaggingWriter::new(file, &claim)?;
+    let writer = commit::Writer::new(file.clone(), connection, &claim);
+    Ok(Opened { lease, log, writer, claim, lagging })
+}
+
+/// Where a stream that was never read begins.
+fn begin(stream: &str) -> StoredCursor {
+    StoredCursor {
+        stream: stream.to_owned(),
+        last_id: "0-0".to_owned(),
+        entries: 0,
+        skipped: 0,
+        rebased: 0,
+        rebased_after: "0-0".to_owned(),
+        now: BEGINNING,
+    }
+}
+
+/// Holds the lease until this is aborted; one who has taken over gets it when its predecessor has ended.
+async fn hold(mut lease: Option<Lease>, file: GeoPackage) {
+    loop {
+        if lease.is_none() {
+            lease = Lease::take(&file).ok().flatten();
+        }
+        sleep(LEASE_EVERY).await;
+    }
+}
+
+/// Appends the machine's time to every stream, for ever.
+async fn tell_the_time(mut log: Appender) {
+    let mut ticks = interval(TICK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = tokio::task::block_in_place(|| log.tick()) {
+            debug!(%error, "the time could not be told");
+        }
+    }
+}
+
+/// Says how far the tables are behind the log, for ever.
+async fn tell_the_lag(log: GeoPackage, committed: watch::Receiver<Committed>) {
+    let mut ticks = interval(LAG_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = tokio::task::block_in_place(|| lag(&log, &committed.borrow())) {
+            debug!(%error, "the lag could not be told");
+        }
+    }
+}
+
+fn lag(log: &GeoPackage, committed: &Committed) -> Result<(), LogError> {
+    let now = jiff::Timestamp::now().as_millisecond();
+    for end in Reader::open(log)?.ends()? {
+        let cursor = committed.iter().find(|cursor| cursor.stream == end.name);
+        let behind = end.entries - cursor.map_or(0, |cursor| cursor.entries);
+        let since = if behind == 0 { 0 } else { now.saturating_sub(end.last.instant()).max(0) };
+        metrics::set_lag(&end.name, Duration::from_millis(since.unsigned_abs()), behind);
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! Events from the log in the file of the embedded mode.
+//!
+//! The log is what Redis Streams are elsewhere: event streams and a control stream of entries, each with an id
+//! that begins with the milliseconds at which it was appended, so that a daemon decides on every event exactly
+//! as it would there. Two tables hold it:
+//!
+//! * `log`: an entry a row, numbered without gaps in the order in which they were appended, all streams
+//!   together. A prefix of these numbers is a prefix of every stream. Entries are never changed.
+//! * `streams`: what each stream is called, how many entries it ever had, and the id of its last one.
+//!
+//! Any number of processes append ([`Appender`]), each in short transactions of its own; one reads
+//! ([`Reader`]) behind them. Nothing is ever lost in between, so unlike with Redis nothing has to be proven.
+
+mod append;
+mod batch;
+mod error;
+mod read;
+mod schema;
+
+pub use append::Appender;
+pub use batch::{Batch, Entries};
+pub use error::LogError;
+pub use read::{Reader, StreamEnd};
+pub use schema::{LAYERS, Layout, create, layout, set_clock, stream_names};

@@ -1,0 +1,83 @@
+//! `watchtower bench`: that it measures what it says. The numbers are of sizes that are worth nothing.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn bench(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower"));
+    command.arg("bench").args(args).env_remove("WATCHTOWER_DATA").output().unwrap()
+}
+
+/// The JSON that a benchmark prints.
+fn json(args: &[&str]) -> Value {
+    let output = bench(&[args, &["--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The result of that name.
+fn result<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let results = report["results"].as_array().unwrap();
+    results.iter().find(|result| result["name"] == name).unwrap_or_else(|| panic!("no {name} in {report:#}"))
+}
+
+#[test]
+fn the_engine_and_its_baseline_find_the_same_enters_and_exits() {
+    let report = json(&["engine", "--quick", "--size", "0.02"]);
+    assert_eq!(report["bench"], "engine");
+    assert!(report["machine"]["cores"].as_u64().unwrap() >= 1);
+    for workload in ["workload-w", "realistic"] {
+        let baseline = result(&report, &format!("{workload}/rstar+geo"));
+        assert!(baseline["enters"].as_u64().unwrap() > 100, "{baseline}");
+        assert!(baseline["exits"].as_u64().unwrap() > 100, "{baseline}");
+        for workers in [1, 2] {
+            let engine = result(&report, &format!("{workload}/all/workers={workers}"));
+            for member in ["enters", "exits", "events"] {
+                assert_eq!(engine[member], baseline[member], "{member} of {engine}");
+            }
+            for member in ["events_per_s", "cpu_us_per_event", "ratio"] {
+                assert!(engine[member].as_f64().unwrap() > 0.0, "{member} of {engine}");
+            }
+            assert_eq!(engine["baseline"], "rstar+geo");
+        }
+    }
+}
+
+#[test]
+fn the_kernel_has_a_result_for_every_walk() {
+    let report = json(&["kernel", "--quick", "--size", "0.01", "--geofences", "100", "1000"]);
+    for geofences in ["100", "1000"] {
+        assert_eq!(result(&report, &format!("{geofences}/index"))["geofences"].to_string(), geofences);
+        for walk in ["10m", "50m", "teleport"] {
+            let result = result(&report, &format!("{geofences}/{walk}"));
+            assert!(result["ratio"].as_f64().unwrap() > 0.0, "{result}");
+        }
+    }
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("left out: countries"), "{notes}");
+}
+
+#[test]
+fn files_are_measured_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let square = "[[[3,6],[4,6],[4,7],[3,7],[3,6]]]";
+    let feature = format!(
+        r#"{{"type":"Feature","id":7,"properties":{{}},"geometry":{{"type":"Polygon","coordinates":{square}}}}}"#
+    );
+    std::fs::write(path("fences.geojson"), feature).unwrap();
+    // On the border is inside: two enter, one of them leaves.
+    std::fs::write(path("events.csv"), "ts,entity,lon,lat\n1767225600000,a,3,6.5\n1767225600001,b,5,5\n1767225601000,a,2.9,6.5\n1767225601001,b,3.5,6.5\n").unwrap();
+    let files = ["--events-csv", &path("events.csv"), "--geofences", &path("fences.geojson")];
+    let report = json(&[&["engine", "--quick", "--workers", "1"][..], &files].concat());
+    for name in ["files/all/workers=1", "files/rstar+geo"] {
+        let result = result(&report, name);
+        assert_eq!((&result["enters"], &result["exits"]), (&2.into(), &1.into()), "{result}");
+    }
+    std::fs::write(path("events.csv"), "ts,entity,lon,lat\n1767225600000,a,north,6.5\n").unwrap();
+    let output = bench(&[&["engine"][..], &files].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("line 2: expected lon to be degrees, found \"north\""), "{said}");
+}
