@@ -56,8 +56,8 @@ const WITHDRAWN_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 24 * MINUTE_MS;
 const REDRAWN_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 12 * MINUTE_MS;
 const REDRAWN_FROM: Millis = MIDNIGHT + 8 * HOUR_MS;
 
-/// T11990LA: drives for another fleet, since the morning.
-const LENT_TRUCK: u32 = 8;
+/// T11988LA: drives for another fleet, since the morning.
+const LENT_TRUCK: u32 = 6;
 const LENT_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 32 * MINUTE_MS;
 const LENT_FROM: Millis = MIDNIGHT + 7 * HOUR_MS;
 

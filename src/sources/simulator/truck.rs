@@ -23,6 +23,8 @@ const REPORTS_TO_BREAKDOWN: u64 = 10_800;
 const EVENING: f64 = 19.5;
 /// Before this one they stay there.
 const MORNING: f64 = 4.0;
+/// From this one on, many are on the road.
+const BUSY_FROM: f64 = 6.5;
 /// Of each depot.
 const NEAREST_TERMINAL: [Node; DEPOTS] = [2, 1, 0];
 
@@ -118,7 +120,7 @@ impl Truck {
         let speeder = random.below(8) == 0;
         let pace = if speeder { random.between(1.30, 1.55) } else { random.between(0.82, 1.04) };
         let idles = random.below(4) == 0;
-        Self {
+        let mut truck = Self {
             random,
             doing: Doing::Standing { until },
             from: at,
@@ -133,7 +135,29 @@ impl Truck {
             moved_at: now,
             lunched_on: i64::MIN,
             idles,
+        };
+        if (BUSY_FROM..EVENING).contains(&hour_of_day(now)) && truck.random.below(10) < 4 {
+            truck.set_on_its_way(town);
         }
+        truck
+    }
+
+    /// Somewhere on the way from where it is to where it might go.
+    fn set_on_its_way(&mut self, town: &mut Town) {
+        if let Some(yard) = town.yards.get_mut(usize::from(self.from)) {
+            yard.leave();
+        }
+        self.goal = match PLACES[usize::from(self.from)].kind {
+            Kind::Terminal => client(&mut self.random),
+            Kind::Client | Kind::Depot => self.terminal(),
+        };
+        for _ in 0..self.random.below(12) {
+            match town.roads.next(self.to, self.goal, false) {
+                Some(next) if next.to != self.goal => (self.from, self.to) = (self.to, next.to),
+                Some(_) | None => break,
+            }
+        }
+        self.doing = Doing::Driving { admitted: false };
     }
 
     /// What happens until `now`.
