@@ -155,7 +155,7 @@ fn finish(completed: &Completed, under_way: &mut UnderWay, measured: &mut Measur
 fn redrawn(key: GeofenceId, number: u64, from: Millis) -> Control {
     let Region { west, east, south, north } = REALISTIC;
     let radius = (SHARE * (east - west) * (north - south) / std::f64::consts::PI).sqrt();
-    let shift = if number.is_multiple_of(2 * EDIT_EVERY) { 0.0 } else { 0.8 * radius };
+    let shift = if (number / EDIT_EVERY).is_multiple_of(2) { 0.0 } else { 0.8 * radius };
     let center = [(west + east) / 2.0 + shift, (south + north) / 2.0];
     let mut ring: Vec<[f64; 2]> = (0..CORNERS)
         .map(|corner| {
@@ -168,4 +168,19 @@ fn redrawn(key: GeofenceId, number: u64, from: Millis) -> Control {
     let definition = Some(Arc::clone(&geofence("edited", shape)));
     let seq = u64::from(key.0) + number;
     Control::Geofence(Edit { key, valid_from: from, effective_from: from, seq, definition })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_edit_moves_the_geofence() {
+        let shape = |edit: u64| match redrawn(GeofenceId(7), edit * EDIT_EVERY + EDIT_EVERY / 2, 0) {
+            Control::Geofence(edit) => edit.definition.map(|definition| Arc::clone(&definition.shape)),
+            Control::Vehicle(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
+        };
+        assert_ne!(shape(0), shape(1));
+        assert_ne!(shape(1), shape(2));
+    }
 }

@@ -77,8 +77,10 @@ pub enum Measure {
     BytesEach,
     /// By how much memory grew in the second half.
     GrowthPercent,
-    /// Memory for the index, shapes included as far as it keeps them.
+    /// Memory that the index took when it was built, shapes apart.
     IndexMib,
+    /// Memory for its cells, after vehicles have been about.
+    CellsMib,
 }
 
 /// How a number is shown.
@@ -124,6 +126,7 @@ impl Measure {
             Self::BytesEach => "bytes_each",
             Self::GrowthPercent => "growth_percent",
             Self::IndexMib => "index_mib",
+            Self::CellsMib => "cells_mib",
         }
     }
 
@@ -162,6 +165,7 @@ impl Measure {
             Self::BytesEach => "bytes each",
             Self::GrowthPercent => "growth %",
             Self::IndexMib => "index MiB",
+            Self::CellsMib => "cells MiB",
         }
     }
 
@@ -193,6 +197,7 @@ impl Measure {
             | Self::ChangesPercent
             | Self::BuildMs
             | Self::IndexMib
+            | Self::CellsMib
             | Self::CheckpointMib
             | Self::DaemonMib
             | Self::FirstCommitMs
