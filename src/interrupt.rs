@@ -28,6 +28,29 @@ pub fn flag() -> io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
+/// A flag that is set when the process is asked to stop, as [`asked_to_stop`] says.
+///
+/// # Errors
+/// If the system does not let us listen for it.
+pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = {
+        let _entered = runtime.enter();
+        asked_to_stop()?
+    };
+    let set = Arc::clone(&flag);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            asked.await;
+            set.store(true, Ordering::Relaxed);
+            // Whoever is impatient is heard by a task of this runtime.
+            std::future::pending::<()>().await;
+        });
+    });
+    Ok(flag)
+}
+
 #[cfg(unix)]
 fn listen() -> io::Result<tokio::signal::unix::Signal> {
     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())

@@ -9,8 +9,8 @@ use anyhow::Context;
 use clap::Parser;
 use watchtower::bench::{self, BenchError};
 use watchtower::cli::{
-    BenchArgs, Cli, Command, ConfigArgs, ExportArgs, GeofencesCommand, PlaceArgs, PublishArgs, RebuildArgs, ReplayArgs,
-    ResumeArgs, RunArgs,
+    BenchArgs, Cli, Command, ConfigArgs, DemoArgs, ExportArgs, GeofencesCommand, PlaceArgs, PublishArgs, RebuildArgs,
+    ReplayArgs, ResumeArgs, RunArgs,
 };
 use watchtower::config::{self, Config, ConfigError};
 use watchtower::daemon::{self, DaemonError};
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         Command::Export(args) => done(run_export(&args, &mut out)),
         Command::Example => done(write!(out, "{}", config::EXAMPLE).map_err(Into::into)),
         Command::Replay(args) => done(run_replay(&args)),
-        Command::Demo(args) => done(demo::run(&args, &mut out).map_err(Into::into)),
+        Command::Demo(args) => done(run_demo(&args, &mut out)),
         Command::Publish(args) => run_publish(&args),
         Command::Geofences(GeofencesCommand::Import(args)) => {
             command::import(&args, &mut out, &mut notes).map_err(Into::into)
@@ -209,6 +209,11 @@ fn run_export(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<()> {
 fn run_publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
     Ok(command::run(args, &stop, &mut std::io::stdout(), &mut std::io::stderr())?)
+}
+
+fn run_demo(args: &DemoArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let stop = interrupt::stop_flag().context("cannot listen for SIGTERM and Ctrl-C")?;
+    Ok(demo::run(args, &stop, out, &mut std::io::stderr())?)
 }
 
 fn run_bench(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {

@@ -71,18 +71,3 @@ fn a_replay_writes_every_table_and_keeps_what_it_refuses() {
     assert!(rejected.contains("p.csv,4,coordinates"), "{rejected}");
     assert!(printed(&output).contains("1 coordinates"), "{}", printed(&output));
 }
-
-#[test]
-fn the_demo_tells_the_same_day_for_the_same_seed() {
-    let dir = tempfile::tempdir().unwrap();
-    let told = |workers: &str| {
-        let output = watchtower(&["demo", "--vehicles", "12", "--workers", workers], dir.path());
-        assert!(output.status.success(), "{}", printed(&output));
-        let text = printed(&output);
-        let determined = text.lines().filter(|line| !line.contains("events/s"));
-        determined.map(|line| format!("{line}\n")).collect::<String>()
-    };
-    let day = told("1");
-    assert!(day.contains("the past changed"), "the late upload and the redrawn terminal are noticed:\n{day}");
-    assert_eq!(day, told("3"));
-}

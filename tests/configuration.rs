@@ -119,6 +119,10 @@ allow_eviction = true
 [clock]
 source = "log"
 
+[embedded]
+streams = 4
+log_keep = "30d"
+
 [store]
 url = "host=db user=wt password=*** sslmode=verify-full"
 schema = "fleet"

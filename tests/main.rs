@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod covers;
 mod crash;
+mod demo;
 mod durability;
 mod embedded;
 mod gaps;

@@ -80,7 +80,11 @@ pub enum Command {
     /// Events that are refused are rows of rejected_events.csv, with the reason; they stop nothing.
     #[command(after_help = replay::EXAMPLE)]
     Replay(ReplayArgs),
-    /// Watch a simulated fleet of container trucks in Lagos go through the engine.
+    /// Watch a simulated fleet of container trucks in Lagos: needs no server and no network.
+    ///
+    /// The daemon of `run --embedded` computes all tables in one file, while trucks drive, queue, speed, break
+    /// down, fall silent and upload late. The file is kept.
+    #[command(after_help = demo::EXAMPLE)]
     Demo(DemoArgs),
     /// Append the events of files to the streams of a pipeline: history, or load.
     ///

@@ -84,7 +84,8 @@ fn tell_summary(summary: &Summary, target: &Target, out: &mut dyn Write) -> io::
 
 fn tell_notes(summary: &Summary, target: &Target, notes: &mut dyn Write) -> io::Result<()> {
     if !summary.layout.by_daemon {
-        writeln!(notes, "no daemon of {target} has run yet: its streams and clock have to be configured like this",)?;
+        let name = target.name();
+        writeln!(notes, "no daemon of {name} has run yet: its streams and clock have to be configured like this")?;
     }
     if summary.passed_on > 0 {
         let lines = counted(summary.passed_on, "line is no event and was", "lines are no events and were");
@@ -127,9 +128,9 @@ fn tell_outcome(
                     (counted(*vertices, "vertex", "vertices"), counted(*circles, "circle", "circles"));
                 write!(out, ", {vertices} and {circles}")?;
             }
-            writeln!(out, ": control stream of {target}")?;
+            writeln!(out, ": {}", target.control())?;
             if !by_daemon {
-                writeln!(notes, "no daemon of {target} has run yet; is that its name?")?;
+                writeln!(notes, "no daemon of {} has run yet; is that its name?", target.name())?;
             }
             Ok(ExitCode::SUCCESS)
         }

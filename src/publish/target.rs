@@ -37,6 +37,24 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The pipeline, for people.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Redis { pipeline, .. } => format!("pipeline {pipeline}"),
+            Self::Embedded(file) => file.path().display().to_string(),
+        }
+    }
+
+    /// The stream of its geofences and vehicles, for people.
+    pub(super) fn control(&self) -> String {
+        match self {
+            Self::Redis { url, pipeline } => format!("{} of {}", pipeline.control_key(), redacted(url.expose_secret())),
+            Self::Embedded(file) => format!("control stream of {}", file.path().display()),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,7 @@
 //! The transaction.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::{TransactionBehavior, params};
 
 use super::claim::fenced;
@@ -8,6 +10,12 @@ use super::rows;
 use crate::crash;
 use crate::embedded::{Connection, GeoPackage, time};
 use crate::store::{Claim, Commit, StoredCursor};
+
+/// Whoever appends to the log waits while a commit writes, and looks every half millisecond whether it is over: one
+/// that follows at once on the last would hold him up as long as there is a backlog.
+const PAUSE: Duration = Duration::from_millis(1);
+/// After commits that were as short as this, others had their chance anyhow.
+const LONG: Duration = Duration::from_millis(20);
 
 /// Commits that are kept in `commit_log`: more than a day of one a second.
 const COMMIT_LOG_ROWS: i64 = 100_000;
@@ -49,6 +57,7 @@ impl Writer {
         let file = &self.file;
         let doing = |what: &str| file.failed(format!("{what} commit {next}"));
         crash::point("before-begin");
+        let begun = Instant::now();
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(doing("begin"))?;
         let compare_and_set = "UPDATE pipeline SET commit_seq = ?4, now = ?5 \
@@ -83,6 +92,9 @@ impl Writer {
         transaction.commit().map_err(doing("complete"))?;
         crash::point("after-commit");
         self.commit_seq = next;
+        if begun.elapsed() > LONG {
+            std::thread::sleep(PAUSE);
+        }
         Ok(())
     }
 
