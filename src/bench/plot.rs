@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::BenchError;
 
 /// Size of a plot, and where its axes are. Pixels.
-const WIDTH: f64 = 720.0;
+const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 540.0;

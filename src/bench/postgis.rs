@@ -121,7 +121,7 @@ async fn per_event(
 /// A few statements for each batch.
 async fn in_batches(client: &Client, events: &[PositionEvent], context: &Context<'_>) -> Result<Tally, BenchError> {
     let locate = "INSERT INTO moved
-        SELECT seq, vehicle, ids, coalesce(lag(ids) OVER (PARTITION BY vehicle ORDER BY seq), last.ids, '{}')
+        SELECT seq, vehicle, here.ids, coalesce(lag(here.ids) OVER (PARTITION BY vehicle ORDER BY seq), last.ids, '{}')
         FROM (SELECT seq, vehicle, coalesce(
                   (SELECT array_agg(id ORDER BY id) FROM fences
                    WHERE ST_Covers(geom, ST_SetSRID(ST_MakePoint(lon, lat), 4326))), '{}') AS ids FROM batch) AS here
