@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use crate::crash;
 use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError};
-use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::logging::{DifferentialEvent, DifferentialEventBuilder};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -32,7 +31,7 @@ use watchtower_dataflows::model::{
 };
 use watchtower_dataflows::timeline::{Stats, TimelineSnapshot};
 use watchtower_dataflows::views::groups::GroupStats;
-use watchtower_dataflows::views::{AGGREGATES, GroupSnapshot, Restored, Rows, Snapshots, Views, views};
+use watchtower_dataflows::views::{AGGREGATES, GroupSnapshot, Restored, Rows, Snapshots, States, Views, views};
 
 /// What arrived in one epoch.
 #[derive(Clone, Debug, Default)]
@@ -85,8 +84,8 @@ pub struct Deltas {
     pub fleet_daily: Vec<(FleetDaily, i64)>,
     /// Changes of `kind_daily`.
     pub kind_daily: Vec<(KindDaily, i64)>,
-    /// Changes of `vehicle_state`.
-    pub vehicle_state: Vec<(VehicleState, i64)>,
+    /// The rows of `vehicle_state` that are others now, by vehicle, each once; none where there is none any more.
+    pub vehicle_state: Vec<(VehicleId, Option<VehicleState>)>,
     /// Changes of `geofences`.
     pub geofences: Vec<(InForce<GeofenceId>, i64)>,
     /// Changes of `vehicles`.
@@ -94,32 +93,6 @@ pub struct Deltas {
 }
 
 impl Deltas {
-    /// Cancels what comes and goes within the epoch. The timelines answer with differences already;
-    /// what is derived from them drops columns, so that two of its rows may have become the same.
-    fn consolidate(&mut self) {
-        let Self {
-            visits: _,
-            membership,
-            occupancy,
-            offlines: _,
-            stops: _,
-            idlings: _,
-            overspeeds: _,
-            trips: _,
-            turnarounds: _,
-            vehicle_daily: _,
-            geofence_hourly: _,
-            od_daily: _,
-            fleet_daily: _,
-            kind_daily: _,
-            vehicle_state: _,
-            geofences: _,
-            vehicles: _,
-        } = self;
-        consolidate(membership);
-        consolidate(occupancy);
-    }
-
     /// Adds the share of another worker: rows are spread over workers by their keys, so nothing in
     /// it cancels against what is here.
     fn append(&mut self, share: Self) {
@@ -399,8 +372,7 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
     let mut reported: Epoch = 0;
     let mut report = |until: &dyn Fn(Epoch) -> bool| {
         while until(reported) {
-            let mut completed = found.borrow_mut().remove(&reported).unwrap_or_default();
-            completed.deltas.consolidate();
+            let completed = found.borrow_mut().remove(&reported).unwrap_or_default();
             let stats = EngineStats {
                 timelines: told.timelines.get(),
                 arrangement_records: arranged.get(),
@@ -505,7 +477,7 @@ fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>, pr
     gather(od_daily, found, probe, |completed, row| completed.deltas.od_daily.push(row));
     gather(fleet_daily, found, probe, |completed, row| completed.deltas.fleet_daily.push(row));
     gather(kind_daily, found, probe, |completed, row| completed.deltas.kind_daily.push(row));
-    gather(vehicle_state, found, probe, |completed, row| completed.deltas.vehicle_state.push(row));
+    gather_states(vehicle_state, found, probe);
     gather(membership, found, probe, |completed, row| completed.deltas.membership.push(row));
     gather(occupancy, found, probe, |completed, row| completed.deltas.occupancy.push(row));
     gather(geofences, found, probe, |completed, row| completed.deltas.geofences.push(row));
@@ -519,7 +491,7 @@ fn gather<D: Clone + 'static>(
     rows: Rows<'_, D>,
     found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
     probe: &ProbeHandle<Epoch>,
-    keep: fn(&mut Completed, (D, i64)),
+    keep: impl Fn(&mut Completed, (D, i64)) + 'static,
 ) {
     let found = Rc::clone(found);
     rows.inner
@@ -529,9 +501,32 @@ fn gather<D: Clone + 'static>(
                 input.for_each(|_, batch| {
                     crash::point("in-operator");
                     let mut found = found.borrow_mut();
-                    for (row, epoch, diff) in batch.drain(..) {
-                        keep(found.entry(epoch).or_default(), (row, diff));
+                    let mut rows = batch.drain(..);
+                    let Some((row, mut epoch, diff)) = rows.next() else { return };
+                    let mut completed = found.entry(epoch).or_default();
+                    keep(completed, (row, diff));
+                    for (row, at, diff) in rows {
+                        if at != epoch {
+                            (epoch, completed) = (at, found.entry(at).or_default());
+                        }
+                        keep(completed, (row, diff));
                     }
+                });
+            }
+        })
+        .probe_with(probe);
+}
+
+fn gather_states(states: States<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>, probe: &ProbeHandle<Epoch>) {
+    let found = Rc::clone(found);
+    states
+        .unary(Pipeline, "Gather", move |_, _| {
+            move |input, _output: &mut OutputBuilderSession<'_, Epoch, CapacityContainerBuilder<Vec<()>>>| {
+                input.for_each_stamp(|at, batches| {
+                    let Some(&epoch) = at.least() else { return };
+                    let mut found = found.borrow_mut();
+                    let states = &mut found.entry(epoch).or_default().deltas.vehicle_state;
+                    batches.for_each(|batch| states.append(batch));
                 });
             }
         })

@@ -1,6 +1,7 @@
 //! The `watchtower` program.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use watchtower::daemon::{self, DaemonError};
 use watchtower::embedded::GeoPackage;
 use watchtower::operate::check::{self, Severity};
 use watchtower::operate::export::{self, Exported};
+use watchtower::operate::fill::{self, Filled};
 use watchtower::operate::{embedded, rebuild, resume, status};
 use watchtower::publish::{PublishError, command};
 use watchtower::replay::{self, Summary};
@@ -225,31 +227,69 @@ fn run_bench(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<ExitCode>
 
 fn run_replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let mut bar = progress::FileBar::new(std::io::stderr().is_terminal());
+    let Some(folder) = &args.out else { return run_fill(args, bar) };
     let (tables, summary) = replay::replay(&args.options()?, &mut |path, progress| bar.show(path, progress))?;
     bar.finish();
-    replay::write(tables, &args.out)?;
-    print_summary(args, &summary, &mut std::io::stdout().lock())?;
+    replay::write(tables, folder)?;
+    print_summary(args, folder, &summary, &mut std::io::stdout().lock())?;
     Ok(())
 }
 
-fn print_summary(args: &ReplayArgs, summary: &Summary, out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(
-        out,
-        "{} events in {:.2} s: {:.0} events/s on {} worker{}",
-        summary.events,
-        summary.elapsed.as_secs_f64(),
-        summary.events_per_s(),
-        args.workers,
-        if args.workers == 1 { "" } else { "s" },
-    )?;
-    let refused: u64 = summary.refused.values().sum();
-    writeln!(out, "{refused} refused{}", if refused == 0 { "" } else { ":" })?;
-    for (reason, count) in &summary.refused {
-        writeln!(out, "  {count:>9} {reason}")?;
+fn run_fill(args: &ReplayArgs, mut bar: progress::FileBar) -> anyhow::Result<()> {
+    let Some((file, options, config)) = args.embedded()? else { return Ok(()) };
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    let runtime = runtime()?;
+    let filled = runtime.block_on(async {
+        fill::fill(&file, &options, config, &stop, &mut |path, progress| bar.show(path, progress)).await
+    });
+    runtime.shutdown_timeout(END_WITHIN);
+    bar.finish();
+    print_filled(args, &file, &filled?, &mut std::io::stdout().lock())?;
+    Ok(())
+}
+
+fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut impl Write) -> std::io::Result<()> {
+    let Filled { events, elapsed, refused, unpublished, rows } = filled;
+    print_events(*events, *elapsed, args.workers, out)?;
+    print_refused(refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
+    if unpublished.count > 0 {
+        writeln!(out, "{} records of files are no events, and nowhere", unpublished.count)?;
     }
-    writeln!(out, "rows written to {}:", args.out.display())?;
+    writeln!(out, "rows written to {}:", file.path().display())?;
+    for (table, rows) in rows {
+        writeln!(out, "  {rows:>9} {table}")?;
+    }
+    Ok(())
+}
+
+fn print_summary(args: &ReplayArgs, folder: &Path, summary: &Summary, out: &mut impl Write) -> std::io::Result<()> {
+    print_events(summary.events, summary.elapsed, args.workers, out)?;
+    print_refused(summary.refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
+    writeln!(out, "rows written to {}:", folder.display())?;
     for (table, rows) in &summary.rows {
         writeln!(out, "  {rows:>9} {table}.csv")?;
+    }
+    Ok(())
+}
+
+fn print_events(events: u64, elapsed: Duration, workers: u16, out: &mut impl Write) -> std::io::Result<()> {
+    let seconds = elapsed.as_secs_f64();
+    writeln!(
+        out,
+        "{events} events in {seconds:.2} s: {:.0} events/s on {workers} worker{}",
+        events as f64 / seconds.max(1e-9),
+        if workers == 1 { "" } else { "s" },
+    )
+}
+
+fn print_refused<'a>(
+    refused: impl Iterator<Item = (&'a str, u64)> + Clone,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let sum: u64 = refused.clone().map(|(_, count)| count).sum();
+    writeln!(out, "{sum} refused{}", if sum == 0 { "" } else { ":" })?;
+    for (reason, count) in refused {
+        writeln!(out, "  {count:>9} {reason}")?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! `+` or `-` are all rows that it changed, in the tables the case is about (`tables: ..`). Lines that start
 //! with `#` are for people. `WATCHTOWER_BLESS=1` writes what was found back into the file.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use watchtower::engine::{Batch, Engine};
 use watchtower::events::{Limits, json};
 use watchtower::replay::{Intake, Item};
 use watchtower::store::csv::write_row;
-use watchtower::tables::{Row, changes};
+use watchtower::tables::{Row, transactional_changes, vehicle_state};
 use watchtower_dataflows::model::{Control, Rules};
 
 /// The case with the changes that a run on `workers` really makes.
@@ -20,7 +21,7 @@ fn played(case: &str, workers: usize) -> String {
     let tables: Vec<&str> = tables.split_whitespace().collect();
     let mut intake = Intake::new(Limits::for_replay());
     let mut engine = Engine::start(workers, Rules::default());
-    let (mut batch, mut out) = (Batch::default(), String::new());
+    let (mut batch, mut out, mut states) = (Batch::default(), String::new(), BTreeMap::new());
     for line in case.lines().filter(|line| !line.starts_with(['+', '-'])) {
         writeln!(out, "{line}").unwrap();
         if line.starts_with('{') {
@@ -37,7 +38,14 @@ fn played(case: &str, workers: usize) -> String {
             batch.control.push(Control::Now(intake.now()));
             engine.submit(std::mem::take(&mut batch));
             let (_, completed) = engine.next().unwrap();
-            let mut rows: Vec<String> = changes(&completed.deltas, &intake.lookup)
+            let mut changes = transactional_changes(&completed.deltas, &intake.lookup);
+            for (vehicle, state) in completed.deltas.vehicle_state {
+                let is = state.map(|state| vehicle_state::cells(&state, &intake.lookup));
+                let was = states.insert(vehicle, is.clone()).flatten();
+                let rows = [(was, -1), (is, 1)].into_iter().filter_map(|(row, diff)| Some((row?, diff)));
+                changes.extend(rows.map(|(row, diff)| (&vehicle_state::TABLE, row, diff)));
+            }
+            let mut rows: Vec<String> = changes
                 .into_iter()
                 .filter(|(table, ..)| tables.contains(&table.name))
                 .map(|(table, row, diff)| {

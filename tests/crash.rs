@@ -1,10 +1,15 @@
 //! However a daemon ends, and however many there are at once: nothing is lost, nothing is there twice. The
-//! real program with real servers comes to the tables of a run that nobody disturbed.
+//! real program, with real servers or with one file, comes to the tables of a run that nobody disturbed.
+//!
+//! What holds of both is written once, over a [`Place`]: [`World`] is between a Redis and a PostgreSQL,
+//! [`OneFileWorld`] a file.
 //!
 //! Every fault says that it struck. `WATCHTOWER_CASES` is how many races of two starters there are.
 
 mod checkpoints;
 mod fencing;
+mod moving;
+mod one_file;
 mod points;
 mod scenario;
 mod schedules;
@@ -18,6 +23,9 @@ use redis::Connection;
 use scenario::{Entry, LIMITS, STREAMS, append, entries};
 
 use crate::support::daemon::{Daemon, Pipeline, Setup};
+use crate::support::oracle::compare;
+use crate::support::rng::Rng;
+use crate::support::rows::{self, Rows};
 use crate::support::servers::postgres::PostgresServer;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
@@ -51,10 +59,54 @@ const EVERYTHING: [&str; 23] = [
 /// What tables come to.
 type Digest = Vec<(&'static str, String)>;
 
+/// Where a log is and the tables that a daemon makes of it.
+trait Place {
+    /// Starts a daemon that writes checkpoints as often as can be and trims behind them.
+    fn start(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Daemon;
+
+    /// Appends entries with the ids they have.
+    fn append(&mut self, entries: &[Entry]);
+
+    /// Something that appends, for another thread.
+    fn feeder(&self) -> Box<dyn FnMut(&[Entry]) + Send>;
+
+    /// Entries that a feeder appends count as appended from now on.
+    fn count(&mut self, entries: &[Entry]);
+
+    /// Waits until the tables contain everything.
+    fn wait(&self);
+
+    /// The number of the last commit, if there are tables.
+    fn commits(&self) -> Option<String>;
+
+    /// The term of the last daemon that took over, if there are tables.
+    fn term(&self) -> Option<String>;
+
+    /// Waits until the tables contain everything and makes sure that they are those of a run that nobody
+    /// disturbed, after so many thirds of the log.
+    fn assert_undisturbed(&mut self, what: &str, thirds: usize);
+
+    /// Makes sure that they are what an oracle computes, if there is one.
+    fn assert_recomputed(&self, what: &str);
+
+    /// How many entries were trimmed.
+    fn trimmed(&mut self) -> u64;
+
+    /// Breaks or removes the newest checkpoint, if there is another one to fall back to.
+    fn spoil_newest_checkpoint(&self, rng: &mut Rng);
+
+    /// Another one, beside those that run: it answers somewhere else.
+    fn start_beside(&self, arguments: &[&str]) -> Daemon {
+        self.start(arguments, &[("WATCHTOWER_HTTP_LISTEN", "127.0.0.1:0")])
+    }
+}
+
 /// The log, and what it comes to after each third.
 struct Scenario {
     entries: Vec<Entry>,
     digests: Vec<Digest>,
+    /// The same, in a form in which it can be compared with other stores.
+    rows: Vec<Rows>,
 }
 
 impl Scenario {
@@ -66,13 +118,13 @@ impl Scenario {
             let redis = RedisServer::start(RedisOptions::default());
             let mut world = World::new(&redis, 1);
             let daemon = world.start(&[], &[]);
-            let digests = (1..=3).map(|third| {
+            let thirds = (1..=3).map(|third| {
                 world.append(third_of(&entries, third));
-                world.digest()
+                (world.digest(), rows::of_postgres(&world.pipeline.setup.postgres))
             });
-            let digests = digests.collect();
+            let (digests, rows) = thirds.unzip();
             assert!(daemon.stop().success());
-            Self { entries, digests }
+            Self { entries, digests, rows }
         })
     }
 
@@ -119,43 +171,10 @@ impl World {
         Self { pipeline, redis, appended: 0 }
     }
 
-    /// Starts a daemon that writes checkpoints as often as can be and trims behind them.
-    fn start(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Daemon {
-        let mut all = vec![("WATCHTOWER_CHECKPOINTS_EVERY", "100ms"), ("WATCHTOWER_REDIS_LOG_KEEP", "0s")];
-        all.extend(variables);
-        self.pipeline.spawn(arguments, &all)
-    }
-
-    /// Another one, beside those that run: it answers somewhere else.
-    fn start_beside(&self, arguments: &[&str]) -> Daemon {
-        self.start(arguments, &[("WATCHTOWER_HTTP_LISTEN", "127.0.0.1:0")])
-    }
-
-    fn append(&mut self, entries: &[Entry]) {
-        append(&mut self.redis, entries);
-        self.appended += entries.len() as u64;
-    }
-
     /// What the tables are once they contain everything.
     fn digest(&self) -> Digest {
         self.pipeline.wait_for_entries(self.appended);
         self.pipeline.digest_of(&EVERYTHING)
-    }
-
-    /// Waits until the tables contain everything and makes sure that they are those of a run that nobody
-    /// disturbed.
-    fn assert_undisturbed(&mut self, what: &str, thirds: usize) {
-        let digest = self.digest();
-        for (found, wanted) in digest.iter().zip(Scenario::shared().digest(thirds)) {
-            assert_eq!(found, wanted, "{what}, after {thirds} thirds of the log");
-        }
-        self.pipeline.assert_commits_are_dense();
-        let ends = self.ends();
-        assert_eq!(
-            self.pipeline.sql("SELECT stream, last_id, entries FROM cursors ORDER BY 1"),
-            ends,
-            "{what}: cursors"
-        );
     }
 
     /// The last id and the number of entries of each stream, as Redis says.
@@ -182,25 +201,99 @@ impl World {
         files.sort();
         files
     }
+}
 
-    /// How many entries were trimmed.
+impl Place for World {
+    fn start(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Daemon {
+        let mut all = vec![("WATCHTOWER_CHECKPOINTS_EVERY", "100ms"), ("WATCHTOWER_REDIS_LOG_KEEP", "0s")];
+        all.extend(variables);
+        self.pipeline.spawn(arguments, &all)
+    }
+
+    fn append(&mut self, entries: &[Entry]) {
+        append(&mut self.redis, entries);
+        self.count(entries);
+    }
+
+    fn feeder(&self) -> Box<dyn FnMut(&[Entry]) + Send> {
+        let client = redis::Client::open(self.pipeline.setup.redis.as_str()).unwrap();
+        let mut redis = client.get_connection().unwrap();
+        Box::new(move |entries| append(&mut redis, entries))
+    }
+
+    fn count(&mut self, entries: &[Entry]) {
+        self.appended += entries.len() as u64;
+    }
+
+    fn wait(&self) {
+        self.pipeline.wait_for_entries(self.appended);
+    }
+
+    fn commits(&self) -> Option<String> {
+        self.pipeline.try_sql("SELECT commit_seq FROM pipeline").ok()
+    }
+
+    fn term(&self) -> Option<String> {
+        self.pipeline.try_sql("SELECT term FROM pipeline").ok()
+    }
+
+    fn assert_undisturbed(&mut self, what: &str, thirds: usize) {
+        let digest = self.digest();
+        for (found, wanted) in digest.iter().zip(Scenario::shared().digest(thirds)) {
+            assert_eq!(found, wanted, "{what}, after {thirds} thirds of the log");
+        }
+        self.pipeline.assert_commits_are_dense();
+        let ends = self.ends();
+        assert_eq!(
+            self.pipeline.sql("SELECT stream, last_id, entries FROM cursors ORDER BY 1"),
+            ends,
+            "{what}: cursors"
+        );
+    }
+
+    fn assert_recomputed(&self, what: &str) {
+        compare(&self.pipeline.setup.postgres, "lagos").unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+
     fn trimmed(&mut self) -> u64 {
         let keys = self.pipeline.keys();
         let left: u64 = keys.iter().map(|key| redis::cmd("XLEN").arg(key).query::<u64>(&mut self.redis).unwrap()).sum();
         self.appended - left
     }
+
+    fn spoil_newest_checkpoint(&self, rng: &mut Rng) {
+        let mut files = self.checkpoints();
+        let Some(newest) = files.pop() else { return };
+        let mut bytes = std::fs::read(&newest).unwrap();
+        let is_spoilt = |bytes: &[u8]| bytes.starts_with(b"spoilt");
+        let others = files.iter().filter(|path| !is_spoilt(&std::fs::read(path).unwrap())).count();
+        if others == 0 || is_spoilt(&bytes) {
+            return;
+        }
+        if rng.chance(50) {
+            bytes[..6].copy_from_slice(b"spoilt");
+            std::fs::write(&newest, bytes).unwrap();
+        } else {
+            std::fs::remove_file(&newest).unwrap();
+        }
+    }
 }
 
 /// Does every job, several at a time, each on a Redis server that nobody else uses meanwhile.
 fn in_parallel<J: Sync>(threads: usize, jobs: &[J], run: impl Fn(&RedisServer, &J) + Sync) {
+    in_parallel_with(|| RedisServer::start(RedisOptions::default()), threads, jobs, run);
+}
+
+/// Does every job, several at a time, each with something that nobody else uses meanwhile.
+fn in_parallel_with<T, J: Sync>(own: impl Fn() -> T + Sync, threads: usize, jobs: &[J], run: impl Fn(&T, &J) + Sync) {
     Scenario::shared();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let redis = RedisServer::start(RedisOptions::default());
+                let own = own();
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    run(&redis, job);
+                    run(&own, job);
                 }
             });
         }

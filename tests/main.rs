@@ -12,6 +12,7 @@ mod covers;
 mod crash;
 mod demo;
 mod durability;
+mod embedded;
 mod gaps;
 mod live;
 mod memory;

@@ -114,7 +114,7 @@ fn tables_of_the_membership_set_equal_a_recomputation_after_every_epoch() {
             Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, ..Tables::default() };
         assert_eq!(some, only, "the oracle itself, seed {}", 2 * seed);
     }
-    Property { name: "membership", workers: &WORKERS, check, case, expected }.holds();
+    Property { name: "membership", workers: &[1, 3], check, case, expected }.holds();
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 fn all_sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for dir in ["src", "dataflows/src", "tests"] {
+    for dir in ["src", "dataflows/src", "tests", "benches"] {
         sources(&root.join(dir), &mut found);
     }
     assert!(found.len() > 40, "the sources are where they were");

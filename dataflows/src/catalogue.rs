@@ -5,9 +5,9 @@
 //! [`Catalogue::commit`] every version carries two intervals in which it is in force, one for each
 //! [`View`], and a fold runs under either over one and the same index.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use crate::cells::{self, Absent, Candidate, Candidates, Cells, SafeRegion};
@@ -53,6 +53,11 @@ impl CataloguedVersion {
     pub fn reaches(&self, place: Place) -> bool {
         self.reach.iter().any(|b| b.contains(place.lon_degrees(), place.lat_degrees()))
     }
+
+    /// Boxes outside of which it is not.
+    pub fn reach(&self) -> &[BoundingBox] {
+        &self.reach
+    }
 }
 
 /// Something an epoch's edits made different: during `span`, for vehicles within `reach`.
@@ -65,7 +70,7 @@ pub struct Change {
 }
 
 /// The versions of all geofences, found by place, by geofence, and by the times they begin and end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Catalogue {
     histories: Vec<History<GeofenceId, Geofence>>,
     versions: Vec<Option<CataloguedVersion>>,
@@ -85,12 +90,35 @@ pub struct Catalogue {
     boundaries: BTreeSet<(Millis, VersionId)>,
     /// Versions whose views differ.
     pending: Vec<VersionId>,
+    /// Between two boundaries next to each other: where they were last looked for.
+    quiet: Cell<Span>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self {
+            histories: Vec::new(),
+            versions: Vec::new(),
+            free: Vec::new(),
+            of: Vec::new(),
+            ids: Vec::new(),
+            index: GeofenceIndex::default(),
+            cells: RefCell::default(),
+            boxes: 0,
+            vertices: 0,
+            generation: 0,
+            boundaries: BTreeSet::new(),
+            pending: Vec::new(),
+            quiet: Cell::new(Span::EMPTY),
+        }
+    }
 }
 
 impl Catalogue {
     /// Takes in an epoch's edits. Until [`Catalogue::commit`] the views differ by what is returned.
     pub fn prepare(&mut self, edits: Vec<GeofenceEdit>) -> Vec<Change> {
         debug_assert!(self.pending.is_empty(), "one epoch at a time");
+        self.quiet.set(Span::EMPTY);
         let edited: BTreeSet<GeofenceId> = edits.iter().map(|edit| edit.key).collect();
         for edit in edits {
             let slot = edit.key.0 as usize;
@@ -127,6 +155,7 @@ impl Catalogue {
 
     /// Forgets the old view.
     pub fn commit(&mut self) {
+        self.quiet.set(Span::EMPTY);
         for id in std::mem::take(&mut self.pending) {
             let version = self.versions[id as usize].as_mut().expect("a pending version exists");
             let [old, new] = version.spans;
@@ -167,6 +196,12 @@ impl Catalogue {
     /// Which [`SafeRegion`]s hold: those of this generation.
     pub fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// Says about which places it will be asked next: what it takes to answer is fetched for all of them
+    /// at the same time.
+    pub fn look_ahead(&self, places: impl Iterator<Item = Place>) {
+        self.cells.borrow().look_ahead(places);
     }
 
     /// How many cells there are.
@@ -225,6 +260,20 @@ impl Catalogue {
     pub fn boundaries(&self, after: Millis, until: Millis) -> impl Iterator<Item = (Millis, &CataloguedVersion)> {
         let from = (after.saturating_add(1), VersionId::MIN);
         self.boundaries.range(from..).take_while(move |(t, _)| *t <= until).map(|&(t, id)| (t, self.version(id)))
+    }
+
+    /// Whether no version begins or ends in `after < t <= until`, nor in the millisecond after.
+    pub fn is_quiet(&self, after: Millis, until: Millis) -> bool {
+        let known = self.quiet.get();
+        if known.from <= after && until < known.until.saturating_sub(1) {
+            return true;
+        }
+        let times = |range| self.boundaries.range(range).map(|(t, _)| *t);
+        let bound = (after.saturating_add(1), VersionId::MIN);
+        let from = times((Bound::Unbounded, Bound::Excluded(bound))).next_back().unwrap_or(BEGINNING);
+        let next = times((Bound::Included(bound), Bound::Unbounded)).next().unwrap_or(END);
+        self.quiet.set(Span { from, until: next });
+        until < next - 1
     }
 
     /// Whether any version begins or ends at a known time at all.

@@ -10,6 +10,7 @@
 //! | [`geometry`] | shapes: what is valid, what they cover, distances |
 //! | [`local_time`] | local days and hours |
 //! | [`index`], [`cells`], [`catalogue`] | the geofence versions, by place and by time |
+//! | [`whereabouts`] | which geofences vehicles are in, without event time |
 //! | [`roster`] | the speed limits and fleets of vehicles |
 //! | [`versions`] | which of several edits is in force when |
 //! | [`timeline`] | the resumable fold over one vehicle's positions, and its operator |
@@ -29,3 +30,4 @@ pub mod roster;
 pub mod timeline;
 pub mod versions;
 pub mod views;
+pub mod whereabouts;

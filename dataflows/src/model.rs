@@ -385,6 +385,14 @@ pub struct Membership {
     pub entered_at: Millis,
 }
 
+impl Membership {
+    /// That the visit lasts.
+    pub fn of(visit: &Visit) -> Self {
+        let Visit { vehicle, geofence, entered_at, exited_at: _, confirmed: _ } = *visit;
+        Self { vehicle, geofence, entered_at }
+    }
+}
+
 /// How many vehicles are inside a geofence at the log's present. A geofence in force at `now` has a
 /// row even if there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

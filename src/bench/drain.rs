@@ -7,7 +7,7 @@
 //! Two baselines bound it, in the same turns: reading the same entries and looking at none; and writing the
 //! same rows from change sets that wait in memory, with neither Redis nor an engine.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::engine::realistic_workload;
 use super::loader::{Loader, Shape};
@@ -30,8 +30,8 @@ use crate::store::postgres::{Database, schema};
 pub struct Options {
     /// How entries look.
     pub shapes: Vec<Shape>,
-    /// Worker threads of the daemon.
-    pub workers: usize,
+    /// How the daemon is set up.
+    pub setup: Setup,
     /// Servers that are used instead of starting some.
     pub urls: Urls,
 }
@@ -65,11 +65,16 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     workload.end_now();
     for &shape in &options.shapes {
         for archive in [false, true] {
-            let name = format!("{}/archive={}", shape.name(), if archive { "on" } else { "off" });
+            let name = format!(
+                "{}/{}/archive={}",
+                options.setup.views.name(),
+                shape.name(),
+                if archive { "on" } else { "off" }
+            );
             let mut turns = Turns::default();
             for turn in 1..=context.settings.turns() {
                 context.step(|| format!("{name}, turn {turn}"))?;
-                let setup = Setup { workers: options.workers, archive, checkpoints: Duration::from_secs(60) };
+                let setup = Setup { archive, ..options.setup };
                 turns.measure(&servers, &workload, shape, setup, context)?;
             }
             turns.report(&name, workload.measured(), report);

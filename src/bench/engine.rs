@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use watchtower_dataflows::model::{BEGINNING, Control, Rules};
+use watchtower_dataflows::model::{BEGINNING, Control, PositionEvent, Rules, ViewSet};
 
 use super::baseline::{self, Plain};
 use super::kernel::agree;
@@ -19,10 +19,14 @@ use crate::events::Limits;
 pub struct Options {
     /// Over what.
     pub workloads: Vec<Source>,
+    /// Which views are computed.
+    pub views: Vec<ViewSet>,
     /// Numbers of worker threads.
     pub workers: Vec<usize>,
     /// Events of an epoch.
     pub epoch: usize,
+    /// Whether PostGIS is a baseline, too.
+    pub postgis: bool,
 }
 
 /// Where events come from.
@@ -44,17 +48,14 @@ pub enum Source {
 /// Epochs in the engine at once: enough that no worker waits.
 const MAX_IN_FLIGHT: u64 = 4;
 
-const SEED: u64 = 20_260_101;
+pub(super) const SEED: u64 = 20_260_101;
 
 /// Geofences of both generated workloads.
-const GEOFENCES: u32 = 10_000;
+pub(super) const GEOFENCES: u32 = 10_000;
 /// Vehicles and events of workload W.
 const W: (u32, usize) = (10_000, 2_000_000);
 /// Vehicles of the realistic track, and how often each says where it is.
 const REALISTIC: (u32, usize) = (100_000, 20);
-
-/// The views that are computed, as results call them.
-const VIEWS: &str = "all";
 
 impl Source {
     /// The geofences and events.
@@ -91,6 +92,14 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     Ok(())
 }
 
+/// One way to run the engine, and what came of it.
+struct Run {
+    views: ViewSet,
+    workers: usize,
+    samples: Samples,
+    found: Counted,
+}
+
 fn measure(
     workload: &Workload,
     options: &Options,
@@ -103,9 +112,10 @@ fn measure(
     if plain.is_none() {
         report.notes.push(format!("{name}: no baseline, {} has no circles", baseline::NAME));
     }
-    let mut theirs = Samples::default();
-    let mut mine = vec![Samples::default(); options.workers.len()];
-    let (mut expected, mut found) = (None, vec![Counted::default(); options.workers.len()]);
+    let run = |(&views, &workers)| Run { views, workers, samples: Samples::default(), found: Counted::default() };
+    let ways = options.views.iter().flat_map(|views| options.workers.iter().map(move |workers| (views, workers)));
+    let mut runs: Vec<Run> = ways.map(run).collect();
+    let (mut theirs, mut expected) = (Samples::default(), None);
     for turn in 1..=context.settings.turns() {
         if let Some(plain) = &plain {
             context.step(|| format!("{name}, turn {turn}, baseline"))?;
@@ -113,24 +123,24 @@ fn measure(
             theirs.push(sample);
             expected = Some(counted);
         }
-        for (index, &workers) in options.workers.iter().enumerate() {
-            context.step(|| format!("{name}/{VIEWS}/workers={workers}, turn {turn}"))?;
-            let (sample, counted) = engine_turn(&epochs, workers, context)?;
-            mine[index].push(sample);
-            found[index] = counted;
+        for run in &mut runs {
+            context.step(|| format!("{}, turn {turn}", run.name(workload)))?;
+            let (sample, counted) = engine_turn(&epochs, &rules(run.views), run.workers, context)?;
+            run.samples.push(sample);
+            run.found = counted;
         }
     }
     let events = workload.measured();
-    let one = options.workers.iter().position(|&workers| workers == 1);
-    for ((&workers, samples), found) in options.workers.iter().zip(&mine).zip(found) {
-        let name = format!("{name}/{VIEWS}/workers={workers}");
-        let mut outcome = found.report(Outcome::new(&name).timed(samples, events), events);
-        if let Some(one) = one.filter(|_| workers > 1) {
-            outcome = outcome.with(Measure::Scaling, mine[one].wall_s() / samples.wall_s());
+    for run in &runs {
+        let name = run.name(workload);
+        let mut outcome = run.found.report(Outcome::new(&name).timed(&run.samples, events), events);
+        let alone = runs.iter().find(|other| other.views == run.views && other.workers == 1);
+        if let Some(alone) = alone.filter(|_| run.workers > 1) {
+            outcome = outcome.with(Measure::Scaling, run.samples.times_as_fast_as(&alone.samples));
         }
         if let Some(expected) = expected {
-            agree(&name, found.all, expected.all)?;
-            outcome = outcome.against(baseline::NAME, samples, &theirs);
+            agree(&name, run.found.all, expected.all)?;
+            outcome = outcome.against(baseline::NAME, &run.samples, &theirs);
         }
         report.results.push(outcome);
     }
@@ -138,14 +148,26 @@ fn measure(
         let outcome = Outcome::new(format!("{name}/{}", baseline::NAME)).timed(&theirs, events);
         report.results.push(expected.report(outcome, events));
     }
+    #[cfg(unix)]
+    if let (true, Some(plain)) = (options.postgis, &plain) {
+        let engine = runs.iter().find(|run| run.workers == 1);
+        let engine = engine.map(|run| (run.name(workload), events as f64 / run.samples.wall_s()));
+        super::postgis::measure(workload, plain, engine, context, report)?;
+    }
     Ok(())
+}
+
+impl Run {
+    fn name(&self, workload: &Workload) -> String {
+        format!("{}/{}/workers={}", workload.name, self.views.name(), self.workers)
+    }
 }
 
 /// Enters and exits: when measuring began, and at the end.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counted {
+pub(super) struct Counted {
     before: Tally,
-    all: Tally,
+    pub(super) all: Tally,
 }
 
 impl Counted {
@@ -172,18 +194,18 @@ fn plain_turn(plain: &Plain, workload: &Workload) -> (Sample, Counted) {
 }
 
 /// A workload cut into what the engine takes.
-struct Epochs {
-    geofences: Batch,
-    warm: Vec<Batch>,
-    measured: Vec<Batch>,
+pub(super) struct Epochs {
+    pub(super) geofences: Batch,
+    pub(super) warm: Vec<Batch>,
+    pub(super) measured: Vec<Batch>,
 }
 
 impl Epochs {
-    fn new(workload: &Workload, size: usize) -> Self {
+    pub(super) fn new(workload: &Workload, size: usize) -> Self {
         let (warm, measured) = workload.events.split_at(workload.warm);
         let mut now = BEGINNING;
-        let mut cut = |events: &[watchtower_dataflows::model::PositionEvent]| -> Vec<Batch> {
-            let batch = |events: &[watchtower_dataflows::model::PositionEvent]| {
+        let mut cut = |events: &[PositionEvent]| -> Vec<Batch> {
+            let batch = |events: &[PositionEvent]| {
                 let mut positions = events.to_vec();
                 (0..).zip(&mut positions).for_each(|(seq, event)| event.seq = seq);
                 now = events.iter().map(|event| event.position.ts).fold(now, i64::max);
@@ -197,13 +219,19 @@ impl Epochs {
 }
 
 /// The rules of a daemon that nothing was told.
-fn rules() -> Rules {
+pub(super) fn rules(views: ViewSet) -> Rules {
     let limits = Limits::default();
-    Rules { retention_ms: limits.lateness_ms, horizon_ms: Some(limits.horizon_ms), ..Rules::default() }
+    Rules { views, retention_ms: limits.lateness_ms, horizon_ms: Some(limits.horizon_ms), ..Rules::default() }
 }
 
-fn engine_turn(epochs: &Epochs, workers: usize, context: &Context<'_>) -> Result<(Sample, Counted), BenchError> {
-    let mut engine = Engine::start(workers, rules());
+/// A new engine takes in all of a workload.
+pub(super) fn engine_turn(
+    epochs: &Epochs,
+    rules: &Rules,
+    workers: usize,
+    context: &Context<'_>,
+) -> Result<(Sample, Counted), BenchError> {
+    let mut engine = Engine::start(workers, rules.clone());
     let mut tally = Tally::default();
     drain(&mut engine, vec![epochs.geofences.clone()], &mut tally, context)?;
     drain(&mut engine, epochs.warm.clone(), &mut tally, context)?;
@@ -217,7 +245,12 @@ fn engine_turn(epochs: &Epochs, workers: usize, context: &Context<'_>) -> Result
 }
 
 /// Hands in all batches and waits for all answers.
-fn drain(engine: &mut Engine, batches: Vec<Batch>, tally: &mut Tally, context: &Context<'_>) -> Result<(), BenchError> {
+pub(super) fn drain(
+    engine: &mut Engine,
+    batches: Vec<Batch>,
+    tally: &mut Tally,
+    context: &Context<'_>,
+) -> Result<(), BenchError> {
     for batch in batches {
         context.check()?;
         engine.submit(batch);

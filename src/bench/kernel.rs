@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use watchtower_dataflows::catalogue::{Catalogue, View};
-use watchtower_dataflows::model::{Geofence, PositionEvent};
+use watchtower_dataflows::catalogue::Catalogue;
+use watchtower_dataflows::model::{Geofence, Place, PositionEvent, VehicleId};
+use watchtower_dataflows::whereabouts::Whereabouts;
 
 use super::baseline::{self, Plain};
-use super::measure::{Samples, Scope, Timer, resident_bytes};
+use super::measure::{Sample, Samples, Scope, Timer, resident_bytes};
 use super::report::{Measure, Outcome, Report};
 use super::tally::{LastSeen, Tally};
-use super::workload::{self, Region, Step, stars};
+use super::workload::{self, BEGINS, Region, Step, stars};
 use super::{BenchError, Context};
 
 /// What to measure.
@@ -30,6 +31,8 @@ const VEHICLES: u32 = 100_000;
 const EVENTS: usize = 1_000_000;
 /// The same among countries, where the baseline takes a hundred times as long.
 const EVENTS_AMONG_COUNTRIES: usize = 200_000;
+/// Events of a batch: those of an epoch.
+const BATCH: usize = 8192;
 /// Geofences over a place, on the mean.
 const COVER: f64 = 3.0;
 /// Where they are: 100 km square.
@@ -90,30 +93,27 @@ fn measure(
     catalogue.commit();
     let build_ms = begun.elapsed().as_secs_f64() * 1e3;
     let index_mib = resident_bytes().saturating_sub(before) as f64 / f64::from(1 << 20);
-    report.results.push(
-        Outcome::new(format!("{name}/index"))
-            .with(Measure::Geofences, geofences.len() as f64)
-            .with(Measure::BuildMs, build_ms)
-            .with(Measure::IndexMib, index_mib),
-    );
     let plain = Plain::new(geofences);
     let vehicles = context.settings.vehicles(VEHICLES, 4);
     for (walk, step) in WALKS {
         context.step(|| format!("{name}: making a walk of {walk}"))?;
         let track = workload::walk(vehicles, events, region, step, SEED);
+        let places: Vec<_> = track.iter().map(|event| (event.vehicle, event.position.place)).collect();
         let (mut mine, mut theirs) = (Samples::default(), Samples::default());
-        let (mut tally, mut expected) = (Tally::default(), None);
+        // Cells are made where vehicles come first, which is not what is measured.
+        context.step(|| format!("{name}/{walk}, warming up"))?;
+        let (_, mut tally) = kernel_turn(&catalogue, &places, vehicles);
+        let mut expected = None;
         for turn in 1..=context.settings.turns() {
             context.step(|| format!("{name}/{walk}, turn {turn}"))?;
-            tally = turn_of(&track, vehicles, &mut mine, |seen, events| {
-                seen.advance(events, |event, found| {
-                    let position = &event.position;
-                    catalogue.covering(position.place, position.ts, View::New, |_, geofence| found.push(geofence.0));
-                });
-            });
+            let (sample, found) = kernel_turn(&catalogue, &places, vehicles);
+            mine.push(sample);
+            tally = found;
             if let Some(plain) = &plain {
                 context.step(|| format!("{name}/{walk}, turn {turn}, baseline"))?;
-                expected = Some(turn_of(&track, vehicles, &mut theirs, |seen, events| plain.advance(seen, events)));
+                let (sample, found) = plain_turn(plain, &track, vehicles);
+                theirs.push(sample);
+                expected = Some(found);
             }
         }
         let changes = 100.0 * (tally.enters + tally.exits) as f64 / events as f64;
@@ -128,25 +128,40 @@ fn measure(
             report.results.push(Outcome::new(format!("{name}/{walk}/{}", baseline::NAME)).timed(&theirs, events));
         }
     }
+    report.results.push(
+        Outcome::new(format!("{name}/index"))
+            .with(Measure::Geofences, geofences.len() as f64)
+            .with(Measure::BuildMs, build_ms)
+            .with(Measure::IndexMib, index_mib)
+            .with(Measure::CellsMib, catalogue.cells().bytes as f64 / f64::from(1 << 20)),
+    );
     Ok(())
 }
 
-/// One turn over a track; vehicles are placed first, which is not measured.
-fn turn_of(
-    track: &[PositionEvent],
-    vehicles: u32,
-    samples: &mut Samples,
-    mut advance: impl FnMut(&mut LastSeen, &[PositionEvent]),
-) -> Tally {
+/// One turn over a track, in batches as large as epochs; vehicles are placed first, which is not measured.
+fn kernel_turn(catalogue: &Catalogue, places: &[(VehicleId, Place)], vehicles: u32) -> (Sample, Tally) {
+    let (first, rest) = places.split_at(vehicles as usize);
+    let mut whereabouts = Whereabouts::default();
+    whereabouts.advance(catalogue, BEGINS, first, |_, _, _| {});
+    let mut tally = Tally::default();
+    let timer = Timer::start(Scope::Thread);
+    for batch in rest.chunks(BATCH) {
+        whereabouts.advance(catalogue, BEGINS, batch, |_, before, now| tally.move_on(before, now));
+    }
+    (timer.stop(), tally)
+}
+
+/// The same of the baseline.
+fn plain_turn(plain: &Plain, track: &[PositionEvent], vehicles: u32) -> (Sample, Tally) {
     let (first, rest) = track.split_at(vehicles as usize);
     let mut seen = LastSeen::new(vehicles);
-    advance(&mut seen, first);
+    plain.advance(&mut seen, first);
     let placed = seen.tally();
     let timer = Timer::start(Scope::Thread);
-    advance(&mut seen, rest);
-    samples.push(timer.stop());
+    plain.advance(&mut seen, rest);
+    let sample = timer.stop();
     let Tally { enters, exits } = seen.tally();
-    Tally { enters: enters - placed.enters, exits: exits - placed.exits }
+    (sample, Tally { enters: enters - placed.enters, exits: exits - placed.exits })
 }
 
 /// A benchmark of something else than its baseline's answers would compare nothing.

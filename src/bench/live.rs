@@ -14,7 +14,7 @@ use watchtower_dataflows::model::{Millis, PositionEvent};
 use super::engine::realistic_workload;
 use super::loader::{Loader, Shape};
 use super::observer::{Observer, Seen};
-use super::report::{Measure, Outcome, Report};
+use super::report::{Latencies, Measure, Outcome, Report};
 use super::stage::{Pipeline, Servers, Setup, Urls};
 use super::workload::{Workload, now_ms};
 use super::{BenchError, Context};
@@ -29,10 +29,8 @@ pub struct Options {
     pub seconds: u64,
     /// How entries look.
     pub shape: Shape,
-    /// Worker threads of the daemon.
-    pub workers: usize,
-    /// Whether positions are archived.
-    pub archive: bool,
+    /// How the daemon is set up.
+    pub setup: Setup,
     /// Servers that are used instead of starting some.
     pub urls: Urls,
 }
@@ -57,8 +55,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     let seconds = Duration::from_secs(if quick { options.seconds.min(QUICK_SECONDS) } else { options.seconds });
     for &rate in &options.rates {
         context.step(|| format!("{rate:.0} events/s for {} s", (WARM_UP + seconds).as_secs()))?;
-        let setup = Setup { workers: options.workers, archive: options.archive, checkpoints: Duration::from_secs(60) };
-        let pipeline = Pipeline::new(&servers, "live", setup)?;
+        let pipeline = Pipeline::new(&servers, "live", options.setup)?;
         let outcome = measure(&servers, &pipeline, &workload, options.shape, rate, seconds, context)?;
         report.results.push(outcome);
     }
@@ -210,7 +207,7 @@ fn wait_and_count(
 
 /// Latencies of the events that were due in the time that counts.
 fn outcome(rate: f64, sent: VecDeque<Sent>, commits: &[Seen], started: Instant, seconds: Duration) -> Outcome {
-    let mut latencies_us: Vec<u32> = Vec::new();
+    let mut latencies = Latencies::default();
     let mut seen = commits.iter();
     let mut commit = seen.next();
     let from = (WARM_UP.as_secs_f64() * rate) as u64;
@@ -219,26 +216,15 @@ fn outcome(rate: f64, sent: VecDeque<Sent>, commits: &[Seen], started: Instant, 
             commit = seen.next();
         }
         let Some(seen) = commit else { break };
-        let committed_s = seen.at.saturating_duration_since(started).as_secs_f64();
-        latencies_us.extend((first.max(from)..end.max(from)).map(|number| {
-            let due_s = number as f64 / rate;
-            ((committed_s - due_s) * 1e6).max(0.0) as u32
-        }));
+        for number in first.max(from)..end.max(from) {
+            let due = started + Duration::from_secs_f64(number as f64 / rate);
+            latencies.push(seen.at.saturating_duration_since(due));
+        }
     }
-    latencies_us.sort_unstable();
-    let quantile = |share: f64| {
-        let rank = ((latencies_us.len() as f64 * share).ceil() as usize).max(1);
-        latencies_us.get(rank - 1).map_or(f64::NAN, |&us| f64::from(us) / 1000.0)
-    };
     Outcome::new(format!("rate={rate:.0}"))
         .with(Measure::RatePerS, rate)
-        .with(Measure::Events, latencies_us.len() as f64)
-        .with(Measure::EventsPerS, latencies_us.len() as f64 / seconds.as_secs_f64())
-        .with(Measure::P50Ms, quantile(0.5))
-        .with(Measure::P90Ms, quantile(0.9))
-        .with(Measure::P99Ms, quantile(0.99))
-        .with(Measure::P999Ms, quantile(0.999))
-        .with(Measure::MaxMs, quantile(1.0))
+        .with(Measure::EventsPerS, latencies.len() as f64 / seconds.as_secs_f64())
+        .latencies(&latencies)
         .with(Measure::Commits, commits.len() as f64)
 }
 

@@ -5,20 +5,29 @@
 //! differ, and the same machine differs from one minute to the next. A benchmark whose answers are not its
 //! baseline's fails.
 
+pub mod all;
 pub mod baseline;
 #[cfg(unix)]
 pub mod drain;
 pub mod engine;
+pub mod geofence_edit;
 pub mod kernel;
+pub mod late;
 #[cfg(unix)]
 pub mod live;
 #[cfg(unix)]
 pub mod loader;
 pub mod machine;
 pub mod measure;
+pub mod memory;
 #[cfg(unix)]
 mod observer;
+pub mod plot;
+#[cfg(unix)]
+mod postgis;
 pub mod report;
+#[cfg(unix)]
+pub mod restart;
 #[cfg(unix)]
 pub mod servers;
 #[cfg(unix)]
@@ -174,6 +183,25 @@ pub fn run(args: &BenchArgs, stop: &AtomicBool, out: &mut impl Write) -> Result<
         BenchCommand::Drain(args) => drain::run(&args.options(), &mut context, &mut report),
         #[cfg(unix)]
         BenchCommand::Live(args) => live::run(&args.options(), &mut context, &mut report),
+        BenchCommand::GeofenceEdit(args) => geofence_edit::run(&args.options(), &mut context, &mut report),
+        BenchCommand::Late(args) => late::run(&args.options(), &mut context, &mut report),
+        #[cfg(unix)]
+        BenchCommand::Restart(args) => restart::run(&args.options(), &mut context, &mut report),
+        BenchCommand::Memory(args) => match args.part() {
+            Some(part) => return Ok(writeln!(out, "{}", memory::run_part(part, &args.options(), &context)?)?),
+            None => memory::run(&args.options(), &mut context, &mut report),
+        },
+        BenchCommand::All(args) => {
+            let table = all::run(&args.out, &mut context)?;
+            context.steps.finish();
+            return Ok(write!(out, "{table}")?);
+        }
+        BenchCommand::Plot(args) => {
+            for path in plot::draw(&args.out)? {
+                writeln!(out, "{}", path.display())?;
+            }
+            return Ok(());
+        }
     };
     context.steps.finish();
     if let Err(error) = &ended {

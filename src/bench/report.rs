@@ -3,7 +3,9 @@
 //! The names of results and of their members are stable: they say what was measured, not how much it came
 //! to, and a member that was not measured is absent.
 
+use std::borrow::Cow;
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -57,8 +59,28 @@ pub enum Measure {
     MaxMs,
     /// Commits.
     Commits,
-    /// Memory for the index, shapes included as far as it keeps them.
+    /// Vehicles.
+    Vehicles,
+    /// Vehicles whose visits an edit changed, on the mean.
+    VehiclesConcerned,
+    /// Positions in memory.
+    Positions,
+    /// A checkpoint on disk.
+    CheckpointMib,
+    /// Memory of the daemon.
+    DaemonMib,
+    /// From the start of the process to the first new commit. Milliseconds.
+    FirstCommitMs,
+    /// How many there are of what is weighed.
+    Count,
+    /// Bytes of one of them.
+    BytesEach,
+    /// By how much memory grew in the second half.
+    GrowthPercent,
+    /// Memory that the index took when it was built, shapes apart.
     IndexMib,
+    /// Memory for its cells, after vehicles have been about.
+    CellsMib,
 }
 
 /// How a number is shown.
@@ -94,7 +116,17 @@ impl Measure {
             Self::P999Ms => "p999_ms",
             Self::MaxMs => "max_ms",
             Self::Commits => "commits",
+            Self::Vehicles => "vehicles",
+            Self::VehiclesConcerned => "vehicles_concerned",
+            Self::Positions => "positions",
+            Self::CheckpointMib => "checkpoint_mib",
+            Self::DaemonMib => "daemon_mib",
+            Self::FirstCommitMs => "first_commit_ms",
+            Self::Count => "count",
+            Self::BytesEach => "bytes_each",
+            Self::GrowthPercent => "growth_percent",
             Self::IndexMib => "index_mib",
+            Self::CellsMib => "cells_mib",
         }
     }
 
@@ -123,7 +155,17 @@ impl Measure {
             Self::P999Ms => "p99.9 ms",
             Self::MaxMs => "max ms",
             Self::Commits => "commits",
+            Self::Vehicles => "vehicles",
+            Self::VehiclesConcerned => "concerned",
+            Self::Positions => "positions",
+            Self::CheckpointMib => "checkpoint MiB",
+            Self::DaemonMib => "daemon MiB",
+            Self::FirstCommitMs => "first commit ms",
+            Self::Count => "count",
+            Self::BytesEach => "bytes each",
+            Self::GrowthPercent => "growth %",
             Self::IndexMib => "index MiB",
+            Self::CellsMib => "cells MiB",
         }
     }
 
@@ -136,6 +178,10 @@ impl Measure {
             | Self::Geofences
             | Self::RatePerS
             | Self::SentPerS
+            | Self::Vehicles
+            | Self::VehiclesConcerned
+            | Self::Positions
+            | Self::Count
             | Self::Commits => Shown::Whole,
             Self::EngineCpuS
             | Self::RedisCpuS
@@ -147,7 +193,16 @@ impl Measure {
             | Self::MaxMs => Shown::Decimals(2),
             Self::CpuUsPerEvent => Shown::Decimals(3),
             Self::Ratio | Self::Scaling => Shown::Times,
-            Self::SpreadPercent | Self::ChangesPercent | Self::BuildMs | Self::IndexMib => Shown::Decimals(1),
+            Self::SpreadPercent
+            | Self::ChangesPercent
+            | Self::BuildMs
+            | Self::IndexMib
+            | Self::CellsMib
+            | Self::CheckpointMib
+            | Self::DaemonMib
+            | Self::FirstCommitMs
+            | Self::BytesEach
+            | Self::GrowthPercent => Shown::Decimals(1),
         }
     }
 
@@ -173,13 +228,44 @@ fn grouped(value: f64) -> String {
     text
 }
 
+/// How long each of many things took.
+#[derive(Clone, Debug, Default)]
+pub struct Latencies(Vec<u32>);
+
+impl Latencies {
+    /// One more. What takes longer than an hour took an hour.
+    pub fn push(&mut self, latency: Duration) {
+        self.0.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The least of them that so large a share is not above, in milliseconds: the nearest rank.
+    fn quantiles_ms<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        shares.map(|share| {
+            let rank = ((sorted.len() as f64 * share).ceil() as usize).max(1);
+            sorted.get(rank - 1).map_or(0.0, |&us| f64::from(us) / 1000.0)
+        })
+    }
+}
+
 /// One line of the table.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What was measured: parts divided by `/`.
     pub name: String,
     /// What it is compared with, as in the last part of that one's name.
-    pub baseline: Option<&'static str>,
+    pub baseline: Option<Cow<'static, str>>,
     values: Vec<(Measure, f64)>,
 }
 
@@ -206,17 +292,29 @@ impl Outcome {
             .with(Measure::SpreadPercent, samples.spread_percent())
     }
 
+    /// How long things took.
+    #[must_use]
+    pub fn latencies(self, latencies: &Latencies) -> Self {
+        let [p50, p90, p99, p999, max] = latencies.quantiles_ms([0.5, 0.9, 0.99, 0.999, 1.0]);
+        self.with(Measure::Count, latencies.len() as f64)
+            .with(Measure::P50Ms, p50)
+            .with(Measure::P90Ms, p90)
+            .with(Measure::P99Ms, p99)
+            .with(Measure::P999Ms, p999)
+            .with(Measure::MaxMs, max)
+    }
+
     /// How it compares with a baseline that did the same in the same turns.
     #[must_use]
     pub fn against(mut self, baseline: &'static str, mine: &Samples, theirs: &Samples) -> Self {
-        self.baseline = Some(baseline);
+        self.baseline = Some(baseline.into());
         self.with(Measure::Ratio, mine.times_less_cpu_than(theirs))
     }
 
     /// How it compares with a baseline that did part of the same in the same turns, by the clock on the wall.
     #[must_use]
     pub fn as_fast_as(mut self, baseline: &'static str, mine: &Samples, theirs: &Samples) -> Self {
-        self.baseline = Some(baseline);
+        self.baseline = Some(baseline.into());
         self.with(Measure::Ratio, mine.times_as_fast_as(theirs))
     }
 
@@ -233,7 +331,7 @@ impl Outcome {
                 if matches!(measure.shown(), Shown::Whole) { json!(value.round() as i64) } else { json!(value) };
             object.insert(measure.name().to_owned(), value);
         }
-        if let Some(baseline) = self.baseline {
+        if let Some(baseline) = &self.baseline {
             object.insert("baseline".to_owned(), json!(baseline));
         }
         Value::Object(object)
@@ -279,7 +377,7 @@ impl Report {
         for outcome in &self.results {
             let cells =
                 columns.iter().map(|&column| outcome.value(column).map_or_else(String::new, |v| column.text(v)));
-            let ends = (outcome.name.clone(), outcome.baseline.unwrap_or_default().to_owned());
+            let ends = (outcome.name.clone(), outcome.baseline.clone().unwrap_or_default().into_owned());
             rows.push([ends.0].into_iter().chain(cells).chain([ends.1]).collect());
         }
         let mut text = format!("{}: {}\n\n", self.bench, self.machine);
@@ -330,7 +428,7 @@ mod tests {
         };
         let one = Outcome::new("w/one").with(Measure::EventsPerS, 1_234_567.8).with(Measure::Ratio, 3.14159);
         let two = Outcome::new("w/rstar+geo").with(Measure::EventsPerS, 999.0);
-        let results = vec![Outcome { baseline: Some("rstar+geo"), ..one }, two];
+        let results = vec![Outcome { baseline: Some("rstar+geo".into()), ..one }, two];
         Report { bench: "engine", machine, results, notes: vec!["left out: the moon".to_owned()] }
     }
 

@@ -4,9 +4,11 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use watchtower_dataflows::model::ViewSet;
 
 use super::servers::postgres::psql;
 use super::servers::{PostgresServer, Process, RedisOptions, RedisServer, ServerError, free_port, temporary_folder};
@@ -20,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(10);
 
 /// A server as one would set it up, and no smaller: else the checkpoints of its log are what is measured.
-const POSTGRES: &str = "shared_buffers = 512MB\nmax_wal_size = 4GB\nwal_compression = off\n";
+pub(super) const POSTGRES: &str = "shared_buffers = 512MB\nmax_wal_size = 4GB\nwal_compression = off\n";
 
 /// Clock ticks in which Linux counts processor time for other processes.
 const TICKS_PER_S: f64 = 100.0;
@@ -103,7 +105,7 @@ pub fn cpu_s(pid: u32) -> f64 {
 }
 
 /// The same of a process and all its children, those included that have ended.
-fn cpu_of_family_s(pid: u32) -> f64 {
+pub(super) fn cpu_of_family_s(pid: u32) -> f64 {
     let Some(Times { own, children, .. }) = times(pid) else { return 0.0 };
     let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -133,6 +135,8 @@ fn times(pid: u32) -> Option<Times> {
 /// How the daemon of a benchmark is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
+    /// Which tables are kept.
+    pub views: ViewSet,
     /// Worker threads.
     pub workers: usize,
     /// Whether positions are archived.
@@ -160,17 +164,18 @@ impl<'a> Pipeline<'a> {
         let name = PipelineName::parse(&name).map_err(|error| BenchError::Setup(format!("{name}: {error}")))?;
         let folder = temporary_folder("watchtower-bench-")?;
         let pipeline = Self { name, servers, folder, port: free_port()? };
-        let Setup { workers, archive, checkpoints } = setup;
+        let Setup { views, workers, archive, checkpoints } = setup;
         let text = format!(
             "pipeline = \"{}\"\n[redis]\nurl = \"{}\"\n[store]\nurl = \"{}\"\narchive = {archive}\nreader_role = \"\"\n\
              allow_unsafe = true\n[engine]\nworkers = {workers}\n[http]\nlisten = \"127.0.0.1:{}\"\n\
-             [checkpoints]\nfolder = \"{}\"\nevery = \"{}ms\"\n",
+             [checkpoints]\nfolder = \"{}\"\nevery = \"{}ms\"\n[rules]\nviews = \"{}\"\n",
             pipeline.name,
             servers.redis_url(),
             servers.postgres_url(),
             pipeline.port,
             pipeline.folder.path().display(),
             checkpoints.as_millis(),
+            views.name(),
         );
         std::fs::write(pipeline.config(), text)?;
         Ok(pipeline)
@@ -201,6 +206,21 @@ impl<'a> Pipeline<'a> {
     /// Where the database is; the tables are in the schema of its name.
     pub fn postgres_url(&self) -> &str {
         self.servers.postgres_url()
+    }
+
+    /// Bytes of its newest checkpoint and what that needs.
+    pub fn checkpoint_bytes(&self) -> u64 {
+        fn size(folder: &Path) -> u64 {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries
+                .map(|entry| match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => size(&entry.path()),
+                    Ok(metadata) => metadata.len(),
+                    Err(_) => 0,
+                })
+                .sum()
+        }
+        size(&self.folder.path().join(self.name.to_string()))
     }
 
     /// Starts its daemon: this very program, once more.
@@ -296,9 +316,9 @@ impl Daemon {
         if done.success() { Ok(()) } else { Err(BenchError::Setup(format!("cannot send {signal} to the daemon"))) }
     }
 
-    /// Ends it as a power failure would.
-    pub fn kill(self) {
-        self.process.end("KILL");
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(self) {
+        self.process.end("TERM");
     }
 
     /// Status and body of one of its pages, if it answers.

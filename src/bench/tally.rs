@@ -17,6 +17,15 @@ impl std::fmt::Display for Tally {
     }
 }
 
+impl Tally {
+    /// A vehicle was in some geofences and is in others, both in ascending order.
+    pub fn move_on<T: Ord>(&mut self, before: &[T], now: &[T]) {
+        let stayed = before.iter().filter(|id| now.binary_search(id).is_ok()).count() as u64;
+        self.enters += now.len() as u64 - stayed;
+        self.exits += before.len() as u64 - stayed;
+    }
+}
+
 /// Where each vehicle was last, in no event time and no order but that of arrival.
 #[derive(Clone, Debug)]
 pub struct LastSeen {
@@ -46,11 +55,22 @@ impl LastSeen {
             self.found.dedup();
             let inside = &mut self.inside[event.vehicle.0 as usize];
             if *inside != self.found {
-                let stayed = inside.iter().filter(|id| self.found.binary_search(id).is_ok()).count() as u64;
-                self.tally.enters += self.found.len() as u64 - stayed;
-                self.tally.exits += inside.len() as u64 - stayed;
+                self.tally.move_on(inside, &self.found);
                 std::mem::swap(inside, &mut self.found);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stays_neither_enters_nor_leaves() {
+        let mut tally = Tally::default();
+        tally.move_on(&[], &[1, 2, 3]);
+        tally.move_on(&[1, 2, 3], &[2, 4]);
+        assert_eq!(tally, Tally { enters: 4, exits: 2 });
     }
 }

@@ -1,16 +1,23 @@
 //! `watchtower bench`
 
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use watchtower_dataflows::model::ViewSet;
 
+#[cfg(unix)]
 use super::FormatArg;
 use crate::bench::engine::Source;
-use crate::bench::{Settings, engine, kernel};
 #[cfg(unix)]
-use crate::bench::{drain, live};
+use crate::bench::loader::Shape;
+use crate::bench::memory::Part;
 #[cfg(unix)]
-use crate::bench::{loader::Shape, stage::Urls};
+use crate::bench::stage::{Setup, Urls};
+use crate::bench::{Settings, engine, geofence_edit, kernel, late, memory};
+#[cfg(unix)]
+use crate::bench::{drain, live, restart};
 
 pub(super) const EXAMPLE: &str = "\
 Examples:
@@ -77,6 +84,121 @@ pub enum BenchCommand {
     /// long as the benchmark runs.
     #[cfg(unix)]
     Live(LiveArgs),
+    /// A geofence is redrawn while events keep coming: how long until its changes leave the engine.
+    ///
+    /// 100 000 vehicles on the realistic track; a hundredth of them are concerned. In memory, without I/O.
+    GeofenceEdit(GeofenceEditArgs),
+    /// What it costs that some events come up to an hour after others of their vehicle.
+    ///
+    /// 5 000 vehicles for more than an hour. Whatever their order, the same events end in the same visits, or the
+    /// benchmark fails.
+    Late(LateArgs),
+    /// From the start of the daemon to its first new commit, when it has a checkpoint of all it knew.
+    #[cfg(unix)]
+    Restart(RestartArgs),
+    /// Bytes of a vehicle, a retained position, a geofence, a group of an aggregate; and that many epochs of the
+    /// same fleet take no more than few.
+    Memory(MemoryArgs),
+    /// Run all of them; write reports, plots and a table to a folder.
+    ///
+    /// This is how the figures of the README are made. It takes about an hour, with --quick some minutes.
+    All(AllArgs),
+    /// Draw the plots again from the reports in a folder.
+    Plot(AllArgs),
+}
+
+/// What `bench geofence-edit` takes.
+#[derive(Debug, Args)]
+pub struct GeofenceEditArgs {
+    /// Events a second
+    #[arg(long, value_name = "R", default_value_t = 50_000.0, value_parser = super::publish::positive)]
+    pub rate: f64,
+    /// For how long; with --quick at most 5
+    #[arg(long, value_name = "S", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+    /// Which views are computed
+    #[arg(long, value_name = "SET", default_value = "membership")]
+    pub views: ViewsArg,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+}
+
+/// What `bench late` takes.
+#[derive(Debug, Args)]
+pub struct LateArgs {
+    /// Of a hundred events so many are late, one measurement for each
+    #[arg(long, value_name = "P", num_args = 1.., default_values_t = [1.0, 10.0], value_parser = super::publish::positive)]
+    pub percent: Vec<f64>,
+    /// Which views are computed
+    #[arg(long, value_name = "SET", default_value = "membership")]
+    pub views: ViewsArg,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+    /// Events of an epoch
+    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epoch: u32,
+}
+
+/// What `bench restart` takes.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// Where.
+    #[command(flatten)]
+    pub servers: ServerArgs,
+    /// Vehicles; with --quick a fifth
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub vehicles: u32,
+    /// Positions of each; with --quick at most 20
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub positions: u32,
+}
+
+/// What `bench memory` takes.
+#[derive(Debug, Args)]
+pub struct MemoryArgs {
+    /// Which views are computed
+    #[arg(long, value_name = "SET", default_value = "membership")]
+    pub views: ViewsArg,
+    /// Epochs of a fleet that stays as it is, after half of which memory should grow no more; with --quick a
+    /// quarter
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(2..))]
+    pub epochs: u32,
+    /// What the process of a part is started with
+    #[arg(long, hide = true, value_parser = part)]
+    part: Option<Part>,
+}
+
+/// Where reports and plots are.
+#[derive(Debug, Args)]
+pub struct AllArgs {
+    /// The folder; made if missing, files in it are replaced
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// A set of views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ViewsArg {
+    /// Who is where: visits, membership, occupancy, offlines, vehicle_state
+    Membership,
+    /// All tables
+    All,
+}
+
+impl From<ViewsArg> for ViewSet {
+    fn from(views: ViewsArg) -> Self {
+        match views {
+            ViewsArg::Membership => Self::Membership,
+            ViewsArg::All => Self::All,
+        }
+    }
+}
+
+fn part(name: &str) -> Result<Part, String> {
+    Part::ALL.into_iter().find(|part| part.name() == name).ok_or_else(|| "no such part".to_owned())
 }
 
 /// What `bench live` takes.
@@ -112,6 +234,9 @@ pub struct ServerArgs {
     /// This database with PostGIS, without TLS, instead of one that is started and thrown away
     #[arg(long, value_name = "URL")]
     pub postgres: Option<String>,
+    /// Which tables the daemon keeps
+    #[arg(long, value_name = "SET", default_value = "membership")]
+    pub views: ViewsArg,
     /// Worker threads of the daemon
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
@@ -154,9 +279,16 @@ pub struct EngineArgs {
     /// Numbers of worker threads
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 2], value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Vec<u16>,
+    /// Which views are computed
+    #[arg(long, value_name = "SET", num_args = 1.., default_values = ["membership", "all"])]
+    pub views: Vec<ViewsArg>,
     /// Events of an epoch
     #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     pub epoch: u32,
+    /// Over the first events also ask PostGIS, which is started and thrown away: a query for each event, and
+    /// statements for batches of 10000. The ratio is theirs to the engine
+    #[arg(long)]
+    pub postgis: bool,
 }
 
 /// A generated workload.
@@ -185,6 +317,13 @@ impl BenchCommand {
             Self::Drain(_) => "drain",
             #[cfg(unix)]
             Self::Live(_) => "live",
+            Self::GeofenceEdit(_) => "geofence-edit",
+            Self::Late(_) => "late",
+            #[cfg(unix)]
+            Self::Restart(_) => "restart",
+            Self::Memory(_) => "memory",
+            Self::All(_) => "all",
+            Self::Plot(_) => "plot",
         }
     }
 }
@@ -207,7 +346,8 @@ impl EngineArgs {
             (None, _) | (_, None) => self.workload.iter().copied().map(Source::from).collect(),
         };
         let workers = self.workers.iter().copied().map(usize::from).collect();
-        engine::Options { workloads, workers, epoch: self.epoch as usize }
+        let views = self.views.iter().copied().map(ViewSet::from).collect();
+        engine::Options { workloads, views, workers, epoch: self.epoch as usize, postgis: self.postgis }
     }
 }
 
@@ -217,6 +357,12 @@ impl ServerArgs {
     pub fn urls(&self) -> Urls {
         Urls { redis: self.redis.clone(), postgres: self.postgres.clone() }
     }
+
+    /// How the daemon between them is set up, with a checkpoint a minute.
+    pub fn setup(&self, archive: bool) -> Setup {
+        let checkpoints = Duration::from_secs(60);
+        Setup { views: self.views.into(), workers: self.workers.into(), archive, checkpoints }
+    }
 }
 
 #[cfg(unix)]
@@ -224,7 +370,7 @@ impl DrainArgs {
     /// What to measure.
     pub fn options(&self) -> drain::Options {
         let shapes = self.format.iter().map(|&format| Shape { format: format.into(), batch: self.batch }).collect();
-        drain::Options { shapes, workers: self.servers.workers.into(), urls: self.servers.urls() }
+        drain::Options { shapes, setup: self.servers.setup(false), urls: self.servers.urls() }
     }
 }
 
@@ -236,10 +382,58 @@ impl LiveArgs {
             rates: self.rate.clone(),
             seconds: self.seconds,
             shape: Shape { format: self.format.into(), batch: self.batch },
-            workers: self.servers.workers.into(),
-            archive: self.archive,
+            setup: self.servers.setup(self.archive),
             urls: self.servers.urls(),
         }
+    }
+}
+
+impl GeofenceEditArgs {
+    /// What to measure.
+    pub fn options(&self) -> geofence_edit::Options {
+        geofence_edit::Options {
+            rate: self.rate,
+            seconds: self.seconds,
+            views: self.views.into(),
+            workers: self.workers.into(),
+        }
+    }
+}
+
+impl LateArgs {
+    /// What to measure.
+    pub fn options(&self) -> late::Options {
+        late::Options {
+            percents: self.percent.clone(),
+            views: self.views.into(),
+            workers: self.workers.into(),
+            epoch: self.epoch as usize,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl RestartArgs {
+    /// What to measure.
+    pub fn options(&self) -> restart::Options {
+        restart::Options {
+            vehicles: self.vehicles,
+            positions: self.positions as usize,
+            setup: self.servers.setup(true),
+            urls: self.servers.urls(),
+        }
+    }
+}
+
+impl MemoryArgs {
+    /// What to measure.
+    pub fn options(&self) -> memory::Options {
+        memory::Options { views: self.views.into(), epochs: self.epochs as usize }
+    }
+
+    /// The part that this process is started for.
+    pub(crate) fn part(&self) -> Option<Part> {
+        self.part
     }
 }
 

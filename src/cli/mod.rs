@@ -11,9 +11,12 @@ mod publish;
 mod replay;
 mod target;
 
-pub use bench::{BenchArgs, BenchCommand, EngineArgs, KernelArgs, WorkloadArg};
+pub use bench::{
+    AllArgs, BenchArgs, BenchCommand, EngineArgs, GeofenceEditArgs, KernelArgs, LateArgs, MemoryArgs, ViewsArg,
+    WorkloadArg,
+};
 #[cfg(unix)]
-pub use bench::{DrainArgs, LiveArgs, ServerArgs};
+pub use bench::{DrainArgs, LiveArgs, RestartArgs, ServerArgs};
 pub use daemon::{ConfigArgs, PlaceArgs, RebuildArgs, ResumeArgs, RunArgs};
 pub use demo::DemoArgs;
 pub use export::ExportArgs;
@@ -68,7 +71,7 @@ pub enum Command {
     Export(ExportArgs),
     /// Print a configuration that explains every key, and works as it is with servers on this machine.
     Example,
-    /// Compute all tables from files and write them as CSV; needs no server.
+    /// Compute all tables from files and write them as CSV, or as one GeoPackage; needs no server.
     ///
     /// The log is the features of the geofence files, then the rows of the position files, then the
     /// lines of the event files, each in file order. Its time is the greatest clock event or

@@ -52,6 +52,8 @@ pub(super) struct Core {
     pub(super) parts: JoinSet<Result<(), DaemonError>>,
     /// Those that never end.
     pub(super) side: Vec<JoinHandle<()>>,
+    /// What keeps others away until everything else has ended.
+    pub(super) guard: Option<JoinHandle<()>>,
     /// To the intake.
     pub(super) input: Sender<Input>,
     /// What may be on its way.
@@ -119,12 +121,13 @@ impl Core {
         parts.spawn(async { committer.run().await.map_err(Into::into) });
         parts.spawn(async { side::write_lagging(lagging, flush_receiver, state_idle).await.map_err(Into::into) });
         let saving = tokio::spawn(saving.run());
-        Ok(Self { parts, side: Vec::new(), input, budget, known, stored, halt, committed: watch_committed, saving })
+        let (side, guard) = (Vec::new(), None);
+        Ok(Self { parts, side, guard, input, budget, known, stored, halt, committed: watch_committed, saving })
     }
 
     /// The daemon, once its reader runs; the intake ends with that.
     pub(super) fn running(self, reader: AbortHandle) -> Running {
-        let Self { parts, side, saving, halt, .. } = self;
-        Running { parts, reader, saving, halted: halt.subscribe(), side }
+        let Self { parts, side, guard, saving, halt, .. } = self;
+        Running { parts, reader, saving, halted: halt.subscribe(), side, guard }
     }
 }

@@ -48,6 +48,21 @@ impl Job {
     }
 }
 
+/// Refuses a file that another daemon writes, unless that one is to be fenced: before anything else is begun.
+pub(super) fn refuse_occupied(job: &Job) -> Result<(), EmbeddedError> {
+    if job.takeover || !job.tables.path().exists() || Lease::take(&job.tables)?.is_some() {
+        return Ok(());
+    }
+    Err(occupied(&job.tables)?)
+}
+
+/// The refusal of a file that another daemon writes.
+fn occupied(file: &GeoPackage) -> Result<EmbeddedError, EmbeddedError> {
+    let owner = claim::owner(file, &file.connect_to_read()?)?;
+    let owner = owner.map_or_else(|| "another process".to_owned(), |owner| owner.name);
+    Ok(EmbeddedError::Occupied { path: file.path().to_owned(), owner })
+}
+
 /// Claims the file and starts everything.
 pub(super) async fn start(config: &Config, job: Job, health: &Health) -> Result<Running, DaemonError> {
     let plan = plan::of(&config.limits, &config.rules);
@@ -82,7 +97,7 @@ pub(super) async fn start(config: &Config, job: Job, health: &Health) -> Result<
         health: health.clone(),
     };
     let reader = core.parts.spawn(reader.run());
-    core.side.push(tokio::spawn(hold(lease, job.tables.clone())));
+    core.guard = Some(tokio::spawn(hold(lease, job.tables.clone())));
     core.side.push(tokio::spawn(tell_the_lag(job.log.clone(), core.committed.clone())));
     if job.is_public() && clock == Clock::Wall {
         core.side.push(tokio::spawn(tell_the_time(log)));
@@ -106,9 +121,7 @@ fn open(config: &Config, job: &Job, plan: &str) -> Result<Opened, DaemonError> {
     let mut connection = file.connect_or_create().map_err(EmbeddedError::from)?;
     let lease = Lease::take(file).map_err(EmbeddedError::from)?;
     if lease.is_none() && !job.takeover {
-        let owner = claim::owner(file, &connection)?;
-        let owner = owner.map_or_else(|| "another process".to_owned(), |owner| owner.name);
-        return Err(EmbeddedError::Occupied { path: file.path().to_owned(), owner }.into());
+        return Err(occupied(file)?.into());
     }
     let claim = claim::claim(file, &mut connection, plan)?;
     crash::point("after-claim");

@@ -467,13 +467,10 @@ impl Flow {
     }
 
     fn finish(&mut self, completed: Completed) -> Option<Closed> {
-        let Completed { deltas, snapshots } = completed;
+        let Completed { mut deltas, snapshots } = completed;
         let Passing { mut commit, oldest_entry, counts, checkpoint, held } =
             self.under_way.pop_front().expect("an epoch completes after it was submitted");
-        // Of a vehicle the old row and the new one are named, in any order: the new one holds.
-        let (new, old): (Vec<_>, Vec<_>) = deltas.vehicle_state.iter().partition(|(_, diff)| *diff > 0);
-        self.states.extend(old.into_iter().map(|(state, _)| (state.vehicle, None)));
-        self.states.extend(new.into_iter().map(|(state, _)| (state.vehicle, Some(state.clone()))));
+        self.states.extend(std::mem::take(&mut deltas.vehicle_state));
         if self.muted {
             return None;
         }

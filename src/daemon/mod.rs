@@ -153,6 +153,7 @@ pub async fn run_embedded(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
     let job = embedded::Job { tables: file.clone(), log: file.clone(), takeover };
+    embedded::refuse_occupied(&job)?;
     let ended = run_for(config, Wiring::Embedded(job), shutdown).await;
     file.settle();
     ended
@@ -226,9 +227,18 @@ async fn run_for(config: Config, wiring: Wiring, shutdown: impl Future<Output = 
     tokio::pin!(shutdown);
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
-    let pages = http::Server::bind(config.http.listen).await?;
-    info!(address = %pages.address(), "answers /healthz, /readyz and /metrics");
-    let pages = tokio::spawn(pages.run(health.clone(), metrics, std::future::pending()));
+    let pages = match (http::Server::bind(config.http.listen).await, &wiring) {
+        (Ok(pages), _) => {
+            info!(address = %pages.address(), "answers /healthz, /readyz and /metrics");
+            Some(tokio::spawn(pages.run(health.clone(), metrics, std::future::pending())))
+        }
+        // There may be a file, and a daemon, for every fleet of a machine.
+        (Err(error), Wiring::Embedded(_)) => {
+            warn!(%error, "nobody answers /healthz, /readyz and /metrics");
+            None
+        }
+        (Err(error), Wiring::Servers(_)) => return Err(error.into()),
+    };
     let ended = tokio::select! {
         started = start(&config, wiring, &health) => match started {
             Ok(running) => running.until(shutdown, &health).await,
@@ -236,7 +246,9 @@ async fn run_for(config: Config, wiring: Wiring, shutdown: impl Future<Output = 
         },
         () = &mut shutdown => Ok(()),
     };
-    pages.abort();
+    if let Some(pages) = pages {
+        pages.abort();
+    }
     ended
 }
 
@@ -250,6 +262,8 @@ struct Running {
     halted: watch::Receiver<Option<String>>,
     /// Those that never end.
     side: Vec<JoinHandle<()>>,
+    /// What keeps others away until everything else has ended.
+    guard: Option<JoinHandle<()>>,
 }
 
 async fn start(config: &Config, wiring: Wiring, health: &Health) -> Result<Running, DaemonError> {
@@ -297,6 +311,10 @@ impl Running {
         let rest = tokio::time::timeout(END_WITHIN, rest).await.unwrap_or(Err(DaemonError::Unfinished));
         if tokio::time::timeout(LAST_CHECKPOINT_WITHIN, self.saving).await.is_err() {
             warn!("the last checkpoint takes too long and is given up: the next start reads more of the log");
+        }
+        if let Some(guard) = self.guard {
+            guard.abort();
+            let _ = guard.await; // it was cancelled
         }
         if let Some(why) = why
             && fault.is_ok()

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod embedded;
 pub mod export;
+pub mod fill;
 pub mod rebuild;
 pub mod resume;
 pub mod status;

@@ -35,7 +35,7 @@ pub struct Materialized {
     od_daily: Rows<OdDaily>,
     fleet_daily: Rows<FleetDaily>,
     kind_daily: Rows<KindDaily>,
-    vehicle_state: Rows<VehicleState>,
+    vehicle_state: HashMap<VehicleId, VehicleState, FxBuildHasher>,
     geofences: Rows<InForce<GeofenceId>>,
     vehicles: Rows<InForce<VehicleId>>,
 }
@@ -79,14 +79,19 @@ impl Materialized {
         self.od_daily.apply(od_daily);
         self.fleet_daily.apply(fleet_daily);
         self.kind_daily.apply(kind_daily);
-        self.vehicle_state.apply(vehicle_state);
+        for (vehicle, state) in vehicle_state {
+            match state {
+                Some(state) => self.vehicle_state.insert(vehicle, state),
+                None => self.vehicle_state.remove(&vehicle),
+            };
+        }
         self.geofences.apply(geofences);
         self.vehicles.apply(vehicles);
     }
 
     /// The rows of `vehicle_state`, in no order.
     pub fn vehicle_states(&self) -> impl Iterator<Item = &VehicleState> {
-        self.vehicle_state.0.keys()
+        self.vehicle_state.values()
     }
 
     /// The rows of `visits`, in no order.
@@ -116,7 +121,7 @@ impl Materialized {
             vehicles,
         } = self;
         vec![
-            (&vehicle_state::TABLE, vehicle_state.cells(lookup, vehicle_state::cells)),
+            (&vehicle_state::TABLE, vehicle_state.values().map(|row| vehicle_state::cells(row, lookup)).collect()),
             (&geofence_membership::TABLE, membership.cells(lookup, geofence_membership::cells)),
             (&geofence_occupancy::TABLE, occupancy.cells(lookup, geofence_occupancy::cells)),
             (&visits::TABLE, visits.cells(lookup, visits::cells)),
@@ -137,14 +142,7 @@ impl Materialized {
     }
 }
 
-/// What an epoch changed, as rows of tables: +1 for a row that is there now, -1 for one that was.
-pub fn changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static Table, Row, i64)> {
-    let mut changes = transactional_changes(deltas, lookup);
-    changed(&mut changes, &vehicle_state::TABLE, &deltas.vehicle_state, lookup, vehicle_state::cells);
-    changes
-}
-
-/// The same without lagging tables.
+/// What an epoch changed in transactional tables, as rows: +1 for one that is there now, -1 for one that was.
 pub fn transactional_changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static Table, Row, i64)> {
     let Deltas {
         visits,

@@ -29,7 +29,7 @@ pub mod vehicles;
 pub mod visits;
 
 pub use change_set::{ChangeSet, Key, KeyCell, Outcome, TableChanges};
-pub use materialized::{Materialized, changes, transactional_changes};
+pub use materialized::{Materialized, transactional_changes};
 pub use refused::Refused;
 
 use std::collections::HashMap;

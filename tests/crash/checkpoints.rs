@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Scenario, World};
+use super::{Place, Scenario, World};
 use crate::support::daemon::{Daemon, wait_until};
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use watchtower::crash::FREEZE_VARIABLE;
 
-use super::{EVERYTHING, Scenario, World, has_ended, in_parallel, state};
+use super::one_file::OneFileWorld;
+use super::{EVERYTHING, Place, Scenario, World, has_ended, in_parallel, state};
 use crate::support::daemon::{Daemon, wait_until};
 use crate::support::rng::Rng;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
@@ -21,7 +22,15 @@ fn name(daemon: &Daemon) -> String {
 #[test]
 fn a_second_daemon_is_refused_or_takes_over() {
     let redis = RedisServer::start(RedisOptions::default());
-    let mut world = World::new(&redis, 1);
+    second(World::new(&redis, 1));
+}
+
+#[test]
+fn a_second_daemon_on_a_file_is_refused_or_takes_over() {
+    second(OneFileWorld::new());
+}
+
+fn second(mut world: impl Place) {
     let scenario = Scenario::shared();
     let first = world.start(&[], &[]);
     first.wait_until_ready();
@@ -29,13 +38,13 @@ fn a_second_daemon_is_refused_or_takes_over() {
     world.assert_undisturbed("one daemon", 1);
 
     let refused = world.start_beside(&[]).ends_with(1);
-    assert!(refused.contains("pipeline lagos is being written by ") && refused.contains(&name(&first)), "{refused}");
+    assert!(refused.contains(" is being written by ") && refused.contains(&name(&first)), "{refused}");
     assert!(refused.contains("--takeover"), "{refused}");
     world.append(scenario.third(2));
     world.assert_undisturbed("the first goes on", 2);
 
     let second = world.start_beside(&["--takeover"]);
-    wait_until("the second has the pipeline", || world.pipeline.sql("SELECT term FROM pipeline") == "2");
+    wait_until("the second has the pipeline", || world.term().as_deref() == Some("2"));
     world.append(scenario.third(3));
     let fenced = first.ends_with(3);
     assert!(fenced.contains("fenced: ") && fenced.contains(&name(&second)), "{fenced}");
@@ -92,11 +101,6 @@ fn a_frozen_daemon_changes_nothing_when_it_wakes() {
 /// The longest that a daemon takes for a few entries, on the slowest machine.
 const A_PORTION: Duration = Duration::from_secs(5);
 
-/// The number of the last commit, as it is printed; nothing before there are tables.
-fn commits(world: &World) -> Option<String> {
-    world.pipeline.try_sql("SELECT commit_seq FROM pipeline").ok()
-}
-
 fn freeze(redis: &RedisServer, job: &str) {
     let scenario = Scenario::shared();
     let mut world = World::new(redis, 1);
@@ -112,10 +116,10 @@ fn freeze(redis: &RedisServer, job: &str) {
     let mut portions = scenario.third(1).chunks(8);
     while state(&first) != 'T' {
         // Points are counted by commits: a slow daemon is not to take several portions at once.
-        let (before, begun) = (commits(&world), Instant::now());
+        let (before, begun) = (world.commits(), Instant::now());
         world.append(portions.next().unwrap_or_else(|| panic!("{job}: the point is reached")));
         std::thread::sleep(Duration::from_millis(40));
-        while state(&first) != 'T' && commits(&world) == before && begun.elapsed() < A_PORTION {
+        while state(&first) != 'T' && world.commits() == before && begun.elapsed() < A_PORTION {
             std::thread::sleep(Duration::from_millis(10));
         }
         if job == "at random" && rng.chance(15) {

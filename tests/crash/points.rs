@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use watchtower::crash::{POINTS, VARIABLE};
 
-use super::{Scenario, World, commit_seq, has_ended, in_parallel};
+use super::one_file::OneFileWorld;
+use super::{Place, Scenario, World, commit_seq, has_ended, in_parallel, in_parallel_with};
 use crate::support::daemon::{Daemon, PATIENCE};
-use crate::support::oracle::compare;
-use crate::support::servers::redis::RedisServer;
 
 const HITS: usize = 3;
 /// Daemons at the same time: they wait more than they work.
@@ -27,19 +26,37 @@ struct Seen {
 
 #[test]
 fn a_crash_anywhere_changes_nothing() {
-    let jobs: Vec<_> = POINTS.iter().flat_map(|point| (1..=HITS).map(move |hit| (*point, hit))).collect();
+    let jobs = jobs(&POINTS);
     let seen = Seen::default();
-    in_parallel(THREADS, &jobs, |redis, (point, hit)| crash(redis, point, *hit, &seen));
-    let seen = [seen.from_checkpoints.into_inner(), seen.trimmed.into_inner()];
-    println!("of {} crashes, restarts from a checkpoint, logs that were trimmed: {seen:?}", jobs.len());
-    assert!(seen.iter().all(|&count| count > POINTS.len()), "{seen:?}");
+    in_parallel(THREADS, &jobs, |redis, (point, hit)| crash(World::new(redis, 1), point, *hit, &seen));
+    seen.assert_worth_it(jobs.len());
 }
 
-fn crash(redis: &RedisServer, point: &str, hit: usize, seen: &Seen) {
+#[test]
+fn a_crash_anywhere_changes_nothing_in_a_file() {
+    let points: Vec<&str> = POINTS.into_iter().filter(|point| *point != "before-move-groups").collect();
+    let jobs = jobs(&points);
+    let seen = Seen::default();
+    in_parallel_with(|| (), THREADS, &jobs, |(), (point, hit)| crash(OneFileWorld::new(), point, *hit, &seen));
+    seen.assert_worth_it(jobs.len());
+}
+
+fn jobs<'a>(points: &[&'a str]) -> Vec<(&'a str, usize)> {
+    points.iter().flat_map(|point| (1..=HITS).map(move |hit| (*point, hit))).collect()
+}
+
+impl Seen {
+    fn assert_worth_it(self, crashes: usize) {
+        let seen = [self.from_checkpoints.into_inner(), self.trimmed.into_inner()];
+        println!("of {crashes} crashes, restarts from a checkpoint, logs that were trimmed: {seen:?}");
+        assert!(seen.iter().all(|&count| count > crashes / HITS), "{seen:?}");
+    }
+}
+
+fn crash(mut world: impl Place, point: &str, hit: usize, seen: &Seen) {
     let what = format!("{point}:{hit}");
     let begun = Instant::now();
     let scenario = Scenario::shared();
-    let mut world = World::new(redis, 1);
     let (earlier, hit_of_process) = match point {
         // A process comes here once: the others are those of its successors.
         "after-claim" => (hit - 1, 1),
@@ -52,7 +69,7 @@ fn crash(redis: &RedisServer, point: &str, hit: usize, seen: &Seen) {
         let daemon = world.start(&[], &[]);
         world.append(scenario.third(third));
         rest = &rest[scenario.third(third).len()..];
-        world.pipeline.wait_for_entries(world.appended);
+        world.wait();
         daemon.kill();
     }
     let mut daemon = world.start(&[], &[(VARIABLE, &format!("{point}:{hit_of_process}"))]);
@@ -74,7 +91,7 @@ fn crash(redis: &RedisServer, point: &str, hit: usize, seen: &Seen) {
     world.append(rest);
     world.assert_undisturbed(&what, 3);
     if hit == HITS {
-        compare(&world.pipeline.setup.postgres, "lagos").unwrap_or_else(|error| panic!("{what}: {error}"));
+        world.assert_recomputed(&what);
     }
     let loaded = daemon.log().contains("checkpoint loaded");
     seen.from_checkpoints.fetch_add(loaded.into(), Ordering::Relaxed);

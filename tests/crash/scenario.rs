@@ -24,9 +24,9 @@ const GEOFENCES: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// Index of the key.
-    stream: usize,
-    id: EntryId,
-    fields: Vec<(&'static str, String)>,
+    pub(super) stream: usize,
+    pub(super) id: EntryId,
+    pub(super) fields: Vec<(&'static str, String)>,
 }
 
 /// The whole log, in an order in which it may be appended.

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::scenario::append;
-use super::{Entry, Scenario, World, in_parallel};
+use super::one_file::OneFileWorld;
+use super::{Entry, Place, Scenario, World, in_parallel, in_parallel_with};
 use crate::support::rng::Rng;
-use crate::support::servers::redis::RedisServer;
 
 const THREADS: usize = 4;
 
@@ -35,29 +34,38 @@ fn the_tables_know_neither_workers_nor_portions_nor_kills() {
             jobs.push(Schedule { workers, portions, seed: 10 * seed + more });
         }
     }
-    in_parallel(THREADS, &jobs, |redis, schedule| run(redis, *schedule));
+    in_parallel(THREADS, &jobs, |redis, schedule| run(World::new(redis, 1), *schedule));
 }
 
-fn run(redis: &RedisServer, schedule: Schedule) {
+#[test]
+fn the_tables_of_a_file_know_neither_workers_nor_portions_nor_kills() {
+    let mut jobs = Vec::new();
+    for (seed, portions) in (101..).zip([Portions::AtOnce, Portions::EntryByEntry, Portions::Random]) {
+        jobs.push(Schedule { workers: None, portions, seed });
+        jobs.push(Schedule { workers: Some(1), portions, seed: seed + 10 });
+    }
+    in_parallel_with(|| (), THREADS, &jobs, |(), schedule| run(OneFileWorld::new(), *schedule));
+}
+
+fn run<P: Place>(mut world: P, schedule: Schedule) {
     let Schedule { workers, portions, seed } = schedule;
     let mut rng = Rng::new(seed);
-    let mut world = World::new(redis, 1);
-    let start = |world: &World, rng: &mut Rng| {
+    let start = |world: &P, rng: &mut Rng| {
         let workers = workers.unwrap_or_else(|| 1 + rng.below(4)).to_string();
         world.start(&[], &[("WATCHTOWER_ENGINE_WORKERS", &workers)])
     };
     for third in 1..=3 {
         let entries = Scenario::shared().third(third);
-        world.appended += entries.len() as u64;
-        let (url, pace) = (redis.url(), rng.next());
+        world.count(entries);
+        let (feeder, pace) = (world.feeder(), rng.next());
         std::thread::scope(|scope| {
-            scope.spawn(move || feed(&url, entries, portions, &mut Rng::new(pace)));
+            scope.spawn(move || feed(feeder, entries, portions, &mut Rng::new(pace)));
             for _ in 0..1 + rng.below(3) {
                 let daemon = start(&world, &mut rng);
                 std::thread::sleep(Duration::from_millis(rng.below(500) as u64));
                 daemon.kill();
                 if rng.chance(50) {
-                    spoil_newest_checkpoint(&world, &mut rng);
+                    world.spoil_newest_checkpoint(&mut rng);
                 }
             }
         });
@@ -71,8 +79,7 @@ fn run(redis: &RedisServer, schedule: Schedule) {
     }
 }
 
-fn feed(url: &str, entries: &[Entry], portions: Portions, rng: &mut Rng) {
-    let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
+fn feed(mut append: impl FnMut(&[Entry]), entries: &[Entry], portions: Portions, rng: &mut Rng) {
     let mut rest = entries;
     while !rest.is_empty() {
         let portion = match portions {
@@ -81,28 +88,10 @@ fn feed(url: &str, entries: &[Entry], portions: Portions, rng: &mut Rng) {
             Portions::Random => 1 + rng.below(40).min(rest.len() - 1),
         };
         let (now, later) = rest.split_at(portion);
-        append(&mut redis, now);
+        append(now);
         rest = later;
         if matches!(portions, Portions::Random) {
             std::thread::sleep(Duration::from_millis(rng.below(80) as u64));
         }
-    }
-}
-
-/// Breaks the newest checkpoint, if there is another one to fall back to.
-fn spoil_newest_checkpoint(world: &World, rng: &mut Rng) {
-    let mut files = world.checkpoints();
-    let Some(newest) = files.pop() else { return };
-    let mut bytes = std::fs::read(&newest).unwrap();
-    let is_spoilt = |bytes: &[u8]| bytes.starts_with(b"spoilt");
-    let others = files.iter().filter(|path| !is_spoilt(&std::fs::read(path).unwrap())).count();
-    if others == 0 || is_spoilt(&bytes) {
-        return;
-    }
-    if rng.chance(50) {
-        bytes[..6].copy_from_slice(b"spoilt");
-        std::fs::write(&newest, bytes).unwrap();
-    } else {
-        std::fs::remove_file(&newest).unwrap();
     }
 }

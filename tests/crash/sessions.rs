@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Scenario, World};
+use super::{Place, Scenario, World};
 use crate::support::daemon::wait_until;
 use crate::support::oracle::compare;
 use crate::support::rng::Rng;

@@ -136,7 +136,7 @@ impl Admitted {
             od_daily: once(od_daily),
             fleet_daily: once(fleet_daily),
             kind_daily: once(kind_daily),
-            vehicle_state: once(vehicle_state),
+            vehicle_state: vehicle_state.into_iter().map(|state| (state.vehicle, Some(state))).collect(),
             geofences: once(geofences),
             vehicles: once(vehicles),
         });

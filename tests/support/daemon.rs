@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -101,16 +101,9 @@ impl Pipeline {
 
     /// Starts a daemon with more arguments and variables; it may not come far.
     pub(crate) fn spawn(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Daemon {
-        let log = tempfile::Builder::new().prefix("log-").tempfile_in(self.folder.path()).unwrap();
-        let (_, path) = log.keep().unwrap();
-        let child = self
-            .command("run", arguments)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(File::create(&path).unwrap())
-            .spawn()
-            .unwrap();
-        Daemon { child, port: self.port, log: path }
+        let mut command = self.command("run", arguments);
+        command.envs(variables.iter().copied());
+        Daemon::spawn(command, self.port, self.folder.path())
     }
 
     /// The same pipeline from another folder, with checkpoints of its own: as if on another machine.
@@ -211,6 +204,14 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// Starts one that answers on this port; what it says goes into the folder.
+    pub(crate) fn spawn(mut command: Command, port: u16, folder: &Path) -> Self {
+        let log = tempfile::Builder::new().prefix("log-").tempfile_in(folder).unwrap();
+        let (_, path) = log.keep().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(File::create(&path).unwrap()).spawn().unwrap();
+        Self { child, port, log: path }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

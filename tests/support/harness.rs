@@ -136,7 +136,7 @@ struct Accumulated {
     od_daily: BTreeMap<OdDaily, i64>,
     fleet_daily: BTreeMap<FleetDaily, i64>,
     kind_daily: BTreeMap<KindDaily, i64>,
-    vehicle_state: BTreeMap<VehicleState, i64>,
+    vehicle_state: BTreeMap<VehicleId, VehicleState>,
     geofences: BTreeMap<InForce<GeofenceId>, i64>,
     vehicles: BTreeMap<InForce<VehicleId>, i64>,
 }
@@ -178,7 +178,7 @@ impl Accumulated {
             add("od_daily", &mut self.od_daily, od_daily),
             add("fleet_daily", &mut self.fleet_daily, fleet_daily),
             add("kind_daily", &mut self.kind_daily, kind_daily),
-            add("vehicle_state", &mut self.vehicle_state, vehicle_state),
+            upsert("vehicle_state", &mut self.vehicle_state, vehicle_state),
             add("geofences", &mut self.geofences, geofences),
             add("vehicles", &mut self.vehicles, vehicles),
         ];
@@ -224,7 +224,7 @@ impl Accumulated {
             compare("od_daily", &self.od_daily, od_daily),
             compare("fleet_daily", &self.fleet_daily, fleet_daily),
             compare("kind_daily", &self.kind_daily, kind_daily),
-            compare("vehicle_state", &self.vehicle_state, vehicle_state),
+            compare("vehicle_state", &self.vehicle_state.values().map(|row| (row.clone(), 1)).collect(), vehicle_state),
             compare("geofences", &self.geofences, geofences),
             compare("vehicles", &self.vehicles, vehicles),
         ];
@@ -253,6 +253,25 @@ fn add<R: Clone + Ord + Debug>(table: &str, rows: &mut BTreeMap<R, i64>, deltas:
                 let _ = writeln!(problems, "{table}: there {multiplicity} times: {row:?}");
             }
         }
+    }
+    problems
+}
+
+/// Puts rows in the places of others.
+fn upsert<K: Ord + Debug, R: PartialEq + Debug>(
+    table: &str,
+    rows: &mut BTreeMap<K, R>,
+    changes: Vec<(K, Option<R>)>,
+) -> String {
+    let mut problems = String::new();
+    for (key, row) in changes {
+        if rows.get(&key) == row.as_ref() {
+            let _ = writeln!(problems, "{table}: said again or twice: {key:?} {row:?}");
+        }
+        match row {
+            Some(row) => rows.insert(key, row),
+            None => rows.remove(&key),
+        };
     }
     problems
 }

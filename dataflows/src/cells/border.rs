@@ -19,7 +19,8 @@
 //!
 //! **Distances.** A box around `p` and an edge are apart if they are so along one of the axes or along
 //! the edge's normal (separating axes: all normals of the two). So the edge's distance from `p` in the
-//! maximum norm is the largest of the three gaps.
+//! maximum norm is the largest of the three gaps. If that is the gap to the east, it is enough for a box
+//! not to reach as far east: see [`Room`].
 
 use super::arena::Word;
 use crate::model::Place;
@@ -76,6 +77,62 @@ pub(super) fn distance(a: Vector, b: Vector) -> f64 {
     (cross(a, along).abs() / norm(along)).max(gap(0)).max(gap(1))
 }
 
+/// How far a box around a place may reach in each direction, units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Room {
+    pub(super) west: f64,
+    pub(super) south: f64,
+    pub(super) east: f64,
+    pub(super) north: f64,
+}
+
+impl Room {
+    /// Not even to the place itself.
+    pub(super) const NONE: Self = Self { west: -1.0, south: -1.0, east: -1.0, north: -1.0 };
+
+    /// No farther than this in any direction.
+    #[inline]
+    pub(super) fn limit(&mut self, most: f64) {
+        self.west = lesser(self.west, most);
+        self.south = lesser(self.south, most);
+        self.east = lesser(self.east, most);
+        self.north = lesser(self.north, most);
+    }
+
+    /// Not to an edge from `a` to `b`, as seen from the place. Given up is the direction, or what is
+    /// around, that is given up least.
+    #[inline]
+    fn keep_off(&mut self, a: Vector, b: Vector) {
+        let (west, east) = (-greater(a[0], b[0]) - MARGIN, lesser(a[0], b[0]) - MARGIN);
+        let (south, north) = (-greater(a[1], b[1]) - MARGIN, lesser(a[1], b[1]) - MARGIN);
+        if (west >= self.west) | (east >= self.east) | (south >= self.south) | (north >= self.north) {
+            return;
+        }
+        let along = [b[0] - a[0], b[1] - a[1]];
+        // Not a number if the edge has no length, and then not greater than anything.
+        let aside = cross(a, along).abs() / norm(along) - MARGIN;
+        let (across, up) = (greater(west, east), greater(south, north));
+        if aside > greater(across, up) {
+            self.limit(aside);
+        } else if across >= up {
+            *(if east >= west { &mut self.east } else { &mut self.west }) = across;
+        } else {
+            *(if north >= south { &mut self.north } else { &mut self.south }) = up;
+        }
+    }
+}
+
+/// `f64::min`, but for what is not a number: one instruction.
+#[inline]
+fn lesser(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
+#[inline]
+fn greater(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
 /// Walks along a border and counts how often the way from a place to its reference crosses it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Walk {
@@ -84,7 +141,6 @@ pub(super) struct Walk {
     tolerance: f64,
     crosses: bool,
     certain: bool,
-    nearest: f64,
 }
 
 impl Walk {
@@ -92,12 +148,12 @@ impl Walk {
     pub(super) fn new(place: Place, reference: Place) -> Self {
         let way = vector(place, reference);
         let tolerance = TOLERANCE * norm(way) + 1.0;
-        Self { place, way, tolerance, crosses: false, certain: true, nearest: f64::INFINITY }
+        Self { place, way, tolerance, crosses: false, certain: true }
     }
 
-    /// Along edges from vertex to vertex. Measures distances, too, if asked to.
+    /// Along edges from vertex to vertex. With `MEASURE`, takes them from the room, too.
     #[inline]
-    pub(super) fn along<const MEASURE: bool>(&mut self, vertices: &[Word]) {
+    pub(super) fn along<const MEASURE: bool>(&mut self, vertices: &[Word], room: &mut Room) {
         let Some((&first, rest)) = vertices.split_first() else { return };
         let mut a = vector(self.place, place(first));
         let mut side_a = cross(a, self.way);
@@ -110,7 +166,7 @@ impl Walk {
                 self.meet(a, b);
             }
             if MEASURE {
-                self.nearest = self.nearest.min(distance(a, b));
+                room.keep_off(a, b);
             }
             (a, side_a) = (b, side_b);
         }
@@ -138,11 +194,5 @@ impl Walk {
     #[inline]
     pub(super) fn crosses(&self) -> Option<bool> {
         self.certain.then_some(self.crosses)
-    }
-
-    /// Distance of the nearest edge, in the maximum norm, units.
-    #[inline]
-    pub(super) fn nearest(&self) -> f64 {
-        self.nearest
     }
 }

@@ -12,7 +12,7 @@
 //! its shape: no place in the square was far enough from its edges to refer to.
 
 use super::arena::Word;
-use super::border::{MARGIN, Walk, place, rounded, word};
+use super::border::{MARGIN, Room, Walk, place, rounded, word};
 use crate::geometry::geodesic::reach_m;
 use crate::geometry::{Area, Circle};
 use crate::index::VersionId;
@@ -133,22 +133,21 @@ impl<'a> Leaf<'a> {
 
     /// Finds the versions that cover a place of the square; where rounded edges cannot tell, `decide` does.
     ///
-    /// With `MEASURE`, returns by how many units a place may differ, in both coordinates, and be covered
-    /// by the same, as long as it is in the square; negative if nothing is known.
+    /// With `MEASURE`, cuts the room down to places that are covered by the same.
     #[inline]
     pub(super) fn covering<const MEASURE: bool>(
         &self,
         at: Place,
+        room: &mut Room,
         decide: impl Fn(VersionId) -> bool,
         mut found: impl FnMut(VersionId, GeofenceId),
-    ) -> f64 {
+    ) {
         let (covers, borders) = halves(self.words[0]);
         let (circles, length) = halves(self.words[1]);
         let mut found = |hit: Word| {
             let (geofence, version) = halves(hit);
             found(version, GeofenceId(geofence));
         };
-        let mut clearance = f64::INFINITY;
         let (covers, rest) = self.words[HEADER..length as usize].split_at(covers as usize);
         covers.iter().for_each(|&hit| found(hit));
         let (circles, mut areas) = rest.split_at(circles as usize * CIRCLE);
@@ -158,7 +157,7 @@ impl<'a> Leaf<'a> {
                 found(circle[0]);
             }
             if MEASURE {
-                clearance = clearance.min(metres / reach_m(1.0) - MARGIN);
+                room.limit(metres / reach_m(1.0) - MARGIN);
             }
         }
         for _ in 0..borders {
@@ -168,7 +167,7 @@ impl<'a> Leaf<'a> {
             areas = &areas[3..];
             for _ in 0..runs {
                 let (vertices, after) = areas[1..].split_at(areas[0] as usize);
-                walk.along::<MEASURE>(vertices);
+                walk.along::<MEASURE>(vertices, room);
                 areas = after;
             }
             let covered = match walk.crosses().filter(|_| runs > 0) {
@@ -178,10 +177,9 @@ impl<'a> Leaf<'a> {
             if covered {
                 found(hit);
             }
-            if MEASURE {
-                clearance = clearance.min(if runs > 0 { walk.nearest() - MARGIN } else { -1.0 });
+            if runs == 0 {
+                *room = Room::NONE;
             }
         }
-        clearance
     }
 }

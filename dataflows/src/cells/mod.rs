@@ -177,10 +177,9 @@ impl Cells {
     ) -> Result<(PlaceBox, Millis), Absent> {
         match self.standing(place, t) {
             Standing::Leaf(leaf, square) => {
-                let clearance = leaf.covering::<MEASURE>(place, decide, found);
-                // The cast takes what is too large to the greatest.
-                let around = if clearance >= 1.0 { PlaceBox::around(place, clearance as i32) } else { PlaceBox::EMPTY };
-                Ok((around.intersection(&square.places()), leaf.span().until))
+                let mut room = square.places().room_around(place);
+                leaf.covering::<MEASURE>(place, &mut room, decide, found);
+                Ok((PlaceBox::around(place, &room), leaf.span().until))
             }
             Standing::Outside(places) => Ok((places, END)),
             Standing::Missing => Err(Absent::Missing),
@@ -220,6 +219,19 @@ impl Cells {
         }
     }
 
+    /// Reads the beginnings of the leaves that hold some places. Loads that do not depend on each other wait
+    /// for memory together, so that what is asked next waits no more.
+    pub fn look_ahead(&self, places: impl Iterator<Item = Place>) {
+        let Some(grid) = &self.grid else { return };
+        let mut read = 0;
+        for place in places {
+            if let Some(number) = grid.number(place) {
+                read ^= self.arena.peek(self.follow(self.links[number], place, grid.log_size).0.0);
+            }
+        }
+        std::hint::black_box(read);
+    }
+
     /// How much there is.
     pub fn size(&self) -> Size {
         let bytes = self.arena.bytes() + self.links.capacity() * 4 + self.quarters.capacity() * 16;
@@ -230,11 +242,7 @@ impl Cells {
     fn standing(&self, place: Place, t: Millis) -> Standing<'_> {
         let Some(grid) = &self.grid else { return Standing::Outside(PlaceBox::ALL) };
         let Some(number) = grid.number(place) else { return Standing::Outside(grid.outside(place)) };
-        let (mut link, mut log_size) = (self.links[number], grid.log_size);
-        while let Some(number) = link.as_quarters() {
-            log_size -= 1;
-            link = self.quarters[number][quarter_of(place, log_size)];
-        }
+        let (link, log_size) = self.follow(self.links[number], place, grid.log_size);
         if link == Link::NONE {
             return Standing::Missing;
         }
@@ -247,6 +255,16 @@ impl Cells {
         } else {
             Standing::Missing
         }
+    }
+
+    /// Through the quarters that hold a place; the size of the last.
+    #[inline]
+    fn follow(&self, mut link: Link, place: Place, mut log_size: u32) -> (Link, u32) {
+        while let Some(number) = link.as_quarters() {
+            log_size -= 1;
+            link = self.quarters[number][quarter_of(place, log_size)];
+        }
+        (link, log_size)
     }
 
     /// Where the link is kept that leads to a place's leaf, or to none, and of which square.

@@ -1,5 +1,6 @@
 //! Squares of places, each a quarter of a larger one.
 
+use super::border::Room;
 use crate::geometry::BoundingBox;
 use crate::model::Place;
 
@@ -39,14 +40,32 @@ impl PlaceBox {
         }
     }
 
-    /// The places that differ from this one by at most `by` in both coordinates.
+    /// How far from one of its places the box reaches.
     #[inline]
-    pub(super) fn around(place: Place, by: i32) -> Self {
+    pub(super) fn room_around(&self, place: Place) -> Room {
+        let between = |from: i32, to: i32| f64::from(to) - f64::from(from);
+        Room {
+            west: between(self.west, place.lon),
+            south: between(self.south, place.lat),
+            east: between(place.lon, self.east),
+            north: between(place.lat, self.north),
+        }
+    }
+
+    /// The places around this one that the room has.
+    #[inline]
+    pub(super) fn around(place: Place, room: &Room) -> Self {
+        if room.west.min(room.south).min(room.east).min(room.north) < 0.0 {
+            return Self::EMPTY;
+        }
+        // The casts round down; what is added leads back to coordinates.
+        let plus = |coordinate: i32, by: f64| (i64::from(coordinate) + by as i64) as i32;
+        let minus = |coordinate: i32, by: f64| (i64::from(coordinate) - by as i64) as i32;
         Self {
-            west: place.lon.saturating_sub(by),
-            south: place.lat.saturating_sub(by),
-            east: place.lon.saturating_add(by),
-            north: place.lat.saturating_add(by),
+            west: minus(place.lon, room.west),
+            south: minus(place.lat, room.south),
+            east: plus(place.lon, room.east),
+            north: plus(place.lat, room.north),
         }
     }
 

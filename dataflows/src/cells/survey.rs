@@ -11,8 +11,9 @@ use crate::index::VersionId;
 use crate::model::{BEGINNING, END, GeofenceId, Millis, Place};
 use crate::versions::Span;
 
-/// Squares that are touched by more edges are quartered. Between 16 and 32 hardly matters (measured).
-const MAX_EDGES: usize = 24;
+/// Squares that are touched by more edges are quartered. With 8 or 24 the kernel takes about as long, and
+/// twice the leaves or half of them (measured).
+const MAX_EDGES: usize = 16;
 /// A circle is as dear to decide as so many edges.
 const CIRCLE_EDGES: usize = 4;
 /// Squares of 2^this units (some 6 m at the equator) are not quartered, however many edges meet there.

@@ -18,11 +18,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, View};
+use crate::cells::SafeRegion;
 use crate::facts::KindVisit;
 use crate::geometry::geodesic;
 use crate::index::VersionId;
 use crate::model::{
-    BEGINNING, END, GeofenceId, Millis, Offline, Place, Position, Rules, Status, VehicleId, VehicleState, Visit,
+    BEGINNING, END, GeofenceId, Membership, Millis, Offline, Place, Position, Rules, Status, VehicleId, VehicleState,
+    Visit,
 };
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
@@ -52,6 +54,18 @@ impl Inside {
     /// Whether it has lasted its dwell at `t`.
     pub fn is_confirmed(&self, t: Millis) -> bool {
         t >= self.entered_at.saturating_add(self.min_dwell_ms)
+    }
+
+    /// The visit as it is at `now`.
+    pub fn visit(&self, vehicle: VehicleId, now: Millis) -> Visit {
+        let Self { geofence, entered_at, .. } = *self;
+        Visit { vehicle, geofence, entered_at, exited_at: None, confirmed: self.is_confirmed(now) }
+    }
+
+    /// That the vehicle is inside.
+    pub fn membership(&self, vehicle: VehicleId) -> Membership {
+        let Self { geofence, entered_at, .. } = *self;
+        Membership { vehicle, geofence, entered_at }
     }
 }
 
@@ -123,11 +137,18 @@ pub struct Fold<'a> {
 pub type Covering = Vec<(GeofenceId, VersionId)>;
 
 impl Fold<'_> {
-    /// From one position to the next. What it settles is of the position before; the first has none.
-    pub fn step(&self, state: &mut State, next: &Position, facts: &mut FactDeltas) -> Option<Settled> {
+    /// From one position to the next. `region` is one that the state's geofences are known to hold in, for this
+    /// fold's next steps to know. What it settles is of the position before; the first has none.
+    pub fn step(
+        &self,
+        state: &mut State,
+        region: &mut SafeRegion,
+        next: &Position,
+        facts: &mut FactDeltas,
+    ) -> Option<Settled> {
         let Some(last) = state.last else {
             state.odometer = Odometer::start(next, self.rules);
-            self.evaluate(state, next.place, next.ts, facts);
+            self.evaluate(state, region, next.place, next.ts, facts);
             state.anchor = self.has_analytics().then(|| self.anchor(state, next));
             state.last = Some(*next);
             return None;
@@ -140,7 +161,7 @@ impl Fold<'_> {
             state.odometer.glance(&last, next, self.rules);
             None
         };
-        let ruled_anew = self.pass_boundaries(state, &last, segment.as_ref(), next.ts - 1, facts);
+        let ruled_anew = self.pass_boundaries(state, region, &last, segment.as_ref(), next.ts - 1, facts);
         if self.is_silent(&last, next.ts) {
             let offline = Offline { vehicle: self.vehicle, started_at: last.ts, ended_at: Some(next.ts) };
             facts.offlines.push((offline, self.view.sign()));
@@ -149,7 +170,7 @@ impl Fold<'_> {
             self.stay_present(state, last.ts, next.ts, facts);
         }
         if ruled_anew || last.place != next.place {
-            self.evaluate(state, next.place, next.ts, facts);
+            self.evaluate(state, region, next.place, next.ts, facts);
         }
         let settled = segment.map(|segment| {
             self.be_present(state, &last, next.ts, facts);
@@ -168,7 +189,8 @@ impl Fold<'_> {
                 self.settle(state, &segment, facts);
                 segment
             });
-            self.pass_boundaries(state, &last, segment.as_ref(), until, facts);
+            let mut unknown = SafeRegion::NONE;
+            self.pass_boundaries(state, &mut unknown, &last, segment.as_ref(), until, facts);
         }
     }
 
@@ -176,10 +198,7 @@ impl Fold<'_> {
     pub fn open(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
         let Some(last) = &state.last else { return };
         let (vehicle, sign) = (self.vehicle, self.view.sign());
-        facts.visits.extend(state.inside.iter().map(|i| {
-            let (geofence, entered_at, confirmed) = (i.geofence, i.entered_at, i.is_confirmed(now));
-            (Visit { vehicle, geofence, entered_at, exited_at: None, confirmed }, sign)
-        }));
+        facts.visits.extend(state.inside.iter().map(|inside| (inside.visit(vehicle, now), sign)));
         if self.is_silent(last, now) {
             facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, sign));
         }
@@ -216,7 +235,12 @@ impl Fold<'_> {
             (false, true) => Status::Moving,
             (false, false) => Status::Stopped,
         };
-        let inside = state.inside.iter().map(|i| i.geofence).collect();
+        // Nothing is allocated for those that are nowhere.
+        let inside = if state.inside.is_empty() {
+            Arc::default()
+        } else {
+            state.inside.iter().map(|inside| inside.geofence).collect()
+        };
         let Position { ts, place, speed, heading, ignition: _ } = last;
         Some(VehicleState { vehicle: self.vehicle, ts, place, speed, heading, status, inside })
     }
@@ -252,6 +276,7 @@ impl Fold<'_> {
     fn pass_boundaries(
         &self,
         state: &mut State,
+        region: &mut SafeRegion,
         last: &Position,
         segment: Option<&Segment>,
         until: Millis,
@@ -274,7 +299,7 @@ impl Fold<'_> {
                 if segment.is_some() {
                     self.stay_present(state, last.ts, t, facts);
                 }
-                self.evaluate(state, last.place, t, facts);
+                self.evaluate(state, region, last.place, t, facts);
             }
             if let Some(segment) = segment.filter(|segment| !segment.gap) {
                 self.overspeed(state, t, segment, facts);
@@ -283,17 +308,25 @@ impl Fold<'_> {
         any
     }
 
-    /// Which geofences the vehicle is in at `t`, being at `place`: ends visits and begins them.
-    fn evaluate(&self, state: &mut State, place: Place, t: Millis, facts: &mut FactDeltas) {
+    /// Which geofences the vehicle is in at `t`, being at `place`: ends visits and begins them. In `region`,
+    /// if it holds, nothing of that is different from the last time.
+    fn evaluate(&self, state: &mut State, region: &mut SafeRegion, place: Place, t: Millis, facts: &mut FactDeltas) {
+        if region.holds(place, t, self.catalogue.generation()) {
+            return;
+        }
         let mut covering = self.covering.borrow_mut();
         covering.clear();
-        self.catalogue.covering(place, t, self.view, |version, geofence| covering.push((geofence, version)));
+        let found = |version, geofence| covering.push((geofence, version));
+        *region = self.catalogue.covering_around(place, t, self.view, found);
         covering.sort_unstable();
         covering.dedup();
         let unchanged = state.inside.len() == covering.len()
             && state.inside.iter().zip(covering.iter()).all(|(inside, (geofence, _))| inside.geofence == *geofence);
         if !unchanged {
             self.enter_and_exit(state, place, t, &covering, facts);
+            if state.inside.len() != covering.len() {
+                *region = SafeRegion::NONE; // within an exit buffer, of which a region knows nothing
+            }
         }
     }
 
@@ -313,11 +346,10 @@ impl Fold<'_> {
                 let definition = &self.catalogue.version(version).definition;
                 let min_dwell_ms = definition.min_dwell_ms;
                 let (role, kind) = if self.has_analytics() {
-                    (Role::of(definition), definition.kind.as_deref().unwrap_or_default())
+                    (Role::of(definition), Arc::from(definition.kind.as_deref().unwrap_or_default()))
                 } else {
-                    (Role::None, "")
+                    (Role::None, Arc::default())
                 };
-                let kind = Arc::from(kind);
                 next.push(Inside { geofence, entered_at: t, min_dwell_ms, role, kind, present_from: t });
             }
         }

@@ -12,6 +12,7 @@ pub mod fold;
 mod ledger;
 mod odometer;
 pub mod operator;
+mod order;
 mod presence;
 mod route;
 mod runs;
@@ -24,29 +25,36 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, Change, View};
 use crate::geometry::BoundingBox;
 use crate::local_time::Day;
-use crate::model::{BEGINNING, END, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState};
+use crate::model::{
+    BEGINNING, END, GeofenceEdit, Membership, Millis, Offline, PositionEvent, Rules, VehicleEdit, VehicleId,
+    VehicleState,
+};
 use crate::roster::{Edited, Roster};
 use crate::versions::Span;
 use deltas::FactDeltas;
 use differential_dataflow::consolidation::consolidate;
 use fleets::Labels;
-use fold::{Covering, Fold};
+use fold::{Covering, Fold, Inside};
 pub use ledger::Ledger;
+use order::Order;
 use serde::{Deserialize, Serialize};
-use track::Rewrite;
 pub use track::{Chunk, Past, Track, TrackParts};
+use track::{Reach, Rewrite};
 
 /// What an epoch changed.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Everything but where vehicles are.
+    /// What there is more or less of.
     pub facts: FactDeltas,
-    /// Where vehicles are.
-    pub states: Vec<(VehicleState, i64)>,
+    /// The visits that last, by whom and where: those of `facts` without an end, whether confirmed or not.
+    pub membership: Vec<(Membership, i64)>,
+    /// The vehicles of which `vehicle_state` says something else now, each once, and what.
+    pub states: Vec<(VehicleId, Option<VehicleState>)>,
 }
 
 /// A vehicle's timeline as it was after some epoch: what it takes to go on from there.
@@ -83,8 +91,6 @@ struct Timeline {
     track: Track,
     /// The greatest instant of any of its position events, withdrawals included.
     newest: Millis,
-    /// The row of `vehicle_state` that stands.
-    said: Option<VehicleState>,
     /// The facts with numbers that stand, as far as they may change.
     ledger: Ledger,
     /// The entry of the timer queue that counts; later entries of the same vehicle are stale.
@@ -139,15 +145,6 @@ impl Timeline {
         changed
     }
 
-    /// The row of `vehicle_state` is this one now.
-    fn say(&mut self, state: Option<VehicleState>, out: &mut Vec<(VehicleState, i64)>) {
-        if state != self.said {
-            out.extend(self.said.take().map(|said| (said, -1)));
-            out.extend(state.clone().map(|state| (state, 1)));
-            self.said = state;
-        }
-    }
-
     /// Something is due at an instant, which is returned if the timer must learn of it: if nothing was due
     /// before.
     fn arm(&mut self, due: Option<Millis>) -> Option<Millis> {
@@ -178,12 +175,15 @@ pub struct Timelines {
     roster: Roster,
     /// By dense number divided by `stride`: a worker has every `stride`-th vehicle.
     timelines: Vec<Option<Box<Timeline>>>,
+    /// As [`Self::timelines`]: a box around every place that is kept of each.
+    reaches: Vec<Reach>,
     stride: u32,
     offset: u32,
     now: Millis,
     timers: BinaryHeap<Reverse<(Millis, VehicleId)>>,
     stats: Stats,
     covering: RefCell<Covering>,
+    order: Order,
 }
 
 impl Timelines {
@@ -194,12 +194,14 @@ impl Timelines {
             catalogue: Catalogue::default(),
             roster: Roster::default(),
             timelines: Vec::new(),
+            reaches: Vec::new(),
             stride,
             offset,
             now: BEGINNING,
             timers: BinaryHeap::new(),
             stats: Stats::default(),
             covering: RefCell::default(),
+            order: Order::default(),
         }
     }
 
@@ -210,29 +212,47 @@ impl Timelines {
 
     /// Takes in one epoch.
     pub fn advance(&mut self, arrivals: Arrivals) -> Changes {
-        let Arrivals { mut positions, edits, vehicles, restored, now } = arrivals;
+        let Arrivals { positions, edits, vehicles, restored, now } = arrivals;
         let before = self.now;
         self.now = self.now.max(now);
         let changes = self.catalogue.prepare(edits);
         let has_analytics = self.rules.views.has_analytics();
         let edited_vehicles = if has_analytics { self.roster.prepare(vehicles) } else { Edited::default() };
-        positions.sort_unstable_by_key(|event| (event.vehicle, event.position.ts, event.seq));
-
         let mut concerned = self.concerned_without_positions(&changes, before);
         let Edited { limits, fleets } = &edited_vehicles;
         concerned.extend(limits.union(fleets).filter(|&&vehicle| self.has(vehicle)));
         let mut out = Changes::default();
         let mut concerned = concerned.into_iter().peekable();
-        let mut groups = positions.chunk_by(|a, b| a.vehicle == b.vehicle).peekable();
+        let mut order = std::mem::take(&mut self.order);
+        order.sort(positions.iter().map(|event| self.slot(event.vehicle) as u32));
+        let mut sorted = order.iter().peekable();
+        let mut several = Vec::new();
         loop {
-            let by_position = groups.peek().map(|group| group[0].vehicle);
+            let by_position = sorted.peek().map(|&(_, place)| positions[place as usize].vehicle);
             let by_change = concerned.peek().copied();
             let vehicle = match (by_position, by_change) {
                 (None, None) => break,
                 (Some(a), Some(b)) => a.min(b),
                 (a, b) => a.or(b).expect("one of them is some"),
             };
-            let events = if by_position == Some(vehicle) { groups.next().unwrap_or_default() } else { &[] };
+            let mut events: &[PositionEvent] = &[];
+            if by_position == Some(vehicle)
+                && let Some((slot, place)) = sorted.next()
+            {
+                events = std::slice::from_ref(&positions[place as usize]);
+                if sorted.peek().is_some_and(|next| next.0 == slot) {
+                    several.clear();
+                    several.push(positions[place as usize]);
+                    while let Some((_, place)) = sorted.next_if(|next| next.0 == slot) {
+                        several.push(positions[place as usize]);
+                    }
+                    several.sort_unstable_by_key(|event| (event.position.ts, event.seq));
+                    events = &several;
+                }
+            }
+            if by_change != Some(vehicle) && self.go_on(vehicle, events, before, &mut out) {
+                continue;
+            }
             let edited = by_change == Some(vehicle) && concerned.next().is_some();
             let mut changes = if edited { Cow::from(&changes) } else { Cow::from(&[]) };
             if limits.contains(&vehicle) {
@@ -241,6 +261,8 @@ impl Timelines {
             let happened = Happened { events, changes: &changes, moves_fleet: fleets.contains(&vehicle) };
             self.settle(vehicle, &happened, before, &mut out);
         }
+        drop(sorted);
+        self.order = order;
         self.catalogue.commit();
         self.roster.commit();
         for snapshot in restored {
@@ -252,7 +274,7 @@ impl Timelines {
     /// The timelines as they are now.
     pub fn snapshots(&self) -> impl Iterator<Item = TimelineSnapshot> {
         self.timelines.iter().enumerate().filter_map(|(slot, timeline)| {
-            let Timeline { track, newest, said: _, ledger, armed: _ } = &**timeline.as_ref()?;
+            let Timeline { track, newest, ledger, armed: _ } = &**timeline.as_ref()?;
             let vehicle = VehicleId(slot as u32 * self.stride + self.offset);
             Some(TimelineSnapshot { vehicle, newest: *newest, track: track.clone(), ledger: ledger.clone() })
         })
@@ -275,17 +297,19 @@ impl Timelines {
         fold.stay(&mut is, now, &mut FactDeltas::default());
         fold.open(&is, now, &mut out.facts);
         out.facts.legs.clear(); // they have ended, and were said
-        let said = fold.vehicle_state(&is, now);
-        out.states.extend(said.clone().map(|state| (state, 1)));
+        out.membership.extend(is.inside.iter().map(|inside| (inside.membership(vehicle), 1)));
+        out.states.extend(fold.vehicle_state(&is, now).map(|state| (vehicle, Some(state))));
         let armed = fold.due(&is, now);
         self.timers.extend(armed.map(|due| Reverse((due, vehicle))));
         self.stats.vehicles += 1;
         self.stats.retained_positions += track.positions() as u64;
         if self.timelines.len() <= slot {
             self.timelines.resize_with(slot + 1, || None);
+            self.reaches.resize_with(slot + 1, Reach::default);
         }
+        self.reaches[slot] = track.reach();
         debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
-        self.timelines[slot] = Some(Box::new(Timeline { track, newest, said, ledger, armed }));
+        self.timelines[slot] = Some(Box::new(Timeline { track, newest, ledger, armed }));
     }
 
     /// The vehicles that something other than a position of their own happens to.
@@ -297,17 +321,42 @@ impl Timelines {
             }
             self.timers.pop();
             let slot = self.slot(vehicle);
-            if let Some(timeline) = self.timelines[slot].as_mut().filter(|timeline| timeline.armed == Some(due)) {
-                timeline.armed = None;
-                concerned.insert(vehicle);
+            let Some(timeline) = self.timelines[slot].as_mut().filter(|timeline| timeline.armed == Some(due)) else {
+                continue;
+            };
+            timeline.armed = None;
+            let (head, now) = (timeline.track.head(), self.now);
+            let fold = Fold {
+                vehicle,
+                catalogue: &self.catalogue,
+                roster: &self.roster,
+                view: View::Old,
+                rules: &self.rules,
+                covering: &self.covering,
+            };
+            let is_quiet = head.last.is_some_and(|last| self.catalogue.is_quiet(last.ts, now));
+            // It has been heard of since: what it waits for now may be far.
+            match fold.due(head, before).filter(|&due| is_quiet && due > now) {
+                Some(due) => self.timers.extend(timeline.arm(Some(due)).map(|due| Reverse((due, vehicle)))),
+                None => {
+                    concerned.insert(vehicle);
+                }
             }
         }
         let reached: Vec<_> = self.catalogue.boundaries(before, self.now).collect();
         if changes.is_empty() && reached.is_empty() {
             return concerned;
         }
-        for (slot, timeline) in self.timelines.iter().enumerate() {
-            let Some(timeline) = timeline else { continue };
+        // Most vehicles are far from what is edited: to find those that are not, one array is gone through.
+        let edited_boxes = changes.iter().flat_map(|change| &change.reach);
+        let reached_boxes = reached.iter().flat_map(|(_, version)| version.reach());
+        let mut boxes: Vec<Reach> = edited_boxes.chain(reached_boxes).map(Reach::around).collect();
+        boxes.dedup();
+        for (slot, reach) in self.reaches.iter().enumerate() {
+            if !boxes.iter().any(|b| reach.overlaps(b)) {
+                continue;
+            }
+            let Some(timeline) = &self.timelines[slot] else { continue };
             let edited = || timeline.track.concerned(changes);
             let begun =
                 || {
@@ -322,11 +371,74 @@ impl Timelines {
         concerned
     }
 
+    /// Takes in positions of a vehicle to which nothing else happens and which all are later than what it has.
+    /// Its fold goes on from where it stands, so that only what this begins and ends becomes different: nothing
+    /// else is looked at. Whether it was so simple; if not, nothing is done.
+    fn go_on(&mut self, vehicle: VehicleId, events: &[PositionEvent], before: Millis, out: &mut Changes) -> bool {
+        let (now, slot) = (self.now, self.slot(vehicle));
+        let Some(timeline) = self.timelines.get_mut(slot).and_then(Option::as_mut) else { return false };
+        let Some(last) = timeline.track.head().last else { return false };
+        let ([first, ..], [.., latest]) = (events, events) else { return false };
+        let newest = latest.position.ts;
+        if self.rules.views.has_analytics()
+            || first.position.ts <= last.ts
+            || events.iter().any(|event| event.withdrawn)
+            || !self.catalogue.is_quiet(last.ts, newest.max(now))
+        {
+            return false;
+        }
+        let fold = Fold {
+            vehicle,
+            catalogue: &self.catalogue,
+            roster: &self.roster,
+            view: View::New,
+            rules: &self.rules,
+            covering: &self.covering,
+        };
+        let was = Arc::clone(&timeline.track.head().inside);
+        if fold.is_silent(&last, before) {
+            out.facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, -1));
+        }
+        let (mut appended, mut begins_chunk) = (0, false);
+        for event in latest_of_each_instant(events) {
+            begins_chunk |= timeline.track.append(&fold, event.position, &mut out.facts);
+            appended += 1;
+        }
+        timeline.newest = timeline.newest.max(newest);
+        let head = timeline.track.head();
+        if let Some(last) = head.last.filter(|last| fold.is_silent(last, now)) {
+            out.facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, 1));
+        }
+        if !Arc::ptr_eq(&was, &head.inside) {
+            let mut say = |inside: &Inside, at, diff| {
+                out.facts.visits.push((inside.visit(vehicle, at), diff));
+                out.membership.push((inside.membership(vehicle), diff));
+            };
+            let lacks = |set: &[Inside], inside: &Inside| {
+                !set.iter().any(|i| i.geofence == inside.geofence && i.entered_at == inside.entered_at)
+            };
+            was.iter().filter(|inside| lacks(&head.inside, inside)).for_each(|inside| say(inside, before, -1));
+            head.inside.iter().filter(|inside| lacks(&was, inside)).for_each(|inside| say(inside, now, 1));
+        }
+        out.states.push((vehicle, fold.vehicle_state(head, now)));
+        let due = fold.due(head, now);
+        self.timers.extend(timeline.arm(due).map(|due| Reverse((due, vehicle))));
+        self.stats.retained_positions += appended;
+        // What is given up is given up by the chunk: to look for it once a chunk is enough.
+        if let Some(retention_ms) = self.rules.retention_ms.filter(|_| begins_chunk) {
+            let bound = timeline.newest.min(now).saturating_sub(retention_ms);
+            self.stats.retained_positions -= timeline.track.forget_before(bound, &self.rules) as u64;
+        }
+        self.reaches[slot] = timeline.track.reach();
+        true
+    }
+
     /// Brings one vehicle up to date and says what became different.
     fn settle(&mut self, vehicle: VehicleId, happened: &Happened<'_>, before: Millis, out: &mut Changes) {
         let slot = self.slot(vehicle);
         if self.timelines.len() <= slot {
             self.timelines.resize_with(slot + 1, || None);
+            self.reaches.resize_with(slot + 1, Reach::default);
         }
         let stats = &mut self.stats;
         let timeline = self.timelines[slot].get_or_insert_with(|| {
@@ -380,19 +492,27 @@ impl Timelines {
                 labels.label(&mut facts);
             }
         }
+        let lasting = facts.visits.iter().filter(|(visit, _)| visit.exited_at.is_none());
+        let mut membership: Vec<_> = lasting.map(|(visit, diff)| (Membership::of(visit), *diff)).collect();
+        consolidate(&mut membership); // some were only confirmed
+        out.membership.append(&mut membership);
         out.facts.append(&mut facts);
 
-        timeline.say(new.vehicle_state(&is, self.now), &mut out.states);
+        let (row_was, row_is) = (old.vehicle_state(&was, before), new.vehicle_state(&is, self.now));
+        if row_was != row_is {
+            out.states.push((vehicle, row_is));
+        }
         if let Some(due) = timeline.arm(new.due(&is, self.now)) {
             self.timers.push(Reverse((due, vehicle)));
         }
         // Only when the vehicle is heard of: a timer may be stale, and what is kept must not depend on that.
         if let Some(retention_ms) = self.rules.retention_ms.filter(|_| !happened.events.is_empty()) {
             let bound = timeline.newest.min(self.now).saturating_sub(retention_ms);
-            if timeline.track.forget_before(bound, &self.rules) {
+            if timeline.track.forget_before(bound, &self.rules) > 0 {
                 timeline.ledger.forget(&timeline.track, &self.rules);
             }
         }
+        self.reaches[slot] = timeline.track.reach();
         stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;
     }
 

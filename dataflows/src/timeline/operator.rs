@@ -77,7 +77,10 @@ pub fn timelines<'s>(
     let (mut spells, spells_rows) = Port::new(&mut builder);
     let (mut kind_visits, kind_visits_rows) = Port::new(&mut builder);
     let (mut fleet_facts, fleet_facts_rows) = Port::new(&mut builder);
-    let (mut states, states_rows) = Port::new(&mut builder);
+    let (mut membership, membership_rows) = Port::new(&mut builder);
+    let states_port = builder.shape().outputs();
+    let (states, states_stream) = builder.new_output();
+    let mut states = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(states);
     let (mut snapshots, snapshots_rows) = Port::new(&mut builder);
     let ports = builder.shape().outputs();
 
@@ -115,7 +118,7 @@ pub fn timelines<'s>(
                     break;
                 }
                 let Pending { answer, arrivals, snapshot } = first.remove();
-                let Changes { facts, states: rows } = timelines.advance(arrivals);
+                let Changes { facts, membership: membership_said, states: states_said } = timelines.advance(arrivals);
                 told.set(timelines.stats());
                 let FactDeltas {
                     visits: visits_said,
@@ -144,7 +147,10 @@ pub fn timelines<'s>(
                 spells.give(&answer, spells_said);
                 kind_visits.give(&answer, kind_visits_said);
                 fleet_facts.give(&answer, fleet_facts_said);
-                states.give(&answer, rows);
+                membership.give(&answer, membership_said);
+                if !states_said.is_empty() {
+                    states.activate().session(&answer[states_port]).give_iterator(states_said.into_iter());
+                }
                 if snapshot {
                     snapshots.give(&answer, timelines.snapshots().map(|taken| (taken, 1)));
                 }
@@ -164,7 +170,8 @@ pub fn timelines<'s>(
         spells: spells_rows,
         kind_visits: kind_visits_rows,
         fleet_facts: fleet_facts_rows,
-        vehicle_state: states_rows,
+        membership: membership_rows,
+        vehicle_state: states_stream,
         snapshots: snapshots_rows,
         stats,
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
+use crate::cells::SafeRegion;
 use crate::geometry::BoundingBox;
 use crate::local_time::Day;
 use crate::model::{BEGINNING, END, Millis, Place, Position, Rules};
@@ -53,7 +54,7 @@ pub struct Chunk {
 
 /// Box around places, in their own units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Reach {
+pub struct Reach {
     west: i32,
     south: i32,
     east: i32,
@@ -79,6 +80,21 @@ impl Reach {
         self.east = self.east.max(other.east);
         self.south = self.south.min(other.south);
         self.north = self.north.max(other.north);
+    }
+
+    /// A box around another: no place that is in that is not in this.
+    pub fn around(b: &BoundingBox) -> Self {
+        let outward = |degrees: f64, by: f64| ((degrees * 1e7).round() + by) as i32; // saturates
+        let (west, south) = (outward(b.west, -1.0), outward(b.south, -1.0));
+        Self { west, south, east: outward(b.east, 1.0), north: outward(b.north, 1.0) }
+    }
+
+    /// Whether the two have a place in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        (self.west <= other.east)
+            & (self.east >= other.west)
+            & (self.south <= other.north)
+            & (self.north >= other.south)
     }
 
     fn meets(&self, b: &BoundingBox) -> bool {
@@ -166,6 +182,9 @@ pub struct Track {
     sealed: Vec<Arc<Chunk>>,
     tail: Arc<Chunk>,
     head: State,
+    /// Where the head's geofences are known to hold.
+    #[serde(skip)]
+    region: SafeRegion,
     reach: Reach,
     /// Sums of everything settled, of the days that may still change.
     days: Days,
@@ -186,7 +205,7 @@ pub struct TrackParts {
 
 impl From<Track> for TrackParts {
     fn from(track: Track) -> Self {
-        let Track { past, sealed, tail, head, reach: _, days: _ } = track;
+        let Track { past, sealed, tail, head, region: _, reach: _, days: _ } = track;
         Self { past, sealed, tail, head }
     }
 }
@@ -194,7 +213,8 @@ impl From<Track> for TrackParts {
 impl From<TrackParts> for Track {
     fn from(parts: TrackParts) -> Self {
         let TrackParts { past, sealed, tail, head } = parts;
-        let mut track = Self { reach: tail.reach, past, sealed, tail, head, days: Days::default() };
+        let mut track =
+            Self { reach: tail.reach, past, sealed, tail, head, region: SafeRegion::NONE, days: Days::default() };
         for chunk in &track.sealed {
             track.reach.merge(&chunk.reach);
         }
@@ -221,6 +241,11 @@ impl Track {
     /// How many positions are kept.
     pub fn positions(&self) -> usize {
         self.sealed.iter().map(|chunk| chunk.positions.len()).sum::<usize>() + self.tail.positions.len()
+    }
+
+    /// A box around every place it was at.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Whether an edit may change what was said of this vehicle, or what it is in now.
@@ -270,14 +295,15 @@ impl Track {
         self.days = days;
     }
 
-    /// Adds a position later than all others.
-    pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) {
+    /// Adds a position later than all others. Whether it begins a chunk.
+    pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) -> bool {
         debug_assert!(self.head.last.is_none_or(|last| last.ts < position.ts), "appended positions are the latest");
-        if self.tail.positions.len() >= CHUNK {
+        let is_full = self.tail.positions.len() >= CHUNK;
+        if is_full {
             let full = std::mem::replace(&mut self.tail, Arc::new(Chunk::starting(self.head.clone())));
             self.sealed.push(full);
         }
-        let settled = fold.step(&mut self.head, &position, facts);
+        let settled = fold.step(&mut self.head, &mut self.region, &position, facts);
         let tail = Arc::make_mut(&mut self.tail);
         tail.push(position);
         tail.settle(settled, fold.rules);
@@ -285,6 +311,7 @@ impl Track {
             self.days.add_segment(&segment, fold.rules);
         }
         self.reach.add(position.place);
+        is_full
     }
 
     /// Changes the past: positions up to the last one (`rewrites`, ascending, one per instant), and
@@ -298,6 +325,9 @@ impl Track {
         new: &Fold<'_>,
         facts: &mut FactDeltas,
     ) -> Rewound {
+        self.region = SafeRegion::NONE;
+        let (mut region_old, mut region_new) = (SafeRegion::NONE, SafeRegion::NONE);
+        let has_sums = new.rules.views.has_analytics();
         let mut folded = 0;
         let mut span = Span::EMPTY;
         let mut chunks = std::mem::take(&mut self.sealed);
@@ -316,32 +346,59 @@ impl Track {
                 kept.push(chunk);
                 continue;
             }
-            folded += chunk.positions.len();
             span.from = span.from.min(chunk.before.last.map_or(BEGINNING, |last| last.ts));
             span.until = next_from.unwrap_or(END);
+            let diverged_before = diverged.take();
             let (mut state_old, mut state_new) =
-                diverged.take().unwrap_or_else(|| (chunk.before.clone(), chunk.before.clone()));
+                diverged_before.clone().unwrap_or_else(|| (chunk.before.clone(), chunk.before.clone()));
             let mut rebuilt = Rebuilt::starting(state_new.clone());
             // The positions both folds treat alike: folded once, and saying nothing new.
             let alike_until = match mine.first() {
                 Some(first) if !concerned && state_old == state_new => first.ts,
                 _ => Millis::MIN,
             };
+            if diverged_before.is_none() {
+                (region_old, region_new) = (SafeRegion::NONE, SafeRegion::NONE);
+            }
             let (prefix, suffix) = chunk.positions.split_at(chunk.positions.partition_point(|p| p.ts < alike_until));
             let mut unsaid = FactDeltas::default();
             for position in prefix {
                 rebuilt.push(&state_new, *position);
-                rebuilt.current.settle(new.step(&mut state_new, position, &mut unsaid), new.rules);
+                rebuilt.current.settle(new.step(&mut state_new, &mut region_new, position, &mut unsaid), new.rules);
             }
             if !prefix.is_empty() {
-                state_old = state_new.clone();
+                (state_old, region_old) = (state_new.clone(), region_new);
             }
-            for position in suffix {
-                old.step(&mut state_old, position, facts);
-            }
+            // Side by side, until both are in the same state and nothing is different any more: from there on they
+            // say the same, and only what adds up is needed of the rest.
+            let last_rewrite = mine.last().map_or(BEGINNING, |last| last.ts);
+            let fits = suffix.len() + mine.len() + rebuilt.current.positions.len() <= 2 * CHUNK;
+            let (mut old_folded, mut have_met) = (0, false);
             for position in merge(suffix, mine) {
+                if !have_met {
+                    for position in suffix[old_folded..].iter().take_while(|p| p.ts <= position.ts) {
+                        old.step(&mut state_old, &mut region_old, position, facts);
+                        old_folded += 1;
+                    }
+                }
                 rebuilt.push(&state_new, position);
-                rebuilt.current.settle(new.step(&mut state_new, &position, facts), new.rules);
+                let facts = if have_met { &mut unsaid } else { &mut *facts };
+                rebuilt.current.settle(new.step(&mut state_new, &mut region_new, &position, facts), new.rules);
+                if !have_met && !concerned && position.ts > last_rewrite && state_old == state_new {
+                    have_met = true;
+                    if fits && !has_sums {
+                        rebuilt.extend(&suffix[old_folded..]);
+                        break;
+                    }
+                }
+            }
+            folded += prefix.len() + if have_met && !has_sums { old_folded } else { suffix.len() };
+            if have_met {
+                state_old = state_new.clone();
+            } else {
+                for position in &suffix[old_folded..] {
+                    old.step(&mut state_old, &mut region_old, position, facts);
+                }
             }
             kept.extend(rebuilt.finish(chunks.peek().is_none()).map(Arc::new));
             if state_old != state_new {
@@ -365,12 +422,12 @@ impl Track {
     }
 
     /// Gives up positions older than `bound`, chunk by chunk. What may still be changed starts at
-    /// `bound`; the fold resumes there from the first remaining chunk's state. Whether there were any.
-    pub fn forget_before(&mut self, bound: Millis, rules: &Rules) -> bool {
+    /// `bound`; the fold resumes there from the first remaining chunk's state. How many there were.
+    pub fn forget_before(&mut self, bound: Millis, rules: &Rules) -> usize {
         let old =
             self.sealed.iter().take_while(|chunk| chunk.positions.last().is_some_and(|last| last.ts < bound)).count();
         if old == 0 {
-            return false;
+            return 0;
         }
         let given_up: Vec<_> = self.sealed.drain(..old).collect();
         let first = self.sealed.first().unwrap_or(&self.tail);
@@ -393,7 +450,7 @@ impl Track {
             self.past.days.forget_before(day);
             self.days.forget_before(day);
         }
-        true
+        given_up.iter().map(|chunk| chunk.positions.len()).sum()
     }
 }
 
@@ -428,6 +485,11 @@ struct Rebuilt {
 impl Rebuilt {
     fn starting(before: State) -> Self {
         Self { done: Vec::new(), current: Chunk::starting(before) }
+    }
+
+    /// Adds positions that make the chunk no longer than may be, and that the fold is not run through.
+    fn extend(&mut self, positions: &[Position]) {
+        positions.iter().for_each(|position| self.current.push(*position));
     }
 
     /// Adds a position; `before` is the state the fold is in before it.

@@ -10,7 +10,6 @@ pub mod groups;
 pub mod histogram;
 mod in_force;
 pub mod kind_daily;
-mod membership;
 mod occupancy;
 pub mod od_daily;
 pub mod peak;
@@ -46,6 +45,11 @@ use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
 
 /// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
 pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
+
+/// The rows of `vehicle_state` that are others than before, each with its vehicle, or that there is none any more. In
+/// an epoch a vehicle has at most one. They are no differences: what a row was before nobody asks, and to
+/// remember it would take as much memory as all else that is known of most vehicles.
+pub type States<'s> = StreamVec<'s, Epoch, (VehicleId, Option<VehicleState>)>;
 
 /// A group of an aggregate as it was after some epoch: what it takes to go on from there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,8 +104,10 @@ pub struct Facts<'s> {
     pub kind_visits: Rows<'s, KindVisit>,
     /// What counts for a fleet.
     pub fleet_facts: Rows<'s, FleetFact>,
-    /// The last position of every vehicle, and what it is doing.
-    pub vehicle_state: Rows<'s, VehicleState>,
+    /// The visits that last: who is where.
+    pub membership: Rows<'s, Membership>,
+    /// Where vehicles are and what they do.
+    pub vehicle_state: States<'s>,
     /// The timelines themselves, in the epochs in which they were asked for.
     pub snapshots: Rows<'s, TimelineSnapshot>,
     /// About this worker's timelines, as of the last epoch they have done.
@@ -125,7 +131,7 @@ pub struct Views<'s> {
     /// Every turnaround.
     pub turnarounds: Rows<'s, Turnaround>,
     /// The last position of every vehicle, and what it is doing.
-    pub vehicle_state: Rows<'s, VehicleState>,
+    pub vehicle_state: States<'s>,
     /// What each vehicle did on each day.
     pub vehicle_daily: Rows<'s, VehicleDaily>,
     /// What happened in each geofence in each hour.
@@ -220,6 +226,7 @@ pub fn views<'s>(
         spells,
         kind_visits,
         fleet_facts,
+        membership,
         vehicle_state,
         snapshots,
         stats,
@@ -259,7 +266,6 @@ pub fn views<'s>(
         kind_daily.snapshots,
     ]);
     let present = present::present(geofences.clone(), control);
-    let membership = membership::membership(visits.clone());
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
     Views {
         visits,

@@ -18,7 +18,7 @@ use watchtower_dataflows::model::{
 };
 
 pub use files::{FileError, countries, from_files};
-pub use realistic::realistic;
+pub use realistic::{REGION as REALISTIC, fixes, realistic};
 pub use stars::{Region, stars};
 pub use walk::{Step, walk};
 pub use workload_w::workload_w;
@@ -88,7 +88,7 @@ pub fn edits(geofences: &[Arc<Geofence>]) -> impl Iterator<Item = GeofenceEdit> 
 }
 
 /// A geofence of which only the shape matters.
-fn geofence(id: &str, shape: Shape) -> Arc<Geofence> {
+pub(super) fn geofence(id: &str, shape: Shape) -> Arc<Geofence> {
     Arc::new(Geofence {
         id: id.into(),
         name: None,

@@ -14,27 +14,31 @@ const STEP_M: f64 = 10.0;
 /// Geofences over a place, on the mean.
 const COVER: f64 = 3.0;
 /// 110 km square: with 10 000 geofences four changes in a hundred events.
-const REGION: Region = Region { west: 3.0, east: 4.0, south: 6.0, north: 7.0 };
+pub const REGION: Region = Region { west: 3.0, east: 4.0, south: 6.0, north: 7.0 };
 
 /// So many geofences and vehicles; each tells where it is so many times, and once before that.
-pub fn realistic(geofences: u32, vehicles: u32, fixes: usize, seed: u64) -> Workload {
-    let mut random = SplitMix::new(seed);
-    let geofences = stars(geofences, REGION, COVER, random.next_u64());
+pub fn realistic(geofences: u32, vehicles: u32, times: usize, seed: u64) -> Workload {
+    let geofences = stars(geofences, REGION, COVER, seed);
+    let events = fixes(vehicles, times + 1, seed).collect();
+    Workload { name: "realistic", geofences, vehicles, events, warm: vehicles as usize }
+}
+
+/// Each of so many vehicles tells where it is so many times, one after the other.
+pub fn fixes(vehicles: u32, times: usize, seed: u64) -> impl Iterator<Item = PositionEvent> {
+    let mut random = SplitMix::new(!seed);
     let mut walkers: Vec<Walker> = (0..vehicles).map(|_| Walker::new(REGION, &mut random)).collect();
     let mut order: Vec<u32> = (0..vehicles).collect();
     random.shuffle(&mut order);
-    let mut events = Vec::with_capacity((fixes + 1) * vehicles as usize);
-    for round in 0..=fixes as Millis {
-        for (turn, &vehicle) in (0..).zip(&order) {
-            let walker = &mut walkers[vehicle as usize];
-            if round > 0 {
-                walker.step(STEP_M, REGION, &mut random);
-            }
-            let ts = BEGINS + round * FIX_EVERY_MS + turn * FIX_EVERY_MS / Millis::from(vehicles);
-            events.push(fix(vehicle, ts, walker));
+    let rounds = (0..times).flat_map(move |round| (0..vehicles as usize).map(move |turn| (round as Millis, turn)));
+    rounds.map(move |(round, turn)| {
+        let vehicle = order[turn];
+        let walker = &mut walkers[vehicle as usize];
+        if round > 0 {
+            walker.step(STEP_M, REGION, &mut random);
         }
-    }
-    Workload { name: "realistic", geofences, vehicles, events, warm: vehicles as usize }
+        let ts = BEGINS + round * FIX_EVERY_MS + turn as Millis * FIX_EVERY_MS / Millis::from(vehicles);
+        fix(vehicle, ts, walker)
+    })
 }
 
 fn fix(vehicle: u32, ts: Millis, walker: &Walker) -> PositionEvent {
