@@ -45,10 +45,11 @@ fn log(file: &GeoPackage) -> Log {
         if read.is_empty() {
             return log;
         }
-        log.entries.extend(read.iter().map(|(stream, id, fields)| {
-            let fields = fields.into_iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-            Entry { stream, id, fields }
-        }));
+        let (mut entries, mut fields) = (read.iter(), Vec::new());
+        while let Some((stream, id)) = entries.next(&mut fields) {
+            let fields = fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            log.entries.push(Entry { stream, id, fields });
+        }
     }
 }
 
