@@ -2,8 +2,7 @@
 //!
 //! Two numbers a geofence: vehicles inside, and whether it exists. As long as either is not zero there is a
 //! row, so that an empty geofence says 0. A change adds to a number in an array, however many vehicles are
-//! inside; the two rows that an epoch replaces are told once for each geofence that it touched. (The same by
-//! differential's `count_total` costs some thirty times as much, for geofences that many enter and leave.)
+//! inside; the two rows that an epoch replaces are told once for each geofence that it touched.
 
 use std::collections::BTreeMap;
 
