@@ -283,7 +283,7 @@ mod tests {
         let lines = frame_of(Some(&picture()), 60, (80, 24));
         let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
         let text = text.join("\n");
-        for expected in ["84 trucks", "30 moving", "Lagoon Lines", "T3LA", "number 59", "114 110 events", "Ctrl-C"] {
+        for expected in ["84 trucks", "moving 30", "Lagoon Lines", "T3LA", "number 59", "114 110 events", "Ctrl-C"] {
             assert!(text.contains(expected), "{expected} is missing in\n{text}");
         }
         assert!(lines[0].look == Look::Bar && lines[0].text.chars().count() == 80);

@@ -3,7 +3,7 @@
 //! Text sorts as the instants do, and QGIS, GDAL, geopandas and DuckDB read it as an instant. They have no
 //! infinity: "since ever" is the first millisecond of the year 1 here, and the end of time the last of 9999.
 
-use watchtower_dataflows::model::Millis;
+use watchtower_dataflows::model::{BEGINNING, END, Millis};
 
 use crate::tables;
 
@@ -17,20 +17,20 @@ pub fn format(t: Millis) -> String {
     tables::time::format(t.clamp(FIRST, LAST))
 }
 
+/// [`LAST`], formatted.
+const LAST_TEXT: &str = "9999-12-31T23:59:59.999Z";
+
 /// What was formatted; nothing if it was not.
 pub fn parse(text: &str) -> Option<Millis> {
+    if text == LAST_TEXT {
+        return Some(END); // for jiff that is too late: its last instants are a day earlier
+    }
     let t = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
-    Some(match t {
-        FIRST => watchtower_dataflows::model::BEGINNING,
-        LAST => watchtower_dataflows::model::END,
-        t => t,
-    })
+    Some(if t == FIRST { BEGINNING } else { t })
 }
 
 #[cfg(test)]
 mod tests {
-    use watchtower_dataflows::model::{BEGINNING, END};
-
     use super::*;
 
     #[test]
@@ -39,7 +39,7 @@ mod tests {
         let texts = instants.map(format);
         assert!(texts.is_sorted());
         assert_eq!(texts[0], "0001-01-01T00:00:00.000Z");
-        assert_eq!(texts[4], "9999-12-31T23:59:59.999Z");
+        assert_eq!(texts[4], LAST_TEXT);
         assert_eq!(texts.map(|text| parse(&text).unwrap()), instants);
     }
 }
