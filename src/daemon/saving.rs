@@ -44,6 +44,7 @@ pub fn cursors(flow: &FlowState) -> Cursors {
 
 /// What removes what no checkpoint needs of the log.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub enum Trimmer {
     /// From streams.
     Redis {

@@ -230,7 +230,7 @@ mod tests {
             id: format!("T{n}LA"),
             fleet: "VPC".to_owned(),
             status: "moving".to_owned(),
-            speed_kmh: (n % 2 == 0).then_some(41.3),
+            speed_kmh: n.is_multiple_of(2).then_some(41.3),
             whereabouts: Whereabouts::From { place: "Tin Can Island".to_owned(), since: MIDNIGHT },
         };
         Picture {

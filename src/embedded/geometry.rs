@@ -117,8 +117,9 @@ impl Envelope {
 
 /// Adds the functions that the triggers of a spatial index call, also of one that somebody else has added.
 pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
+    type Edge = (&'static str, fn(Envelope) -> f64);
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    let edges: [(&str, fn(Envelope) -> f64); 4] = [
+    let edges: [Edge; 4] = [
         ("ST_MinX", |envelope| envelope.west),
         ("ST_MaxX", |envelope| envelope.east),
         ("ST_MinY", |envelope| envelope.south),

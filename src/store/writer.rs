@@ -28,6 +28,7 @@ impl WriterError {
 
 /// What writes transactional tables.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub enum Writer {
     /// To PostgreSQL.
     Postgres(postgres::commit::Writer),
@@ -100,6 +101,7 @@ impl Writer {
 
 /// What writes lagging tables.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub enum LaggingWriter {
     /// To PostgreSQL.
     Postgres(postgres::lagging::LaggingWriter),

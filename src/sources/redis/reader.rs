@@ -58,7 +58,7 @@ impl Reader {
         command.extend(after.iter().map(EntryId::to_string));
         let reply = self.command(&command, Of::Read, block + RESPONSE_TIMEOUT).await?;
         if !reply.is_empty() {
-            self.adapt(reply.len());
+            self.adapt(&reply, keys);
         }
         Ok(reply)
     }
@@ -83,7 +83,7 @@ impl Reader {
             self.count.to_string(),
         ];
         let reply = self.command(&command, Of::Range(stream), RESPONSE_TIMEOUT).await?;
-        self.adapt(reply.len());
+        self.adapt(&reply, keys);
         Ok(reply)
     }
 
@@ -115,9 +115,16 @@ impl Reader {
         Ok(count)
     }
 
-    /// Asks for more or fewer entries next time.
-    fn adapt(&mut self, bytes: usize) {
-        let fitting = self.count * WANTED_BYTES / bytes.max(1);
+    /// Asks for more or fewer entries next time, by the size of those that came: a reply may be small because
+    /// there were few.
+    fn adapt(&mut self, reply: &Reply, keys: &[String]) {
+        let (mut came, mut fields) = (0, Vec::new());
+        if let Ok(mut entries) = reply.entries(keys) {
+            while let Ok(Some(_)) = entries.next(&mut fields) {
+                came += 1;
+            }
+        }
+        let fitting = came * WANTED_BYTES / reply.len().max(1);
         self.count = fitting.clamp(1, (self.count * 2).min(MAX_COUNT));
     }
 
