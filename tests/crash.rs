@@ -56,6 +56,9 @@ const EVERYTHING: [&str; 23] = [
     "SELECT * FROM rejected_counts",
 ];
 
+/// Appends entries.
+type Feeder = Box<dyn FnMut(&[Entry]) + Send>;
+
 /// What tables come to.
 type Digest = Vec<(&'static str, String)>;
 
@@ -68,7 +71,7 @@ trait Place {
     fn append(&mut self, entries: &[Entry]);
 
     /// Something that appends, for another thread.
-    fn feeder(&self) -> Box<dyn FnMut(&[Entry]) + Send>;
+    fn feeder(&self) -> Feeder;
 
     /// Entries that a feeder appends count as appended from now on.
     fn count(&mut self, entries: &[Entry]);
@@ -215,7 +218,7 @@ impl Place for World {
         self.count(entries);
     }
 
-    fn feeder(&self) -> Box<dyn FnMut(&[Entry]) + Send> {
+    fn feeder(&self) -> Feeder {
         let client = redis::Client::open(self.pipeline.setup.redis.as_str()).unwrap();
         let mut redis = client.get_connection().unwrap();
         Box::new(move |entries| append(&mut redis, entries))

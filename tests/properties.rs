@@ -104,7 +104,7 @@ fn tables_equal_a_recomputation_though_the_past_is_forgotten() {
 #[test]
 fn tables_of_the_membership_set_equal_a_recomputation_after_every_epoch() {
     fn case(seed: u64) -> Case {
-        let case = if seed % 2 == 0 { generate::replay(seed) } else { generate::live(seed) };
+        let case = if seed.is_multiple_of(2) { generate::replay(seed) } else { generate::live(seed) };
         Case { rules: Rules { views: ViewSet::Membership, ..case.rules }, ..case }
     }
     for seed in 0..100 {

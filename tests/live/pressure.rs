@@ -28,10 +28,10 @@ const IN_ENTRY: usize = 64;
 /// What may be on its way: several replies, a part of what there is.
 const IN_FLIGHT: &str = "4194304";
 /// What a daemon may take beside what it takes when it is idle.
-const MAX_MORE_KB: u64 = 200 << 10;
+const MAX_MORE_KB: u64 = 100 << 10;
 
-/// Positions that say much: a quarter of a gigabyte of them.
-const TALKATIVE: usize = 4_000;
+/// Positions that say much: a hundred megabytes of them.
+const TALKATIVE: usize = 2_000;
 const ATTRIBUTES_BYTES: usize = 60_000;
 
 #[test]
