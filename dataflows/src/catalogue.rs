@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::cells::{self, Absent, Candidate, Candidates, Cells, SafeRegion};
 use crate::geometry::BoundingBox;
 use crate::index::{GeofenceIndex, VersionId};
-use crate::model::{BEGINNING, END, Geofence, GeofenceEdit, GeofenceId, Millis, Place};
+use crate::model::{BEGINNING, END, Geofence, GeofenceEdit, GeofenceId, Millis, Place, Speed};
 use crate::versions::{History, Span};
 
 /// Which truth a fold runs under: before or after the epoch's edits. Outside of an epoch that edits
@@ -36,6 +36,15 @@ impl View {
     }
 }
 
+/// What some version of a geofence has: of most none has it, and none is looked at for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Traits {
+    /// A speed limit.
+    limits: bool,
+    /// An exit buffer.
+    lingers: bool,
+}
+
 /// One version of a geofence.
 #[derive(Debug)]
 pub struct CataloguedVersion {
@@ -43,6 +52,8 @@ pub struct CataloguedVersion {
     pub geofence: GeofenceId,
     /// What it says.
     pub definition: Arc<Geofence>,
+    /// Of the definition, for those who look at nothing else of it.
+    pub min_dwell_ms: i64,
     seq: u64,
     spans: [Span; 2],
     reach: Vec<BoundingBox>,
@@ -78,6 +89,8 @@ pub struct Catalogue {
     of: Vec<Vec<VersionId>>,
     /// The ids in the log of those that were ever defined.
     ids: Vec<Arc<str>>,
+    /// By geofence, what any version ever had.
+    traits: Vec<Traits>,
     index: GeofenceIndex,
     /// In front of the index; made as places are asked for.
     cells: RefCell<Cells>,
@@ -102,6 +115,7 @@ impl Default for Catalogue {
             free: Vec::new(),
             of: Vec::new(),
             ids: Vec::new(),
+            traits: Vec::new(),
             index: GeofenceIndex::default(),
             cells: RefCell::default(),
             boxes: 0,
@@ -126,9 +140,12 @@ impl Catalogue {
                 self.histories.resize_with(slot + 1, History::default);
                 self.of.resize_with(slot + 1, Vec::new);
                 self.ids.resize_with(slot + 1, || Arc::from(""));
+                self.traits.resize(slot + 1, Traits::default());
             }
             if let Some(definition) = &edit.definition {
                 self.ids[slot] = Arc::clone(&definition.id);
+                self.traits[slot].limits |= definition.speed_limit != Speed::NONE;
+                self.traits[slot].lingers |= definition.exit_buffer_m > 0.0;
             }
             self.histories[slot].insert(edit);
         }
@@ -245,6 +262,16 @@ impl Catalogue {
         Some(&self.version(*id).definition)
     }
 
+    /// Whether a geofence that a vehicle has been in may have a speed limit.
+    pub fn may_limit(&self, geofence: GeofenceId) -> bool {
+        self.traits[geofence.0 as usize].limits
+    }
+
+    /// The same of an exit buffer.
+    pub fn may_linger(&self, geofence: GeofenceId) -> bool {
+        self.traits[geofence.0 as usize].lingers
+    }
+
     /// The id in the log of a geofence that a vehicle has been in.
     pub fn id(&self, geofence: GeofenceId) -> &Arc<str> {
         &self.ids[geofence.0 as usize]
@@ -311,6 +338,7 @@ impl Catalogue {
                 None => {
                     let id = self.insert(CataloguedVersion {
                         geofence,
+                        min_dwell_ms: reigning.definition.min_dwell_ms,
                         seq: reigning.seq,
                         spans: [Span::EMPTY; 2],
                         reach: reigning.definition.shape.boxes(reigning.definition.exit_buffer_m),

@@ -99,6 +99,12 @@ impl Roster {
         changes
     }
 
+    /// Whether there are any, under either view.
+    pub fn changes_limit(&self, vehicle: VehicleId, after: Millis, until: Millis) -> bool {
+        !self.entries.is_empty()
+            && [View::Old, View::New].into_iter().any(|view| !self.changes(vehicle, view, after, until).is_empty())
+    }
+
     fn limits(&self, vehicle: VehicleId, view: View) -> &[(Span, Speed)] {
         self.said(vehicle, view).map_or(&[], |said| &said.limits)
     }

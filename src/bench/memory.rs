@@ -13,7 +13,7 @@ use watchtower_dataflows::views::AGGREGATES;
 use super::engine::{SEED, rules};
 use super::measure::resident_bytes;
 use super::report::{Measure, Outcome, Report};
-use super::workload::{BEGINS, REALISTIC, edits, fixes, stars};
+use super::workload::{BEGINS, among, edits, fixes};
 use super::{BenchError, Context};
 use crate::engine::{Batch, Engine};
 
@@ -81,8 +81,6 @@ const TRACKS_BEFORE: usize = 128;
 /// Geofences among which they are.
 const AMONG: u32 = 10_000;
 const GEOFENCES: u32 = 100_000;
-/// Geofences over a place, on the mean.
-const COVER: f64 = 3.0;
 /// A fleet that stays as it is: vehicles, and for how long their positions are kept.
 const FLEET: (u32, Millis) = (1_000, 600_000);
 const EPOCH_EVENTS: usize = 8192;
@@ -210,7 +208,7 @@ impl Held {
     }
 
     fn geofences(&mut self, count: u32) {
-        let geofences = stars(count, REALISTIC, COVER, SEED);
+        let geofences = among(count, SEED);
         let control = edits(&geofences).map(Control::Geofence).collect();
         self.engine.submit(Batch { control, ..Batch::default() });
         while self.engine.next().is_some() {}

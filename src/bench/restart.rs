@@ -11,7 +11,7 @@ use super::measure::{Sample, Samples};
 use super::observer::Observer;
 use super::report::{Measure, Outcome, Report};
 use super::stage::{Pipeline, Servers, Setup, Urls};
-use super::workload::{now_ms, realistic};
+use super::workload::{BEGINS, among, duration_ms, fixes, now_ms};
 use super::{BenchError, Context};
 use crate::publish::Format;
 
@@ -30,6 +30,9 @@ pub struct Options {
 
 const SEED: u64 = 20_260_101;
 
+/// Positions after which it is told how many there are.
+const PORTION: usize = 1_000_000;
+
 /// Often: the last one of a daemon that stops is left out where it would take too long, and then the one
 /// before it counts.
 const CHECKPOINTS_EVERY: Duration = Duration::from_secs(2);
@@ -43,26 +46,32 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     let servers = Servers::start(&options.urls)?;
     let vehicles = context.settings.vehicles(options.vehicles, 5);
     let positions = if context.settings.quick { options.positions.min(20) } else { options.positions };
-    context.step(|| format!("making {positions} positions of {vehicles} vehicles each"))?;
-    let mut workload = realistic(GEOFENCES, vehicles, positions, SEED);
-    workload.end_now();
     let setup = Setup { checkpoints: CHECKPOINTS_EVERY, ..options.setup };
     let pipeline = Pipeline::new(&servers, "restart", setup)?;
     let mut daemon = pipeline.start_ready(context)?;
     let observer = Observer::start(&pipeline)?;
     let mut loader = Loader::connect(&pipeline, Shape { format: Format::Bin, batch: 64 }, vehicles)?;
-    loader.geofences(&workload.geofences, workload.begins())?;
-    context.step(|| "taking them in".to_owned())?;
-    for events in workload.events.chunks(100_000) {
-        context.check()?;
-        events.iter().try_for_each(|event| loader.position(event))?;
+    // They are history, up to now.
+    let begins = now_ms() - duration_ms(positions);
+    loader.geofences(&among(GEOFENCES, SEED), begins)?;
+    let mut fixes = fixes(vehicles, positions, SEED).peekable();
+    let mut last = *fixes.peek().expect("there is a vehicle with a position");
+    for taken in (0..).step_by(PORTION) {
+        if fixes.peek().is_none() {
+            break;
+        }
+        context.step(|| format!("{taken} of {} positions taken in", vehicles as usize * positions))?;
+        for mut event in fixes.by_ref().take(PORTION) {
+            event.position.ts += begins - BEGINS;
+            loader.position(&event)?;
+            last = event;
+        }
     }
     loader.flush()?;
     observer.wait_for(loader.last(), context)?;
 
     let mut samples = Samples::default();
     let mut resident = 0;
-    let mut last = workload.events[workload.events.len() - 1];
     for turn in 1..=context.settings.turns() {
         context.step(|| format!("turn {turn}: stopping, and starting again"))?;
         daemon.stop();
@@ -83,7 +92,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     report.results.push(
         Outcome::new(format!("{}/{vehicles}x{positions}", setup.views.name()))
             .with(Measure::Vehicles, f64::from(vehicles))
-            .with(Measure::Positions, workload.events.len() as f64)
+            .with(Measure::Positions, f64::from(vehicles) * positions as f64)
             .with(Measure::CheckpointMib, mib(pipeline.checkpoint_bytes()))
             .with(Measure::DaemonMib, mib(resident))
             .with(Measure::FirstCommitMs, samples.wall_s() * 1000.0)

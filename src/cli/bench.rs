@@ -60,7 +60,7 @@ pub enum BenchCommand {
     Kernel(KernelArgs),
     /// Timelines and views without I/O: events are decoded and admitted, and wait in memory.
     ///
-    /// Workload W: 10 000 star polygons, 10 000 vehicles that move 50 to 200 m, 2 000 000 events. The
+    /// Workload W: 10 000 star polygons, 10 000 vehicles that move 50 to 200 m, 2 000 000 events after 500 000 more. The
     /// realistic track: 100 000 vehicles, a fix every 10 s, 10 m apart, 10 000 star polygons of which one is
     /// entered or left in four of a hundred events.
     ///

@@ -182,6 +182,8 @@ fn farewell(
         notes,
         "\nlog and tables are in {file}\n  \
          sqlite3 {file} \"SELECT * FROM visits WHERE vehicle_id = 'T11985LA' ORDER BY entered_at\"\n  \
-         qgis {file}"
+         qgis {file}\n\
+         `watchtower run --embedded {file} --config FILE` goes on with it; the FILE says\n  {}",
+        daemon::rules().replace('\n', "\n  ")
     )
 }

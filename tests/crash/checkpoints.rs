@@ -175,6 +175,6 @@ fn an_entry_of_a_later_program_is_refused_by_every_start() {
         let again = world.start(&[], &[]).ends_with(1);
         assert!(again.contains("checkpoint loaded") && again.contains("upgrade this daemon"), "{again}");
     }
-    let digest = world.pipeline.digest_of(&super::EVERYTHING);
+    let digest = world.digest_now();
     assert_eq!(&digest, Scenario::shared().digest(1), "nothing was committed since");
 }

@@ -11,11 +11,13 @@ use crate::index::VersionId;
 use crate::model::{BEGINNING, END, GeofenceId, Millis, Place};
 use crate::versions::Span;
 
-/// Squares that are touched by more edges are quartered. With 8 or 24 the kernel takes about as long, and
-/// twice the leaves or half of them (measured).
-const MAX_EDGES: usize = 16;
+/// Squares that are touched by more edges are quartered. With 8 or 16 the kernel takes about as long, and four
+/// times the leaves or twice as many (measured).
+const MAX_EDGES: usize = 24;
 /// A circle is as dear to decide as so many edges.
 const CIRCLE_EDGES: usize = 4;
+/// Half a side of the square times this is far from an edge.
+const CLEAR: f64 = 1.0 / 16.0;
 /// Squares of 2^this units (some 6 m at the equator) are not quartered, however many edges meet there.
 const LEAST_LOG_SIZE: u32 = 9;
 
@@ -57,6 +59,8 @@ struct Site {
     reach: f64,
     /// The part of the square that is on the Earth.
     on_earth: PlaceBox,
+    /// The square and a little around it, degrees.
+    grown: BoundingBox,
 }
 
 impl Surveyor {
@@ -93,9 +97,10 @@ impl Surveyor {
             },
             Shape::Area(area) => {
                 self.edges.clear();
-                let latitudes = site.grown().degrees();
-                for edge in area.edges_between(latitudes.south, latitudes.north) {
-                    if site.touches(area.edge(edge)) && !self.edges.contains(&edge) {
+                let grown = &site.grown;
+                for edge in area.edges_between(grown.south, grown.north) {
+                    let ends = area.edge(edge);
+                    if may_meet(grown, ends) && site.touches(ends) && !self.edges.contains(&edge) {
                         self.edges.push(edge);
                         if self.edges.len() > most {
                             return self.edges.len();
@@ -115,6 +120,14 @@ impl Surveyor {
         }
         0
     }
+}
+
+/// Whether the box around an edge and another have a point in common: of most edges no more need be asked.
+fn may_meet(b: &BoundingBox, ([x, y], [u, v]): ([f64; 2], [f64; 2])) -> bool {
+    !((x < b.west) & (u < b.west)
+        | (x > b.east) & (u > b.east)
+        | (y < b.south) & (v < b.south)
+        | (y > b.north) & (v > b.north))
 }
 
 /// Whether a span holds `t`; `calm` is cut down to where that does not change.
@@ -138,8 +151,8 @@ fn circle_covers(circle: &Circle, site: &Site) -> Option<bool> {
     (margin_m > reach_m(reach as f64 + MARGIN)).then_some(covered)
 }
 
-/// The place, of some, that is farthest from all edges, if there is one that is far enough from them for
-/// them not to matter: then coverage changes only across edges that are crossed.
+/// A place far enough from all edges for them not to matter: then coverage changes only across edges that are
+/// crossed. The first of some that is as far as [`CLEAR`], or else the farthest.
 fn reference(area: &Area, edges: &[u32], site: &Site) -> Option<Place> {
     let PlaceBox { west, south, east, north } = site.places;
     let quarter =
@@ -150,9 +163,17 @@ fn reference(area: &Area, edges: &[u32], site: &Site) -> Option<Place> {
         let to = |at| vector(place, rounded(at));
         edges.iter().map(|&edge| area.edge(edge)).map(|(a, b)| distance(to(a), to(b))).fold(f64::INFINITY, f64::min)
     };
-    let places = [site.middle].into_iter().chain(corners).map(|place| (clearance(place), place));
-    let (clearance, place) = places.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (clearance > 2.0 * MARGIN).then_some(place)
+    let mut farthest = (2.0 * MARGIN, None);
+    for place in [site.middle].into_iter().chain(corners) {
+        let clearance = clearance(place);
+        if clearance > farthest.0 {
+            farthest = (clearance, Some(place));
+        }
+        if clearance > site.reach * CLEAR {
+            break;
+        }
+    }
+    farthest.1
 }
 
 impl Site {
@@ -160,19 +181,16 @@ impl Site {
         let places = square.places();
         let (middle, reach) = places.middle();
         let earth = PlaceBox { west: -1_800_000_000, south: -900_000_000, east: 1_800_000_000, north: 900_000_000 };
-        Self { places, middle, reach: reach as f64 + MARGIN, on_earth: places.intersection(&earth) }
-    }
-
-    /// The square and a little around it.
-    fn grown(&self) -> PlaceBox {
-        let PlaceBox { west, south, east, north } = self.places;
+        let PlaceBox { west, south, east, north } = places;
         let by = MARGIN as i32;
-        PlaceBox {
+        let grown = PlaceBox {
             west: west.saturating_sub(by),
             south: south.saturating_sub(by),
             east: east.saturating_add(by),
             north: north.saturating_add(by),
-        }
+        };
+        let on_earth = places.intersection(&earth);
+        Self { places, middle, reach: reach as f64 + MARGIN, on_earth, grown: grown.degrees() }
     }
 
     /// Whether an edge has a point in the square; of those that pass by at a few units, some.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, View};
+use crate::catalogue::{Catalogue, CataloguedVersion, View};
 use crate::cells::SafeRegion;
 use crate::facts::KindVisit;
 use crate::geometry::geodesic;
@@ -28,9 +28,9 @@ use crate::model::{
 };
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::odometer::{Odometer, Segment};
+use crate::timeline::odometer::{self, Odometer, Segment};
 use crate::timeline::route::{Role, Route};
-use crate::timeline::runs::{Anchor, IdleRun, OverRun};
+use crate::timeline::runs::{Anchor, Runs};
 use crate::versions::Span;
 
 /// A visit that has not ended.
@@ -75,16 +75,24 @@ impl Inside {
 pub struct State {
     /// The position the vehicle is at; none before the first.
     pub last: Option<Position>,
-    /// What is known of the way there.
-    pub odometer: Odometer,
+    /// Whether it moves there, unless `analytics` know.
+    pub(super) moving: bool,
     /// The geofences it is in, ascending by dense number.
     pub inside: Arc<[Inside]>,
+    /// What else there is to know once there is a position, if anybody asks for it.
+    pub(super) analytics: Option<Box<Analytics>>,
+}
+
+/// What only analytics remember. Most vehicles of a large fleet that nobody analyses take a third of the
+/// memory without it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Analytics {
+    /// What is known of the way to the last position.
+    pub odometer: Odometer,
     /// Where it may have stopped.
-    pub anchor: Option<Anchor>,
-    /// It is idling.
-    pub idling: Option<IdleRun>,
-    /// It is above a limit.
-    pub overspeed: Option<OverRun>,
+    pub anchor: Anchor,
+    /// Idling and overspeed.
+    pub runs: Runs,
     /// Between anchors.
     pub route: Arc<Route>,
 }
@@ -95,15 +103,22 @@ impl State {
     pub fn intervals(&self) -> Vec<(Millis, Millis)> {
         let arrivals: Vec<Millis> =
             self.inside.iter().filter(|i| i.role != Role::None).map(|inside| inside.entered_at).collect();
-        let mut intervals = self.route.intervals(&arrivals);
-        intervals.extend(self.overspeed.map(|run| (run.from, END)));
+        let Some(Analytics { runs, route, .. }) = self.analytics.as_deref() else { return Vec::new() };
+        let mut intervals = route.intervals(&arrivals);
+        intervals.extend(runs.overspeed.map(|run| (run.from, END)));
         intervals
+    }
+
+    /// What is known of the way to the last position; nothing if nobody asks for it.
+    pub fn odometer(&self) -> Odometer {
+        self.analytics.as_ref().map_or_else(Odometer::default, |analytics| analytics.odometer)
     }
 
     /// The first instant at which a trip or turnaround may yet be said to have ended.
     pub fn first_arrival(&self) -> Millis {
         let inside = self.inside.iter().filter(|i| i.role != Role::None).map(|i| i.entered_at).min();
-        inside.into_iter().chain(self.route.waits_since()).min().unwrap_or(END)
+        let waiting = self.analytics.as_ref().and_then(|analytics| analytics.route.waits_since());
+        inside.into_iter().chain(waiting).min().unwrap_or(END)
     }
 }
 
@@ -147,26 +162,37 @@ impl Fold<'_> {
         facts: &mut FactDeltas,
     ) -> Option<Settled> {
         let Some(last) = state.last else {
-            state.odometer = Odometer::start(next, self.rules);
             self.evaluate(state, region, next.place, next.ts, facts);
-            state.anchor = self.has_analytics().then(|| self.anchor(state, next));
+            if self.has_analytics() {
+                state.analytics = Some(Box::new(Analytics {
+                    odometer: Odometer::start(next, self.rules),
+                    anchor: self.anchor(&state.inside, next),
+                    runs: Runs::default(),
+                    route: Arc::default(),
+                }));
+            } else {
+                state.moving = odometer::moves(None, next, self.rules);
+            }
             state.last = Some(*next);
             return None;
         };
-        let segment = if self.has_analytics() {
-            let segment = state.odometer.step(&last, next, self.rules);
-            self.settle(state, &segment, facts);
-            Some(segment)
-        } else {
-            state.odometer.glance(&last, next, self.rules);
-            None
+        let segment = match &mut state.analytics {
+            Some(analytics) => {
+                let segment = analytics.odometer.step(&last, next, self.rules);
+                self.settle(&mut analytics.runs, &state.inside, &segment, facts);
+                Some(segment)
+            }
+            None => {
+                state.moving = odometer::moves(Some(&last), next, self.rules);
+                None
+            }
         };
         let ruled_anew = self.pass_boundaries(state, region, &last, segment.as_ref(), next.ts - 1, facts);
         if self.is_silent(&last, next.ts) {
             let offline = Offline { vehicle: self.vehicle, started_at: last.ts, ended_at: Some(next.ts) };
             facts.offlines.push((offline, self.view.sign()));
         }
-        if self.has_analytics() {
+        if segment.is_some() {
             self.stay_present(state, last.ts, next.ts, facts);
         }
         if ruled_anew || last.place != next.place {
@@ -184,9 +210,9 @@ impl Fold<'_> {
     /// stayed cannot step on: it has taken the last position for what it is while it is the last.
     pub fn stay(&self, state: &mut State, until: Millis, facts: &mut FactDeltas) {
         if let Some(last) = state.last {
-            let segment = self.has_analytics().then(|| {
-                let segment = state.odometer.last(&last, self.is_silent(&last, until));
-                self.settle(state, &segment, facts);
+            let segment = state.analytics.as_mut().map(|analytics| {
+                let segment = analytics.odometer.last(&last, self.is_silent(&last, until));
+                self.settle(&mut analytics.runs, &state.inside, &segment, facts);
                 segment
             });
             let mut unknown = SafeRegion::NONE;
@@ -197,15 +223,32 @@ impl Fold<'_> {
     /// The facts that have not ended, as they are at `now`, for a fold that has stayed until then.
     pub fn open(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
         let Some(last) = &state.last else { return };
-        let (vehicle, sign) = (self.vehicle, self.view.sign());
-        facts.visits.extend(state.inside.iter().map(|inside| (inside.visit(vehicle, now), sign)));
-        if self.is_silent(last, now) {
-            facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, sign));
+        facts.visits.extend(state.inside.iter().map(|inside| (inside.visit(self.vehicle, now), self.view.sign())));
+        self.open_silence(last, now, facts);
+        if let Some(Analytics { odometer: _, anchor, runs, route }) = state.analytics.as_deref() {
+            self.open_runs(anchor, runs, last, facts);
+            self.open_route(route, &state.inside, now, facts);
+            self.open_presence(&state.inside, last, now, facts);
         }
-        if self.has_analytics() {
-            self.open_runs(state, last, facts);
-            self.open_route(state, now, facts);
-            self.open_presence(state, last, now, facts);
+    }
+
+    /// What [`Fold::stay`] and [`Fold::open`] say while no geofence and no limit begins or ends, but for the
+    /// visits and trips that have not ended: what every position may make different.
+    pub fn go_on(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
+        let Some(last) = &state.last else { return };
+        self.open_silence(last, now, facts);
+        if let Some(Analytics { odometer, anchor, runs, route: _ }) = state.analytics.as_deref() {
+            let mut runs = *runs;
+            self.settle(&mut runs, &state.inside, &odometer.last(last, self.is_silent(last, now)), facts);
+            self.open_runs(anchor, &runs, last, facts);
+            self.open_presence(&state.inside, last, now, facts);
+        }
+    }
+
+    fn open_silence(&self, last: &Position, now: Millis, facts: &mut FactDeltas) {
+        if self.is_silent(last, now) {
+            let offline = Offline { vehicle: self.vehicle, started_at: last.ts, ended_at: None };
+            facts.offlines.push((offline, self.view.sign()));
         }
     }
 
@@ -229,7 +272,10 @@ impl Fold<'_> {
     /// Where the vehicle is and what it does, at `now`.
     pub fn vehicle_state(&self, state: &State, now: Millis) -> Option<VehicleState> {
         let last = state.last?;
-        let moving = state.odometer.last(&last, false).is_moving(self.rules);
+        let moving = match &state.analytics {
+            Some(analytics) => analytics.odometer.last(&last, false).is_moving(self.rules),
+            None => state.moving,
+        };
         let status = match (self.is_silent(&last, now), moving) {
             (true, _) => Status::Offline,
             (false, true) => Status::Moving,
@@ -301,8 +347,10 @@ impl Fold<'_> {
                 }
                 self.evaluate(state, region, last.place, t, facts);
             }
-            if let Some(segment) = segment.filter(|segment| !segment.gap) {
-                self.overspeed(state, t, segment, facts);
+            if let (Some(segment), Some(analytics)) = (segment, &mut state.analytics)
+                && !segment.gap
+            {
+                self.overspeed(&mut analytics.runs, &state.inside, t, segment, facts);
             }
         }
         any
@@ -343,8 +391,8 @@ impl Fold<'_> {
         }
         for &(geofence, version) in covering {
             if state.inside.binary_search_by_key(&geofence, |i| i.geofence).is_err() {
-                let definition = &self.catalogue.version(version).definition;
-                let min_dwell_ms = definition.min_dwell_ms;
+                let CataloguedVersion { definition, min_dwell_ms, .. } = self.catalogue.version(version);
+                let min_dwell_ms = *min_dwell_ms;
                 let (role, kind) = if self.has_analytics() {
                     (Role::of(definition), Arc::from(definition.kind.as_deref().unwrap_or_default()))
                 } else {
@@ -362,9 +410,11 @@ impl Fold<'_> {
 
     /// Whether a vehicle that was inside, and is not covered, is still within the exit buffer.
     fn lingers(&self, geofence: GeofenceId, place: Place, t: Millis) -> bool {
-        self.catalogue
-            .in_force(geofence, t, self.view)
-            .is_some_and(|g| g.exit_buffer_m > 0.0 && g.shape.covers_buffered(place, g.exit_buffer_m))
+        self.catalogue.may_linger(geofence)
+            && self
+                .catalogue
+                .in_force(geofence, t, self.view)
+                .is_some_and(|g| g.exit_buffer_m > 0.0 && g.shape.covers_buffered(place, g.exit_buffer_m))
     }
 
     /// The visits that have ended, and what that means for the route.

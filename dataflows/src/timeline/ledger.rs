@@ -11,7 +11,7 @@ use crate::facts::Motion;
 use crate::local_time::Day;
 use crate::model::{Millis, Rules, Speed, VehicleId};
 use crate::timeline::deltas::{FactDeltas, Leg};
-use crate::timeline::sums::{DaySums, Measures};
+use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::timeline::track::Track;
 use crate::versions::Span;
 
@@ -84,9 +84,9 @@ impl Ledger {
         rules: &Rules,
         facts: &mut FactDeltas,
     ) {
-        let mut days = track.days().since(first);
+        let mut days: Days = track.days().filter(|sums| sums.day >= first).copied().collect();
         if let Some(last) = &track.head().last {
-            days.add_segment(&track.head().odometer.last(last, false), rules);
+            days.add_segment(&track.head().odometer().last(last, false), rules);
         }
         if let Some(silence) = silence {
             days.add_silence(silence, &rules.local_time);

@@ -20,31 +20,31 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod track;
+mod update;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
-use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, Change, View};
 use crate::geometry::BoundingBox;
-use crate::local_time::Day;
 use crate::model::{
-    BEGINNING, END, GeofenceEdit, Membership, Millis, Offline, PositionEvent, Rules, VehicleEdit, VehicleId,
-    VehicleState,
+    BEGINNING, END, GeofenceEdit, Membership, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState,
 };
 use crate::roster::{Edited, Roster};
 use crate::versions::Span;
 use deltas::FactDeltas;
-use differential_dataflow::consolidation::consolidate;
-use fleets::Labels;
-use fold::{Covering, Fold, Inside};
+use fold::{Covering, Fold};
 pub use ledger::Ledger;
 use order::Order;
 use serde::{Deserialize, Serialize};
+use track::Reach;
 pub use track::{Chunk, Past, Track, TrackParts};
-use track::{Reach, Rewrite};
+use update::Happened;
+
+/// Positions that are looked ahead: waiting for memory is waiting for all of theirs at once.
+const AHEAD: usize = 32;
 
 /// What an epoch changed.
 #[derive(Debug, Default)]
@@ -91,67 +91,10 @@ struct Timeline {
     track: Track,
     /// The greatest instant of any of its position events, withdrawals included.
     newest: Millis,
-    /// The facts with numbers that stand, as far as they may change.
-    ledger: Ledger,
+    /// The facts with numbers that stand, as far as they may change; none if there never was any.
+    ledger: Option<Box<Ledger>>,
     /// The entry of the timer queue that counts; later entries of the same vehicle are stale.
     armed: Option<Millis>,
-}
-
-impl Timeline {
-    /// Takes in what the vehicle sent and what was edited around it. Returns when numbers may have become
-    /// different: nowhere else have they.
-    fn take(
-        &mut self,
-        happened: &Happened<'_>,
-        old: &Fold<'_>,
-        new: &Fold<'_>,
-        stats: &mut Stats,
-        facts: &mut FactDeltas,
-    ) -> Span {
-        let last = self.track.head().last;
-        let last_ts = last.map_or(BEGINNING, |last| last.ts);
-        let mut rewrites = Vec::new();
-        let mut appended = Vec::new();
-        for event in latest_of_each_instant(happened.events) {
-            self.newest = self.newest.max(event.position.ts);
-            let position = (!event.withdrawn).then_some(event.position);
-            if position.is_some() && position == last {
-                continue; // the same fix sent again
-            }
-            match position {
-                Some(position) if position.ts > last_ts => appended.push(position),
-                None if event.position.ts > last_ts => {}
-                _ => rewrites.push(Rewrite { ts: event.position.ts, position }),
-            }
-        }
-        let mut changed = Span::EMPTY;
-        if !rewrites.is_empty() || !happened.changes.is_empty() {
-            let rewound = self.track.rewrite(&rewrites, happened.changes, old, new, facts);
-            stats.rewinds += 1;
-            stats.rewound_positions += rewound.positions as u64;
-            if !rewrites.is_empty() {
-                changed = rewound.span;
-                changed.from = changed.from.min(last_ts);
-            }
-        }
-        if !appended.is_empty() {
-            // What was said took the last position for no outlier, its speed for one that held for no time,
-            // and a stop there for one that goes on.
-            changed = Span { from: changed.from.min(last_ts), until: END };
-        }
-        for position in appended {
-            self.track.append(new, position, facts);
-        }
-        changed
-    }
-
-    /// Something is due at an instant, which is returned if the timer must learn of it: if nothing was due
-    /// before.
-    fn arm(&mut self, due: Option<Millis>) -> Option<Millis> {
-        let due = due.filter(|&due| self.armed.is_none_or(|armed| due < armed))?;
-        self.armed = Some(due);
-        Some(due)
-    }
 }
 
 /// What the timelines of one worker hold, and how often they went back.
@@ -183,6 +126,8 @@ pub struct Timelines {
     timers: BinaryHeap<Reverse<(Millis, VehicleId)>>,
     stats: Stats,
     covering: RefCell<Covering>,
+    /// Emptied after each vehicle; what it has allocated is used again.
+    facts: FactDeltas,
     order: Order,
 }
 
@@ -201,6 +146,7 @@ impl Timelines {
             timers: BinaryHeap::new(),
             stats: Stats::default(),
             covering: RefCell::default(),
+            facts: FactDeltas::default(),
             order: Order::default(),
         }
     }
@@ -226,8 +172,13 @@ impl Timelines {
         let mut order = std::mem::take(&mut self.order);
         order.sort(positions.iter().map(|event| self.slot(event.vehicle) as u32));
         let mut sorted = order.iter().peekable();
+        let mut ahead = order.iter();
         let mut several = Vec::new();
         loop {
+            if sorted.len() <= ahead.len() {
+                self.look_ahead(ahead.clone().take(AHEAD).map(|(_, place)| &positions[place as usize]));
+                ahead.by_ref().take(AHEAD).for_each(drop);
+            }
             let by_position = sorted.peek().map(|&(_, place)| positions[place as usize].vehicle);
             let by_change = concerned.peek().copied();
             let vehicle = match (by_position, by_change) {
@@ -261,7 +212,7 @@ impl Timelines {
             let happened = Happened { events, changes: &changes, moves_fleet: fleets.contains(&vehicle) };
             self.settle(vehicle, &happened, before, &mut out);
         }
-        drop(sorted);
+        drop((sorted, ahead));
         self.order = order;
         self.catalogue.commit();
         self.roster.commit();
@@ -276,7 +227,8 @@ impl Timelines {
         self.timelines.iter().enumerate().filter_map(|(slot, timeline)| {
             let Timeline { track, newest, ledger, armed: _ } = &**timeline.as_ref()?;
             let vehicle = VehicleId(slot as u32 * self.stride + self.offset);
-            Some(TimelineSnapshot { vehicle, newest: *newest, track: track.clone(), ledger: ledger.clone() })
+            let ledger = ledger.as_deref().cloned().unwrap_or_default();
+            Some(TimelineSnapshot { vehicle, newest: *newest, track: track.clone(), ledger })
         })
     }
 
@@ -309,6 +261,7 @@ impl Timelines {
         }
         self.reaches[slot] = track.reach();
         debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
+        let ledger = self.rules.views.has_analytics().then(|| Box::new(ledger));
         self.timelines[slot] = Some(Box::new(Timeline { track, newest, ledger, armed }));
     }
 
@@ -371,149 +324,17 @@ impl Timelines {
         concerned
     }
 
-    /// Takes in positions of a vehicle to which nothing else happens and which all are later than what it has.
-    /// Its fold goes on from where it stands, so that only what this begins and ends becomes different: nothing
-    /// else is looked at. Whether it was so simple; if not, nothing is done.
-    fn go_on(&mut self, vehicle: VehicleId, events: &[PositionEvent], before: Millis, out: &mut Changes) -> bool {
-        let (now, slot) = (self.now, self.slot(vehicle));
-        let Some(timeline) = self.timelines.get_mut(slot).and_then(Option::as_mut) else { return false };
-        let Some(last) = timeline.track.head().last else { return false };
-        let ([first, ..], [.., latest]) = (events, events) else { return false };
-        let newest = latest.position.ts;
-        if self.rules.views.has_analytics()
-            || first.position.ts <= last.ts
-            || events.iter().any(|event| event.withdrawn)
-            || !self.catalogue.is_quiet(last.ts, newest.max(now))
-        {
-            return false;
-        }
-        let fold = Fold {
-            vehicle,
-            catalogue: &self.catalogue,
-            roster: &self.roster,
-            view: View::New,
-            rules: &self.rules,
-            covering: &self.covering,
-        };
-        let was = Arc::clone(&timeline.track.head().inside);
-        if fold.is_silent(&last, before) {
-            out.facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, -1));
-        }
-        let (mut appended, mut begins_chunk) = (0, false);
-        for event in latest_of_each_instant(events) {
-            begins_chunk |= timeline.track.append(&fold, event.position, &mut out.facts);
-            appended += 1;
-        }
-        timeline.newest = timeline.newest.max(newest);
-        let head = timeline.track.head();
-        if let Some(last) = head.last.filter(|last| fold.is_silent(last, now)) {
-            out.facts.offlines.push((Offline { vehicle, started_at: last.ts, ended_at: None }, 1));
-        }
-        if !Arc::ptr_eq(&was, &head.inside) {
-            let mut say = |inside: &Inside, at, diff| {
-                out.facts.visits.push((inside.visit(vehicle, at), diff));
-                out.membership.push((inside.membership(vehicle), diff));
-            };
-            let lacks = |set: &[Inside], inside: &Inside| {
-                !set.iter().any(|i| i.geofence == inside.geofence && i.entered_at == inside.entered_at)
-            };
-            was.iter().filter(|inside| lacks(&head.inside, inside)).for_each(|inside| say(inside, before, -1));
-            head.inside.iter().filter(|inside| lacks(&was, inside)).for_each(|inside| say(inside, now, 1));
-        }
-        out.states.push((vehicle, fold.vehicle_state(head, now)));
-        let due = fold.due(head, now);
-        self.timers.extend(timeline.arm(due).map(|due| Reverse((due, vehicle))));
-        self.stats.retained_positions += appended;
-        // What is given up is given up by the chunk: to look for it once a chunk is enough.
-        if let Some(retention_ms) = self.rules.retention_ms.filter(|_| begins_chunk) {
-            let bound = timeline.newest.min(now).saturating_sub(retention_ms);
-            self.stats.retained_positions -= timeline.track.forget_before(bound, &self.rules) as u64;
-        }
-        self.reaches[slot] = timeline.track.reach();
-        true
-    }
-
-    /// Brings one vehicle up to date and says what became different.
-    fn settle(&mut self, vehicle: VehicleId, happened: &Happened<'_>, before: Millis, out: &mut Changes) {
-        let slot = self.slot(vehicle);
-        if self.timelines.len() <= slot {
-            self.timelines.resize_with(slot + 1, || None);
-            self.reaches.resize_with(slot + 1, Reach::default);
-        }
-        let stats = &mut self.stats;
-        let timeline = self.timelines[slot].get_or_insert_with(|| {
-            stats.vehicles += 1;
-            Box::new(Timeline { newest: BEGINNING, ..Timeline::default() })
+    /// Reads what positions that come next will be put to, for nothing but to have read it.
+    fn look_ahead<'a>(&self, events: impl Iterator<Item = &'a PositionEvent> + Clone) {
+        let timelines = events.filter_map(|event| {
+            let timeline = self.timelines.get(self.slot(event.vehicle))?.as_deref()?;
+            Some((timeline, event.position))
         });
-        let kept_before = timeline.track.positions();
-        let old = Fold {
-            vehicle,
-            catalogue: &self.catalogue,
-            roster: &self.roster,
-            view: View::Old,
-            rules: &self.rules,
-            covering: &self.covering,
-        };
-        let new = Fold { view: View::New, ..old };
-        let mut facts = FactDeltas::default();
-
-        // What was said: the head as it was, through the boundaries the clock had reached.
-        let mut was = timeline.track.head().clone();
-        old.stay(&mut was, before, &mut facts);
-        old.open(&was, before, &mut facts);
-        let labels = Labels { vehicle, roster: &self.roster, rules: &self.rules };
-        if happened.moves_fleet {
-            let under_way = std::mem::take(&mut facts.trips);
-            labels.label_all(&timeline.ledger, &under_way, View::Old, &mut facts);
-            facts.trips = under_way;
-        }
-
-        let last_ts = timeline.track.head().last.map_or(BEGINNING, |last| last.ts);
-        let untold = old.silence(&was, before).map_or(last_ts, |told| told.until);
-        let changed = timeline.take(happened, &old, &new, stats, &mut facts);
-
-        // What is said now.
-        let mut is = timeline.track.head().clone();
-        new.stay(&mut is, self.now, &mut facts);
-        new.open(&is, self.now, &mut facts);
-        facts.consolidate();
-        if self.rules.views.has_analytics() {
-            let (track, ledger, rules) = (&timeline.track, &mut timeline.ledger, &self.rules);
-            ledger.measure(vehicle, track, changed, rules, &mut facts);
-            let first = if changed.is_empty() { untold } else { changed.from };
-            let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
-            ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
-            if happened.moves_fleet {
-                let mut under_way = FactDeltas::default();
-                new.open_route(&is, self.now, &mut under_way);
-                labels.label_all(ledger, &under_way.trips, View::New, &mut facts);
-                consolidate(&mut facts.fleet_facts);
-            } else {
-                labels.label(&mut facts);
-            }
-        }
-        let lasting = facts.visits.iter().filter(|(visit, _)| visit.exited_at.is_none());
-        let mut membership: Vec<_> = lasting.map(|(visit, diff)| (Membership::of(visit), *diff)).collect();
-        consolidate(&mut membership); // some were only confirmed
-        out.membership.append(&mut membership);
-        out.facts.append(&mut facts);
-
-        let (row_was, row_is) = (old.vehicle_state(&was, before), new.vehicle_state(&is, self.now));
-        if row_was != row_is {
-            out.states.push((vehicle, row_is));
-        }
-        if let Some(due) = timeline.arm(new.due(&is, self.now)) {
-            self.timers.push(Reverse((due, vehicle)));
-        }
-        // Only when the vehicle is heard of: a timer may be stale, and what is kept must not depend on that.
-        if let Some(retention_ms) = self.rules.retention_ms.filter(|_| !happened.events.is_empty()) {
-            let bound = timeline.newest.min(self.now).saturating_sub(retention_ms);
-            if timeline.track.forget_before(bound, &self.rules) > 0 {
-                timeline.ledger.forget(&timeline.track, &self.rules);
-            }
-        }
-        self.reaches[slot] = timeline.track.reach();
-        stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;
+        let read = timelines.clone().fold(0, |read, (timeline, _)| read ^ timeline.track.peek());
+        std::hint::black_box(read);
+        let generation = self.catalogue.generation();
+        let leaving = timelines.filter(|(timeline, position)| !timeline.track.is_safe_at(position, generation));
+        self.catalogue.look_ahead(leaving.map(|(_, position)| position.place));
     }
 
     fn has(&self, vehicle: VehicleId) -> bool {
@@ -527,23 +348,8 @@ impl Timelines {
     }
 }
 
-/// What an epoch brought to one vehicle.
-struct Happened<'a> {
-    /// By instant and place in the log.
-    events: &'a [PositionEvent],
-    /// What edits made different around it.
-    changes: &'a [Change],
-    /// Its metadata say that it was or will be in another fleet.
-    moves_fleet: bool,
-}
-
 /// A change that concerns all that is kept of a vehicle.
 fn everywhere() -> Change {
     let world = BoundingBox { west: -180.0, south: -90.0, east: 180.0, north: 90.0 };
     Change { span: Span { from: BEGINNING, until: END }, reach: vec![world] }
-}
-
-/// Of the events of one vehicle, ascending by instant and place in the log, the last at each instant.
-fn latest_of_each_instant(events: &[PositionEvent]) -> impl Iterator<Item = &PositionEvent> {
-    events.chunk_by(|a, b| a.position.ts == b.position.ts).filter_map(<[PositionEvent]>::last)
 }

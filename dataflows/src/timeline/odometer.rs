@@ -88,17 +88,6 @@ impl Odometer {
         segment
     }
 
-    /// Goes on as [`Odometer::step`] does, but for the speed alone.
-    pub fn glance(&mut self, last: &Position, next: &Position, rules: &Rules) {
-        let elapsed_ms = next.ts - last.ts;
-        let mut speed = plausible(next.speed, rules);
-        if speed == Speed::NONE && elapsed_ms <= rules.offline_after_ms {
-            let hop_mm = if last.place == next.place { 0 } else { distance_mm(last.place, next.place) };
-            speed = plausible(Speed::mean(hop_mm, elapsed_ms), rules);
-        }
-        self.speed = speed;
-    }
-
     /// What is known of the last position while it is the last.
     pub fn last(&self, last: &Position, gap: bool) -> Segment {
         self.segment(last, last.ts, gap, false)
@@ -108,6 +97,20 @@ impl Odometer {
         let (step_mm, speed) = if outlier { (0, Speed::NONE) } else { (self.step_mm, self.speed) };
         Segment { at: last.ts, until, gap, step_mm, speed, ignition: last.ignition, outlier }
     }
+}
+
+/// Whether a vehicle moves at `next`, its last position, that was at `last` before: as [`Odometer::last`] says
+/// after [`Odometer::step`].
+pub fn moves(last: Option<&Position>, next: &Position, rules: &Rules) -> bool {
+    let reported = plausible(next.speed, rules);
+    let speed = match last {
+        Some(last) if reported == Speed::NONE && next.ts - last.ts <= rules.offline_after_ms => {
+            let hop_mm = if last.place == next.place { 0 } else { distance_mm(last.place, next.place) };
+            plausible(Speed::mean(hop_mm, next.ts - last.ts), rules)
+        }
+        _ => reported,
+    };
+    speed != Speed::NONE && speed >= rules.idle_speed
 }
 
 /// The speed, if it is one that a vehicle can have.

@@ -28,7 +28,7 @@ impl Order {
     }
 
     /// The slots in order, each with the place of its event; of one slot, as they came.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, u32)> + Clone {
         self.keys.iter().map(|&key| ((key >> 32) as u32, key as u32))
     }
 

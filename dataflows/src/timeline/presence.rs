@@ -49,12 +49,12 @@ impl Fold<'_> {
 
     /// The presence that has not been told: up to the last position or the full hour that the clock has
     /// reached since. The instant of the last position always counts.
-    pub(super) fn open_presence(&self, state: &State, last: &Position, now: Millis, facts: &mut FactDeltas) {
-        if state.inside.is_empty() {
+    pub(super) fn open_presence(&self, inside: &[Inside], last: &Position, now: Millis, facts: &mut FactDeltas) {
+        if inside.is_empty() {
             return;
         }
         let until = self.full_hour(now).max(last.ts).min(self.present_until(last));
-        for inside in state.inside.iter() {
+        for inside in inside {
             let from = self.tell_hours(inside, until, facts);
             if from == last.ts {
                 let (vehicle, geofence) = (self.vehicle, inside.geofence);

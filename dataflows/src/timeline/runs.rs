@@ -9,7 +9,7 @@ use crate::model::{END, Geofence, GeofenceId, Millis, Place, Position, Speed};
 use crate::timeline::deltas::{FactDeltas, Leg};
 use crate::timeline::fold::{Fold, Inside, State, is_near};
 use crate::timeline::odometer::Segment;
-use crate::timeline::route::{Role, Stay};
+use crate::timeline::route::{Role, Route, Stay};
 use crate::versions::Span;
 
 /// Where a stop begins, if it becomes one: the first position after the last that was too far away.
@@ -43,6 +43,15 @@ pub struct OverRun {
     pub limit: Speed,
 }
 
+/// Runs that last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runs {
+    /// It is idling.
+    pub idling: Option<IdleRun>,
+    /// It is above a limit.
+    pub overspeed: Option<OverRun>,
+}
+
 impl Role {
     /// Of a geofence.
     pub fn of(geofence: &Geofence) -> Self {
@@ -55,9 +64,9 @@ impl Role {
 }
 
 impl Fold<'_> {
-    /// A possible stop that begins at `position`, where the state is.
-    pub(super) fn anchor(&self, state: &State, position: &Position) -> Anchor {
-        let geofence = state.inside.iter().map(|i| i.geofence).min_by_key(|&geofence| self.catalogue.id(geofence));
+    /// A possible stop that begins at `position`, in these geofences.
+    pub(super) fn anchor(&self, inside: &[Inside], position: &Position) -> Anchor {
+        let geofence = inside.iter().map(|i| i.geofence).min_by_key(|&geofence| self.catalogue.id(geofence));
         Anchor { ts: position.ts, place: position.place, geofence }
     }
 
@@ -69,11 +78,12 @@ impl Fold<'_> {
         next: &Position,
         facts: &mut FactDeltas,
     ) -> Option<Span> {
-        let anchor = state.anchor?;
+        let State { inside, analytics, .. } = state;
+        let anchor = &mut analytics.as_mut()?.anchor;
         if is_near(anchor.place, next.place, self.rules) {
             return None;
         }
-        state.anchor = Some(self.anchor(state, next));
+        let anchor = std::mem::replace(anchor, self.anchor(inside, next));
         let stop = self.stop_until(&anchor, last)?;
         let Anchor { ts: started_at, place, geofence } = anchor;
         let fact = Stop { vehicle: self.vehicle, started_at, ended_at: Some(last.ts), place, geofence };
@@ -87,9 +97,9 @@ impl Fold<'_> {
     }
 
     /// What the position of a segment says of idling and overspeed, now that its speed is known.
-    pub(super) fn settle(&self, state: &mut State, segment: &Segment, facts: &mut FactDeltas) {
+    pub(super) fn settle(&self, runs: &mut Runs, inside: &[Inside], segment: &Segment, facts: &mut FactDeltas) {
         let idles = segment.ignition && segment.speed.micro_kmh().is_some() && !segment.is_moving(self.rules);
-        state.idling = match state.idling {
+        runs.idling = match runs.idling {
             None => idles.then_some(IdleRun { from: segment.at, repeated: false }),
             Some(run) if idles => Some(IdleRun { repeated: true, ..run }),
             Some(run) => {
@@ -97,12 +107,12 @@ impl Fold<'_> {
                 None
             }
         };
-        self.overspeed(state, segment.at, segment, facts);
+        self.overspeed(runs, inside, segment.at, segment, facts);
         if segment.gap {
-            if let Some(run) = state.idling.take() {
+            if let Some(run) = runs.idling.take() {
                 self.end_idling(&run, segment.at, facts);
             }
-            if let Some(run) = state.overspeed.take() {
+            if let Some(run) = runs.overspeed.take() {
                 self.end_overspeed(&run, segment.at, facts);
             }
         }
@@ -121,10 +131,17 @@ impl Fold<'_> {
     }
 
     /// Whether the vehicle is above the limit at `t`, and above which.
-    pub(super) fn overspeed(&self, state: &mut State, t: Millis, segment: &Segment, facts: &mut FactDeltas) {
-        let limit = segment.speed.micro_kmh().map(|_| self.limit(state, t));
+    pub(super) fn overspeed(
+        &self,
+        runs: &mut Runs,
+        inside: &[Inside],
+        t: Millis,
+        segment: &Segment,
+        facts: &mut FactDeltas,
+    ) {
+        let limit = segment.speed.micro_kmh().map(|_| self.limit(inside, t));
         let above = limit.filter(|(limit, _)| segment.speed > *limit);
-        let is_same = match (&state.overspeed, &above) {
+        let is_same = match (&runs.overspeed, &above) {
             (None, None) => true,
             (Some(run), Some((limit, geofence))) => run.limit == *limit && run.geofence == *geofence,
             (None, Some(_)) | (Some(_), None) => false,
@@ -133,10 +150,10 @@ impl Fold<'_> {
             return;
         }
         // What begins after the last position has not been confirmed by any.
-        if let Some(run) = state.overspeed.take().filter(|run| !segment.is_last() || run.from <= segment.at) {
+        if let Some(run) = runs.overspeed.take().filter(|run| !segment.is_last() || run.from <= segment.at) {
             self.end_overspeed(&run, t, facts);
         }
-        state.overspeed = above.map(|(limit, geofence)| OverRun { from: t, geofence, limit });
+        runs.overspeed = above.map(|(limit, geofence)| OverRun { from: t, geofence, limit });
     }
 
     fn end_overspeed(&self, run: &OverRun, at: Millis, facts: &mut FactDeltas) {
@@ -149,8 +166,9 @@ impl Fold<'_> {
     }
 
     /// The limit in force at `t`, and whose it is if it is a geofence's.
-    fn limit(&self, state: &State, t: Millis) -> (Speed, Option<GeofenceId>) {
-        let of_geofences = state.inside.iter().filter_map(|inside| {
+    fn limit(&self, inside: &[Inside], t: Millis) -> (Speed, Option<GeofenceId>) {
+        let limiting = inside.iter().filter(|inside| self.catalogue.may_limit(inside.geofence));
+        let of_geofences = limiting.filter_map(|inside| {
             let geofence = self.catalogue.in_force(inside.geofence, t, self.view)?;
             geofence.speed_limit.micro_kmh()?;
             Some((geofence.speed_limit, &geofence.id, inside.geofence))
@@ -163,20 +181,18 @@ impl Fold<'_> {
     }
 
     /// The runs and the stop that last.
-    pub(super) fn open_runs(&self, state: &State, last: &Position, facts: &mut FactDeltas) {
+    pub(super) fn open_runs(&self, anchor: &Anchor, runs: &Runs, last: &Position, facts: &mut FactDeltas) {
         let (vehicle, sign) = (self.vehicle, self.view.sign());
-        if let Some(anchor) = state.anchor
-            && self.stop_until(&anchor, last).is_some()
-        {
-            let Anchor { ts: started_at, place, geofence } = anchor;
+        if self.stop_until(anchor, last).is_some() {
+            let Anchor { ts: started_at, place, geofence } = *anchor;
             facts.stops.push((Stop { vehicle, started_at, ended_at: None, place, geofence }, sign));
         }
-        if let Some(run) = state.idling.filter(|run| self.is_idling(run, last.ts)) {
+        if let Some(run) = runs.idling.filter(|run| self.is_idling(run, last.ts)) {
             facts.idlings.push((Idling { vehicle, started_at: run.from, ended_at: None }, sign));
             facts.spells.push((Spell { vehicle, kind: SpellKind::Idling, from: run.from, until: last.ts }, sign));
         }
         let confirmed = |run: &OverRun| run.from <= last.ts && last.ts - run.from >= self.rules.overspeed_min_ms;
-        if let Some(run) = state.overspeed.filter(confirmed) {
+        if let Some(run) = runs.overspeed.filter(confirmed) {
             let OverRun { from, geofence, limit } = run;
             let fact = Overspeed { vehicle, started_at: from, ended_at: None, geofence, limit, measures: None };
             facts.overspeeds.push((fact, sign));
@@ -189,7 +205,8 @@ impl Fold<'_> {
         if left.iter().all(|inside| inside.role == Role::None) {
             return;
         }
-        let route = Arc::make_mut(&mut state.route);
+        let Some(analytics) = &mut state.analytics else { return };
+        let route = Arc::make_mut(&mut analytics.route);
         for inside in left.iter().filter(|inside| inside.role != Role::None && inside.is_confirmed(t)) {
             route.leave(self.stay_of(inside, t));
         }
@@ -199,11 +216,11 @@ impl Fold<'_> {
     }
 
     /// What ended with the stays that last or wait, and the trip under way.
-    pub(super) fn open_route(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
+    pub(super) fn open_route(&self, route: &Route, inside: &[Inside], now: Millis, facts: &mut FactDeltas) {
         let sign = self.view.sign();
-        let confirmed = state.inside.iter().filter(|inside| inside.role != Role::None && inside.is_confirmed(now));
+        let confirmed = inside.iter().filter(|inside| inside.role != Role::None && inside.is_confirmed(now));
         let lasting: Vec<Stay> = confirmed.map(|inside| self.stay_of(inside, END)).collect();
-        let under_way = state.route.so_far(&lasting, |leg| facts.legs.push((leg, sign)));
+        let under_way = route.so_far(&lasting, |leg| facts.legs.push((leg, sign)));
         facts.trips.extend(
             under_way.map(|(origin, departed_at)| {
                 (Trip { vehicle: self.vehicle, origin, departed_at, arrival: None }, sign)

@@ -84,12 +84,14 @@ pub struct DaySums {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Days(Vec<DaySums>);
 
-impl Days {
-    /// Those from a day on.
-    pub fn since(&self, first: Day) -> Self {
-        Self(self.0[self.0.partition_point(|sums| sums.day < first)..].to_vec())
+impl FromIterator<DaySums> for Days {
+    /// Of ascending days.
+    fn from_iter<I: IntoIterator<Item = DaySums>>(days: I) -> Self {
+        Self(days.into_iter().collect())
     }
+}
 
+impl Days {
     /// All of them.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &DaySums> {
         self.0.iter()

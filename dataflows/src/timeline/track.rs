@@ -25,11 +25,14 @@ use crate::model::{BEGINNING, END, Millis, Place, Position, Rules};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::{Fold, Settled, State};
 use crate::timeline::odometer::Odometer;
-use crate::timeline::sums::{Days, Measures, Sums};
+use crate::timeline::sums::{DaySums, Days, Measures, Sums};
 use crate::versions::Span;
 
 /// Positions between two remembered states. Larger means fewer states in memory and longer rewinds.
-pub const CHUNK: usize = 64;
+pub const CHUNK: usize = 48;
+
+/// Positions for which there is room from the beginning.
+const FEW: usize = 4;
 
 /// What becomes of the position at an instant: replaced, added, or withdrawn.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +51,8 @@ pub struct Chunk {
     #[serde(with = "super::compact")]
     positions: Vec<Position>,
     reach: Reach,
-    /// Of what the fold settles on its way from `before` to the last position.
-    sums: Sums,
+    /// Of what the fold settles on its way from `before` to the last position; none if it settles nothing.
+    sums: Option<Box<Sums>>,
 }
 
 /// Box around places, in their own units.
@@ -113,32 +116,38 @@ impl Chunk {
         if let Some(last) = &before.last {
             reach.add(last.place);
         }
-        Self { before, positions: Vec::new(), reach, sums: Sums::default() }
+        Self { before, positions: Vec::new(), reach, sums: None }
     }
 
     fn push(&mut self, position: Position) {
         self.reach.add(position.place);
+        let held = self.positions.len();
+        if held == self.positions.capacity() {
+            // Twice as much, but none that a full chunk leaves unused.
+            let rest = if held < CHUNK { CHUNK - held } else { 2 * CHUNK - held };
+            self.positions.reserve_exact(held.clamp(FEW, rest.max(FEW)));
+        }
         self.positions.push(position);
     }
 
     fn settle(&mut self, settled: Option<Settled>, rules: &Rules) {
         if let Some(Settled { segment, stop }) = settled {
-            self.sums.add(&segment, stop, rules);
+            self.sums.get_or_insert_default().add(&segment, stop, rules);
         }
     }
 
     /// Adds what is settled in this chunk and lies in the interval.
     fn measure(&self, span: Span, rules: &Rules, sum: &mut Measures) {
-        let Some(last) = self.positions.last() else { return };
-        for &(from, until) in &self.sums.stops {
+        let (Some(last), Some(sums)) = (self.positions.last(), &self.sums) else { return };
+        for &(from, until) in &sums.stops {
             sum.add_stop(Span { from, until }, span);
         }
         let first = self.before.last.unwrap_or(self.positions[0]).ts;
         if span.from < first && last.ts <= span.until {
-            sum.add(&self.sums.total);
+            sum.add(&sums.total);
             return;
         }
-        let (mut odometer, mut at) = (self.before.odometer, self.before.last);
+        let (mut odometer, mut at) = (self.before.odometer(), self.before.last);
         for position in &self.positions {
             match at {
                 None => odometer = Odometer::start(position, rules),
@@ -178,7 +187,8 @@ impl Past {
 /// All that is kept of one vehicle's past. A clone shares the chunks; whichever changes makes new ones.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Track {
-    past: Past,
+    /// None if nothing has been settled.
+    sums: Option<Box<TrackSums>>,
     sealed: Vec<Arc<Chunk>>,
     tail: Arc<Chunk>,
     head: State,
@@ -186,6 +196,12 @@ pub struct Track {
     #[serde(skip)]
     region: SafeRegion,
     reach: Reach,
+}
+
+/// What adds up along a track.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct TrackSums {
+    past: Past,
     /// Sums of everything settled, of the days that may still change.
     days: Days,
 }
@@ -205,16 +221,16 @@ pub struct TrackParts {
 
 impl From<Track> for TrackParts {
     fn from(track: Track) -> Self {
-        let Track { past, sealed, tail, head, region: _, reach: _, days: _ } = track;
-        Self { past, sealed, tail, head }
+        let Track { sums, sealed, tail, head, region: _, reach: _ } = track;
+        Self { past: sums.map(|sums| sums.past).unwrap_or_default(), sealed, tail, head }
     }
 }
 
 impl From<TrackParts> for Track {
     fn from(parts: TrackParts) -> Self {
         let TrackParts { past, sealed, tail, head } = parts;
-        let mut track =
-            Self { reach: tail.reach, past, sealed, tail, head, region: SafeRegion::NONE, days: Days::default() };
+        let sums = head.analytics.is_some().then(|| Box::new(TrackSums { past, days: Days::default() }));
+        let mut track = Self { sums, reach: tail.reach, sealed, tail, head, region: SafeRegion::NONE };
         for chunk in &track.sealed {
             track.reach.merge(&chunk.reach);
         }
@@ -248,14 +264,26 @@ impl Track {
         self.reach
     }
 
+    /// Something of all that [`Track::append`] looks at first.
+    pub fn peek(&self) -> i64 {
+        let Self { tail, head, reach, .. } = self;
+        let last = tail.positions.last().map_or(0, |position| position.ts);
+        last ^ head.inside.first().map_or(0, |inside| inside.entered_at) ^ i64::from(reach.north)
+    }
+
+    /// Whether the head's geofences are known to hold for a position to come, in this generation.
+    pub fn is_safe_at(&self, position: &Position, generation: u32) -> bool {
+        self.region.holds(position.place, position.ts, generation)
+    }
+
     /// Whether an edit may change what was said of this vehicle, or what it is in now.
     pub fn concerned(&self, changes: &[Change]) -> bool {
         changes.iter().any(|change| change.reach.iter().any(|b| self.reach.meets(b)))
     }
 
     /// Sums of everything but the last position, of the days that may still change.
-    pub fn days(&self) -> &Days {
-        &self.days
+    pub fn days(&self) -> impl DoubleEndedIterator<Item = &DaySums> {
+        self.sums.iter().flat_map(|sums| sums.days.iter())
     }
 
     /// The first instant at which a measured fact may end and yet come or go.
@@ -272,7 +300,7 @@ impl Track {
 
     /// What adds up during an interval that some retained state knows of.
     pub fn measure(&self, span: Span, rules: &Rules) -> Measures {
-        let mut sum = self.past.of(span).unwrap_or_default();
+        let mut sum = self.sums.as_ref().and_then(|sums| sums.past.of(span)).unwrap_or_default();
         let reaches = |chunk: &Arc<Chunk>| chunk.positions.last().is_some_and(|last| last.ts >= span.from);
         let from = self.sealed.partition_point(|chunk| !reaches(chunk));
         for chunk in self.sealed[from..].iter().chain([&self.tail]) {
@@ -282,17 +310,18 @@ impl Track {
             chunk.measure(span, rules, &mut sum);
         }
         if let Some(last) = &self.head.last {
-            sum.add_segment(&self.head.odometer.last(last, false), span, rules);
+            sum.add_segment(&self.head.odometer().last(last, false), span, rules);
         }
         sum
     }
 
     fn add_up(&mut self) {
-        let mut days = self.past.days.clone();
+        let Some(sums) = &mut self.sums else { return };
+        let mut days = sums.past.days.clone();
         for chunk in self.sealed.iter().chain([&self.tail]) {
-            days.add(&chunk.sums.days);
+            chunk.sums.iter().for_each(|sums| days.add(&sums.days));
         }
-        self.days = days;
+        sums.days = days;
     }
 
     /// Adds a position later than all others. Whether it begins a chunk.
@@ -308,7 +337,7 @@ impl Track {
         tail.push(position);
         tail.settle(settled, fold.rules);
         if let Some(Settled { segment, .. }) = settled {
-            self.days.add_segment(&segment, fold.rules);
+            self.sums.get_or_insert_default().days.add_segment(&segment, fold.rules);
         }
         self.reach.add(position.place);
         is_full
@@ -431,24 +460,27 @@ impl Track {
         }
         let given_up: Vec<_> = self.sealed.drain(..old).collect();
         let first = self.sealed.first().unwrap_or(&self.tail);
-        let befores = given_up[1..].iter().chain([first]).map(|chunk| &chunk.before);
-        for (chunk, after) in given_up.iter().zip(befores) {
-            self.past.days.add(&chunk.sums.days);
-            let intervals = after.intervals().into_iter().map(|(from, until)| {
-                let span = Span { from, until };
-                let mut sum = self.past.of(span).unwrap_or_default();
-                chunk.measure(span, rules, &mut sum);
-                (from, until, sum)
-            });
-            self.past.intervals = intervals.collect();
+        let first_day = first.before.last.map(|last| rules.local_time.day(last.ts));
+        if let Some(TrackSums { past, days }) = self.sums.as_deref_mut() {
+            let befores = given_up[1..].iter().chain([first]).map(|chunk| &chunk.before);
+            for (chunk, after) in given_up.iter().zip(befores) {
+                chunk.sums.iter().for_each(|sums| past.days.add(&sums.days));
+                let intervals = after.intervals().into_iter().map(|(from, until)| {
+                    let span = Span { from, until };
+                    let mut sum = past.of(span).unwrap_or_default();
+                    chunk.measure(span, rules, &mut sum);
+                    (from, until, sum)
+                });
+                past.intervals = intervals.collect();
+            }
+            if let Some(day) = first_day {
+                past.days.forget_before(day);
+                days.forget_before(day);
+            }
         }
         self.reach = self.tail.reach;
         for chunk in &self.sealed {
             self.reach.merge(&chunk.reach);
-        }
-        if let Some(day) = self.first_day(rules) {
-            self.past.days.forget_before(day);
-            self.days.forget_before(day);
         }
         given_up.iter().map(|chunk| chunk.positions.len()).sum()
     }

@@ -2,19 +2,24 @@
 //!
 //! Visits count where they begin and end; how long the ended ones took is a histogram. Presences come
 //! cut at the hours: their lengths add up, their vehicles are counted one by one, their edges make the
-//! peak. A presence that grows with each position is replaced each time; what an epoch
-//! replaced is gathered first, so that only what became different reaches the ordered state.
+//! peak. A presence grows with each position of its vehicle: such a replacement is one fact, of which only
+//! the end is looked at. What an epoch replaced is gathered first, so that only what became different
+//! reaches the ordered state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use differential_dataflow::AsCollection;
 use differential_dataflow::consolidation::consolidate;
 use serde::{Deserialize, Serialize};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 
 use crate::aggregates::GeofenceHourly;
 use crate::facts::Presence;
 use crate::local_time::LocalTime;
-use crate::model::{GeofenceId, Millis, VehicleId, Visit};
+use crate::model::{Epoch, GeofenceId, Millis, VehicleId, Visit};
 use crate::views::grouped::{Given, Grouped, grouped};
 use crate::views::groups::{Group, Key};
 use crate::views::histogram::Histogram;
@@ -51,6 +56,15 @@ pub enum Part {
         /// First instant no longer inside.
         until: u32,
     },
+    /// A presence that began at `from` ends otherwise.
+    Grown {
+        /// First instant inside.
+        from: u32,
+        /// First instant no longer inside, until now.
+        was: u32,
+        /// The same from now on.
+        is: u32,
+    },
 }
 
 /// The state of a group.
@@ -81,13 +95,38 @@ pub fn geofence_hourly<'s>(
         [Some((at(entered_at), Part::Entry)), exit].into_iter().flatten()
     });
     let zone = Arc::clone(&given.local_time);
-    let presences = presences.map(move |Presence { vehicle, geofence, from, until }| {
+    let presences = presences.inner.unary(Pipeline, "Presences", move |_, _| {
+        move |input, output: &mut OutputBuilderSession<'_, Epoch, CapacityContainerBuilder<Vec<_>>>| {
+            input.for_each(|cap, batch| output.session(&cap).give_iterator(parts(batch, &zone)));
+        }
+    });
+    grouped::<GeofenceHourlyGroup>("GeofenceHourly", visits.concat(presences.as_collection()), given)
+}
+
+type Update<D> = (D, Epoch, i64);
+
+/// What presences bring. Of one that is replaced by another with the same beginning the two stand side by side:
+/// they come sorted.
+fn parts(presences: &[Update<Presence>], zone: &LocalTime) -> impl Iterator<Item = Update<(GeofenceHour, Part)>> {
+    let mut rest = presences;
+    std::iter::from_fn(move || {
+        let (&(Presence { vehicle, geofence, from, until }, epoch, diff), mut after) = rest.split_first()?;
         let hour = zone.hour_span(from);
         debug_assert!(until <= hour.until, "a presence is a piece within one local hour");
         let since = |t: Millis| (t - hour.from) as u32;
-        (GeofenceHour { geofence, hour: hour.from }, Part::Presence { vehicle, from: since(from), until: since(until) })
-    });
-    grouped::<GeofenceHourlyGroup>("GeofenceHourly", visits.concat(presences), given)
+        let (from_ms, until_ms) = (since(from), since(until));
+        let mut part = Part::Presence { vehicle, from: from_ms, until: until_ms };
+        let mut diff = diff;
+        if let Some(((next, next_epoch, next_diff), later)) = after.split_first()
+            && (next.vehicle, next.geofence, next.from) == (vehicle, geofence, from)
+            && (*next_epoch, *next_diff) == (epoch, -diff)
+        {
+            part = Part::Grown { from: from_ms, was: until_ms, is: since(next.until) };
+            (diff, after) = (*next_diff, later);
+        }
+        rest = after;
+        Some(((GeofenceHour { geofence, hour: hour.from }, part), epoch, diff))
+    })
 }
 
 impl Key for GeofenceHour {
@@ -116,6 +155,10 @@ impl Group for GeofenceHourlyGroup {
                 self.vehicle_ms_inside += i64::from(until - from) * diff;
                 self.peak.add(from, until, diff);
                 self.pending.push((vehicle, diff as i32));
+            }
+            Part::Grown { from, was, is } => {
+                self.vehicle_ms_inside += (i64::from(is) - i64::from(was)) * diff;
+                self.peak.grow(from, was, is, diff);
             }
         }
     }

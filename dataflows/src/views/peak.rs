@@ -33,13 +33,21 @@ struct Block {
     edges: Vec<Edge>,
     sum: i32,
     highest: i32,
+    /// The edges have changed since the two were worked out.
+    changed: bool,
 }
 
 impl Peak {
     /// Adds `diff` times the interval `[from, until)`, or takes it away. An empty one counts at `from`.
     pub fn add(&mut self, from: u32, until: u32, diff: i64) {
         let diff = diff as i32;
-        self.pending.extend([(from, diff), (until.max(from + 1), -diff)]);
+        self.pending.extend([(from, diff), (end(from, until), -diff)]);
+    }
+
+    /// Replaces `diff` times the interval `[from, was)` by `[from, is)`.
+    pub fn grow(&mut self, from: u32, was: u32, is: u32, diff: i64) {
+        let diff = diff as i32;
+        self.pending.extend([(end(from, was), diff), (end(from, is), -diff)]);
     }
 
     /// Takes in what was added since the last time.
@@ -55,6 +63,7 @@ impl Peak {
                 self.insert((edges[0].0, diff));
             }
         }
+        self.blocks.iter_mut().filter(|block| block.changed).for_each(Block::sum_up);
         self.highest = highest(self.blocks.iter().map(|block| (block.sum, block.highest)));
     }
 
@@ -90,7 +99,7 @@ impl Peak {
         }
         if edges.len() > BLOCK {
             let later = edges.split_off(BLOCK / 2);
-            self.blocks.insert(at + 1, Block::new(later));
+            self.blocks.insert(at + 1, Block { edges: later, changed: true, ..Block::default() });
         } else if edges.is_empty() {
             self.blocks.remove(at);
             return;
@@ -100,18 +109,18 @@ impl Peak {
             one.edges.append(&mut next.edges);
             self.blocks.remove(at + 1);
         }
-        self.blocks[at].sum_up();
+        self.blocks[at].changed = true;
     }
 }
 
-impl Block {
-    fn new(edges: Vec<Edge>) -> Self {
-        let mut block = Self { edges, sum: 0, highest: 0 };
-        block.sum_up();
-        block
-    }
+/// Where an interval stops to count: an empty one counts at its beginning.
+fn end(from: u32, until: u32) -> u32 {
+    until.max(from + 1)
+}
 
+impl Block {
     fn sum_up(&mut self) {
+        self.changed = false;
         self.sum = self.edges.iter().map(|(_, diff)| diff).sum();
         self.highest = highest(self.edges.iter().map(|(_, diff)| (*diff, *diff)));
     }
@@ -151,6 +160,22 @@ mod tests {
     fn plain(intervals: &[(u32, u32)]) -> i64 {
         let at = |t: u32| intervals.iter().filter(|(from, until)| *from == t || (*from < t && t < *until)).count();
         intervals.iter().map(|(from, _)| at(*from)).max().unwrap_or(0) as i64
+    }
+
+    #[test]
+    fn an_interval_that_grows_is_another_one() {
+        let mut peak = Peak::default();
+        [(5, 5), (7, 9), (12, 20)].into_iter().for_each(|(from, until)| peak.add(from, until, 1));
+        peak.grow(5, 5, 8, 1);
+        peak.settle();
+        assert_eq!(peak.highest(), plain(&[(5, 8), (7, 9), (12, 20)]));
+        peak.grow(5, 8, 13, 1);
+        peak.grow(7, 9, 13, 1);
+        peak.settle();
+        assert_eq!(peak.highest(), plain(&[(5, 13), (7, 13), (12, 20)]));
+        peak.grow(5, 8, 13, -1);
+        peak.settle();
+        assert_eq!(peak.highest(), plain(&[(5, 8), (7, 13), (12, 20)]));
     }
 
     fn check(range: u32, changes: &[(u32, u32, bool)], every: usize) {

@@ -1,7 +1,9 @@
 //! A realistic track: 100 000 vehicles with a fix every ten seconds, 10 m apart on the mean, of which
 //! about four in a hundred enter or leave a geofence.
 
-use watchtower_dataflows::model::{Heading, Millis, Place, Position, PositionEvent, Speed, VehicleId};
+use std::sync::Arc;
+
+use watchtower_dataflows::model::{Geofence, Heading, Millis, Place, Position, PositionEvent, Speed, VehicleId};
 
 use super::walk::Walker;
 use super::{BEGINS, Region, Workload, stars};
@@ -18,9 +20,18 @@ pub const REGION: Region = Region { west: 3.0, east: 4.0, south: 6.0, north: 7.0
 
 /// So many geofences and vehicles; each tells where it is so many times, and once before that.
 pub fn realistic(geofences: u32, vehicles: u32, times: usize, seed: u64) -> Workload {
-    let geofences = stars(geofences, REGION, COVER, seed);
     let events = fixes(vehicles, times + 1, seed).collect();
-    Workload { name: "realistic", geofences, vehicles, events, warm: vehicles as usize }
+    Workload { name: "realistic", geofences: among(geofences, seed), vehicles, events, warm: vehicles as usize }
+}
+
+/// The geofences that vehicles move among.
+pub fn among(geofences: u32, seed: u64) -> Vec<Arc<Geofence>> {
+    stars(geofences, REGION, COVER, seed)
+}
+
+/// The time that so many fixes of each vehicle take.
+pub fn duration_ms(times: usize) -> Millis {
+    times as Millis * FIX_EVERY_MS
 }
 
 /// Each of so many vehicles tells where it is so many times, one after the other.

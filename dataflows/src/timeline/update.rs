@@ -1,0 +1,299 @@
+//! How one vehicle is brought up to date.
+//!
+//! Most of the time it says where it is, and nothing else has happened: then its fold goes on from where
+//! it stands, and only what may differ is said ([`Timelines::go_on`]). Else all that is open is said as it
+//! was and as it is, and what both say cancels ([`Timelines::settle`]).
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use differential_dataflow::consolidation::consolidate;
+
+use super::deltas::FactDeltas;
+use super::fleets::Labels;
+use super::fold::{Analytics, Fold, Inside, State};
+use super::route::Route;
+use super::track::{Reach, Rewrite};
+use super::{Changes, Stats, Timeline, Timelines};
+use crate::catalogue::{Change, View};
+use crate::local_time::Day;
+use crate::model::{BEGINNING, END, Membership, Millis, PositionEvent, Rules, VehicleId};
+use crate::versions::Span;
+
+/// What an epoch brought to one vehicle.
+pub(super) struct Happened<'a> {
+    /// By instant and place in the log.
+    pub events: &'a [PositionEvent],
+    /// What edits made different around it.
+    pub changes: &'a [Change],
+    /// Its metadata say that it was or will be in another fleet.
+    pub moves_fleet: bool,
+}
+
+impl Timeline {
+    /// Takes in what the vehicle sent and what was edited around it. Returns when numbers may have become
+    /// different: nowhere else have they.
+    fn take(
+        &mut self,
+        happened: &Happened<'_>,
+        old: &Fold<'_>,
+        new: &Fold<'_>,
+        stats: &mut Stats,
+        facts: &mut FactDeltas,
+    ) -> Span {
+        let last = self.track.head().last;
+        let last_ts = last.map_or(BEGINNING, |last| last.ts);
+        let mut rewrites = Vec::new();
+        let mut appended = Vec::new();
+        for event in latest_of_each_instant(happened.events) {
+            self.newest = self.newest.max(event.position.ts);
+            let position = (!event.withdrawn).then_some(event.position);
+            if position.is_some() && position == last {
+                continue; // the same fix sent again
+            }
+            match position {
+                Some(position) if position.ts > last_ts => appended.push(position),
+                None if event.position.ts > last_ts => {}
+                _ => rewrites.push(Rewrite { ts: event.position.ts, position }),
+            }
+        }
+        let mut changed = Span::EMPTY;
+        if !rewrites.is_empty() || !happened.changes.is_empty() {
+            let rewound = self.track.rewrite(&rewrites, happened.changes, old, new, facts);
+            stats.rewinds += 1;
+            stats.rewound_positions += rewound.positions as u64;
+            if !rewrites.is_empty() {
+                changed = rewound.span;
+                changed.from = changed.from.min(last_ts);
+            }
+        }
+        if !appended.is_empty() {
+            // What was said took the last position for no outlier, its speed for one that held for no time,
+            // and a stop there for one that goes on.
+            changed = Span { from: changed.from.min(last_ts), until: END };
+        }
+        for position in appended {
+            self.track.append(new, position, facts);
+        }
+        changed
+    }
+
+    /// Gives up what is older than may be asked for; how many positions that were.
+    fn forget(&mut self, now: Millis, rules: &Rules) -> usize {
+        let Some(retention_ms) = rules.retention_ms else { return 0 };
+        let given_up = self.track.forget_before(self.newest.min(now).saturating_sub(retention_ms), rules);
+        if let Some(ledger) = self.ledger.as_mut().filter(|_| given_up > 0) {
+            ledger.forget(&self.track, rules);
+        }
+        given_up
+    }
+
+    /// Something is due at an instant, which is returned if the timer must learn of it: if nothing was due
+    /// before.
+    pub(super) fn arm(&mut self, due: Option<Millis>) -> Option<Millis> {
+        let due = due.filter(|&due| self.armed.is_none_or(|armed| due < armed))?;
+        self.armed = Some(due);
+        Some(due)
+    }
+}
+
+/// What of a state begins and ends seldom: shared with it, so that to see whether it is the same costs
+/// nothing.
+struct Standing {
+    inside: Arc<[Inside]>,
+    route: Option<Arc<Route>>,
+}
+
+impl Standing {
+    fn of(state: &State) -> Self {
+        let route = state.analytics.as_ref().map(|analytics| Arc::clone(&analytics.route));
+        Self { inside: Arc::clone(&state.inside), route }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let same_route = match (&self.route, &other.route) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_route && Arc::ptr_eq(&self.inside, &other.inside)
+    }
+
+    /// The visits that the other one lacks.
+    fn lacking(&self, other: &Self) -> impl Iterator<Item = &Inside> {
+        let is_there = |inside: &Inside| {
+            other.inside.iter().any(|i| (i.geofence, i.entered_at) == (inside.geofence, inside.entered_at))
+        };
+        self.inside.iter().filter(move |inside| !is_there(inside))
+    }
+
+    fn open_route(&self, fold: &Fold<'_>, at: Millis, facts: &mut FactDeltas) {
+        self.route.iter().for_each(|route| fold.open_route(route, &self.inside, at, facts));
+    }
+}
+
+impl Timelines {
+    /// Takes in positions of a vehicle to which nothing else happens and which all are later than what it has.
+    /// Its fold goes on from where it stands, so that the visits and trips it neither begins nor ends stay as
+    /// they were: they are not looked at. Whether it was so simple; if not, nothing is done.
+    pub(super) fn go_on(
+        &mut self,
+        vehicle: VehicleId,
+        events: &[PositionEvent],
+        before: Millis,
+        out: &mut Changes,
+    ) -> bool {
+        let (now, slot) = (self.now, self.slot(vehicle));
+        let Some(timeline) = self.timelines.get_mut(slot).and_then(Option::as_mut) else { return false };
+        let Some(last) = timeline.track.head().last else { return false };
+        let ([first, ..], [.., latest]) = (events, events) else { return false };
+        let newest = latest.position.ts;
+        if first.position.ts <= last.ts
+            || events.iter().any(|event| event.withdrawn)
+            || !self.catalogue.is_quiet(last.ts, newest.max(now))
+            || self.roster.changes_limit(vehicle, last.ts, newest.max(now))
+        {
+            return false;
+        }
+        let old = Fold {
+            vehicle,
+            catalogue: &self.catalogue,
+            roster: &self.roster,
+            view: View::Old,
+            rules: &self.rules,
+            covering: &self.covering,
+        };
+        let new = Fold { view: View::New, ..old };
+        let has_analytics = self.rules.views.has_analytics();
+        let facts = &mut self.facts;
+
+        let was = Standing::of(timeline.track.head());
+        old.go_on(timeline.track.head(), before, facts);
+        let (mut appended, mut begins_chunk) = (0, false);
+        for event in latest_of_each_instant(events) {
+            begins_chunk |= timeline.track.append(&new, event.position, facts);
+            appended += 1;
+        }
+        timeline.newest = timeline.newest.max(newest);
+        let (head, is) = (timeline.track.head(), Standing::of(timeline.track.head()));
+        new.go_on(head, now, facts);
+        if !Arc::ptr_eq(&was.inside, &is.inside) {
+            let mut say = |inside: &Inside, at, diff| {
+                facts.visits.push((inside.visit(vehicle, at), diff));
+                out.membership.push((inside.membership(vehicle), diff));
+            };
+            was.lacking(&is).for_each(|inside| say(inside, before, -1));
+            is.lacking(&was).for_each(|inside| say(inside, now, 1));
+        }
+        if has_analytics {
+            if !was.is_same(&is) {
+                was.open_route(&old, before, facts);
+                is.open_route(&new, now, facts);
+            }
+            facts.consolidate();
+            let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.rules);
+            ledger.measure(vehicle, track, Span { from: last.ts, until: END }, rules, facts);
+            ledger.tell_days(vehicle, track, new.silence(head, now), rules.local_time.day(last.ts), rules, facts);
+            Labels { vehicle, roster: &self.roster, rules }.label(facts);
+        }
+        out.facts.append(facts);
+        out.states.push((vehicle, new.vehicle_state(head, now)));
+        let due = new.due(head, now);
+        self.timers.extend(timeline.arm(due).map(|due| Reverse((due, vehicle))));
+        self.stats.retained_positions += appended;
+        // What is given up is given up by the chunk: to look for it once a chunk is enough.
+        if begins_chunk {
+            self.stats.retained_positions -= timeline.forget(now, &self.rules) as u64;
+        }
+        self.reaches[slot] = timeline.track.reach();
+        true
+    }
+
+    /// Brings one vehicle up to date and says what became different.
+    pub(super) fn settle(&mut self, vehicle: VehicleId, happened: &Happened<'_>, before: Millis, out: &mut Changes) {
+        let slot = self.slot(vehicle);
+        if self.timelines.len() <= slot {
+            self.timelines.resize_with(slot + 1, || None);
+            self.reaches.resize_with(slot + 1, Reach::default);
+        }
+        let stats = &mut self.stats;
+        let timeline = self.timelines[slot].get_or_insert_with(|| {
+            stats.vehicles += 1;
+            Box::new(Timeline { newest: BEGINNING, ..Timeline::default() })
+        });
+        let kept_before = timeline.track.positions();
+        let old = Fold {
+            vehicle,
+            catalogue: &self.catalogue,
+            roster: &self.roster,
+            view: View::Old,
+            rules: &self.rules,
+            covering: &self.covering,
+        };
+        let new = Fold { view: View::New, ..old };
+        let mut facts = FactDeltas::default();
+
+        // What was said: the head as it was, through the boundaries the clock had reached.
+        let mut was = timeline.track.head().clone();
+        old.stay(&mut was, before, &mut facts);
+        old.open(&was, before, &mut facts);
+        let labels = Labels { vehicle, roster: &self.roster, rules: &self.rules };
+        if happened.moves_fleet {
+            let under_way = std::mem::take(&mut facts.trips);
+            let ledger = timeline.ledger.get_or_insert_default();
+            labels.label_all(ledger, &under_way, View::Old, &mut facts);
+            facts.trips = under_way;
+        }
+
+        let last_ts = timeline.track.head().last.map_or(BEGINNING, |last| last.ts);
+        let untold = old.silence(&was, before).map_or(last_ts, |told| told.until);
+        let changed = timeline.take(happened, &old, &new, stats, &mut facts);
+
+        // What is said now.
+        let mut is = timeline.track.head().clone();
+        new.stay(&mut is, self.now, &mut facts);
+        new.open(&is, self.now, &mut facts);
+        facts.consolidate();
+        if self.rules.views.has_analytics() {
+            let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.rules);
+            ledger.measure(vehicle, track, changed, rules, &mut facts);
+            let first = if changed.is_empty() { untold } else { changed.from };
+            let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
+            ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
+            if happened.moves_fleet {
+                let mut under_way = FactDeltas::default();
+                if let Some(Analytics { route, .. }) = is.analytics.as_deref() {
+                    new.open_route(route, &is.inside, self.now, &mut under_way);
+                }
+                labels.label_all(ledger, &under_way.trips, View::New, &mut facts);
+                consolidate(&mut facts.fleet_facts);
+            } else {
+                labels.label(&mut facts);
+            }
+        }
+        let lasting = facts.visits.iter().filter(|(visit, _)| visit.exited_at.is_none());
+        let mut membership: Vec<_> = lasting.map(|(visit, diff)| (Membership::of(visit), *diff)).collect();
+        consolidate(&mut membership); // some were only confirmed
+        out.membership.append(&mut membership);
+        out.facts.append(&mut facts);
+
+        let (row_was, row_is) = (old.vehicle_state(&was, before), new.vehicle_state(&is, self.now));
+        if row_was != row_is {
+            out.states.push((vehicle, row_is));
+        }
+        if let Some(due) = timeline.arm(new.due(&is, self.now)) {
+            self.timers.push(Reverse((due, vehicle)));
+        }
+        // Only when the vehicle is heard of: a timer may be stale, and what is kept must not depend on that.
+        if !happened.events.is_empty() {
+            timeline.forget(self.now, &self.rules);
+        }
+        self.reaches[slot] = timeline.track.reach();
+        stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;
+    }
+}
+
+/// Of the events of one vehicle, ascending by instant and place in the log, the last at each instant.
+fn latest_of_each_instant(events: &[PositionEvent]) -> impl Iterator<Item = &PositionEvent> {
+    events.chunk_by(|a, b| a.position.ts == b.position.ts).filter_map(<[PositionEvent]>::last)
+}
