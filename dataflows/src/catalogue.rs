@@ -257,9 +257,14 @@ impl Catalogue {
 
     /// What the geofence is at `t`, if it is.
     pub fn in_force(&self, geofence: GeofenceId, t: Millis, view: View) -> Option<&Geofence> {
+        let id = self.version_in_force(geofence, t, view)?;
+        Some(&self.version(id).definition)
+    }
+
+    /// Which version of the geofence is in force at `t`, if one is.
+    pub fn version_in_force(&self, geofence: GeofenceId, t: Millis, view: View) -> Option<VersionId> {
         let versions = self.of.get(geofence.0 as usize)?;
-        let id = versions.iter().find(|&&id| self.version(id).spans[view as usize].contains(t))?;
-        Some(&self.version(*id).definition)
+        versions.iter().copied().find(|&id| self.version(id).spans[view as usize].contains(t))
     }
 
     /// Whether a geofence that a vehicle has been in may have a speed limit.

@@ -34,8 +34,9 @@ pub struct Options {
 
 /// How much of the time is one epoch.
 const EPOCH: Duration = Duration::from_millis(5);
-/// One of so many epochs redraws.
-const EDIT_EVERY: u64 = 20;
+/// One of so many epochs redraws: twice a second. All versions of the geofence are remembered, and vehicles pass
+/// through those since their last fix.
+const EDIT_EVERY: u64 = 100;
 /// The share of the region, and so of the vehicles, that the geofence covers.
 const SHARE: f64 = 0.01;
 /// So much of the track is known before it begins.

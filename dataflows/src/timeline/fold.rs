@@ -333,19 +333,24 @@ impl Fold<'_> {
             return false;
         }
         let reached = self.catalogue.boundaries(last.ts, until.saturating_add(1));
-        let mut concerned = reached.filter(|(_, version)| version.reaches(last.place)).map(|(t, _)| t).peekable();
+        let reached = reached.filter(|(_, version)| version.reaches(last.place));
+        let mut concerned = reached.map(|(t, version)| (t, version.geofence)).peekable();
         let any = concerned.peek().is_some();
         let mut limits = limits.into_iter().peekable();
         loop {
-            let (fence, limit) = (concerned.peek().copied(), limits.peek().copied());
+            let (fence, limit) = (concerned.peek().map(|(t, _)| *t), limits.peek().copied());
             let Some(t) = fence.into_iter().chain(limit).min().filter(|&t| t <= until) else { break };
-            while concerned.next_if_eq(&t).is_some() {}
+            let mut turned = Vec::new();
+            while let Some((_, geofence)) = concerned.next_if(|next| next.0 == t) {
+                turned.push(geofence);
+            }
             limits.next_if_eq(&t);
             if fence == Some(t) {
                 if segment.is_some() {
                     self.stay_present(state, last.ts, t, facts);
                 }
-                self.evaluate(state, region, last.place, t, facts);
+                *region = SafeRegion::NONE;
+                self.turn(state, last.place, t, &turned, facts);
             }
             if let (Some(segment), Some(analytics)) = (segment, &mut state.analytics)
                 && !segment.gap
@@ -376,6 +381,23 @@ impl Fold<'_> {
                 *region = SafeRegion::NONE; // within an exit buffer, of which a region knows nothing
             }
         }
+    }
+
+    /// The same where only some geofences (`turned`) begin, end or become others at `t`: the vehicle was at
+    /// `place` just before, and with the rest nothing happens.
+    fn turn(&self, state: &mut State, place: Place, t: Millis, turned: &[GeofenceId], facts: &mut FactDeltas) {
+        let mut covering = self.covering.borrow_mut();
+        covering.clear();
+        let rest = state.inside.iter().map(|inside| inside.geofence).filter(|geofence| !turned.contains(geofence));
+        covering.extend(rest.map(|geofence| (geofence, VersionId::MAX))); // it stays inside, by whichever version
+        for &geofence in turned {
+            let version = self.catalogue.version_in_force(geofence, t, self.view);
+            let covers = |version: &VersionId| self.catalogue.version(*version).definition.shape.covers(place);
+            covering.extend(version.filter(covers).map(|version| (geofence, version)));
+        }
+        covering.sort_unstable();
+        covering.dedup();
+        self.enter_and_exit(state, place, t, &covering, facts);
     }
 
     fn enter_and_exit(&self, state: &mut State, place: Place, t: Millis, covering: &Covering, facts: &mut FactDeltas) {

@@ -354,7 +354,7 @@ impl Track {
         new: &Fold<'_>,
         facts: &mut FactDeltas,
     ) -> Rewound {
-        self.region = SafeRegion::NONE;
+        let region = std::mem::replace(&mut self.region, SafeRegion::NONE);
         let (mut region_old, mut region_new) = (SafeRegion::NONE, SafeRegion::NONE);
         let has_sums = new.rules.views.has_analytics();
         let mut folded = 0;
@@ -382,9 +382,11 @@ impl Track {
                 diverged_before.clone().unwrap_or_else(|| (chunk.before.clone(), chunk.before.clone()));
             let mut rebuilt = Rebuilt::starting(state_new.clone());
             // The positions both folds treat alike: folded once, and saying nothing new.
-            let alike_until = match mine.first() {
-                Some(first) if !concerned && state_old == state_new => first.ts,
-                _ => Millis::MIN,
+            let alike_until = if state_old == state_new {
+                let edited_from = changes.iter().map(|change| change.span.from).min().filter(|_| concerned);
+                mine.first().map(|first| first.ts).into_iter().chain(edited_from).min().unwrap_or(Millis::MIN)
+            } else {
+                Millis::MIN
             };
             if diverged_before.is_none() {
                 (region_old, region_new) = (SafeRegion::NONE, SafeRegion::NONE);
@@ -434,8 +436,11 @@ impl Track {
                 diverged = Some((state_old, state_new));
             }
         }
-        if let Some((_, head)) = diverged {
-            self.head = head;
+        match diverged {
+            Some((_, head)) => self.head = head,
+            // It has not become different what the head is in, and no geofence either.
+            None if changes.is_empty() => self.region = region,
+            None => {}
         }
         self.tail = kept.pop().unwrap_or_else(|| Arc::new(Chunk::starting(self.head.clone())));
         self.sealed = kept;
