@@ -14,14 +14,13 @@ use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::model::{BEGINNING, Control, Millis, Rules, VehicleId, VehicleState};
 
 use super::budget::Held;
-use crate::admission::{Accepted, Admission, Stream, reach_ms, retention_ms};
+use super::taking::Taking;
+use crate::admission::{Admission, Stream, reach_ms, retention_ms};
 use crate::checkpoint::{Checkpoint, FlowState, InletState};
 use crate::engine::{Batch, Completed, Engine, EngineStats};
-use crate::events::{
-    Decoded, Event, Fix, Limits, PositionReport, Raw, Reason, Rejection, decode_entry, field_lines, json, stream_of,
-};
+use crate::events::{Decoded, Event, Fix, Limits, PositionReport, Reason, decode_entry, json, stream_of};
 use crate::sources::EntryId;
-use crate::store::{Archived, ArchivedEdit, ArchivedPosition, Commit, StoredCursor};
+use crate::store::{Archived, Commit, StoredCursor};
 use crate::tables::{self, ChangeSet, Lookup, Refused, vehicle_state};
 
 /// Events after which an epoch is cut, at the next end of an entry.
@@ -104,15 +103,15 @@ pub struct State {
 
 /// One stream on its way in.
 #[derive(Debug)]
-struct Inlet {
-    key: String,
-    admission: Admission,
+pub(super) struct Inlet {
+    pub(super) key: String,
+    pub(super) admission: Admission,
     last: EntryId,
-    entries: u64,
+    pub(super) entries: u64,
     skipped: u64,
     rebased: u64,
     rebased_after: String,
-    refused: Refused,
+    pub(super) refused: Refused,
 }
 
 impl Inlet {
@@ -140,10 +139,10 @@ impl Inlet {
 
 /// What an epoch brings besides what the engine gets.
 #[derive(Debug, Default)]
-struct Passing {
-    commit: Commit,
+pub(super) struct Passing {
+    pub(super) commit: Commit,
     oldest_entry: Option<Millis>,
-    counts: Counts,
+    pub(super) counts: Counts,
     checkpoint: Option<FlowState>,
     held: Option<Arc<Held>>,
 }
@@ -477,105 +476,5 @@ impl Flow {
         commit.changes.then(ChangeSet::of_epoch(tables::transactional_changes(&deltas, &self.lookup)));
         let checkpoint = checkpoint.map(|flow| Checkpoint { flow, snapshots });
         Some(Closed { commit, oldest_entry, counts, state: None, checkpoint, held })
-    }
-}
-
-/// One entry being taken in.
-struct Taking<'a> {
-    inlet: &'a mut Inlet,
-    lookup: &'a mut Lookup,
-    batch: &'a mut Batch,
-    passing: &'a mut Passing,
-    archive: bool,
-    muted: bool,
-    stream: usize,
-    id: EntryId,
-    fields: &'a [(&'a [u8], &'a [u8])],
-}
-
-impl Taking<'_> {
-    fn event(&mut self, decoded: Decoded<'_>) {
-        self.passing.commit.events += 1;
-        self.passing.counts.events[self.stream] += 1;
-        let Decoded { index, bytes, result } = decoded;
-        let refused = match result {
-            Ok(event) => match self.inlet.admission.admit(&event, self.id.instant(), &mut self.lookup.names) {
-                Ok(accepted) => return self.accept(accepted, &event, index),
-                Err(rejection) if self.fields.is_empty() => {
-                    return self.refuse(index, rejection, json::encode(&event).as_bytes());
-                }
-                Err(rejection) if bytes.is_empty() => {
-                    return self.refuse(index, rejection, &field_lines(self.fields));
-                }
-                Err(rejection) => rejection,
-            },
-            Err(rejection) => rejection,
-        };
-        self.refuse(index, refused, &bytes);
-    }
-
-    fn accept(&mut self, accepted: Accepted, event: &Event<'_>, index: usize) {
-        match accepted {
-            Accepted::Position(position) => {
-                if self.archive
-                    && let Event::Position(report) = event
-                {
-                    let vehicle_id = self.lookup.names.vehicle_id(position.vehicle).clone();
-                    self.passing.commit.archive.push(self.archived(vehicle_id, report, index));
-                }
-                self.batch.positions.push(position);
-            }
-            Accepted::Geofence(edit) => {
-                self.lookup.remember_geofence(&edit);
-                self.archive_edit(event, edit.valid_from, index);
-                self.batch.control.push(Control::Geofence(edit));
-            }
-            Accepted::Vehicle(edit) => {
-                self.lookup.remember_vehicle(&edit);
-                self.archive_edit(event, edit.valid_from, index);
-                self.batch.control.push(Control::Vehicle(edit));
-            }
-            Accepted::Clock => {} // the least of all streams' clocks counts, when the epoch closes
-        }
-    }
-
-    fn archived(&self, vehicle_id: Arc<str>, report: &PositionReport<'_>, index: usize) -> ArchivedPosition {
-        ArchivedPosition {
-            vehicle_id,
-            ts: report.ts,
-            entry: self.inlet.entries,
-            entry_index: index as u32,
-            received_at: report.received_at.unwrap_or_else(|| self.id.instant()),
-            measured: match &report.fix {
-                Fix::Withdrawn => None,
-                Fix::At(measured) => Some(measured.clone().into_owned()),
-            },
-        }
-    }
-
-    /// Edits are few, and nothing can be computed anew without them.
-    fn archive_edit(&mut self, event: &Event<'_>, valid_from: Millis, index: usize) {
-        if self.muted {
-            return;
-        }
-        let received_at =
-            self.inlet.admission.arrival_not_before_clock(event.received_at().unwrap_or(self.id.instant()));
-        let mut event = event.clone();
-        *event.received_at_mut() = Some(received_at);
-        match &mut event {
-            Event::Geofence(change) => change.valid_from = Some(valid_from),
-            Event::Vehicle(change) => change.valid_from = Some(valid_from),
-            Event::Position(_) | Event::Clock(_) => {}
-        }
-        let (entry, entry_index) = (self.inlet.entries, index as u32);
-        self.passing.commit.edits.push(ArchivedEdit { entry, entry_index, received_at, event: json::encode(&event) });
-    }
-
-    fn refuse(&mut self, index: usize, rejection: Rejection, bytes: &[u8]) {
-        *self.passing.counts.refused.entry(rejection.reason).or_default() += 1;
-        let Inlet { key, refused, .. } = &mut *self.inlet;
-        let position = format!("{}:{index}", self.id);
-        let raw = Raw::complete(bytes);
-        refused.add(key, position, self.id.instant(), rejection, raw, &mut self.passing.commit.changes);
     }
 }

@@ -27,6 +27,7 @@ mod saving;
 mod servers;
 mod side;
 mod store;
+mod taking;
 
 use std::time::Duration;
 

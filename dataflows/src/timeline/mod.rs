@@ -5,6 +5,7 @@
 //! something happened to are looked at: a position, an edit of a geofence they may have been in, a
 //! geofence version that the clock has now reached, or an instant their own timer waited for.
 
+mod chunk;
 mod compact;
 pub mod deltas;
 mod fleets;
@@ -34,13 +35,14 @@ use crate::model::{
 };
 use crate::roster::{Edited, Roster};
 use crate::versions::Span;
+pub use chunk::Chunk;
+use chunk::Reach;
 use deltas::FactDeltas;
 use fold::{Covering, Fold};
 pub use ledger::Ledger;
 use order::Order;
 use serde::{Deserialize, Serialize};
-use track::Reach;
-pub use track::{Chunk, Past, Track, TrackParts};
+pub use track::{Past, Track, TrackParts};
 use update::Happened;
 
 /// Positions that are looked ahead: waiting for memory is waiting for all of theirs at once.

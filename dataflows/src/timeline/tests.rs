@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::track::CHUNK;
+use super::chunk::CHUNK;
 use super::*;
 use crate::geometry::Shape;
 use crate::model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Vehicle, Visit};

@@ -19,20 +19,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
 use crate::cells::SafeRegion;
-use crate::geometry::BoundingBox;
 use crate::local_time::Day;
-use crate::model::{BEGINNING, END, Millis, Place, Position, Rules};
+use crate::model::{BEGINNING, END, Millis, Position, Rules};
+use crate::timeline::chunk::{CHUNK, Chunk, Reach};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::{Fold, Settled, State};
-use crate::timeline::odometer::Odometer;
-use crate::timeline::sums::{DaySums, Days, Measures, Sums};
+use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::versions::Span;
-
-/// Positions between two remembered states. Larger means fewer states in memory and longer rewinds.
-pub const CHUNK: usize = 48;
-
-/// Positions for which there is room from the beginning.
-const FEW: usize = 4;
 
 /// What becomes of the position at an instant: replaced, added, or withdrawn.
 #[derive(Clone, Copy, Debug)]
@@ -41,131 +34,6 @@ pub struct Rewrite {
     pub ts: Millis,
     /// What is there now.
     pub position: Option<Position>,
-}
-
-/// A run of positions and the state before it. Once it is shared it never changes: who keeps a track as it
-/// was keeps its chunks.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Chunk {
-    before: State,
-    #[serde(with = "super::compact")]
-    positions: Vec<Position>,
-    reach: Reach,
-    /// Of what the fold settles on its way from `before` to the last position; none if it settles nothing.
-    sums: Option<Box<Sums>>,
-}
-
-/// Box around places, in their own units.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reach {
-    west: i32,
-    south: i32,
-    east: i32,
-    north: i32,
-}
-
-impl Default for Reach {
-    fn default() -> Self {
-        Self { west: i32::MAX, south: i32::MAX, east: i32::MIN, north: i32::MIN }
-    }
-}
-
-impl Reach {
-    fn add(&mut self, place: Place) {
-        self.west = self.west.min(place.lon);
-        self.east = self.east.max(place.lon);
-        self.south = self.south.min(place.lat);
-        self.north = self.north.max(place.lat);
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.west = self.west.min(other.west);
-        self.east = self.east.max(other.east);
-        self.south = self.south.min(other.south);
-        self.north = self.north.max(other.north);
-    }
-
-    /// A box around another: no place that is in that is not in this.
-    pub fn around(b: &BoundingBox) -> Self {
-        let outward = |degrees: f64, by: f64| ((degrees * 1e7).round() + by) as i32; // saturates
-        let (west, south) = (outward(b.west, -1.0), outward(b.south, -1.0));
-        Self { west, south, east: outward(b.east, 1.0), north: outward(b.north, 1.0) }
-    }
-
-    /// Whether the two have a place in common.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        (self.west <= other.east)
-            & (self.east >= other.west)
-            & (self.south <= other.north)
-            & (self.north >= other.south)
-    }
-
-    fn meets(&self, b: &BoundingBox) -> bool {
-        let degrees = |v: i32| f64::from(v) / 1e7;
-        self.west <= self.east
-            && degrees(self.west) <= b.east
-            && degrees(self.east) >= b.west
-            && degrees(self.south) <= b.north
-            && degrees(self.north) >= b.south
-    }
-}
-
-impl Chunk {
-    fn starting(before: State) -> Self {
-        let mut reach = Reach::default();
-        if let Some(last) = &before.last {
-            reach.add(last.place);
-        }
-        Self { before, positions: Vec::new(), reach, sums: None }
-    }
-
-    fn push(&mut self, position: Position) {
-        self.reach.add(position.place);
-        let held = self.positions.len();
-        if held == self.positions.capacity() {
-            // Twice as much, but none that a full chunk leaves unused.
-            let rest = if held < CHUNK { CHUNK - held } else { 2 * CHUNK - held };
-            self.positions.reserve_exact(held.clamp(FEW, rest.max(FEW)));
-        }
-        self.positions.push(position);
-    }
-
-    fn settle(&mut self, settled: Option<Settled>, rules: &Rules) {
-        if let Some(Settled { segment, stop }) = settled {
-            self.sums.get_or_insert_default().add(&segment, stop, rules);
-        }
-    }
-
-    /// Adds what is settled in this chunk and lies in the interval.
-    fn measure(&self, span: Span, rules: &Rules, sum: &mut Measures) {
-        let (Some(last), Some(sums)) = (self.positions.last(), &self.sums) else { return };
-        for &(from, until) in &sums.stops {
-            sum.add_stop(Span { from, until }, span);
-        }
-        let first = self.before.last.unwrap_or(self.positions[0]).ts;
-        if span.from < first && last.ts <= span.until {
-            sum.add(&sums.total);
-            return;
-        }
-        let (mut odometer, mut at) = (self.before.odometer(), self.before.last);
-        for position in &self.positions {
-            match at {
-                None => odometer = Odometer::start(position, rules),
-                Some(before) if before.ts > span.until => return,
-                Some(before) => sum.add_segment(&odometer.step(&before, position, rules), span, rules),
-            }
-            at = Some(*position);
-        }
-    }
-
-    /// Whether an edit may change what a fold from `before` to the last position says.
-    fn concerned(&self, changes: &[Change]) -> bool {
-        let Some(last) = self.positions.last() else { return false };
-        let first = self.before.last.as_ref().unwrap_or(&self.positions[0]).ts;
-        changes.iter().any(|change| {
-            change.span.from <= last.ts && first < change.span.until && change.reach.iter().any(|b| self.reach.meets(b))
-        })
-    }
 }
 
 /// What is remembered of positions that have been given up.
@@ -266,9 +134,9 @@ impl Track {
 
     /// Something of all that [`Track::append`] looks at first.
     pub fn peek(&self) -> i64 {
-        let Self { tail, head, reach, .. } = self;
+        let Self { tail, head, .. } = self;
         let last = tail.positions.last().map_or(0, |position| position.ts);
-        last ^ head.inside.first().map_or(0, |inside| inside.entered_at) ^ i64::from(reach.north)
+        last ^ head.inside.first().map_or(0, |inside| inside.entered_at)
     }
 
     /// Whether the head's geofences are known to hold for a position to come, in this generation.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate;
 
+use super::chunk::Reach;
 use super::deltas::FactDeltas;
 use super::fleets::Labels;
 use super::fold::{Analytics, Fold, Inside, State};
 use super::route::Route;
-use super::track::{Reach, Rewrite};
+use super::track::Rewrite;
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
 use crate::local_time::Day;

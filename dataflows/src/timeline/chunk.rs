@@ -1,0 +1,142 @@
+//! A run of positions, with what it takes to fold it again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::Change;
+use crate::geometry::BoundingBox;
+use crate::model::{Place, Position, Rules};
+use crate::timeline::fold::{Settled, State};
+use crate::timeline::odometer::Odometer;
+use crate::timeline::sums::{Measures, Sums};
+use crate::versions::Span;
+
+/// Positions between two remembered states. Larger means fewer states in memory and longer rewinds.
+pub const CHUNK: usize = 48;
+
+/// Positions for which there is room from the beginning.
+const FEW: usize = 4;
+
+/// A run of positions and the state before it. Once it is shared it never changes: who keeps a track as it
+/// was keeps its chunks.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Chunk {
+    pub(super) before: State,
+    #[serde(with = "super::compact")]
+    pub(super) positions: Vec<Position>,
+    pub(super) reach: Reach,
+    /// Of what the fold settles on its way from `before` to the last position; none if it settles nothing.
+    pub(super) sums: Option<Box<Sums>>,
+}
+
+/// Box around places, in their own units.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reach {
+    west: i32,
+    south: i32,
+    east: i32,
+    north: i32,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { west: i32::MAX, south: i32::MAX, east: i32::MIN, north: i32::MIN }
+    }
+}
+
+impl Reach {
+    pub(super) fn add(&mut self, place: Place) {
+        self.west = self.west.min(place.lon);
+        self.east = self.east.max(place.lon);
+        self.south = self.south.min(place.lat);
+        self.north = self.north.max(place.lat);
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.west = self.west.min(other.west);
+        self.east = self.east.max(other.east);
+        self.south = self.south.min(other.south);
+        self.north = self.north.max(other.north);
+    }
+
+    /// A box around another: no place that is in that is not in this.
+    pub fn around(b: &BoundingBox) -> Self {
+        let outward = |degrees: f64, by: f64| ((degrees * 1e7).round() + by) as i32; // saturates
+        let (west, south) = (outward(b.west, -1.0), outward(b.south, -1.0));
+        Self { west, south, east: outward(b.east, 1.0), north: outward(b.north, 1.0) }
+    }
+
+    /// Whether the two have a place in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        (self.west <= other.east)
+            & (self.east >= other.west)
+            & (self.south <= other.north)
+            & (self.north >= other.south)
+    }
+
+    pub(super) fn meets(&self, b: &BoundingBox) -> bool {
+        let degrees = |v: i32| f64::from(v) / 1e7;
+        self.west <= self.east
+            && degrees(self.west) <= b.east
+            && degrees(self.east) >= b.west
+            && degrees(self.south) <= b.north
+            && degrees(self.north) >= b.south
+    }
+}
+
+impl Chunk {
+    pub(super) fn starting(before: State) -> Self {
+        let mut reach = Reach::default();
+        if let Some(last) = &before.last {
+            reach.add(last.place);
+        }
+        Self { before, positions: Vec::new(), reach, sums: None }
+    }
+
+    pub(super) fn push(&mut self, position: Position) {
+        self.reach.add(position.place);
+        let held = self.positions.len();
+        if held == self.positions.capacity() {
+            // Twice as much, but none that a full chunk leaves unused.
+            let rest = if held < CHUNK { CHUNK - held } else { 2 * CHUNK - held };
+            self.positions.reserve_exact(held.clamp(FEW, rest.max(FEW)));
+        }
+        self.positions.push(position);
+    }
+
+    pub(super) fn settle(&mut self, settled: Option<Settled>, rules: &Rules) {
+        if let Some(Settled { segment, stop }) = settled {
+            self.sums.get_or_insert_default().add(&segment, stop, rules);
+        }
+    }
+
+    /// Adds what is settled in this chunk and lies in the interval.
+    pub(super) fn measure(&self, span: Span, rules: &Rules, sum: &mut Measures) {
+        let (Some(last), Some(sums)) = (self.positions.last(), &self.sums) else { return };
+        for &(from, until) in &sums.stops {
+            sum.add_stop(Span { from, until }, span);
+        }
+        let first = self.before.last.unwrap_or(self.positions[0]).ts;
+        if span.from < first && last.ts <= span.until {
+            sum.add(&sums.total);
+            return;
+        }
+        let (mut odometer, mut at) = (self.before.odometer(), self.before.last);
+        for position in &self.positions {
+            match at {
+                None => odometer = Odometer::start(position, rules),
+                Some(before) if before.ts > span.until => return,
+                Some(before) => sum.add_segment(&odometer.step(&before, position, rules), span, rules),
+            }
+            at = Some(*position);
+        }
+    }
+
+    /// Whether an edit may change what a fold from `before` to the last position says.
+    pub(super) fn concerned(&self, changes: &[Change]) -> bool {
+        let Some(last) = self.positions.last() else { return false };
+        let first = self.before.last.as_ref().unwrap_or(&self.positions[0]).ts;
+        changes.iter().any(|change| {
+            change.span.from <= last.ts && first < change.span.until && change.reach.iter().any(|b| self.reach.meets(b))
+        })
+    }
+}
