@@ -21,7 +21,7 @@ use crate::admission::Memory;
 use crate::engine::{Batch, Engine};
 
 /// Positions of a full chunk.
-const CHUNK: i64 = 64;
+const CHUNK: i64 = watchtower_dataflows::timeline::CHUNK as i64;
 const MINUTE_MS: Millis = 60_000;
 const LINEAGE: &str = "lineage";
 const PLAN: &str = "plan";

@@ -35,8 +35,8 @@ use crate::model::{
 };
 use crate::roster::{Edited, Roster};
 use crate::versions::Span;
-pub use chunk::Chunk;
 use chunk::Reach;
+pub use chunk::{CHUNK, Chunk};
 use deltas::FactDeltas;
 use fold::{Covering, Fold};
 pub use ledger::Ledger;

@@ -23,7 +23,7 @@ use crate::local_time::Day;
 use crate::model::{BEGINNING, END, Millis, Position, Rules};
 use crate::timeline::chunk::{CHUNK, Chunk, Reach};
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::fold::{Fold, Settled, State};
+use crate::timeline::fold::{Fold, State};
 use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::versions::Span;
 
@@ -55,7 +55,7 @@ impl Past {
 /// All that is kept of one vehicle's past. A clone shares the chunks; whichever changes makes new ones.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Track {
-    /// None if nothing has been settled.
+    /// As long as the head has analytics.
     sums: Option<Box<TrackSums>>,
     sealed: Vec<Arc<Chunk>>,
     tail: Arc<Chunk>,
@@ -184,7 +184,11 @@ impl Track {
     }
 
     fn add_up(&mut self) {
-        let Some(sums) = &mut self.sums else { return };
+        if self.head.analytics.is_none() {
+            self.sums = None;
+            return;
+        }
+        let sums = self.sums.get_or_insert_default();
         let mut days = sums.past.days.clone();
         for chunk in self.sealed.iter().chain([&self.tail]) {
             chunk.sums.iter().for_each(|sums| days.add(&sums.days));
@@ -204,8 +208,9 @@ impl Track {
         let tail = Arc::make_mut(&mut self.tail);
         tail.push(position);
         tail.settle(settled, fold.rules);
-        if let Some(Settled { segment, .. }) = settled {
-            self.sums.get_or_insert_default().days.add_segment(&segment, fold.rules);
+        if self.head.analytics.is_some() {
+            let sums = self.sums.get_or_insert_default();
+            settled.iter().for_each(|settled| sums.days.add_segment(&settled.segment, fold.rules));
         }
         self.reach.add(position.place);
         is_full
