@@ -27,8 +27,11 @@ const IN_ENTRY: usize = 64;
 
 /// What may be on its way: several replies, a part of what there is.
 const IN_FLIGHT: &str = "4194304";
-/// What a daemon may take beside what it takes when it is idle.
-const MAX_MORE_KB: u64 = 100 << 10;
+/// What a daemon may take beside what it takes when it is idle: for half a million positions, which it keeps with
+/// all that is known of them, and the rows of some epochs, of which its allocator does not give back everything;
+/// and for events of which nothing is kept.
+const MAX_MORE_KB: u64 = 160 << 10;
+const MAX_MORE_IN_PASSING_KB: u64 = 60 << 10;
 
 /// Positions that say much: a hundred megabytes of them.
 const TALKATIVE: usize = 2_000;
@@ -36,7 +39,7 @@ const ATTRIBUTES_BYTES: usize = 60_000;
 
 #[test]
 fn a_slow_postgres_makes_redis_wait() {
-    let (pipeline, daemon) = held_up(fleet);
+    let (pipeline, daemon) = held_up(fleet, MAX_MORE_KB);
     let (visits, positions) = (VEHICLES * TICKS / STAY_TICKS / 2, VEHICLES * TICKS);
     let counts = "SELECT (SELECT count(*) FROM visits WHERE exited_at - entered_at = interval '500 s'), \
                   (SELECT count(*) FROM visits), (SELECT count(*) FROM positions), \
@@ -47,14 +50,14 @@ fn a_slow_postgres_makes_redis_wait() {
 
 #[test]
 fn few_large_events_are_no_more_in_memory_than_many_small_ones() {
-    let (pipeline, daemon) = held_up(talkative);
+    let (pipeline, daemon) = held_up(talkative, MAX_MORE_IN_PASSING_KB);
     let counts = "SELECT count(*), sum(length(attributes ->> 'said')) FROM positions";
     assert_eq!(pipeline.sql(counts), format!("{TALKATIVE}|{}", TALKATIVE * ATTRIBUTES_BYTES));
     assert!(daemon.stop().success());
 }
 
 /// A daemon through whom a log has come while PostgreSQL stood still for a while.
-fn held_up(log: impl Fn(&[String]) -> Log) -> (Pipeline, Daemon) {
+fn held_up(log: impl Fn(&[String]) -> Log, max_more_kb: u64) -> (Pipeline, Daemon) {
     let redis = RedisServer::start(RedisOptions::default());
     let mut pipeline = pipeline(&redis, 1, 1, "");
     pipeline.environment = vec![("WATCHTOWER_ENGINE_IN_FLIGHT", IN_FLIGHT), ("WATCHTOWER_CHECKPOINTS_EVERY", "1h")];
@@ -83,7 +86,7 @@ fn held_up(log: impl Fn(&[String]) -> Log) -> (Pipeline, Daemon) {
     daemon.wait_until_page("/metrics", "watchtower_lag_entries{stream=\"wt:lagos:events:0\"} 0\n");
     daemon.wait_until_page("/metrics", "watchtower_bytes_in_flight 0\n");
     let most_kb = peak_kb(&daemon);
-    assert!(most_kb - idle_kb < MAX_MORE_KB, "{most_kb} kB, and {idle_kb} kB when idle");
+    assert!(most_kb - idle_kb < max_more_kb, "{most_kb} kB, and {idle_kb} kB when idle");
     pipeline.assert_commits_are_dense();
     (pipeline, daemon)
 }

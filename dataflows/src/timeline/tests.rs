@@ -109,3 +109,13 @@ fn what_no_accepted_event_can_change_leaves_memory() {
     }
     assert!(timelines.stats().retained_positions <= 3 * CHUNK as u64, "{:?}", timelines.stats());
 }
+
+#[test]
+fn what_a_late_position_is_the_first_to_settle_counts_for_the_day() {
+    let mut timelines = Timelines::new(Rules::default(), 0, 1);
+    timelines.advance(arrivals(vec![at(1, YARD)], Vec::new(), MINUTE));
+    let changes = timelines.advance(arrivals(vec![at(0, AWAY)], Vec::new(), MINUTE));
+    let said = changes.facts.motions.iter().filter(|(_, diff)| *diff > 0);
+    let said: Vec<_> = said.map(|(motion, _)| (motion.positions, motion.stopped_ms + motion.moving_ms)).collect();
+    assert_eq!(said, [(2, MINUTE)]);
+}
