@@ -84,7 +84,7 @@ impl Ledger {
         rules: &Rules,
         facts: &mut FactDeltas,
     ) {
-        let mut days: Days = track.days().filter(|sums| sums.day >= first).copied().collect();
+        let mut days: Days = track.days_since(first).iter().copied().collect();
         if let Some(last) = &track.head().last {
             days.add_segment(&track.head().odometer().last(last, false), rules);
         }

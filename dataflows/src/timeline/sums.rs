@@ -92,6 +92,11 @@ impl FromIterator<DaySums> for Days {
 }
 
 impl Days {
+    /// Those from a day on.
+    pub fn since(&self, first: Day) -> &[DaySums] {
+        &self.0[self.0.partition_point(|sums| sums.day < first)..]
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &DaySums> {
         self.0.iter()

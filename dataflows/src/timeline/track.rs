@@ -149,9 +149,9 @@ impl Track {
         changes.iter().any(|change| change.reach.iter().any(|b| self.reach.meets(b)))
     }
 
-    /// Sums of everything but the last position, of the days that may still change.
-    pub fn days(&self) -> impl DoubleEndedIterator<Item = &DaySums> {
-        self.sums.iter().flat_map(|sums| sums.days.iter())
+    /// Sums of everything but the last position, of the days from one on, as far as they may still change.
+    pub fn days_since(&self, first: Day) -> &[DaySums] {
+        self.sums.as_ref().map_or(&[], |sums| sums.days.since(first))
     }
 
     /// The first instant at which a measured fact may end and yet come or go.
