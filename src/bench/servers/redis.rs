@@ -113,10 +113,11 @@ fn configuration(folder: &Path) -> PathBuf {
 fn run(folder: &Path, port: u16, password: Option<&str>) -> Result<Process, ServerError> {
     let server = program("redis-server", "redis-server", &[])?;
     let process = Process::start(folder, "KILL", [server, configuration(folder)])?;
-    // That somebody answers is not enough: it must be this one.
+    // That somebody answers is not enough: it must be this one, and have read what it keeps.
     let here = folder.canonicalize().map_err(ServerError::io("find a temporary folder again"))?.display().to_string();
-    let answers = || ask(port, password, &["CONFIG", "GET", "dir"]).is_ok_and(|answer| answer.contains(&here));
-    wait_for("redis-server", process, folder, answers)
+    let says = |words: &[&str], expected: &str| ask(port, password, words).is_ok_and(|said| said.contains(expected));
+    let is_ready = || says(&["CONFIG", "GET", "dir"], &here) && says(&["PING"], "+PONG");
+    wait_for("redis-server", process, folder, is_ready)
 }
 
 /// One command on a connection of its own.
