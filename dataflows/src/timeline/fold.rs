@@ -83,8 +83,7 @@ pub struct State {
     pub(super) analytics: Option<Box<Analytics>>,
 }
 
-/// What only analytics remember. Most vehicles of a large fleet that nobody analyses take a third of the
-/// memory without it.
+/// What only analytics remember, in a box of its own: where nobody asks for it, it takes a pointer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Analytics {
     /// What is known of the way to the last position.
@@ -145,11 +144,36 @@ pub struct Fold<'a> {
     /// The parameters.
     pub rules: &'a Rules,
     /// Reused, so that a step allocates only if it changes something.
-    pub covering: &'a RefCell<Covering>,
+    covering: &'a RefCell<Covering>,
+}
+
+/// What the folds of all vehicles have in common.
+#[derive(Debug)]
+pub struct World {
+    /// The geofences.
+    pub catalogue: Catalogue,
+    /// The vehicles' limits and fleets.
+    pub roster: Roster,
+    /// The parameters.
+    pub rules: Rules,
+    covering: RefCell<Covering>,
+}
+
+impl World {
+    /// Without any geofence.
+    pub fn new(rules: Rules) -> Self {
+        Self { catalogue: Catalogue::default(), roster: Roster::default(), rules, covering: RefCell::default() }
+    }
+
+    /// The rules, applied to a vehicle.
+    pub fn fold(&self, vehicle: VehicleId, view: View) -> Fold<'_> {
+        let Self { catalogue, roster, rules, covering } = self;
+        Fold { vehicle, catalogue, roster, view, rules, covering }
+    }
 }
 
 /// The versions that cover the place under evaluation, by geofence.
-pub type Covering = Vec<(GeofenceId, VersionId)>;
+type Covering = Vec<(GeofenceId, VersionId)>;
 
 impl Fold<'_> {
     /// From one position to the next. `region` is one that the state's geofences are known to hold in, for this
@@ -234,7 +258,7 @@ impl Fold<'_> {
 
     /// What [`Fold::stay`] and [`Fold::open`] say while no geofence and no limit begins or ends, but for the
     /// visits and trips that have not ended: what every position may make different.
-    pub fn go_on(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
+    pub fn open_running(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
         let Some(last) = &state.last else { return };
         self.open_silence(last, now, facts);
         if let Some(Analytics { odometer, anchor, runs, route: _ }) = state.analytics.as_deref() {

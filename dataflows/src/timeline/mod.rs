@@ -24,21 +24,20 @@ mod track;
 mod update;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use crate::catalogue::{Catalogue, Change, View};
+use crate::catalogue::{Change, View};
 use crate::geometry::BoundingBox;
 use crate::model::{
     BEGINNING, END, GeofenceEdit, Membership, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState,
 };
-use crate::roster::{Edited, Roster};
+use crate::roster::Edited;
 use crate::versions::Span;
 use chunk::Reach;
 pub use chunk::{CHUNK, Chunk};
 use deltas::FactDeltas;
-use fold::{Covering, Fold};
+use fold::World;
 pub use ledger::Ledger;
 use order::Order;
 use serde::{Deserialize, Serialize};
@@ -115,9 +114,7 @@ pub struct Stats {
 /// All timelines of one worker.
 #[derive(Debug)]
 pub struct Timelines {
-    rules: Rules,
-    catalogue: Catalogue,
-    roster: Roster,
+    world: World,
     /// By dense number divided by `stride`: a worker has every `stride`-th vehicle.
     timelines: Vec<Option<Box<Timeline>>>,
     /// As [`Self::timelines`]: a box around every place that is kept of each.
@@ -127,7 +124,6 @@ pub struct Timelines {
     now: Millis,
     timers: BinaryHeap<Reverse<(Millis, VehicleId)>>,
     stats: Stats,
-    covering: RefCell<Covering>,
     /// Emptied after each vehicle; what it has allocated is used again.
     facts: FactDeltas,
     order: Order,
@@ -137,9 +133,7 @@ impl Timelines {
     /// The timelines of the vehicles whose number is `offset` modulo `stride`.
     pub fn new(rules: Rules, offset: u32, stride: u32) -> Self {
         Self {
-            rules,
-            catalogue: Catalogue::default(),
-            roster: Roster::default(),
+            world: World::new(rules),
             timelines: Vec::new(),
             reaches: Vec::new(),
             stride,
@@ -147,7 +141,6 @@ impl Timelines {
             now: BEGINNING,
             timers: BinaryHeap::new(),
             stats: Stats::default(),
-            covering: RefCell::default(),
             facts: FactDeltas::default(),
             order: Order::default(),
         }
@@ -163,9 +156,9 @@ impl Timelines {
         let Arrivals { positions, edits, vehicles, restored, now } = arrivals;
         let before = self.now;
         self.now = self.now.max(now);
-        let changes = self.catalogue.prepare(edits);
-        let has_analytics = self.rules.views.has_analytics();
-        let edited_vehicles = if has_analytics { self.roster.prepare(vehicles) } else { Edited::default() };
+        let changes = self.world.catalogue.prepare(edits);
+        let has_analytics = self.world.rules.views.has_analytics();
+        let edited_vehicles = if has_analytics { self.world.roster.prepare(vehicles) } else { Edited::default() };
         let mut concerned = self.concerned_without_positions(&changes, before);
         let Edited { limits, fleets } = &edited_vehicles;
         concerned.extend(limits.union(fleets).filter(|&&vehicle| self.has(vehicle)));
@@ -216,8 +209,8 @@ impl Timelines {
         }
         drop((sorted, ahead));
         self.order = order;
-        self.catalogue.commit();
-        self.roster.commit();
+        self.world.catalogue.commit();
+        self.world.roster.commit();
         for snapshot in restored {
             self.restore(snapshot, &mut out);
         }
@@ -239,14 +232,7 @@ impl Timelines {
     fn restore(&mut self, snapshot: TimelineSnapshot, out: &mut Changes) {
         let TimelineSnapshot { vehicle, newest, track, ledger } = snapshot;
         let (now, slot) = (self.now, self.slot(vehicle));
-        let fold = Fold {
-            vehicle,
-            catalogue: &self.catalogue,
-            roster: &self.roster,
-            view: View::New,
-            rules: &self.rules,
-            covering: &self.covering,
-        };
+        let fold = self.world.fold(vehicle, View::New);
         let mut is = track.head().clone();
         fold.stay(&mut is, now, &mut FactDeltas::default());
         fold.open(&is, now, &mut out.facts);
@@ -257,13 +243,10 @@ impl Timelines {
         self.timers.extend(armed.map(|due| Reverse((due, vehicle))));
         self.stats.vehicles += 1;
         self.stats.retained_positions += track.positions() as u64;
-        if self.timelines.len() <= slot {
-            self.timelines.resize_with(slot + 1, || None);
-            self.reaches.resize_with(slot + 1, Reach::default);
-        }
+        self.make_room(slot);
         self.reaches[slot] = track.reach();
         debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
-        let ledger = self.rules.views.has_analytics().then(|| Box::new(ledger));
+        let ledger = self.world.rules.views.has_analytics().then(|| Box::new(ledger));
         self.timelines[slot] = Some(Box::new(Timeline { track, newest, ledger, armed }));
     }
 
@@ -281,15 +264,8 @@ impl Timelines {
             };
             timeline.armed = None;
             let (head, now) = (timeline.track.head(), self.now);
-            let fold = Fold {
-                vehicle,
-                catalogue: &self.catalogue,
-                roster: &self.roster,
-                view: View::Old,
-                rules: &self.rules,
-                covering: &self.covering,
-            };
-            let is_quiet = head.last.is_some_and(|last| self.catalogue.is_quiet(last.ts, now));
+            let fold = self.world.fold(vehicle, View::Old);
+            let is_quiet = head.last.is_some_and(|last| self.world.catalogue.is_quiet(last.ts, now));
             // It has been heard of since: what it waits for now may be far.
             match fold.due(head, before).filter(|&due| is_quiet && due > now) {
                 Some(due) => self.timers.extend(timeline.arm(Some(due)).map(|due| Reverse((due, vehicle)))),
@@ -298,7 +274,7 @@ impl Timelines {
                 }
             }
         }
-        let reached: Vec<_> = self.catalogue.boundaries(before, self.now).collect();
+        let reached: Vec<_> = self.world.catalogue.boundaries(before, self.now).collect();
         if changes.is_empty() && reached.is_empty() {
             return concerned;
         }
@@ -334,9 +310,16 @@ impl Timelines {
         });
         let read = timelines.clone().fold(0, |read, (timeline, _)| read ^ timeline.track.peek());
         std::hint::black_box(read);
-        let generation = self.catalogue.generation();
+        let generation = self.world.catalogue.generation();
         let leaving = timelines.filter(|(timeline, position)| !timeline.track.is_safe_at(position, generation));
-        self.catalogue.look_ahead(leaving.map(|(_, position)| position.place));
+        self.world.catalogue.look_ahead(leaving.map(|(_, position)| position.place));
+    }
+
+    fn make_room(&mut self, slot: usize) {
+        if self.timelines.len() <= slot {
+            self.timelines.resize_with(slot + 1, || None);
+            self.reaches.resize_with(slot + 1, Reach::default);
+        }
     }
 
     fn has(&self, vehicle: VehicleId) -> bool {

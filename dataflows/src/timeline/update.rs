@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate;
 
-use super::chunk::Reach;
 use super::deltas::FactDeltas;
 use super::fleets::Labels;
 use super::fold::{Analytics, Fold, Inside, State};
@@ -151,25 +150,17 @@ impl Timelines {
         let newest = latest.position.ts;
         if first.position.ts <= last.ts
             || events.iter().any(|event| event.withdrawn)
-            || !self.catalogue.is_quiet(last.ts, newest.max(now))
-            || self.roster.changes_limit(vehicle, last.ts, newest.max(now))
+            || !self.world.catalogue.is_quiet(last.ts, newest.max(now))
+            || self.world.roster.changes_limit(vehicle, last.ts, newest.max(now))
         {
             return false;
         }
-        let old = Fold {
-            vehicle,
-            catalogue: &self.catalogue,
-            roster: &self.roster,
-            view: View::Old,
-            rules: &self.rules,
-            covering: &self.covering,
-        };
-        let new = Fold { view: View::New, ..old };
-        let has_analytics = self.rules.views.has_analytics();
+        let [old, new] = [View::Old, View::New].map(|view| self.world.fold(vehicle, view));
+        let has_analytics = self.world.rules.views.has_analytics();
         let facts = &mut self.facts;
 
         let was = Standing::of(timeline.track.head());
-        old.go_on(timeline.track.head(), before, facts);
+        old.open_running(timeline.track.head(), before, facts);
         let (mut appended, mut begins_chunk) = (0, false);
         for event in latest_of_each_instant(events) {
             begins_chunk |= timeline.track.append(&new, event.position, facts);
@@ -177,7 +168,7 @@ impl Timelines {
         }
         timeline.newest = timeline.newest.max(newest);
         let (head, is) = (timeline.track.head(), Standing::of(timeline.track.head()));
-        new.go_on(head, now, facts);
+        new.open_running(head, now, facts);
         if !Arc::ptr_eq(&was.inside, &is.inside) {
             let mut say = |inside: &Inside, at, diff| {
                 facts.visits.push((inside.visit(vehicle, at), diff));
@@ -192,10 +183,10 @@ impl Timelines {
                 is.open_route(&new, now, facts);
             }
             facts.consolidate();
-            let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.rules);
+            let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.world.rules);
             ledger.measure(vehicle, track, Span { from: last.ts, until: END }, rules, facts);
             ledger.tell_days(vehicle, track, new.silence(head, now), rules.local_time.day(last.ts), rules, facts);
-            Labels { vehicle, roster: &self.roster, rules }.label(facts);
+            Labels { vehicle, roster: &self.world.roster, rules }.label(facts);
         }
         out.facts.append(facts);
         out.states.push((vehicle, new.vehicle_state(head, now)));
@@ -204,7 +195,7 @@ impl Timelines {
         self.stats.retained_positions += appended;
         // What is given up is given up by the chunk: to look for it once a chunk is enough.
         if begins_chunk {
-            self.stats.retained_positions -= timeline.forget(now, &self.rules) as u64;
+            self.stats.retained_positions -= timeline.forget(now, &self.world.rules) as u64;
         }
         self.reaches[slot] = timeline.track.reach();
         true
@@ -213,32 +204,21 @@ impl Timelines {
     /// Brings one vehicle up to date and says what became different.
     pub(super) fn settle(&mut self, vehicle: VehicleId, happened: &Happened<'_>, before: Millis, out: &mut Changes) {
         let slot = self.slot(vehicle);
-        if self.timelines.len() <= slot {
-            self.timelines.resize_with(slot + 1, || None);
-            self.reaches.resize_with(slot + 1, Reach::default);
-        }
+        self.make_room(slot);
         let stats = &mut self.stats;
         let timeline = self.timelines[slot].get_or_insert_with(|| {
             stats.vehicles += 1;
             Box::new(Timeline { newest: BEGINNING, ..Timeline::default() })
         });
         let kept_before = timeline.track.positions();
-        let old = Fold {
-            vehicle,
-            catalogue: &self.catalogue,
-            roster: &self.roster,
-            view: View::Old,
-            rules: &self.rules,
-            covering: &self.covering,
-        };
-        let new = Fold { view: View::New, ..old };
+        let [old, new] = [View::Old, View::New].map(|view| self.world.fold(vehicle, view));
         let mut facts = FactDeltas::default();
 
         // What was said: the head as it was, through the boundaries the clock had reached.
         let mut was = timeline.track.head().clone();
         old.stay(&mut was, before, &mut facts);
         old.open(&was, before, &mut facts);
-        let labels = Labels { vehicle, roster: &self.roster, rules: &self.rules };
+        let labels = Labels { vehicle, roster: &self.world.roster, rules: &self.world.rules };
         if happened.moves_fleet {
             let under_way = std::mem::take(&mut facts.trips);
             let ledger = timeline.ledger.get_or_insert_default();
@@ -255,8 +235,8 @@ impl Timelines {
         new.stay(&mut is, self.now, &mut facts);
         new.open(&is, self.now, &mut facts);
         facts.consolidate();
-        if self.rules.views.has_analytics() {
-            let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.rules);
+        if self.world.rules.views.has_analytics() {
+            let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.world.rules);
             ledger.measure(vehicle, track, changed, rules, &mut facts);
             let first = if changed.is_empty() { untold } else { changed.from };
             let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
@@ -287,7 +267,7 @@ impl Timelines {
         }
         // Only when the vehicle is heard of: a timer may be stale, and what is kept must not depend on that.
         if !happened.events.is_empty() {
-            timeline.forget(self.now, &self.rules);
+            timeline.forget(self.now, &self.world.rules);
         }
         self.reaches[slot] = timeline.track.reach();
         stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;

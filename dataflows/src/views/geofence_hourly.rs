@@ -110,18 +110,16 @@ type Update<D> = (D, Epoch, i64);
 fn parts(presences: &[Update<Presence>], zone: &LocalTime) -> impl Iterator<Item = Update<(GeofenceHour, Part)>> {
     let mut rest = presences;
     std::iter::from_fn(move || {
-        let (&(Presence { vehicle, geofence, from, until }, epoch, diff), mut after) = rest.split_first()?;
+        let (&(Presence { vehicle, geofence, from, until }, epoch, mut diff), mut after) = rest.split_first()?;
         let hour = zone.hour_span(from);
         debug_assert!(until <= hour.until, "a presence is a piece within one local hour");
         let since = |t: Millis| (t - hour.from) as u32;
-        let (from_ms, until_ms) = (since(from), since(until));
-        let mut part = Part::Presence { vehicle, from: from_ms, until: until_ms };
-        let mut diff = diff;
+        let mut part = Part::Presence { vehicle, from: since(from), until: since(until) };
         if let Some(((next, next_epoch, next_diff), later)) = after.split_first()
             && (next.vehicle, next.geofence, next.from) == (vehicle, geofence, from)
             && (*next_epoch, *next_diff) == (epoch, -diff)
         {
-            part = Part::Grown { from: from_ms, was: until_ms, is: since(next.until) };
+            part = Part::Grown { from: since(from), was: since(until), is: since(next.until) };
             (diff, after) = (*next_diff, later);
         }
         rest = after;
