@@ -371,6 +371,9 @@ fn faults_are_explained() {
     redis_command(&server, &["HSET", "wt:lagos:pipeline", "streams", "4", "clock", "wall"]);
     expect(publish(&url, " --streams 2"), 2, &["4 event streams", "not 2"]);
     expect(publish(&url, " --clock log"), 2, &["clock is wall", "not log"]);
+    std::fs::write(folder.join("old.csv"), "vehicle_id,ts,lon,lat\nT1,2016-11-23T06:00:00Z,3.4,6.5\n").unwrap();
+    let history = run(folder, &format!("publish --redis {url} --pipeline lagos --positions old.csv"));
+    expect(history, 0, &["1 position is more than 14 days older than the machine's time"]);
     expect(publish("geheim", ""), 2, &["redis://[user:password@]host"]);
     expect(publish("redis://127.0.0.1:1", ""), 1, &["nothing listens there"]);
     expect(publish(&format!("redis://fleet:geheim@{address}"), ""), 1, &["password is wrong", "fleet:***@"]);

@@ -93,7 +93,12 @@ fn tell_notes(summary: &Summary, target: &Target, notes: &mut dyn Write) -> io::
     }
     if summary.behind_horizon > 0 {
         let positions = counted(summary.behind_horizon, "position is", "positions are");
-        writeln!(notes, "{positions} more than 14 days older than what was before: a daemon refuses that by default")?;
+        let than = if summary.layout.is_at_machine_time() {
+            "the machine's time, which is this pipeline's clock"
+        } else {
+            "what was before"
+        };
+        writeln!(notes, "{positions} more than 14 days older than {than}: a daemon refuses that by default")?;
     }
     tell_refused(&summary.refused, notes)
 }

@@ -32,6 +32,13 @@ pub struct Layout {
     pub by_daemon: bool,
 }
 
+impl Layout {
+    /// Whether a daemon has told the streams what time it is by the machine: history is old there.
+    pub(super) fn is_at_machine_time(&self) -> bool {
+        self.by_daemon && self.clock == Clock::Wall
+    }
+}
+
 /// There is no layout that everybody agrees on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {

@@ -19,6 +19,7 @@ use super::outlet::Outlet;
 use super::pace::{Pace, Pacer};
 use super::sender::{AppendError, Sender, Tally};
 use super::summary::{RecordPlace, Refused};
+use crate::admission::ARRIVAL_SLACK_MS;
 use crate::config::Clock as ClockKind;
 use crate::events::{Clock, Event, Limits, Raw, stream_of};
 use crate::sources::{self, FileFormat, Record, SourceError};
@@ -48,6 +49,8 @@ pub(super) struct Producer<'a> {
     limits: Limits,
     layout: Layout,
     log_time: LogTime,
+    /// Before this nothing arrives, whatever it says: the daemon has told its streams the machine's time.
+    arrives_from: Option<Millis>,
     clocks: Clocks,
     pacer: Pacer,
     batches: Batches,
@@ -76,6 +79,7 @@ impl<'a> Producer<'a> {
             options,
             stop,
             log_time: LogTime::new(limits.clone()),
+            arrives_from: layout.is_at_machine_time().then(|| now_ms() - ARRIVAL_SLACK_MS),
             limits,
             clocks: Clocks::new(layout.streams),
             pacer: Pacer::new(options.pace),
@@ -147,7 +151,8 @@ impl<'a> Producer<'a> {
     fn push(&mut self, event: &Event<'_>) -> ControlFlow<End> {
         let place = match event {
             Event::Position(report) => {
-                let behind_ms = report.received_at.map_or(0, |arrival| arrival.saturating_sub(report.ts));
+                let arrival = report.received_at.max(self.arrives_from);
+                let behind_ms = arrival.map_or(0, |arrival| arrival.saturating_sub(report.ts));
                 self.counts.behind_horizon += u64::from(behind_ms > self.limits.horizon_ms);
                 Place::Positions(stream_of(&report.vehicle_id, self.layout.streams))
             }
