@@ -62,7 +62,10 @@ fn health_readiness_and_metrics_are_served_until_the_end() {
     assert_eq!((status, body(&response)), (503, "halted: 7 entries of wt:lagos:events:0 are lost\n"));
 
     let taken = runtime.block_on(serve(address, health, recorder.handle(), std::future::ready(()))).unwrap_err();
-    assert_eq!(taken.to_string(), format!("cannot listen on {address} for http"));
+    assert_eq!(
+        taken.to_string(),
+        format!("cannot listen on {address} for http (does another daemon run here? [http] listen is the address)")
+    );
 
     // A request that never ends does not keep it from ending.
     let mut endless = TcpStream::connect(address).unwrap();

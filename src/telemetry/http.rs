@@ -45,7 +45,7 @@ watchtower
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The address cannot be had.
-    #[error("cannot listen on {listen} for http")]
+    #[error("cannot listen on {listen} for http (does another daemon run here? [http] listen is the address)")]
     Bind {
         /// Which.
         listen: SocketAddr,
