@@ -205,11 +205,51 @@ pub struct FleetFact {
     pub part: FleetPart,
 }
 
+/// What the [`Motion`]s of a day add up to, or how much more than before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FleetMotions {
+    /// Vehicles of which something is known.
+    pub known: i64,
+    /// Those of them with a position.
+    pub reporting: i64,
+    /// Those of them that moved.
+    pub moving: i64,
+    /// Millimetres.
+    pub distance_mm: i64,
+    /// Time moving, milliseconds.
+    pub moving_ms: i64,
+    /// Time of which it is known whether they moved, or that they were silent. Milliseconds.
+    pub known_ms: i64,
+}
+
+impl FleetMotions {
+    /// Adds `diff` times the day of a vehicle.
+    pub fn add(&mut self, motion: &Motion, diff: i64) {
+        let Motion {
+            vehicle: _,
+            day: _,
+            distance_mm,
+            moving_ms,
+            stopped_ms,
+            offline_ms,
+            max_speed: _,
+            moved,
+            positions,
+        } = motion;
+        self.known += diff;
+        self.reporting += i64::from(*positions > 0) * diff;
+        self.moving += i64::from(moved.is_some()) * diff;
+        self.distance_mm += distance_mm * diff;
+        self.moving_ms += moving_ms * diff;
+        self.known_ms += (moving_ms + stopped_ms + offline_ms) * diff;
+    }
+}
+
 /// See [`FleetFact`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FleetPart {
-    /// A vehicle's day, which ends with the day.
-    Motion(Motion),
+    /// Vehicles' days, which end with the day.
+    Motions(FleetMotions),
     /// A trip began.
     TripStarted,
     /// A trip arrived.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
 use crate::geometry::BoundingBox;
-use crate::model::{Place, Position, Rules};
+use crate::model::{Millis, Place, Position, Rules};
 use crate::timeline::fold::{Settled, State};
 use crate::timeline::odometer::Odometer;
 use crate::timeline::sums::{Measures, Sums};
@@ -13,14 +13,15 @@ use crate::versions::Span;
 /// Positions between two remembered states. Larger means fewer states in memory and longer rewinds.
 pub const CHUNK: usize = 48;
 
-/// Positions for which there is room from the beginning.
+/// Positions for which there is room from the beginning, in all chunks but the first of a track.
 const FEW: usize = 4;
 
 /// A run of positions and the state before it. Once it is shared it never changes: who keeps a track as it
 /// was keeps its chunks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Chunk {
-    pub(super) before: State,
+    /// None at the beginning of a track.
+    pub(super) before: Option<Box<State>>,
     #[serde(with = "super::compact")]
     pub(super) positions: Vec<Position>,
     pub(super) reach: Reach,
@@ -89,7 +90,18 @@ impl Chunk {
         if let Some(last) = &before.last {
             reach.add(last.place);
         }
+        let before = before.last.is_some().then(|| Box::new(before));
         Self { before, positions: Vec::new(), reach, sums: None }
+    }
+
+    /// The state before its first position.
+    pub(super) fn before(&self) -> State {
+        self.before.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// The position before its first.
+    pub(super) fn last_before(&self) -> Option<&Position> {
+        self.before.as_ref()?.last.as_ref()
     }
 
     pub(super) fn push(&mut self, position: Position) {
@@ -98,7 +110,8 @@ impl Chunk {
         if held == self.positions.capacity() {
             // Twice as much, but none that a full chunk leaves unused.
             let rest = if held < CHUNK { CHUNK - held } else { 2 * CHUNK - held };
-            self.positions.reserve_exact(held.clamp(FEW, rest.max(FEW)));
+            let few = if self.before.is_some() { FEW } else { 1 };
+            self.positions.reserve_exact(held.clamp(few, rest.max(few)));
         }
         self.positions.push(position);
     }
@@ -115,12 +128,13 @@ impl Chunk {
         for &(from, until) in &sums.stops {
             sum.add_stop(Span { from, until }, span);
         }
-        let first = self.before.last.unwrap_or(self.positions[0]).ts;
+        let first = self.first_instant();
         if span.from < first && last.ts <= span.until {
             sum.add(&sums.total);
             return;
         }
-        let (mut odometer, mut at) = (self.before.odometer(), self.before.last);
+        let odometer = self.before.as_ref().map(|before| before.odometer());
+        let (mut odometer, mut at) = (odometer.unwrap_or_default(), self.last_before().copied());
         for position in &self.positions {
             match at {
                 None => odometer = Odometer::start(position, rules),
@@ -131,10 +145,15 @@ impl Chunk {
         }
     }
 
+    /// From when on it says something. There is a position.
+    fn first_instant(&self) -> Millis {
+        self.last_before().unwrap_or(&self.positions[0]).ts
+    }
+
     /// Whether an edit may change what a fold from `before` to the last position says.
     pub(super) fn concerned(&self, changes: &[Change]) -> bool {
         let Some(last) = self.positions.last() else { return false };
-        let first = self.before.last.as_ref().unwrap_or(&self.positions[0]).ts;
+        let first = self.first_instant();
         changes.iter().any(|change| {
             change.span.from <= last.ts && first < change.span.until && change.reach.iter().any(|b| self.reach.meets(b))
         })

@@ -3,14 +3,33 @@
 //!
 //! Which fleet that is may change long after: an edit of the metadata takes what was said from one fleet
 //! and gives it to another. What such an edit can reach is in the [`Ledger`] still.
+//!
+//! Days change with every position. They add up, so of an epoch each fleet is told the sum.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
 
 use crate::catalogue::View;
-use crate::facts::{FleetFact, FleetPart, Motion, Trip, Turnaround};
+use crate::facts::{FleetFact, FleetMotions, FleetPart, Motion, Trip, Turnaround};
 use crate::local_time::Day;
 use crate::model::{Millis, Rules, VehicleId};
 use crate::roster::Roster;
 use crate::timeline::deltas::{FactDeltas, Leg};
 use crate::timeline::ledger::Ledger;
+
+/// How much more the days of vehicles come to, by fleet and day.
+#[derive(Debug, Default)]
+pub struct FleetDays(HashMap<(Arc<str>, Day), FleetMotions, FxBuildHasher>);
+
+impl FleetDays {
+    /// Takes them out, as facts.
+    pub fn drain(&mut self) -> impl Iterator<Item = (FleetFact, i64)> {
+        let changed = self.0.drain().filter(|(_, motions)| *motions != FleetMotions::default());
+        changed.map(|((fleet, day), motions)| (FleetFact { fleet, day, part: FleetPart::Motions(motions) }, 1))
+    }
+}
 
 /// Says for which fleet facts of one vehicle count.
 #[derive(Clone, Copy)]
@@ -25,10 +44,10 @@ pub struct Labels<'a> {
 
 impl Labels<'_> {
     /// Labels the facts that come and go, if what the metadata says stays as it is.
-    pub fn label(&self, facts: &mut FactDeltas) {
+    pub fn label(&self, facts: &mut FactDeltas, days: &mut FleetDays) {
         let FactDeltas { motions, trips, turnarounds, fleet_facts, .. } = facts;
         for (motion, diff) in motions.iter() {
-            fleet_facts.push((self.motion(motion, View::New), *diff));
+            self.motion(motion, *diff, View::New, days);
         }
         for (Trip { departed_at, arrival, .. }, diff) in trips.iter() {
             fleet_facts.push((self.at(*departed_at, FleetPart::TripStarted, View::New), *diff));
@@ -43,9 +62,16 @@ impl Labels<'_> {
     }
 
     /// Labels everything that stands: what is in the ledger, and the trips under way.
-    pub fn label_all(&self, ledger: &Ledger, under_way: &[(Trip, i64)], view: View, facts: &mut FactDeltas) {
+    pub fn label_all(
+        &self,
+        ledger: &Ledger,
+        under_way: &[(Trip, i64)],
+        view: View,
+        facts: &mut FactDeltas,
+        days: &mut FleetDays,
+    ) {
         let (out, sign) = (&mut facts.fleet_facts, view.sign());
-        out.extend(ledger.motions().iter().map(|motion| (self.motion(motion, view), sign)));
+        ledger.motions().iter().for_each(|motion| self.motion(motion, sign, view, days));
         for (trip, _) in under_way {
             out.push((self.at(trip.departed_at, FleetPart::TripStarted, view), sign));
         }
@@ -64,9 +90,10 @@ impl Labels<'_> {
         }
     }
 
-    fn motion(&self, motion: &Motion, view: View) -> FleetFact {
+    fn motion(&self, motion: &Motion, diff: i64, view: View, days: &mut FleetDays) {
         let end = self.rules.local_time.day_end(motion.day);
-        self.fact(end - 1, motion.day, FleetPart::Motion(*motion), view)
+        let fleet = self.roster.fleet(self.vehicle, end - 1, view);
+        days.0.entry((fleet, motion.day)).or_default().add(motion, diff);
     }
 
     fn at(&self, t: Millis, part: FleetPart, view: View) -> FleetFact {

@@ -96,6 +96,14 @@ pub struct Analytics {
     pub route: Arc<Route>,
 }
 
+impl Analytics {
+    /// Something of all its lines in memory.
+    pub fn peek(&self) -> i64 {
+        let Self { odometer: _, anchor, runs, route } = self;
+        anchor.ts ^ i64::from(runs.overspeed.is_some()) ^ Arc::as_ptr(route).addr() as i64
+    }
+}
+
 impl State {
     /// The intervals whose sums may still be asked for though they began at or before the last position:
     /// see [`Route::intervals`].
@@ -144,7 +152,7 @@ pub struct Fold<'a> {
     /// The parameters.
     pub rules: &'a Rules,
     /// Reused, so that a step allocates only if it changes something.
-    covering: &'a RefCell<Covering>,
+    scratch: &'a RefCell<Scratch>,
 }
 
 /// What the folds of all vehicles have in common.
@@ -156,24 +164,32 @@ pub struct World {
     pub roster: Roster,
     /// The parameters.
     pub rules: Rules,
-    covering: RefCell<Covering>,
+    scratch: RefCell<Scratch>,
 }
 
 impl World {
     /// Without any geofence.
     pub fn new(rules: Rules) -> Self {
-        Self { catalogue: Catalogue::default(), roster: Roster::default(), rules, covering: RefCell::default() }
+        Self { catalogue: Catalogue::default(), roster: Roster::default(), rules, scratch: RefCell::default() }
     }
 
     /// The rules, applied to a vehicle.
     pub fn fold(&self, vehicle: VehicleId, view: View) -> Fold<'_> {
-        let Self { catalogue, roster, rules, covering } = self;
-        Fold { vehicle, catalogue, roster, view, rules, covering }
+        let Self { catalogue, roster, rules, scratch } = self;
+        Fold { vehicle, catalogue, roster, view, rules, scratch }
     }
 }
 
-/// The versions that cover the place under evaluation, by geofence.
-type Covering = Vec<(GeofenceId, VersionId)>;
+/// What a place is found to be in.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// The versions that cover it, by geofence.
+    covering: Vec<(GeofenceId, VersionId)>,
+    /// The visits that go on or begin.
+    next: Vec<Inside>,
+    /// The visits that end.
+    left: Vec<Inside>,
+}
 
 impl Fold<'_> {
     /// From one position to the next. `region` is one that the state's geofences are known to hold in, for this
@@ -257,7 +273,7 @@ impl Fold<'_> {
     }
 
     /// What [`Fold::stay`] and [`Fold::open`] say while no geofence and no limit begins or ends, but for the
-    /// visits and trips that have not ended: what every position may make different.
+    /// visits and trips that have not ended, and for presence: what every position may make different.
     pub fn open_running(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
         let Some(last) = &state.last else { return };
         self.open_silence(last, now, facts);
@@ -265,7 +281,6 @@ impl Fold<'_> {
             let mut runs = *runs;
             self.settle(&mut runs, &state.inside, &odometer.last(last, self.is_silent(last, now)), facts);
             self.open_runs(anchor, &runs, last, facts);
-            self.open_presence(&state.inside, last, now, facts);
         }
     }
 
@@ -391,7 +406,8 @@ impl Fold<'_> {
         if region.holds(place, t, self.catalogue.generation()) {
             return;
         }
-        let mut covering = self.covering.borrow_mut();
+        let scratch = &mut *self.scratch.borrow_mut();
+        let covering = &mut scratch.covering;
         covering.clear();
         let found = |version, geofence| covering.push((geofence, version));
         *region = self.catalogue.covering_around(place, t, self.view, found);
@@ -400,8 +416,8 @@ impl Fold<'_> {
         let unchanged = state.inside.len() == covering.len()
             && state.inside.iter().zip(covering.iter()).all(|(inside, (geofence, _))| inside.geofence == *geofence);
         if !unchanged {
-            self.enter_and_exit(state, place, t, &covering, facts);
-            if state.inside.len() != covering.len() {
+            self.enter_and_exit(state, place, t, scratch, facts);
+            if state.inside.len() != scratch.covering.len() {
                 *region = SafeRegion::NONE; // within an exit buffer, of which a region knows nothing
             }
         }
@@ -410,7 +426,8 @@ impl Fold<'_> {
     /// The same where only some geofences (`turned`) begin, end or become others at `t`: the vehicle was at
     /// `place` just before, and with the rest nothing happens.
     fn turn(&self, state: &mut State, place: Place, t: Millis, turned: &[GeofenceId], facts: &mut FactDeltas) {
-        let mut covering = self.covering.borrow_mut();
+        let scratch = &mut *self.scratch.borrow_mut();
+        let covering = &mut scratch.covering;
         covering.clear();
         let rest = state.inside.iter().map(|inside| inside.geofence).filter(|geofence| !turned.contains(geofence));
         covering.extend(rest.map(|geofence| (geofence, VersionId::MAX))); // it stays inside, by whichever version
@@ -421,12 +438,19 @@ impl Fold<'_> {
         }
         covering.sort_unstable();
         covering.dedup();
-        self.enter_and_exit(state, place, t, &covering, facts);
+        self.enter_and_exit(state, place, t, scratch, facts);
     }
 
-    fn enter_and_exit(&self, state: &mut State, place: Place, t: Millis, covering: &Covering, facts: &mut FactDeltas) {
-        let mut next = Vec::with_capacity(covering.len() + 1);
-        let mut left = Vec::new();
+    /// At `t` and `place` the vehicle is in what covers it, as found.
+    fn enter_and_exit(
+        &self,
+        state: &mut State,
+        place: Place,
+        t: Millis,
+        scratch: &mut Scratch,
+        facts: &mut FactDeltas,
+    ) {
+        let Scratch { covering, next, left } = scratch;
         for inside in state.inside.iter() {
             let covered = covering.binary_search_by_key(&inside.geofence, |c| c.0).is_ok();
             if covered || self.lingers(inside.geofence, place, t) {
@@ -435,7 +459,7 @@ impl Fold<'_> {
                 left.push(inside.clone());
             }
         }
-        for &(geofence, version) in covering {
+        for &(geofence, version) in covering.iter() {
             if state.inside.binary_search_by_key(&geofence, |i| i.geofence).is_err() {
                 let CataloguedVersion { definition, min_dwell_ms, .. } = self.catalogue.version(version);
                 let min_dwell_ms = *min_dwell_ms;
@@ -449,9 +473,11 @@ impl Fold<'_> {
         }
         next.sort_unstable_by_key(|i| i.geofence);
         if next[..] != state.inside[..] {
-            state.inside = next.into();
-            self.exit(state, &left, t, facts);
+            state.inside = next.drain(..).collect();
+            self.exit(state, left, t, facts);
         }
+        next.clear();
+        left.clear();
     }
 
     /// Whether a vehicle that was inside, and is not covered, is still within the exit buffer.

@@ -37,6 +37,11 @@ impl Ledger {
         &self.motions
     }
 
+    /// Something of all that is looked at where only a day goes on.
+    pub fn peek(&self) -> i64 {
+        self.last_end ^ self.motions.last().map_or(0, |motion| motion.positions)
+    }
+
     /// Turns the legs of `facts`, consolidated, into facts with measures, and corrects those said before
     /// that overlap `changed`.
     pub fn measure(&mut self, vehicle: VehicleId, track: &Track, changed: Span, rules: &Rules, facts: &mut FactDeltas) {

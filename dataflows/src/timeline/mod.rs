@@ -15,6 +15,7 @@ mod odometer;
 pub mod operator;
 mod order;
 mod presence;
+mod refold;
 mod route;
 mod runs;
 mod sums;
@@ -37,6 +38,7 @@ use crate::versions::Span;
 use chunk::Reach;
 pub use chunk::{CHUNK, Chunk};
 use deltas::FactDeltas;
+pub use fleets::FleetDays;
 use fold::World;
 pub use ledger::Ledger;
 use order::Order;
@@ -44,8 +46,8 @@ use serde::{Deserialize, Serialize};
 pub use track::{Past, Track, TrackParts};
 use update::Happened;
 
-/// Positions that are looked ahead: waiting for memory is waiting for all of theirs at once.
-const AHEAD: usize = 32;
+/// Positions or facts that are looked ahead: waiting for memory is waiting for all of theirs at once.
+pub(crate) const AHEAD: usize = 32;
 
 /// What an epoch changed.
 #[derive(Debug, Default)]
@@ -54,6 +56,8 @@ pub struct Changes {
     pub facts: FactDeltas,
     /// The visits that last, by whom and where: those of `facts` without an end, whether confirmed or not.
     pub membership: Vec<(Membership, i64)>,
+    /// How much more the days of the vehicles of each fleet come to.
+    pub fleet_days: FleetDays,
     /// The vehicles of which `vehicle_state` says something else now, each once, and what.
     pub states: Vec<(VehicleId, Option<VehicleState>)>,
 }
@@ -87,15 +91,15 @@ pub struct Arrivals {
 }
 
 /// One vehicle: its track, and what was last said of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Timeline {
     track: Track,
     /// The greatest instant of any of its position events, withdrawals included.
     newest: Millis,
     /// The facts with numbers that stand, as far as they may change; none if there never was any.
     ledger: Option<Box<Ledger>>,
-    /// The entry of the timer queue that counts; later entries of the same vehicle are stale.
-    armed: Option<Millis>,
+    /// The entry of the timer queue that counts, [`END`] if none does; later entries of the same vehicle are stale.
+    armed: Millis,
 }
 
 /// What the timelines of one worker hold, and how often they went back.
@@ -126,6 +130,8 @@ pub struct Timelines {
     stats: Stats,
     /// Emptied after each vehicle; what it has allocated is used again.
     facts: FactDeltas,
+    /// What an epoch before has said, emptied.
+    spare: Changes,
     order: Order,
 }
 
@@ -142,6 +148,7 @@ impl Timelines {
             timers: BinaryHeap::new(),
             stats: Stats::default(),
             facts: FactDeltas::default(),
+            spare: Changes::default(),
             order: Order::default(),
         }
     }
@@ -162,7 +169,7 @@ impl Timelines {
         let mut concerned = self.concerned_without_positions(&changes, before);
         let Edited { limits, fleets } = &edited_vehicles;
         concerned.extend(limits.union(fleets).filter(|&&vehicle| self.has(vehicle)));
-        let mut out = Changes::default();
+        let mut out = std::mem::take(&mut self.spare);
         let mut concerned = concerned.into_iter().peekable();
         let mut order = std::mem::take(&mut self.order);
         order.sort(positions.iter().map(|event| self.slot(event.vehicle) as u32));
@@ -217,6 +224,13 @@ impl Timelines {
         out
     }
 
+    /// Takes back what was returned, once all that it says has been taken out: the next epoch will not have to
+    /// allocate as much again.
+    pub fn reuse(&mut self, emptied: Changes) {
+        debug_assert!(emptied.states.is_empty(), "what it said would be said again");
+        self.spare = emptied;
+    }
+
     /// The timelines as they are now.
     pub fn snapshots(&self) -> impl Iterator<Item = TimelineSnapshot> {
         self.timelines.iter().enumerate().filter_map(|(slot, timeline)| {
@@ -245,6 +259,7 @@ impl Timelines {
         self.stats.retained_positions += track.positions() as u64;
         self.make_room(slot);
         self.reaches[slot] = track.reach();
+        let armed = armed.unwrap_or(END);
         debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
         let ledger = self.world.rules.views.has_analytics().then(|| Box::new(ledger));
         self.timelines[slot] = Some(Box::new(Timeline { track, newest, ledger, armed }));
@@ -259,10 +274,10 @@ impl Timelines {
             }
             self.timers.pop();
             let slot = self.slot(vehicle);
-            let Some(timeline) = self.timelines[slot].as_mut().filter(|timeline| timeline.armed == Some(due)) else {
+            let Some(timeline) = self.timelines[slot].as_mut().filter(|timeline| timeline.armed == due) else {
                 continue;
             };
-            timeline.armed = None;
+            timeline.armed = END;
             let (head, now) = (timeline.track.head(), self.now);
             let fold = self.world.fold(vehicle, View::Old);
             let is_quiet = head.last.is_some_and(|last| self.world.catalogue.is_quiet(last.ts, now));
@@ -288,7 +303,7 @@ impl Timelines {
                 continue;
             }
             let Some(timeline) = &self.timelines[slot] else { continue };
-            let edited = || timeline.track.concerned(changes);
+            let edited = || changes.iter().any(|change| change.reach.iter().any(|b| reach.meets(b)));
             let begun =
                 || {
                     timeline.track.head().last.is_some_and(|last| {
@@ -308,7 +323,9 @@ impl Timelines {
             let timeline = self.timelines.get(self.slot(event.vehicle))?.as_deref()?;
             Some((timeline, event.position))
         });
-        let read = timelines.clone().fold(0, |read, (timeline, _)| read ^ timeline.track.peek());
+        let peek =
+            |timeline: &Timeline| timeline.track.peek() ^ timeline.ledger.as_ref().map_or(0, |ledger| ledger.peek());
+        let read = timelines.clone().fold(0, |read, (timeline, _)| read ^ peek(timeline));
         std::hint::black_box(read);
         let generation = self.world.catalogue.generation();
         let leaving = timelines.filter(|(timeline, position)| !timeline.track.is_safe_at(position, generation));

@@ -96,7 +96,7 @@ pub fn timelines<'s>(
                 let entry = pending
                     .entry(epoch)
                     .or_insert_with(|| Pending::new((0..ports).map(|port| cap.delayed(&epoch, port)).collect()));
-                containers.for_each(|batch| entry.arrivals.positions.append(batch));
+                containers.for_each(|batch| append(&mut entry.arrivals.positions, batch));
             });
             control.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
@@ -118,8 +118,10 @@ pub fn timelines<'s>(
                     break;
                 }
                 let Pending { answer, arrivals, snapshot } = first.remove();
-                let Changes { facts, membership: membership_said, states: states_said } = timelines.advance(arrivals);
+                let is_restored = !arrivals.restored.is_empty();
+                let mut changes = timelines.advance(arrivals);
                 told.set(timelines.stats());
+                let Changes { facts, fleet_days, membership: membership_said, states: states_said } = &mut changes;
                 let FactDeltas {
                     visits: visits_said,
                     offlines: offlines_said,
@@ -135,21 +137,25 @@ pub fn timelines<'s>(
                     fleet_facts: fleet_facts_said,
                     legs: _, // they have become facts
                 } = facts;
-                visits.give(&answer, visits_said);
-                offlines.give(&answer, offlines_said);
-                stops.give(&answer, stops_said);
-                idlings.give(&answer, idlings_said);
-                overspeeds.give(&answer, overspeeds_said);
-                trips.give(&answer, trips_said);
-                turnarounds.give(&answer, turnarounds_said);
-                motions.give(&answer, motions_said);
-                presences.give(&answer, presences_said);
-                spells.give(&answer, spells_said);
-                kind_visits.give(&answer, kind_visits_said);
-                fleet_facts.give(&answer, fleet_facts_said);
-                membership.give(&answer, membership_said);
+                visits.give(&answer, visits_said.drain(..));
+                offlines.give(&answer, offlines_said.drain(..));
+                stops.give(&answer, stops_said.drain(..));
+                idlings.give(&answer, idlings_said.drain(..));
+                overspeeds.give(&answer, overspeeds_said.drain(..));
+                trips.give(&answer, trips_said.drain(..));
+                turnarounds.give(&answer, turnarounds_said.drain(..));
+                motions.give(&answer, motions_said.drain(..));
+                presences.give(&answer, presences_said.drain(..));
+                spells.give(&answer, spells_said.drain(..));
+                kind_visits.give(&answer, kind_visits_said.drain(..));
+                fleet_facts.give(&answer, fleet_facts_said.drain(..).chain(fleet_days.drain()));
+                membership.give(&answer, membership_said.drain(..));
                 if !states_said.is_empty() {
-                    states.activate().session(&answer[states_port]).give_iterator(states_said.into_iter());
+                    states.activate().session(&answer[states_port]).give_iterator(states_said.drain(..));
+                }
+                // All there is says something in the epoch of a checkpoint, and hardly anything in others.
+                if !is_restored {
+                    timelines.reuse(changes);
                 }
                 if snapshot {
                     snapshots.give(&answer, timelines.snapshots().map(|taken| (taken, 1)));
@@ -175,6 +181,11 @@ pub fn timelines<'s>(
         snapshots: snapshots_rows,
         stats,
     }
+}
+
+/// Takes everything out of `batch`, without a copy if it is the first.
+fn append<D>(all: &mut Vec<D>, batch: &mut Vec<D>) {
+    if all.is_empty() { std::mem::swap(all, batch) } else { all.append(batch) }
 }
 
 impl Pending {

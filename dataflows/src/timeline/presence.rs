@@ -53,7 +53,7 @@ impl Fold<'_> {
         if inside.is_empty() {
             return;
         }
-        let until = self.full_hour(now).max(last.ts).min(self.present_until(last));
+        let until = self.open_until(last, now);
         for inside in inside {
             let from = self.tell_hours(inside, until, facts);
             if from == last.ts {
@@ -63,6 +63,34 @@ impl Fold<'_> {
                 self.tell(inside, from, until, facts);
             }
         }
+    }
+
+    /// The same for those who stay inside while the vehicle goes on from `was` to `is`, each a last position and the
+    /// clock: of each presence the piece it was and the piece it is, side by side. Not if an hour ends meanwhile.
+    pub(super) fn prolong_presence(
+        &self,
+        inside: &[Inside],
+        was: (&Position, Millis),
+        is: (&Position, Millis),
+        presences: &mut Vec<(Presence, i64)>,
+    ) -> bool {
+        let [was, is] = [was, is].map(|(last, now)| self.open_until(last, now));
+        if inside.iter().any(|inside| is >= self.rules.local_time.hour_span(inside.present_from).until) {
+            return false;
+        }
+        if was < is {
+            let piece = |inside: &Inside, until, diff| {
+                let Inside { geofence, present_from: from, .. } = *inside;
+                (Presence { vehicle: self.vehicle, geofence, from, until }, diff)
+            };
+            presences.extend(inside.iter().flat_map(|inside| [piece(inside, was, -1), piece(inside, is, 1)]));
+        }
+        true
+    }
+
+    /// Up to when presence that has not been told is known at `now`.
+    fn open_until(&self, last: &Position, now: Millis) -> Millis {
+        self.full_hour(now).max(last.ts).min(self.present_until(last))
     }
 
     /// Tells the hours that are full at `until`; returns what is left from.

@@ -92,6 +92,11 @@ impl FromIterator<DaySums> for Days {
 }
 
 impl Days {
+    /// Something of all that is looked at to add a segment.
+    pub fn peek(&self) -> i64 {
+        self.0.last().map_or(0, |sums| sums.positions ^ i64::from(sums.day.0))
+    }
+
     /// Those from a day on.
     pub fn since(&self, first: Day) -> &[DaySums] {
         &self.0[self.0.partition_point(|sums| sums.day < first)..]
@@ -119,22 +124,24 @@ impl Days {
     /// Adds a segment, cut at midnight.
     pub fn add_segment(&mut self, segment: &Segment, rules: &Rules) {
         let zone = &*rules.local_time;
-        let mut span = zone.day_span(segment.at);
-        let first = self.entry(zone.day(segment.at));
-        first.positions += 1;
-        first.measures.distance_mm += segment.step_mm;
-        if segment.is_moving(rules) {
-            let (from, until) = first.moved.unwrap_or((segment.at, segment.at));
-            first.moved = Some((from.min(segment.at), until.max(segment.at)));
-        }
-        // The step is counted above: a part of the segment that begins where its day does has none.
+        // The step is counted at once: a part of the segment that begins where its day does has none.
         let timed = Segment { step_mm: 0, ..*segment };
+        let mut at = segment.at;
         loop {
-            self.entry(zone.day(span.from.max(segment.at))).measures.add_segment(&timed, span, rules);
+            let (sums, span) = (self.entry(zone.day(at)), zone.day_span(at));
+            if at == segment.at {
+                sums.positions += 1;
+                sums.measures.distance_mm += segment.step_mm;
+                if segment.is_moving(rules) {
+                    let (from, until) = sums.moved.unwrap_or((at, at));
+                    sums.moved = Some((from.min(at), until.max(at)));
+                }
+            }
+            sums.measures.add_segment(&timed, span, rules);
             if segment.until <= span.until {
                 return;
             }
-            span = zone.day_span(span.until);
+            at = span.until;
         }
     }
 
@@ -180,6 +187,11 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// Something of all that is looked at to add a segment.
+    pub fn peek(&self) -> i64 {
+        self.total.distance_mm ^ self.days.peek()
+    }
+
     /// Adds what one step of the fold settled.
     pub fn add(&mut self, segment: &Segment, stop: Option<Span>, rules: &Rules) {
         self.total.add_segment(segment, EVER, rules);

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate;
 
+use super::chunk::Reach;
 use super::deltas::FactDeltas;
 use super::fleets::Labels;
 use super::fold::{Analytics, Fold, Inside, State};
 use super::route::Route;
-use super::track::Rewrite;
+use super::track::{Rewrite, Track};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
 use crate::local_time::Day;
@@ -31,6 +32,11 @@ pub(super) struct Happened<'a> {
 }
 
 impl Timeline {
+    /// One of which nothing is known.
+    fn unheard_of() -> Self {
+        Self { track: Track::default(), newest: BEGINNING, ledger: None, armed: END }
+    }
+
     /// Takes in what the vehicle sent and what was edited around it. Returns when numbers may have become
     /// different: nowhere else have they.
     fn take(
@@ -62,6 +68,7 @@ impl Timeline {
             let rewound = self.track.rewrite(&rewrites, happened.changes, old, new, facts);
             stats.rewinds += 1;
             stats.rewound_positions += rewound.positions as u64;
+            stats.retained_positions = stats.retained_positions.wrapping_add_signed(rewound.gained);
             if !rewrites.is_empty() {
                 changed = rewound.span;
                 changed.from = changed.from.min(last_ts);
@@ -72,27 +79,32 @@ impl Timeline {
             // and a stop there for one that goes on.
             changed = Span { from: changed.from.min(last_ts), until: END };
         }
+        stats.retained_positions += appended.len() as u64;
         for position in appended {
             self.track.append(new, position, facts);
         }
         changed
     }
 
-    /// Gives up what is older than may be asked for; how many positions that were.
-    fn forget(&mut self, now: Millis, rules: &Rules) -> usize {
-        let Some(retention_ms) = rules.retention_ms else { return 0 };
+    /// Gives up what is older than may be asked for.
+    fn forget(&mut self, now: Millis, rules: &Rules, reach: &mut Reach, stats: &mut Stats) {
+        let Some(retention_ms) = rules.retention_ms else { return };
         let given_up = self.track.forget_before(self.newest.min(now).saturating_sub(retention_ms), rules);
-        if let Some(ledger) = self.ledger.as_mut().filter(|_| given_up > 0) {
+        if given_up == 0 {
+            return;
+        }
+        stats.retained_positions -= given_up as u64;
+        *reach = self.track.reach();
+        if let Some(ledger) = &mut self.ledger {
             ledger.forget(&self.track, rules);
         }
-        given_up
     }
 
     /// Something is due at an instant, which is returned if the timer must learn of it: if nothing was due
     /// before.
     pub(super) fn arm(&mut self, due: Option<Millis>) -> Option<Millis> {
-        let due = due.filter(|&due| self.armed.is_none_or(|armed| due < armed))?;
-        self.armed = Some(due);
+        let due = due.filter(|&due| due < self.armed)?;
+        self.armed = due;
         Some(due)
     }
 }
@@ -169,6 +181,14 @@ impl Timelines {
         timeline.newest = timeline.newest.max(newest);
         let (head, is) = (timeline.track.head(), Standing::of(timeline.track.head()));
         new.open_running(head, now, facts);
+        if let Some(latest) = head.last.as_ref().filter(|_| has_analytics) {
+            let stays = Arc::ptr_eq(&was.inside, &is.inside);
+            let presences = &mut out.facts.presences;
+            if !stays || !new.prolong_presence(&is.inside, (&last, before), (latest, now), presences) {
+                old.open_presence(&was.inside, &last, before, facts);
+                new.open_presence(&is.inside, latest, now, facts);
+            }
+        }
         if !Arc::ptr_eq(&was.inside, &is.inside) {
             let mut say = |inside: &Inside, at, diff| {
                 facts.visits.push((inside.visit(vehicle, at), diff));
@@ -186,7 +206,7 @@ impl Timelines {
             let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.world.rules);
             ledger.measure(vehicle, track, Span { from: last.ts, until: END }, rules, facts);
             ledger.tell_days(vehicle, track, new.silence(head, now), rules.local_time.day(last.ts), rules, facts);
-            Labels { vehicle, roster: &self.world.roster, rules }.label(facts);
+            Labels { vehicle, roster: &self.world.roster, rules }.label(facts, &mut out.fleet_days);
         }
         out.facts.append(facts);
         out.states.push((vehicle, new.vehicle_state(head, now)));
@@ -194,10 +214,10 @@ impl Timelines {
         self.timers.extend(timeline.arm(due).map(|due| Reverse((due, vehicle))));
         self.stats.retained_positions += appended;
         // What is given up is given up by the chunk: to look for it once a chunk is enough.
+        events.iter().for_each(|event| self.reaches[slot].add(event.position.place));
         if begins_chunk {
-            self.stats.retained_positions -= timeline.forget(now, &self.world.rules) as u64;
+            timeline.forget(now, &self.world.rules, &mut self.reaches[slot], &mut self.stats);
         }
-        self.reaches[slot] = timeline.track.reach();
         true
     }
 
@@ -208,9 +228,8 @@ impl Timelines {
         let stats = &mut self.stats;
         let timeline = self.timelines[slot].get_or_insert_with(|| {
             stats.vehicles += 1;
-            Box::new(Timeline { newest: BEGINNING, ..Timeline::default() })
+            Box::new(Timeline::unheard_of())
         });
-        let kept_before = timeline.track.positions();
         let [old, new] = [View::Old, View::New].map(|view| self.world.fold(vehicle, view));
         let mut facts = FactDeltas::default();
 
@@ -222,7 +241,7 @@ impl Timelines {
         if happened.moves_fleet {
             let under_way = std::mem::take(&mut facts.trips);
             let ledger = timeline.ledger.get_or_insert_default();
-            labels.label_all(ledger, &under_way, View::Old, &mut facts);
+            labels.label_all(ledger, &under_way, View::Old, &mut facts, &mut out.fleet_days);
             facts.trips = under_way;
         }
 
@@ -246,10 +265,10 @@ impl Timelines {
                 if let Some(Analytics { route, .. }) = is.analytics.as_deref() {
                     new.open_route(route, &is.inside, self.now, &mut under_way);
                 }
-                labels.label_all(ledger, &under_way.trips, View::New, &mut facts);
+                labels.label_all(ledger, &under_way.trips, View::New, &mut facts, &mut out.fleet_days);
                 consolidate(&mut facts.fleet_facts);
             } else {
-                labels.label(&mut facts);
+                labels.label(&mut facts, &mut out.fleet_days);
             }
         }
         let lasting = facts.visits.iter().filter(|(visit, _)| visit.exited_at.is_none());
@@ -267,10 +286,10 @@ impl Timelines {
         }
         // Only when the vehicle is heard of: a timer may be stale, and what is kept must not depend on that.
         if !happened.events.is_empty() {
-            timeline.forget(self.now, &self.world.rules);
+            let heard = happened.events.iter().filter(|event| !event.withdrawn);
+            heard.for_each(|event| self.reaches[slot].add(event.position.place));
+            timeline.forget(self.now, &self.world.rules, &mut self.reaches[slot], stats);
         }
-        self.reaches[slot] = timeline.track.reach();
-        stats.retained_positions = stats.retained_positions + timeline.track.positions() as u64 - kept_before as u64;
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregates::FleetDaily;
-use crate::facts::{FleetFact, FleetPart, Motion};
+use crate::facts::{FleetFact, FleetMotions, FleetPart};
 use crate::local_time::{Day, LocalTime};
 use crate::model::Millis;
 use crate::views::grouped::{Given, Grouped, grouped};
@@ -62,14 +62,14 @@ impl Group for FleetDailyGroup {
 
     fn update(&mut self, value: &FleetPart, diff: i64) {
         match value {
-            FleetPart::Motion(motion) => {
-                let Motion { distance_mm, moving_ms, stopped_ms, offline_ms, moved, positions, .. } = motion;
-                self.known += diff;
-                self.reporting += i64::from(*positions > 0) * diff;
-                self.moving += i64::from(moved.is_some()) * diff;
+            FleetPart::Motions(motions) => {
+                let FleetMotions { known, reporting, moving, distance_mm, moving_ms, known_ms } = motions;
+                self.known += known * diff;
+                self.reporting += reporting * diff;
+                self.moving += moving * diff;
                 self.distance_mm += distance_mm * diff;
                 self.moving_ms += moving_ms * diff;
-                self.known_ms += (moving_ms + stopped_ms + offline_ms) * diff;
+                self.known_ms += known_ms * diff;
             }
             FleetPart::TripStarted => self.started += diff,
             FleetPart::TripCompleted => self.completed += diff,

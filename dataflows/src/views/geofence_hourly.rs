@@ -200,6 +200,10 @@ impl Group for GeofenceHourlyGroup {
         self.dwell.heap_bytes() + self.peak.heap_bytes() + vehicles
     }
 
+    fn peek(&self) -> i64 {
+        self.entries ^ self.dwell.peek() ^ self.peak.peek() ^ self.vehicles.len() as i64
+    }
+
     fn snapshot(key: GeofenceHour, group: Arc<Self>) -> GroupSnapshot {
         GroupSnapshot::GeofenceHourly(key, group)
     }

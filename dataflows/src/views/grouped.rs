@@ -126,16 +126,21 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
         drop(initial); // a kept capability would hold every view at epoch 0
         let mut groups = Groups::<G>::new(local_time, sealed_after_ms);
         let mut pending = BTreeMap::<Epoch, Pending<G>>::new();
+        let mut spare = Vec::new(); // what facts were in, for those to come
         move |frontiers| {
             facts.for_each_stamp(|cap, containers| {
                 for batch in containers {
-                    for run in batch.chunk_by(|a, b| a.1 == b.1) {
-                        let epoch = run[0].1;
+                    let mut batch = batch.drain(..).peekable();
+                    while let Some(&(_, epoch, _)) = batch.peek() {
                         let entry =
                             pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
-                        entry.facts.extend(run.iter().map(|(fact, _, diff)| (fact.clone(), *diff)));
+                        if entry.facts.capacity() == 0 {
+                            entry.facts = std::mem::take(&mut spare);
+                        }
+                        while let Some((fact, _, diff)) = batch.next_if(|(_, at, _)| *at == epoch) {
+                            entry.facts.push((fact, diff));
+                        }
                     }
-                    batch.clear();
                 }
             });
             control.for_each_stamp(|cap, containers| {
@@ -153,12 +158,12 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
                 if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
                     break;
                 }
-                let Pending { answer: [rows_at, snapshots_at], facts, restored, now, dwell_ms, snapshot, is_restored } =
-                    first.remove();
+                let Pending { answer, mut facts, restored, now, dwell_ms, snapshot, is_restored } = first.remove();
+                let [rows_at, snapshots_at] = answer;
                 groups.keep_for_dwell(dwell_ms);
                 debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
                 restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
-                let changed = groups.advance(facts.into_iter().filter(|_| !is_restored));
+                let changed = groups.advance(if is_restored { &[] } else { &facts });
                 groups.seal(now);
                 told.set(groups.stats());
                 debug_assert_eq!(told.get().late_updates, 0, "{name}: nothing accepted touches a sealed group");
@@ -166,6 +171,8 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
                 if snapshot {
                     give(&mut snapshots, &snapshots_at, groups.snapshots().map(|group| (group, 1)));
                 }
+                facts.clear();
+                spare = if is_restored { Vec::new() } else { facts };
             }
         }
     });

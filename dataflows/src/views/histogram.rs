@@ -68,6 +68,11 @@ impl Histogram {
         }
     }
 
+    /// Something of all that a percentile looks at.
+    pub fn peek(&self) -> i64 {
+        self.counts.last().map_or(0, |(_, count)| *count)
+    }
+
     /// How many there are.
     pub fn count(&self) -> i64 {
         self.count

@@ -67,6 +67,12 @@ impl Peak {
         self.highest = highest(self.blocks.iter().map(|block| (block.sum, block.highest)));
     }
 
+    /// Something of all that an interval looks at that grows at the end.
+    pub fn peek(&self) -> i64 {
+        let last = self.blocks.last().and_then(|block| block.edges.last());
+        last.map_or(0, |(_, diff)| i64::from(*diff))
+    }
+
     /// The greatest number at one instant, as of the last [`Peak::settle`].
     pub fn highest(&self) -> i64 {
         i64::from(self.highest)

@@ -315,14 +315,14 @@ fn on(day: i32) -> VehicleDay {
 #[test]
 fn a_stop_may_end_on_the_last_day_with_positions_however_long_ago() {
     let mut groups = Groups::<VehicleDailyGroup>::new(Arc::new(LocalTime::utc()), Some(HORIZON));
-    groups.advance([((on(0), motion(1)), 1), ((on(1), motion(1)), 1), ((on(2), motion(0)), 1)]);
+    groups.advance(&[((on(0), motion(1)), 1), ((on(1), motion(1)), 1), ((on(2), motion(0)), 1)]);
     groups.seal(START + 30 * DAY);
     assert_eq!(groups.stats().groups, 1, "a day of silence is final, and so is one before the last position");
-    let rows = groups.advance([((on(1), Part::Stop), 1), ((on(30), motion(1)), 1)]);
+    let rows = groups.advance(&[((on(1), Part::Stop), 1), ((on(30), motion(1)), 1)]);
     assert_eq!((rows.len(), groups.stats().late_updates), (3, 0));
     groups.seal(START + 40 * DAY);
     assert_eq!(groups.stats().groups, 1, "nothing is open behind a later position that stands");
-    assert!(groups.advance([((on(1), Part::Stop), -1)]).is_empty());
+    assert!(groups.advance(&[((on(1), Part::Stop), -1)]).is_empty());
     assert_eq!(groups.stats().late_updates, 1);
 }
 
@@ -330,8 +330,8 @@ fn a_stop_may_end_on_the_last_day_with_positions_however_long_ago() {
 fn changes_that_cancel_do_not_concern_a_group_that_has_left() {
     let mut groups = Groups::<VehicleDailyGroup>::new(Arc::new(LocalTime::utc()), Some(HORIZON));
     groups.seal(START + 30 * DAY);
-    assert!(groups.advance([((on(0), Part::Stop), 1), ((on(0), Part::Stop), -1)]).is_empty());
-    assert!(groups.advance([((on(29), Part::Stop), 1), ((on(29), Part::Stop), -1)]).is_empty());
+    assert!(groups.advance(&[((on(0), Part::Stop), 1), ((on(0), Part::Stop), -1)]).is_empty());
+    assert!(groups.advance(&[((on(29), Part::Stop), 1), ((on(29), Part::Stop), -1)]).is_empty());
     assert_eq!(groups.stats(), GroupStats::default());
 }
 

@@ -242,6 +242,10 @@ impl Group for VehicleDailyGroup {
         self.motions.capacity() * size_of::<(MotionOfDay, i64)>()
     }
 
+    fn peek(&self) -> i64 {
+        self.motion.map_or(0, |motion| motion.positions) ^ self.trips
+    }
+
     /// A stop may turn out to have ended at the last position of this day.
     fn lane(&self, key: &VehicleDay) -> Option<u64> {
         self.motions().any(|(motion, _)| motion.positions > 0).then_some(u64::from(key.vehicle.0))
