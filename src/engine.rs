@@ -247,6 +247,10 @@ impl Engine {
         self.stats[worker] = stats;
         let (arrived, completed) = self.incomplete.entry(epoch).or_default();
         *arrived += 1;
+        if *arrived == 1 {
+            *completed = share;
+            return;
+        }
         completed.deltas.append(share.deltas);
         let Snapshots { timelines, groups } = share.snapshots;
         completed.snapshots.timelines.extend(timelines);
@@ -382,25 +386,25 @@ fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>, pr
         stats,
         group_stats,
     } = views;
-    gather(visits, found, probe, |completed, row| completed.deltas.visits.push(row));
-    gather(offlines, found, probe, |completed, row| completed.deltas.offlines.push(row));
-    gather(stops, found, probe, |completed, row| completed.deltas.stops.push(row));
-    gather(idlings, found, probe, |completed, row| completed.deltas.idlings.push(row));
-    gather(overspeeds, found, probe, |completed, row| completed.deltas.overspeeds.push(row));
-    gather(trips, found, probe, |completed, row| completed.deltas.trips.push(row));
-    gather(turnarounds, found, probe, |completed, row| completed.deltas.turnarounds.push(row));
-    gather(vehicle_daily, found, probe, |completed, row| completed.deltas.vehicle_daily.push(row));
-    gather(geofence_hourly, found, probe, |completed, row| completed.deltas.geofence_hourly.push(row));
-    gather(od_daily, found, probe, |completed, row| completed.deltas.od_daily.push(row));
-    gather(fleet_daily, found, probe, |completed, row| completed.deltas.fleet_daily.push(row));
-    gather(kind_daily, found, probe, |completed, row| completed.deltas.kind_daily.push(row));
+    gather(visits, found, probe, |completed| &mut completed.deltas.visits);
+    gather(offlines, found, probe, |completed| &mut completed.deltas.offlines);
+    gather(stops, found, probe, |completed| &mut completed.deltas.stops);
+    gather(idlings, found, probe, |completed| &mut completed.deltas.idlings);
+    gather(overspeeds, found, probe, |completed| &mut completed.deltas.overspeeds);
+    gather(trips, found, probe, |completed| &mut completed.deltas.trips);
+    gather(turnarounds, found, probe, |completed| &mut completed.deltas.turnarounds);
+    gather(vehicle_daily, found, probe, |completed| &mut completed.deltas.vehicle_daily);
+    gather(geofence_hourly, found, probe, |completed| &mut completed.deltas.geofence_hourly);
+    gather(od_daily, found, probe, |completed| &mut completed.deltas.od_daily);
+    gather(fleet_daily, found, probe, |completed| &mut completed.deltas.fleet_daily);
+    gather(kind_daily, found, probe, |completed| &mut completed.deltas.kind_daily);
     gather_states(vehicle_state, found, probe);
-    gather(membership, found, probe, |completed, row| completed.deltas.membership.push(row));
-    gather(occupancy, found, probe, |completed, row| completed.deltas.occupancy.push(row));
-    gather(geofences, found, probe, |completed, row| completed.deltas.geofences.push(row));
-    gather(vehicles, found, probe, |completed, row| completed.deltas.vehicles.push(row));
-    gather(timelines, found, probe, |completed, (snapshot, _)| completed.snapshots.timelines.push(snapshot));
-    gather(groups, found, probe, |completed, (snapshot, _)| completed.snapshots.groups.push(snapshot));
+    gather(membership, found, probe, |completed| &mut completed.deltas.membership);
+    gather(occupancy, found, probe, |completed| &mut completed.deltas.occupancy);
+    gather(geofences, found, probe, |completed| &mut completed.deltas.geofences);
+    gather(vehicles, found, probe, |completed| &mut completed.deltas.vehicles);
+    gather_each(timelines, found, probe, |completed| &mut completed.snapshots.timelines, |(snapshot, _)| snapshot);
+    gather_each(groups, found, probe, |completed| &mut completed.snapshots.groups, |(snapshot, _)| snapshot);
     Told { timelines: stats, groups: group_stats }
 }
 
@@ -408,25 +412,37 @@ fn gather<D: Clone + 'static>(
     rows: Rows<'_, D>,
     found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
     probe: &ProbeHandle<Epoch>,
-    keep: impl Fn(&mut Completed, (D, i64)) + 'static,
+    place: impl Fn(&mut Completed) -> &mut Vec<(D, i64)> + 'static,
+) {
+    gather_each(rows, found, probe, place, |row| row);
+}
+
+fn gather_each<D: Clone + 'static, K>(
+    rows: Rows<'_, D>,
+    found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
+    probe: &ProbeHandle<Epoch>,
+    place: impl Fn(&mut Completed) -> &mut Vec<K> + 'static,
+    kept: impl Fn((D, i64)) -> K + 'static,
 ) {
     let found = Rc::clone(found);
     rows.inner
         .unary(Pipeline, "Gather", move |_, _| {
+            let mut usual = 0;
             // Nothing is ever sent: the output is there to be probed.
             move |input, _output: &mut OutputBuilderSession<'_, Epoch, CapacityContainerBuilder<Vec<()>>>| {
                 input.for_each(|_, batch| {
                     crash::point("in-operator");
                     let mut found = found.borrow_mut();
-                    let mut rows = batch.drain(..);
-                    let Some((row, mut epoch, diff)) = rows.next() else { return };
-                    let mut completed = found.entry(epoch).or_default();
-                    keep(completed, (row, diff));
-                    for (row, at, diff) in rows {
-                        if at != epoch {
-                            (epoch, completed) = (at, found.entry(at).or_default());
+                    let mut rows = batch.drain(..).peekable();
+                    while let Some(&(_, epoch, _)) = rows.peek() {
+                        let gathered = place(found.entry(epoch).or_default());
+                        if gathered.is_empty() {
+                            gathered.reserve(usual); // as many as the last time, so that few have to be moved
                         }
-                        keep(completed, (row, diff));
+                        while let Some((row, _, diff)) = rows.next_if(|(_, at, _)| *at == epoch) {
+                            gathered.push(kept((row, diff)));
+                        }
+                        usual = gathered.len();
                     }
                 });
             }
@@ -438,12 +454,17 @@ fn gather_states(states: States<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Complete
     let found = Rc::clone(found);
     states
         .unary(Pipeline, "Gather", move |_, _| {
+            let mut usual = 0;
             move |input, _output: &mut OutputBuilderSession<'_, Epoch, CapacityContainerBuilder<Vec<()>>>| {
                 input.for_each_stamp(|at, batches| {
                     let Some(&epoch) = at.least() else { return };
                     let mut found = found.borrow_mut();
                     let states = &mut found.entry(epoch).or_default().deltas.vehicle_state;
+                    if states.is_empty() {
+                        states.reserve(usual);
+                    }
                     batches.for_each(|batch| states.append(batch));
+                    usual = states.len();
                 });
             }
         })
