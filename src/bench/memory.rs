@@ -145,13 +145,15 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
         Part::Vehicles | Part::Positions | Part::PositionsAmongGeofences | Part::Geofences => rules(options.views),
     });
     let (vehicles, positions) = (settings.vehicles(TRACKS.0, 4), TRACKS.1);
-    let (before, count) = match part {
+    // What it takes to make events is there before and after.
+    let (before, after, count) = match part {
         Part::Vehicles => {
             let vehicles = settings.vehicles(VEHICLES, 4);
-            held.take(fixes(1, 1, SEED), context)?;
+            let mut track = fixes(vehicles, 1, SEED);
+            held.take(track.by_ref().take(EPOCH_EVENTS), context)?;
             let before = resident_bytes();
-            held.take(fixes(vehicles, 1, SEED), context)?;
-            (before, u64::from(vehicles))
+            held.take(track.by_ref(), context)?;
+            (before, resident_bytes(), u64::from(vehicles) - EPOCH_EVENTS as u64)
         }
         Part::Positions | Part::PositionsAmongGeofences => {
             if part == Part::PositionsAmongGeofences {
@@ -160,21 +162,21 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
             let mut track = fixes(vehicles, positions, SEED);
             held.take(track.by_ref().take(vehicles as usize * TRACKS_BEFORE), context)?;
             let before = resident_bytes();
-            held.take(track, context)?;
-            (before, u64::from(vehicles) * (positions - TRACKS_BEFORE) as u64)
+            held.take(track.by_ref(), context)?;
+            (before, resident_bytes(), u64::from(vehicles) * (positions - TRACKS_BEFORE) as u64)
         }
         Part::Geofences => {
             held.take(fixes(1, 1, SEED), context)?;
             let before = resident_bytes();
             let geofences = settings.vehicles(GEOFENCES, 4);
             held.geofences(geofences);
-            (before, u64::from(geofences))
+            (before, resident_bytes(), u64::from(geofences))
         }
         Part::Groups => {
             held.geofences(AMONG);
             let before = resident_bytes();
             held.take(fixes(vehicles, positions / 4, SEED), context)?;
-            (before, 0)
+            (before, resident_bytes(), 0)
         }
         Part::Flat => {
             let mut track = fixes(FLEET.0, usize::MAX, SEED);
@@ -187,10 +189,9 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
             for _ in 0..options.epochs / 2 {
                 held.epoch(track.by_ref().take(events).collect(), context)?;
             }
-            (before, options.epochs as u64)
+            (before, resident_bytes(), options.epochs as u64)
         }
     };
-    let after = resident_bytes();
     let groups = held.engine.stats().groups.iter().map(|stats| (stats.groups, stats.bytes)).collect();
     let said = Said { before, after, count, groups };
     serde_json::to_string(&said).map_err(|error| BenchError::Setup(error.to_string()))
