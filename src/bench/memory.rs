@@ -13,7 +13,7 @@ use watchtower_dataflows::views::AGGREGATES;
 use super::engine::{SEED, rules};
 use super::measure::resident_bytes;
 use super::report::{Measure, Outcome, Report};
-use super::workload::{BEGINS, among, edits, fixes};
+use super::workload::{BEGINS, among, edits, fixes, to_and_fro};
 use super::{BenchError, Context};
 use crate::engine::{Batch, Engine};
 
@@ -83,6 +83,8 @@ const AMONG: u32 = 10_000;
 const GEOFENCES: u32 = 100_000;
 /// A fleet that stays as it is: vehicles, and for how long their positions are kept.
 const FLEET: (u32, Millis) = (1_000, 600_000);
+/// It goes to and fro between so many places, so that it comes to none that is new.
+const PLACES: usize = 100;
 const EPOCH_EVENTS: usize = 8192;
 
 /// Measures.
@@ -179,7 +181,7 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
             (before, resident_bytes(), 0)
         }
         Part::Flat => {
-            let mut track = fixes(FLEET.0, usize::MAX, SEED);
+            let mut track = to_and_fro(FLEET.0, PLACES, SEED);
             held.geofences(AMONG);
             let events = FLEET.0 as usize / 10;
             for _ in 0..options.epochs / 2 {

@@ -18,7 +18,7 @@ use watchtower_dataflows::model::{
 };
 
 pub use files::{FileError, countries, from_files};
-pub use realistic::{REGION as REALISTIC, among, duration_ms, fixes, realistic};
+pub use realistic::{REGION as REALISTIC, among, duration_ms, fixes, realistic, to_and_fro};
 pub use stars::{Region, stars};
 pub use walk::{Step, walk};
 pub use workload_w::workload_w;

@@ -52,6 +52,19 @@ pub fn fixes(vehicles: u32, times: usize, seed: u64) -> impl Iterator<Item = Pos
     })
 }
 
+/// The same vehicles for ever, to and fro between the places of so many fixes: nothing is new but the time.
+pub fn to_and_fro(vehicles: u32, places: usize, seed: u64) -> impl Iterator<Item = PositionEvent> {
+    let there: Vec<PositionEvent> = fixes(vehicles, places, seed).collect();
+    let ways = (0..places).chain((1..places - 1).rev()).cycle();
+    let turns =
+        (0..).zip(ways).flat_map(move |(round, place)| (0..vehicles as usize).map(move |turn| (round, place, turn)));
+    turns.map(move |(round, place, turn)| {
+        let mut event = there[place * vehicles as usize + turn];
+        event.position.ts += (round - place as Millis) * FIX_EVERY_MS;
+        event
+    })
+}
+
 fn fix(vehicle: u32, ts: Millis, walker: &Walker) -> PositionEvent {
     let m_per_s = STEP_M * walker.pace / (FIX_EVERY_MS as f64 / 1000.0);
     let position = Position {
@@ -62,4 +75,21 @@ fn fix(vehicle: u32, ts: Millis, walker: &Walker) -> PositionEvent {
         ignition: true,
     };
     PositionEvent { vehicle: VehicleId(vehicle), seq: 0, position, withdrawn: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_goes_to_and_fro_comes_to_the_same_places_at_later_times() {
+        let (vehicles, places) = (3, 4);
+        let events: Vec<PositionEvent> = to_and_fro(vehicles, places, 1).take(3 * 14).collect();
+        let of_one: Vec<Position> = events.iter().filter(|event| event.vehicle.0 == 1).map(|e| e.position).collect();
+        assert!(of_one.windows(2).all(|pair| pair[1].ts - pair[0].ts == FIX_EVERY_MS));
+        let route: Vec<Place> = of_one.iter().map(|position| position.place).collect();
+        let there_and_back = [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1].map(|at| route[at]);
+        assert_eq!(route, there_and_back);
+        assert!(route[..places].windows(2).all(|pair| pair[0] != pair[1]));
+    }
 }
