@@ -39,6 +39,7 @@ mod progress;
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::cli::{BenchArgs, BenchCommand};
 use crate::config::ConfigError;
@@ -162,6 +163,19 @@ impl Context<'_> {
     /// If it should end.
     pub fn check(&self) -> Result<(), BenchError> {
         if self.stop.load(Ordering::Relaxed) { Err(BenchError::Interrupted) } else { Ok(()) }
+    }
+
+    /// Waits.
+    ///
+    /// # Errors
+    /// If it should end.
+    pub fn sleep(&self, duration: Duration) -> Result<(), BenchError> {
+        let begun = Instant::now();
+        while begun.elapsed() < duration {
+            self.check()?;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 }
 

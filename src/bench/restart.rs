@@ -13,6 +13,7 @@ use super::report::{Measure, Outcome, Report};
 use super::stage::{Pipeline, Servers, Setup, Urls};
 use super::workload::{BEGINS, among, duration_ms, fixes, now_ms};
 use super::{BenchError, Context};
+use crate::config::Clock;
 use crate::publish::Format;
 
 /// What to measure.
@@ -30,12 +31,14 @@ pub struct Options {
 
 const SEED: u64 = 20_260_101;
 
-/// Positions after which it is told how many there are.
+/// So many positions are appended, then they are waited for: Redis need not hold them all.
 const PORTION: usize = 1_000_000;
 
-/// Often: the last one of a daemon that stops is left out where it would take too long, and then the one
-/// before it counts.
-const CHECKPOINTS_EVERY: Duration = Duration::from_secs(2);
+/// How often checkpoints are written while positions are taken in. The last one of a daemon that stops is left
+/// out where it would take too long, and then the one before it counts.
+fn checkpoints_every(positions: usize) -> Duration {
+    Duration::from_secs(if positions > 10 * PORTION { 30 } else { 2 })
+}
 
 /// Measures.
 ///
@@ -46,7 +49,10 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     let servers = Servers::start(&options.urls)?;
     let vehicles = context.settings.vehicles(options.vehicles, 5);
     let positions = if context.settings.quick { options.positions.min(20) } else { options.positions };
-    let setup = Setup { checkpoints: CHECKPOINTS_EVERY, ..options.setup };
+    let all = vehicles as usize * positions;
+    // The time is that of the positions: while history comes, by another clock all would be silent all the time.
+    let clock = Clock::Log;
+    let setup = Setup { checkpoints: checkpoints_every(all), log_keep: Duration::ZERO, clock, ..options.setup };
     let pipeline = Pipeline::new(&servers, "restart", setup)?;
     let mut daemon = pipeline.start_ready(context)?;
     let observer = Observer::start(&pipeline)?;
@@ -60,15 +66,17 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
         if fixes.peek().is_none() {
             break;
         }
-        context.step(|| format!("{taken} of {} positions taken in", vehicles as usize * positions))?;
+        context.step(|| format!("{taken} of {all} positions taken in"))?;
         for mut event in fixes.by_ref().take(PORTION) {
             event.position.ts += begins - BEGINS;
             loader.position(&event)?;
             last = event;
         }
+        loader.flush()?;
+        observer.wait_for(loader.last(), context)?;
     }
-    loader.flush()?;
-    observer.wait_for(loader.last(), context)?;
+    context.step(|| "waiting for a checkpoint of it all".to_owned())?;
+    context.sleep(setup.checkpoints * 2)?;
 
     let mut samples = Samples::default();
     let mut resident = 0;
@@ -92,7 +100,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     report.results.push(
         Outcome::new(format!("{}/{vehicles}x{positions}", setup.views.name()))
             .with(Measure::Vehicles, f64::from(vehicles))
-            .with(Measure::Positions, f64::from(vehicles) * positions as f64)
+            .with(Measure::Positions, all as f64)
             .with(Measure::CheckpointMib, mib(pipeline.checkpoint_bytes()))
             .with(Measure::DaemonMib, mib(resident))
             .with(Measure::FirstCommitMs, samples.wall_s() * 1000.0)

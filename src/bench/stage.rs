@@ -13,7 +13,7 @@ use watchtower_dataflows::model::ViewSet;
 use super::servers::postgres::psql;
 use super::servers::{PostgresServer, Process, RedisOptions, RedisServer, ServerError, free_port, temporary_folder};
 use super::{BenchError, Context};
-use crate::config::{Config, ConfigError};
+use crate::config::{Clock, Config, ConfigError};
 use crate::publish::PipelineName;
 
 /// Nothing that is waited for takes longer, on a machine that does other things as well.
@@ -143,6 +143,10 @@ pub struct Setup {
     pub archive: bool,
     /// How often checkpoints are written.
     pub checkpoints: Duration,
+    /// For how long Redis keeps what is in them.
+    pub log_keep: Duration,
+    /// Who says what time it is.
+    pub clock: Clock,
 }
 
 /// A pipeline of its own; its streams and tables go with it.
@@ -164,13 +168,15 @@ impl<'a> Pipeline<'a> {
         let name = PipelineName::parse(&name).map_err(|error| BenchError::Setup(format!("{name}: {error}")))?;
         let folder = temporary_folder("watchtower-bench-")?;
         let pipeline = Self { name, servers, folder, port: free_port()? };
-        let Setup { views, workers, archive, checkpoints } = setup;
+        let Setup { views, workers, archive, checkpoints, log_keep, clock } = setup;
+        let clock = clock.word();
         let text = format!(
-            "pipeline = \"{}\"\n[redis]\nurl = \"{}\"\n[store]\nurl = \"{}\"\narchive = {archive}\nreader_role = \"\"\n\
-             allow_unsafe = true\n[engine]\nworkers = {workers}\n[http]\nlisten = \"127.0.0.1:{}\"\n\
+            "pipeline = \"{}\"\n[redis]\nurl = \"{}\"\nlog_keep = \"{}ms\"\n[store]\nurl = \"{}\"\narchive = {archive}\nreader_role = \"\"\n\
+             allow_unsafe = true\n[engine]\nworkers = {workers}\n[clock]\nsource = \"{clock}\"\n[http]\nlisten = \"127.0.0.1:{}\"\n\
              [checkpoints]\nfolder = \"{}\"\nevery = \"{}ms\"\n[rules]\nviews = \"{}\"\n",
             pipeline.name,
             servers.redis_url(),
+            log_keep.as_millis(),
             servers.postgres_url(),
             pipeline.port,
             pipeline.folder.path().display(),

@@ -18,6 +18,8 @@ use crate::bench::stage::{Setup, Urls};
 use crate::bench::{Settings, engine, geofence_edit, kernel, late, memory};
 #[cfg(unix)]
 use crate::bench::{drain, live, restart};
+#[cfg(unix)]
+use crate::config::Clock;
 
 pub(super) const EXAMPLE: &str = "\
 Examples:
@@ -94,6 +96,8 @@ pub enum BenchCommand {
     /// benchmark fails.
     Late(LateArgs),
     /// From the start of the daemon to its first new commit, when it has a checkpoint of all it knew.
+    ///
+    /// Without an archive of positions, and with no more in Redis than a checkpoint needs.
     #[cfg(unix)]
     Restart(RestartArgs),
     /// Bytes of a vehicle, a retained position, a geofence, a group of an aggregate; and that many epochs of the
@@ -360,8 +364,9 @@ impl ServerArgs {
 
     /// How the daemon between them is set up, with a checkpoint a minute.
     pub fn setup(&self, archive: bool) -> Setup {
-        let checkpoints = Duration::from_secs(60);
-        Setup { views: self.views.into(), workers: self.workers.into(), archive, checkpoints }
+        let (checkpoints, log_keep) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let (views, workers) = (self.views.into(), self.workers.into());
+        Setup { views, workers, archive, checkpoints, log_keep, clock: Clock::Wall }
     }
 }
 
@@ -419,7 +424,7 @@ impl RestartArgs {
         restart::Options {
             vehicles: self.vehicles,
             positions: self.positions as usize,
-            setup: self.servers.setup(true),
+            setup: self.servers.setup(false),
             urls: self.servers.urls(),
         }
     }

@@ -124,7 +124,8 @@ fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 impl Clock {
-    fn word(self) -> &'static str {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Wall => "wall",
             Self::Log => "log",
