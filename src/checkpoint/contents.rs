@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use watchtower_dataflows::model::{Control, Millis, VehicleId};
-use watchtower_dataflows::timeline::fold::State;
+use watchtower_dataflows::timeline::state::State;
 use watchtower_dataflows::timeline::{Chunk, Ledger, Past};
 use watchtower_dataflows::views::{GroupSnapshot, Snapshots};
 

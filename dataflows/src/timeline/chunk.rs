@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::Change;
 use crate::geometry::BoundingBox;
 use crate::model::{Millis, Place, Position, Rules};
-use crate::timeline::fold::{Settled, State};
+use crate::timeline::fold::Settled;
 use crate::timeline::odometer::Odometer;
+use crate::timeline::state::State;
 use crate::timeline::sums::{Measures, Sums};
 use crate::versions::Span;
 

@@ -18,6 +18,7 @@ mod presence;
 mod refold;
 mod route;
 mod runs;
+pub mod state;
 mod sums;
 #[cfg(test)]
 mod tests;

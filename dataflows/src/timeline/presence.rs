@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::facts::Presence;
 use crate::model::{Millis, Position};
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::fold::{Fold, Inside, State};
+use crate::timeline::fold::Fold;
+use crate::timeline::state::{Inside, State};
 
 impl Fold<'_> {
     /// Tells the presence of those inside through the full hours up to `t`, while the last position is the

@@ -4,7 +4,8 @@ use crate::cells::SafeRegion;
 use crate::model::{BEGINNING, Millis, Position};
 use crate::timeline::chunk::{CHUNK, Chunk};
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::fold::{Fold, State};
+use crate::timeline::fold::Fold;
+use crate::timeline::state::State;
 use crate::timeline::track::Rewrite;
 
 /// Two folds side by side: through what was there under the old view, and what is there now under the new one.

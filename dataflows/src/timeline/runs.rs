@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::facts::{Idling, Overspeed, Spell, SpellKind, Stop, Trip};
 use crate::model::{END, Geofence, GeofenceId, Millis, Place, Position, Speed};
 use crate::timeline::deltas::{FactDeltas, Leg};
-use crate::timeline::fold::{Fold, Inside, State, is_near};
+use crate::timeline::fold::{Fold, is_near};
 use crate::timeline::odometer::Segment;
 use crate::timeline::route::{Role, Route, Stay};
+use crate::timeline::state::{Inside, State};
 use crate::versions::Span;
 
 /// Where a stop begins, if it becomes one: the first position after the last that was too far away.

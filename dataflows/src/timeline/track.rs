@@ -23,8 +23,9 @@ use crate::local_time::Day;
 use crate::model::{BEGINNING, END, Millis, Position, Rules};
 use crate::timeline::chunk::{CHUNK, Chunk, Reach};
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::fold::{Fold, State};
+use crate::timeline::fold::Fold;
 use crate::timeline::refold::Refold;
+use crate::timeline::state::State;
 use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::versions::Span;
 
