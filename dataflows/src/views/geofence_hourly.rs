@@ -20,6 +20,7 @@ use crate::aggregates::GeofenceHourly;
 use crate::facts::Presence;
 use crate::local_time::LocalTime;
 use crate::model::{Epoch, GeofenceId, Millis, VehicleId, Visit};
+use crate::versions::Span;
 use crate::views::grouped::{Given, Grouped, grouped};
 use crate::views::groups::{Group, Key};
 use crate::views::histogram::Histogram;
@@ -108,10 +109,12 @@ type Update<D> = (D, Epoch, i64);
 /// What presences bring. Of one that is replaced by another with the same beginning the two stand side by side:
 /// they come sorted.
 fn parts(presences: &[Update<Presence>], zone: &LocalTime) -> impl Iterator<Item = Update<(GeofenceHour, Part)>> {
-    let mut rest = presences;
+    let (mut rest, mut hour) = (presences, Span::EMPTY);
     std::iter::from_fn(move || {
         let (&(Presence { vehicle, geofence, from, until }, epoch, mut diff), mut after) = rest.split_first()?;
-        let hour = zone.hour_span(from);
+        if !hour.contains(from) {
+            hour = zone.hour_span(from);
+        }
         debug_assert!(until <= hour.until, "a presence is a piece within one local hour");
         let since = |t: Millis| (t - hour.from) as u32;
         let mut part = Part::Presence { vehicle, from: since(from), until: since(until) };

@@ -20,7 +20,6 @@
 //! Facts whose changes cancel in a group that has left (a visit of three weeks ends: its entry is taken
 //! away and put back) are no concern of it. Others would be an error: they are counted.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -137,7 +136,11 @@ pub struct Groups<G: Group> {
     sealed_after_ms: Option<i64>,
     /// The longest dwell of any geofence: a trip ends with a visit that may be confirmed so much later.
     dwell_ms: i64,
-    groups: HashMap<G::Key, Held<G>, FxBuildHasher>,
+    /// By number.
+    groups: Vec<Option<Held<G>>>,
+    numbers: HashMap<G::Key, u32, FxBuildHasher>,
+    /// Numbers that no group has.
+    free: Vec<u32>,
     /// What is to be sealed, by its end.
     ends: BTreeSet<(Millis, G::Key)>,
     /// The sealed groups that stay, by lane.
@@ -148,7 +151,8 @@ pub struct Groups<G: Group> {
 }
 
 #[derive(Debug)]
-struct Held<G> {
+struct Held<G: Group> {
+    key: G::Key,
     /// Shared with the snapshots that were taken of it: it is copied when it changes after one.
     group: Arc<G>,
     /// Whether something has happened to it in this epoch.
@@ -162,7 +166,9 @@ impl<G: Group> Groups<G> {
             local_time,
             sealed_after_ms,
             dwell_ms: 0,
-            groups: HashMap::default(),
+            groups: Vec::new(),
+            numbers: HashMap::default(),
+            free: Vec::new(),
             ends: BTreeSet::new(),
             last: HashMap::default(),
             now: BEGINNING,
@@ -187,11 +193,15 @@ impl<G: Group> Groups<G> {
     pub fn advance(&mut self, facts: &[(Fact<G>, i64)]) -> Vec<(G::Row, i64)> {
         let mut touched = Vec::new();
         let mut sealed = Vec::new();
+        let mut numbers = Vec::with_capacity(AHEAD);
         for several in facts.chunks(AHEAD) {
-            self.look_ahead(several.iter().map(|((key, _), _)| key));
-            for (fact, diff) in several {
-                if !self.update(fact, *diff, &mut touched) {
-                    sealed.push((fact.clone(), *diff));
+            numbers.clear();
+            numbers.extend(several.iter().map(|((key, _), _)| self.numbers.get(key).copied()));
+            self.look_ahead(numbers.iter().flatten().copied());
+            for ((fact, diff), known) in several.iter().zip(&numbers) {
+                match known.or_else(|| self.number(&fact.0)) {
+                    Some(number) => self.update(number, &fact.1, *diff, &mut touched),
+                    None => sealed.push((fact.clone(), *diff)),
                 }
             }
         }
@@ -200,9 +210,9 @@ impl<G: Group> Groups<G> {
 
         let mut rows = Vec::with_capacity(2 * touched.len());
         for several in touched.chunks_mut(AHEAD) {
-            self.look_ahead(several.iter().map(|(key, _)| key));
-            for (key, was) in several {
-                let is = self.settle(key);
+            self.look_ahead(several.iter().map(|(number, _)| *number));
+            for (number, was) in several {
+                let is = self.settle(*number);
                 if *was != is {
                     rows.extend(was.take().map(|row| (row, -1)));
                     rows.extend(is.map(|row| (row, 1)));
@@ -212,49 +222,75 @@ impl<G: Group> Groups<G> {
         rows
     }
 
-    /// Adds a fact to its group, which joins those `touched`, with its row as it was. Not if it has been sealed.
-    fn update(&mut self, (key, value): &Fact<G>, diff: i64, touched: &mut Vec<(G::Key, Option<G::Row>)>) -> bool {
-        let sealed_before = self.sealed_before();
-        let held = match self.groups.entry(key.clone()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                if let Some(sealed_before) = sealed_before {
-                    let end = key.end(&self.local_time);
-                    if end < sealed_before {
-                        return false;
-                    }
-                    self.ends.insert((end, key.clone()));
-                }
-                entry.insert(Held { group: Arc::default(), touched: false })
+    /// The number of a group, which is made if there is none. None if it has been sealed.
+    fn number(&mut self, key: &G::Key) -> Option<u32> {
+        if let Some(number) = self.numbers.get(key) {
+            return Some(*number);
+        }
+        if let Some(sealed_before) = self.sealed_before() {
+            let end = key.end(&self.local_time);
+            if end < sealed_before {
+                return None;
             }
-        };
+            self.ends.insert((end, key.clone()));
+        }
+        Some(self.insert(key.clone(), Arc::default()))
+    }
+
+    fn insert(&mut self, key: G::Key, group: Arc<G>) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.groups.push(None);
+            (self.groups.len() - 1) as u32
+        });
+        let before = self.numbers.insert(key.clone(), number);
+        debug_assert!(before.is_none(), "a group has one number");
+        self.groups[number as usize] = Some(Held { key, group, touched: false });
+        number
+    }
+
+    fn remove(&mut self, key: &G::Key) -> Option<Held<G>> {
+        let number = self.numbers.remove(key)?;
+        self.free.push(number);
+        self.groups[number as usize].take()
+    }
+
+    /// Adds a fact's value to its group, which joins those `touched`, with its row as it was.
+    fn update(&mut self, number: u32, value: &G::Value, diff: i64, touched: &mut Vec<(u32, Option<G::Row>)>) {
+        let Some(held) = &mut self.groups[number as usize] else { return };
         if !held.touched {
             held.touched = true;
-            touched.push((key.clone(), held.group.row(key)));
+            touched.push((number, held.group.row(&held.key)));
             self.heap_bytes -= held.group.heap_bytes();
         }
         Arc::make_mut(&mut held.group).update(value, diff);
-        true
     }
 
     /// The row of a group that was touched, as it is now.
-    fn settle(&mut self, key: &G::Key) -> Option<G::Row> {
-        let held = self.groups.get_mut(key)?;
-        held.touched = false;
-        let group = Arc::make_mut(&mut held.group);
+    fn settle(&mut self, number: u32) -> Option<G::Row> {
+        let Held { key, group, touched } = self.groups[number as usize].as_mut()?;
+        *touched = false;
+        let group = Arc::make_mut(group);
         group.settle();
         let row = group.row(key);
         if group.is_empty() {
-            self.remove(key);
+            let key = key.clone();
+            self.remove(&key);
+            if self.sealed_after_ms.is_some() {
+                self.ends.remove(&(key.end(&self.local_time), key));
+            }
         } else {
             self.heap_bytes += group.heap_bytes();
         }
         row
     }
 
+    fn get(&self, key: &G::Key) -> Option<&Held<G>> {
+        self.groups[*self.numbers.get(key)? as usize].as_ref()
+    }
+
     /// Reads what comes next, for nothing but to have read it.
-    fn look_ahead<'a>(&self, keys: impl Iterator<Item = &'a G::Key>) {
-        let groups = keys.filter_map(|key| self.groups.get(key));
+    fn look_ahead(&self, numbers: impl Iterator<Item = u32>) {
+        let groups = numbers.filter_map(|number| self.groups[number as usize].as_ref());
         std::hint::black_box(groups.fold(0, |read, held| read ^ held.group.peek()));
     }
 
@@ -267,10 +303,10 @@ impl<G: Group> Groups<G> {
                 self.ends.insert((end, key));
                 break;
             }
-            let lane = self.groups.get(&key).and_then(|held| held.group.lane(&key));
+            let lane = self.get(&key).and_then(|held| held.group.lane(&key));
             let leaves = lane.map_or(Some(key.clone()), |lane| self.last.insert(lane, key.clone()));
-            if let Some((key, held)) = leaves.and_then(|key| self.groups.remove_entry(&key)) {
-                debug_assert!(self.now >= key.end(&self.local_time));
+            if let Some(held) = leaves.and_then(|key| self.remove(&key)) {
+                debug_assert!(self.now >= held.key.end(&self.local_time));
                 self.heap_bytes -= held.group.heap_bytes();
             }
         }
@@ -278,7 +314,8 @@ impl<G: Group> Groups<G> {
 
     /// Every group, in the order of their keys.
     pub fn snapshots(&self) -> impl Iterator<Item = GroupSnapshot> {
-        let mut groups: Vec<_> = self.groups.iter().map(|(key, held)| (key.clone(), Arc::clone(&held.group))).collect();
+        let held = self.groups.iter().flatten();
+        let mut groups: Vec<_> = held.map(|held| (held.key.clone(), Arc::clone(&held.group))).collect();
         groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         groups.into_iter().map(|(key, group)| G::snapshot(key, group))
     }
@@ -289,22 +326,16 @@ impl<G: Group> Groups<G> {
             self.ends.insert((key.end(&self.local_time), key.clone()));
         }
         self.heap_bytes += group.heap_bytes();
-        let before = self.groups.insert(key, Held { group, touched: false });
-        debug_assert!(before.is_none(), "a group is restored once, before anything happens to it");
+        self.insert(key, group);
     }
 
     /// How many there are, and what they take.
     pub fn stats(&self) -> GroupStats {
-        // The state with its two counters, its place in the map (which is 7/16 to 7/8 full) and its end.
-        let each = size_of::<G>() + 16 + size_of::<(G::Key, Held<G>)>() * 3 / 2 + size_of::<(Millis, G::Key)>();
-        let bytes = self.heap_bytes + self.groups.len() * each;
-        GroupStats { groups: self.groups.len() as u64, bytes: bytes as u64, late_updates: self.late_updates }
-    }
-
-    fn remove(&mut self, key: &G::Key) {
-        self.groups.remove(key);
-        if self.sealed_after_ms.is_some() {
-            self.ends.remove(&(key.end(&self.local_time), key.clone()));
-        }
+        // The state with its two counters, its places in the map (which is 7/16 to 7/8 full) and the list, its end.
+        let places = size_of::<(G::Key, u32)>() * 3 / 2 + size_of::<Option<Held<G>>>();
+        let each = size_of::<G>() + 16 + places + size_of::<(Millis, G::Key)>();
+        let groups = self.numbers.len();
+        let bytes = self.heap_bytes + groups * each;
+        GroupStats { groups: groups as u64, bytes: bytes as u64, late_updates: self.late_updates }
     }
 }
