@@ -7,6 +7,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use watchtower::bench::workload::{REALISTIC, Step, edits, stars, walk};
 use watchtower::events::{Event, Fix, Limits, Measured, PositionReport, binary, json};
 use watchtower_dataflows::catalogue::{Catalogue, View};
+use watchtower_dataflows::cells::SafeRegion;
 use watchtower_dataflows::model::PositionEvent;
 
 const SEED: u64 = 7;
@@ -42,7 +43,9 @@ pub(crate) fn lookup(criterion: &mut Criterion) {
                 let mut found = 0;
                 for event in &places {
                     let position = event.position;
-                    catalogue.covering(black_box(position.place), position.ts, View::New, |_, _| found += 1);
+                    catalogue.covering(black_box(position.place), position.ts, View::New, &SafeRegion::NONE, |_, _| {
+                        found += 1
+                    });
                 }
                 found
             });

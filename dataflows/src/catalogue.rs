@@ -189,22 +189,16 @@ impl Catalogue {
     }
 
     /// Calls `found` for every version in force at `t` whose shape covers `place`; for one with two
-    /// boxes possibly twice.
-    pub fn covering(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
-        if self.ask_cells::<false>(place, t, &mut found).is_none() {
-            self.ask_index(place, t, view, found);
-        }
-    }
-
-    /// The same, and how far the answer reaches.
-    pub fn covering_around(
+    /// boxes possibly twice. Returns how far the answer reaches, for a vehicle that was within `left`.
+    pub fn covering(
         &self,
         place: Place,
         t: Millis,
         view: View,
+        left: &SafeRegion,
         mut found: impl FnMut(VersionId, GeofenceId),
     ) -> SafeRegion {
-        self.ask_cells::<true>(place, t, &mut found).unwrap_or_else(|| {
+        self.ask_cells(place, t, left.distance(place), &mut found).unwrap_or_else(|| {
             self.ask_index(place, t, view, found);
             SafeRegion::NONE
         })
@@ -227,22 +221,23 @@ impl Catalogue {
     }
 
     /// By the cells, which say the same under both views, if they say anything.
-    fn ask_cells<const MEASURE: bool>(
+    fn ask_cells(
         &self,
         place: Place,
         t: Millis,
+        come_far: u32,
         mut found: impl FnMut(VersionId, GeofenceId),
     ) -> Option<SafeRegion> {
         let decide = |id: VersionId| self.version(id).definition.shape.covers(place);
         let region = |(places, until)| SafeRegion::new(places, until, self.generation);
-        match self.cells.borrow().covering::<MEASURE>(place, t, decide, &mut found) {
+        match self.cells.borrow().covering(place, t, come_far, decide, &mut found) {
             Ok(answer) => return Some(region(answer)),
             Err(Absent::Before) => return None,
             Err(Absent::Missing) if !self.pending.is_empty() => return None,
             Err(Absent::Missing) => {}
         }
         self.cells.borrow_mut().make(place, t, self);
-        self.cells.borrow().covering::<MEASURE>(place, t, decide, found).ok().map(region)
+        self.cells.borrow().covering(place, t, come_far, decide, found).ok().map(region)
     }
 
     /// By the index of record.
@@ -397,7 +392,7 @@ impl Catalogue {
 }
 
 impl Candidates for Catalogue {
-    fn visit_meeting(&self, bounds: &BoundingBox, mut visit: impl FnMut(Candidate<'_>) -> ControlFlow<()>) {
+    fn visit_meeting<'c>(&'c self, bounds: &BoundingBox, mut visit: impl FnMut(Candidate<'c>) -> ControlFlow<()>) {
         self.index.visit_meeting(bounds, |id| {
             let CataloguedVersion { geofence, definition, spans: [_, span], .. } = self.version(id);
             visit(Candidate { version: id, geofence: *geofence, span: *span, shape: &definition.shape })

@@ -64,6 +64,11 @@ impl LocalTime {
 
     /// The longest interval around `t` during which the local date is the same.
     pub fn day_span(&self, t: Millis) -> Span {
+        self.day_and_span(t).1
+    }
+
+    /// The local date at `t`, and the longest interval around it during which it is that.
+    pub fn day_and_span(&self, t: Millis) -> (Day, Span) {
         let at = self.offset(t);
         let day = date(t, self.offsets[at].1);
         let mut span = self.day_within(at, day);
@@ -81,7 +86,7 @@ impl LocalTime {
             }
             span.until = after.until;
         }
-        span
+        (day, span)
     }
 
     /// The intervals that have the date `day`, in order: one, unless clocks went back over midnight.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::geometry::Shape;
 use crate::local_time::LocalTime;
@@ -81,8 +82,9 @@ impl Speed {
     /// The mean over a distance in millimetres and a positive time in milliseconds, rounded down to
     /// 1e-6 km/h. Integers only: 1 mm/ms is 3.6 km/h.
     pub fn mean(distance_mm: i64, elapsed_ms: i64) -> Self {
-        let micro = i128::from(distance_mm) * 3_600_000 / i128::from(elapsed_ms);
-        Self(micro.clamp(0, i128::from(Self::UNKNOWN - 1)) as u32)
+        // Nothing on earth is so far apart that this saturates.
+        let micro = distance_mm.saturating_mul(3_600_000) / elapsed_ms;
+        Self(micro.clamp(0, i64::from(Self::UNKNOWN - 1)) as u32)
     }
 
     /// In millionths of a km/h, if known.
@@ -355,6 +357,9 @@ pub enum Status {
     Offline,
 }
 
+/// Some geofences. A few need no memory of their own: every position brings such a list to another thread.
+pub type GeofenceIds = SmallVec<[GeofenceId; 4]>;
+
 /// Where a vehicle is, as far as its last position tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VehicleState {
@@ -371,7 +376,7 @@ pub struct VehicleState {
     /// What it is doing.
     pub status: Status,
     /// The geofences it is in, in ascending order of dense number.
-    pub inside: Arc<[GeofenceId]>,
+    pub inside: GeofenceIds,
 }
 
 /// A visit that lasts: who is where at the log's present.

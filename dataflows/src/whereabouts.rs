@@ -80,10 +80,10 @@ impl Whereabouts {
     ) {
         let found = &mut self.found;
         found.clear();
-        let region = catalogue.covering_around(place, self.t, View::New, |_, geofence| found.push(geofence));
+        let region = &mut self.regions[vehicle.0 as usize];
+        *region = catalogue.covering(place, self.t, View::New, region, |_, geofence| found.push(geofence));
         found.sort_unstable();
         found.dedup();
-        self.regions[vehicle.0 as usize] = region;
         let inside = &mut self.inside[vehicle.0 as usize];
         if inside != found {
             changed(vehicle, inside, found);

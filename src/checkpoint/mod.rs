@@ -37,7 +37,7 @@ pub use shelf::Shelf;
 pub const KEPT: usize = 2;
 
 /// Grows with every change of what files hold.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 const CHECKPOINT: &str = "checkpoint";
 const CHUNKS: &str = "chunks";

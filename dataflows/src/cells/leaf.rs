@@ -12,9 +12,10 @@
 //! its shape: no place in the square was far enough from its edges to refer to.
 
 use super::arena::Word;
-use super::border::{MARGIN, Room, Walk, place, rounded, word};
+use super::border::{MARGIN, Room, Walk, place, word};
+use super::survey::Edge;
+use crate::geometry::Circle;
 use crate::geometry::geodesic::reach_m;
-use crate::geometry::{Area, Circle};
 use crate::index::VersionId;
 use crate::model::{GeofenceId, Millis, Place};
 use crate::versions::Span;
@@ -60,18 +61,12 @@ impl Draft {
         self.circles.extend(circle.to_words());
     }
 
-    /// Whether the circle is there already: one may have two boxes.
-    pub(super) fn has_circle(&self, version: VersionId) -> bool {
-        self.circles.chunks_exact(CIRCLE).any(|circle| halves(circle[0]).1 == version)
-    }
-
     /// An area, its edges that may touch the square, ascending, and a reference if there is one.
     pub(super) fn add_area(
         &mut self,
         geofence: GeofenceId,
         version: VersionId,
-        area: &Area,
-        edges: &[u32],
+        edges: &[Edge],
         reference: Option<(Place, bool)>,
     ) {
         self.borders += 1;
@@ -81,12 +76,12 @@ impl Draft {
             return;
         };
         self.areas.push(word(reference));
-        let runs = edges.chunk_by(|&a, &b| a + 1 == b);
+        let runs = edges.chunk_by(|a, b| a.name + 1 == b.name);
         self.areas.push(runs.clone().count() as Word * 2 + Word::from(covered));
         for run in runs {
             self.areas.push(run.len() as Word + 1);
-            self.areas.push(word(rounded(area.edge(run[0]).0)));
-            self.areas.extend(run.iter().map(|&edge| word(rounded(area.edge(edge).1))));
+            self.areas.push(word(run[0].ends[0]));
+            self.areas.extend(run.iter().map(|edge| word(edge.ends[1])));
         }
     }
 

@@ -19,8 +19,8 @@
 //! see [`Cells::forget`]. Nothing is made while the two views of an epoch differ. So a leaf that there is
 //! says the same under both.
 //!
-//! Leaves are made when they are first needed, so a million geofences are answered for as soon as the
-//! index has them, and take memory where vehicles are.
+//! Leaves are made when they are first needed, as long as there are few with those beside them, so a million
+//! geofences are answered for as soon as the index has them, and take memory where vehicles are.
 
 mod arena;
 mod border;
@@ -33,13 +33,14 @@ mod survey;
 mod tests;
 
 use arena::Arena;
+use border::Room;
 use grid::Grid;
-use leaf::Leaf;
+use leaf::{Draft, Leaf};
 pub use region::SafeRegion;
 pub use square::PlaceBox;
 use square::{Square, overlap, quarter_of};
 pub use survey::{Candidate, Candidates};
-use survey::{Surveyor, TooMany};
+use survey::{Sight, TooMany};
 
 use crate::geometry::BoundingBox;
 use crate::index::VersionId;
@@ -53,6 +54,14 @@ const VERTICES_PER_SQUARE: usize = 8;
 /// Leaves that take more than this are all forgotten, and made again as they are needed: room for more than
 /// a million. Tests do not have as many.
 const MAX_LEAF_BYTES: usize = if cfg!(test) { 64 << 10 } else { 384 << 20 };
+
+/// While leaves take no more than this, those beside one that is needed are made with it: together they cost
+/// little more than one, and where vehicles are many they will be needed.
+const AMPLE_BYTES: usize = MAX_LEAF_BYTES / 16;
+
+/// A region is measured if the vehicle has come no farther, from the one it left, than this part of the leaf's
+/// square: else it would leave the next one at once, too.
+const WORTH_MEASURING: u32 = 8;
 
 /// Where a square leads: nowhere yet (0), to its quarters, or to a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +120,7 @@ pub struct Cells {
     free_quarters: Vec<u32>,
     arena: Arena,
     leaves: usize,
-    surveyor: Surveyor,
+    draft: Draft,
     /// How much the grid was made for.
     made_for: usize,
 }
@@ -172,19 +181,26 @@ impl Cells {
     /// Finds the versions in force at `t` that cover a place, if there is a leaf that says so: calls
     /// `found` for each, once. Where rounded edges cannot tell, `decide` is asked.
     ///
-    /// Returns the region around the place in which the answer is the same (if `MEASURE`; else none).
+    /// Returns the region around the place in which the answer is the same: as large as can be, if that is worth
+    /// the trouble for a vehicle that has come so far from the one it was in; else the place alone.
     #[inline]
-    pub fn covering<const MEASURE: bool>(
+    pub fn covering(
         &self,
         place: Place,
         t: Millis,
+        come_far: u32,
         decide: impl Fn(VersionId) -> bool,
         found: impl FnMut(VersionId, GeofenceId),
     ) -> Result<(PlaceBox, Millis), Absent> {
         match self.standing(place, t) {
+            Standing::Leaf(leaf, square) if come_far > (1 << square.log_size) / WORTH_MEASURING => {
+                let mut unmeasured = Room::NONE;
+                leaf.covering::<false>(place, &mut unmeasured, decide, found);
+                Ok((PlaceBox::only(place), leaf.span().until))
+            }
             Standing::Leaf(leaf, square) => {
                 let mut room = square.places().room_around(place);
-                leaf.covering::<MEASURE>(place, &mut room, decide, found);
+                leaf.covering::<true>(place, &mut room, decide, found);
                 Ok((PlaceBox::around(place, &room), leaf.span().until))
             }
             Standing::Outside(places) => Ok((places, END)),
@@ -193,7 +209,7 @@ impl Cells {
         }
     }
 
-    /// Makes the leaf that holds a place at an instant.
+    /// Makes the leaf that holds a place at an instant, and some beside it.
     #[cold]
     pub fn make(&mut self, place: Place, t: Millis, candidates: &impl Candidates) {
         let Some((mut holder, mut square)) = self.holder(place) else { return };
@@ -211,22 +227,72 @@ impl Cells {
             self.leaves -= 1;
             self.set(holder, Link::NONE);
         }
+        let is_ample = self.arena.bytes() < AMPLE_BYTES;
+        let (mut sight, mut part) = (Sight::default(), Sight::default());
+        let mut seen = match holder {
+            Holder::Grid(_) if is_ample => self.look_around(square, t, candidates, &mut sight, &mut part),
+            _ => sight.look(square, t, candidates),
+        };
         loop {
-            match self.surveyor.survey(square, t, candidates) {
-                Ok(span) => {
-                    let begin = self.arena.keep(self.surveyor.draft.finish(span));
-                    self.leaves += 1;
-                    self.set(holder, Link(begin));
-                    return;
-                }
-                Err(TooMany) => {
-                    let number = self.new_quarters();
-                    self.set(holder, Link::quarters(number));
-                    let quarter = quarter_of(place, square.log_size - 1);
-                    (holder, square) = (Holder::Quarter(number, quarter), square.quarter(quarter as u32));
+            if seen.is_ok() && sight.fits(square) {
+                let leaf = self.keep(&sight, square);
+                self.set(holder, leaf);
+                return;
+            }
+            let number = self.new_quarters();
+            self.set(holder, Link::quarters(number));
+            let here = quarter_of(place, square.log_size - 1);
+            if seen.is_ok() && is_ample {
+                for quarter in (0..4).filter(|&quarter| quarter != here) {
+                    self.quarters[number][quarter] = self.keep_part(&sight, square.quarter(quarter as u32), &mut part);
                 }
             }
+            (holder, square) = (Holder::Quarter(number, here), square.quarter(here as u32));
+            if seen.is_ok() {
+                sight.narrow(square, &mut part);
+                std::mem::swap(&mut sight, &mut part);
+            } else {
+                seen = sight.look(square, t, candidates);
+            }
         }
+    }
+
+    /// Looks into a square of the grid, and makes leaves of those that form a square twice as large with it.
+    fn look_around<'c>(
+        &mut self,
+        square: Square,
+        t: Millis,
+        candidates: &'c impl Candidates,
+        sight: &mut Sight<'c>,
+        part: &mut Sight<'c>,
+    ) -> Result<(), TooMany> {
+        let around = square.parent();
+        if around.is_none_or(|around| sight.look(around, t, candidates).is_err()) {
+            return sight.look(square, t, candidates);
+        }
+        let quarters = around.into_iter().flat_map(|around| (0..4).map(move |quarter| around.quarter(quarter)));
+        for other in quarters.filter(|other| *other != square) {
+            let number = self.grid.and_then(|grid| grid.number(other.first()));
+            if let Some(number) = number.filter(|&number| self.links[number] == Link::NONE) {
+                self.links[number] = self.keep_part(sight, other, part);
+            }
+        }
+        sight.narrow(square, part);
+        std::mem::swap(sight, part);
+        Ok(())
+    }
+
+    /// A new leaf of a part of what is seen, if that fits into one.
+    fn keep_part<'c>(&mut self, sight: &Sight<'c>, square: Square, part: &mut Sight<'c>) -> Link {
+        sight.narrow(square, part);
+        if part.fits(square) { self.keep(part, square) } else { Link::NONE }
+    }
+
+    /// A new leaf.
+    fn keep(&mut self, sight: &Sight<'_>, square: Square) -> Link {
+        let span = sight.draft(square, &mut self.draft);
+        self.leaves += 1;
+        Link(self.arena.keep(self.draft.finish(span)))
     }
 
     /// Reads the beginnings of the leaves that hold some places. Loads that do not depend on each other wait

@@ -43,6 +43,11 @@ impl SafeRegion {
         Self { places, generation, until }
     }
 
+    /// It is known already that nothing will be different, in this generation.
+    pub(crate) fn everywhere(generation: u32) -> Self {
+        Self { places: PlaceBox::ALL, generation, until: END }
+    }
+
     /// Whether what covered the place and instant that this was asked for covers these, in this
     /// [generation](crate::catalogue::Catalogue::generation).
     #[inline]
@@ -53,5 +58,11 @@ impl SafeRegion {
     /// The places.
     pub fn places(&self) -> PlaceBox {
         self.places
+    }
+
+    /// How far a place is outside, in units of places; 0 if there is no region.
+    #[inline]
+    pub fn distance(&self, place: Place) -> u32 {
+        if *self == Self::NONE { 0 } else { self.places.distance(place) }
     }
 }

@@ -23,6 +23,21 @@ impl PlaceBox {
     /// Every place.
     pub const ALL: Self = Self { west: i32::MIN, south: i32::MIN, east: i32::MAX, north: i32::MAX };
 
+    /// This one place.
+    #[inline]
+    pub(super) fn only(Place { lon, lat }: Place) -> Self {
+        Self { west: lon, south: lat, east: lon, north: lat }
+    }
+
+    /// How far a place is from the nearest of them, along the axis on which it is farther.
+    #[inline]
+    pub(super) fn distance(&self, place: Place) -> u32 {
+        let beyond = |from: i32, to: i32| (i64::from(to) - i64::from(from)).max(0);
+        let across = beyond(place.lon, self.west).max(beyond(self.east, place.lon));
+        let up = beyond(place.lat, self.south).max(beyond(self.north, place.lat));
+        across.max(up) as u32
+    }
+
     /// Whether the place is one of them.
     #[inline]
     pub fn contains(&self, place: Place) -> bool {
@@ -138,6 +153,16 @@ impl Square {
             east: coordinate(self.x | last),
             north: coordinate(self.y | last),
         }
+    }
+
+    /// The one that it is a quarter of, but for the largest.
+    pub(super) fn parent(&self) -> Option<Self> {
+        (self.log_size < 31).then(|| Self::around(self.first(), self.log_size + 1))
+    }
+
+    /// The place in its south-western corner.
+    pub(super) fn first(&self) -> Place {
+        Place { lon: coordinate(self.x), lat: coordinate(self.y) }
     }
 
     /// A quarter: 0 is south-west, 1 south-east, 2 north-west, 3 north-east.

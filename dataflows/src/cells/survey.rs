@@ -1,4 +1,7 @@
-//! Making a leaf: what there is in a square, or that it must be quartered.
+//! What there is in a square, for it to become a leaf or to be quartered.
+//!
+//! Of a square with too many edges for a leaf, but not very many, the quarters are looked into from what
+//! was found in it, without asking the index and whole shapes again: see [`Sight::narrow`].
 
 use std::ops::ControlFlow;
 
@@ -20,6 +23,8 @@ const CIRCLE_EDGES: usize = 4;
 const CLEAR: f64 = 1.0 / 16.0;
 /// Squares of 2^this units (some 6 m at the equator) are not quartered, however many edges meet there.
 const LEAST_LOG_SIZE: u32 = 9;
+/// Of a square with more edges nothing is kept for its quarters.
+const MAX_SEEN: usize = 256;
 
 /// A version of a geofence that may have to do with a square.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +43,39 @@ pub struct Candidate<'a> {
 /// told to stop.
 pub trait Candidates {
     /// Shows them one by one.
-    fn visit_meeting(&self, bounds: &BoundingBox, visit: impl FnMut(Candidate<'_>) -> ControlFlow<()>);
+    fn visit_meeting<'c>(&'c self, bounds: &BoundingBox, visit: impl FnMut(Candidate<'c>) -> ControlFlow<()>);
 }
 
-/// Too many edges for one leaf.
+/// More edges than are kept.
 pub(super) struct TooMany;
 
-/// Looks around in squares; keeps what it works with.
-#[derive(Debug, Default)]
-pub(super) struct Surveyor {
-    pub(super) draft: Draft,
-    edges: Vec<u32>,
+/// An edge of an area, its ends as places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    /// The index of its first vertex: two that follow each other along a ring have consecutive ones.
+    pub(super) name: u32,
+    pub(super) ends: [Place; 2],
+}
+
+/// What is seen in a square at an instant.
+#[derive(Debug)]
+pub(super) struct Sight<'c> {
+    /// It stays the same during this: no version with a box there begins or ends.
+    span: Span,
+    /// Versions that cover every place.
+    covers: Vec<(GeofenceId, VersionId)>,
+    /// Circles whose border may touch the square.
+    circles: Vec<(GeofenceId, VersionId, &'c Circle)>,
+    /// Areas with edges in the square, and where these end among all.
+    areas: Vec<(Candidate<'c>, &'c Area, usize)>,
+    edges: Vec<Edge>,
+}
+
+impl Default for Sight<'_> {
+    fn default() -> Self {
+        let span = Span { from: BEGINNING, until: END };
+        Self { span, covers: Vec::new(), circles: Vec::new(), areas: Vec::new(), edges: Vec::new() }
+    }
 }
 
 /// A square and what it takes to tell what touches it.
@@ -63,62 +90,104 @@ struct Site {
     grown: BoundingBox,
 }
 
-impl Surveyor {
-    /// Drafts a leaf for an instant, or finds that its square wants quartering. The leaf holds during the
-    /// span that is returned: as long as no version with a box here begins or ends.
-    pub(super) fn survey(&mut self, square: Square, t: Millis, candidates: &impl Candidates) -> Result<Span, TooMany> {
-        self.draft.clear();
+impl<'c> Sight<'c> {
+    /// Looks into a square.
+    pub(super) fn look(&mut self, square: Square, t: Millis, candidates: &'c impl Candidates) -> Result<(), TooMany> {
+        self.clear(Span { from: BEGINNING, until: END });
         let site = Site::new(square);
-        let mut span = Span { from: BEGINNING, until: END };
-        let most = if square.log_size > LEAST_LOG_SIZE { MAX_EDGES } else { usize::MAX };
-        let mut edges = 0;
+        let most = if square.log_size > LEAST_LOG_SIZE { MAX_SEEN } else { usize::MAX };
         candidates.visit_meeting(&site.places.degrees(), |candidate| {
-            if during(candidate.span, t, &mut span) {
-                edges += self.add(candidate, &site, most.saturating_sub(edges));
-            }
-            if edges > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        if edges > most { Err(TooMany) } else { Ok(span) }
-    }
-
-    /// Adds a version to the draft; returns how many edges that takes, any number above `most` if it is
-    /// more than that.
-    fn add(&mut self, candidate: Candidate<'_>, site: &Site, most: usize) -> usize {
-        let Candidate { version, geofence, shape, .. } = candidate;
-        match shape {
-            Shape::Circle(circle) => match circle_covers(circle, site) {
-                Some(true) => self.draft.add_cover(geofence, version),
-                Some(false) => {}
-                None if self.draft.has_circle(version) => {}
-                None => {
-                    self.draft.add_circle(geofence, version, circle);
-                    return CIRCLE_EDGES;
-                }
-            },
-            Shape::Area(area) => {
-                self.edges.clear();
-                let grown = &site.grown;
-                for edge in area.edges_between(grown.south, grown.north) {
-                    let ends = area.edge(edge);
-                    if may_meet(grown, ends) && site.touches(ends) && !self.edges.contains(&edge) {
-                        self.edges.push(edge);
-                        if self.edges.len() > most {
-                            return self.edges.len();
-                        }
+            if during(candidate.span, t, &mut self.span) {
+                match candidate.shape {
+                    Shape::Circle(circle) => self.add_circle((candidate.geofence, candidate.version, circle), &site),
+                    Shape::Area(area) => {
+                        let seen = self.edges.len();
+                        area.edges_between(site.grown.south, site.grown.north).for_each(|name| {
+                            let (a, b) = area.edge(name);
+                            if may_meet(&site.grown, (a, b)) {
+                                self.edges.push(Edge { name, ends: [rounded(a), rounded(b)] });
+                            }
+                        });
+                        self.edges[seen..].sort_unstable_by_key(|edge| edge.name);
+                        self.add_area(candidate, area, seen, &site);
                     }
                 }
-                if !self.edges.is_empty() {
-                    self.edges.sort_unstable();
-                    let reference = reference(area, &self.edges, site).map(|place| (place, shape.covers(place)));
-                    self.draft.add_area(geofence, version, area, &self.edges, reference);
-                    return self.edges.len();
-                }
-                if shape.covers(site.middle) {
-                    self.draft.add_cover(geofence, version);
-                }
+            }
+            if self.edges.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if self.edges.len() > most { Err(TooMany) } else { Ok(()) }
+    }
+
+    /// What of this is seen in a part of the square.
+    pub(super) fn narrow(&self, part: Square, into: &mut Self) {
+        into.clear(self.span);
+        into.covers.extend_from_slice(&self.covers);
+        let site = Site::new(part);
+        self.circles.iter().for_each(|circle| into.add_circle(*circle, &site));
+        let mut begin = 0;
+        for &(candidate, area, end) in &self.areas {
+            let seen = into.edges.len();
+            into.edges.extend_from_slice(&self.edges[begin..end]);
+            into.add_area(candidate, area, seen, &site);
+            begin = end;
+        }
+    }
+
+    /// Whether it is little enough for a leaf.
+    pub(super) fn fits(&self, square: Square) -> bool {
+        self.edges.len() + CIRCLE_EDGES * self.circles.len() <= MAX_EDGES || square.log_size <= LEAST_LOG_SIZE
+    }
+
+    /// Writes the leaf, and says when it holds.
+    pub(super) fn draft(&self, square: Square, draft: &mut Draft) -> Span {
+        draft.clear();
+        self.covers.iter().for_each(|&(geofence, version)| draft.add_cover(geofence, version));
+        self.circles.iter().for_each(|&(geofence, version, circle)| draft.add_circle(geofence, version, circle));
+        let site = Site::new(square);
+        let mut begin = 0;
+        for &(candidate, _, end) in &self.areas {
+            let edges = &self.edges[begin..end];
+            let reference = reference(edges, &site).map(|place| (place, candidate.shape.covers(place)));
+            draft.add_area(candidate.geofence, candidate.version, edges, reference);
+            begin = end;
+        }
+        self.span
+    }
+
+    fn clear(&mut self, span: Span) {
+        self.span = span;
+        self.covers.clear();
+        self.circles.clear();
+        self.areas.clear();
+        self.edges.clear();
+    }
+
+    fn add_circle(&mut self, (geofence, version, circle): (GeofenceId, VersionId, &'c Circle), site: &Site) {
+        match circle_covers(circle, site) {
+            Some(true) => self.covers.push((geofence, version)),
+            Some(false) => {}
+            // One may have two boxes.
+            None if self.circles.iter().any(|&(_, seen, _)| seen == version) => {}
+            None => self.circles.push((geofence, version, circle)),
+        }
+    }
+
+    /// An area whose edges from `seen` on, ascending, may touch the square: those that do stay.
+    fn add_area(&mut self, candidate: Candidate<'c>, area: &'c Area, seen: usize, site: &Site) {
+        let mut kept = seen;
+        for at in seen..self.edges.len() {
+            let edge = self.edges[at];
+            if site.touches(&edge) && self.edges[seen..kept].last().is_none_or(|last| last.name != edge.name) {
+                self.edges[kept] = edge;
+                kept += 1;
             }
         }
-        0
+        self.edges.truncate(kept);
+        if kept > seen {
+            self.areas.push((candidate, area, kept));
+        } else if candidate.shape.covers(site.middle) {
+            self.covers.push((candidate.geofence, candidate.version));
+        }
     }
 }
 
@@ -153,15 +222,15 @@ fn circle_covers(circle: &Circle, site: &Site) -> Option<bool> {
 
 /// A place far enough from all edges for them not to matter: then coverage changes only across edges that are
 /// crossed. The first of some that is as far as [`CLEAR`], or else the farthest.
-fn reference(area: &Area, edges: &[u32], site: &Site) -> Option<Place> {
+fn reference(edges: &[Edge], site: &Site) -> Option<Place> {
     let PlaceBox { west, south, east, north } = site.places;
     let quarter =
         |from: i32, to: i32, quarters: i64| (i64::from(from) + (i64::from(to) - i64::from(from)) * quarters / 4) as i32;
     let corners = [(1, 1), (3, 1), (1, 3), (3, 3)];
     let corners = corners.map(|(x, y)| Place { lon: quarter(west, east, x), lat: quarter(south, north, y) });
     let clearance = |place: Place| {
-        let to = |at| vector(place, rounded(at));
-        edges.iter().map(|&edge| area.edge(edge)).map(|(a, b)| distance(to(a), to(b))).fold(f64::INFINITY, f64::min)
+        let to = |edge: &Edge| edge.ends.map(|end| vector(place, end));
+        edges.iter().map(to).map(|[a, b]| distance(a, b)).fold(f64::INFINITY, f64::min)
     };
     let mut farthest = (2.0 * MARGIN, None);
     for place in [site.middle].into_iter().chain(corners) {
@@ -194,7 +263,8 @@ impl Site {
     }
 
     /// Whether an edge has a point in the square; of those that pass by at a few units, some.
-    fn touches(&self, (a, b): ([f64; 2], [f64; 2])) -> bool {
-        distance(vector(self.middle, rounded(a)), vector(self.middle, rounded(b))) <= self.reach
+    fn touches(&self, edge: &Edge) -> bool {
+        let [a, b] = edge.ends.map(|end| vector(self.middle, end));
+        distance(a, b) <= self.reach
     }
 }

@@ -59,47 +59,50 @@ impl World {
         ids.filter(|&id| self.catalogue.in_force(id, t, view).is_some_and(|g| g.shape.covers(place))).collect()
     }
 
-    fn found(&self, place: Place, t: Millis, view: View) -> (Vec<GeofenceId>, SafeRegion) {
+    /// What covers a place, and where else: for a vehicle that comes from nowhere, and for one from afar.
+    fn found(&self, place: Place, t: Millis, view: View) -> (Vec<GeofenceId>, [SafeRegion; 2]) {
         let sorted = |mut found: Vec<GeofenceId>| {
             found.sort();
             found.dedup();
             found
         };
         let (mut found, mut again) = (Vec::new(), Vec::new());
-        let region = self.catalogue.covering_around(place, t, view, |_, geofence| found.push(geofence));
-        self.catalogue.covering(place, t, view, |_, geofence| again.push(geofence));
+        let region = self.catalogue.covering(place, t, view, &SafeRegion::NONE, |_, geofence| found.push(geofence));
         let found = sorted(found);
+        let west = Place { lon: if place.lon < 0 { 1_700_000_000 } else { -1_700_000_000 }, lat: place.lat };
+        let afar = self.catalogue.covering(west, t, view, &SafeRegion::NONE, |_, _| {});
+        let only = self.catalogue.covering(place, t, view, &afar, |_, geofence| again.push(geofence));
         assert_eq!(found, sorted(again));
-        (found, region)
+        (found, [region, only])
     }
 
-    /// Asks for a place, and for others in the region that is said to be safe. How large that is.
+    /// Asks for a place, and for others in the regions that are said to be safe. How large the first one is.
     fn check(&self, name: &str, place: Place, t: Millis, view: View, random: &mut Random) -> f64 {
         let expected = self.expected(place, t, view);
-        let (found, region) = self.found(place, t, view);
+        let (found, regions) = self.found(place, t, view);
         assert_eq!(found, expected, "{name}: {place:?} at {t}");
-        let PlaceBox { west, south, east, north } = region.places().intersection(&EARTH);
-        if east < west || north < south {
-            return 0.0;
-        }
-        assert!(region.places().contains(place), "{name}: {place:?} {region:?}");
-        let mut between = |from: i32, to: i32| match random.below(4) {
-            0 => from,
-            1 => to,
-            _ => (i64::from(from) + random.below((i64::from(to) - i64::from(from) + 1) as u64) as i64) as i32,
-        };
-        for _ in 0..4 {
-            let other = Place { lon: between(west, east), lat: between(south, north) };
-            let later = t.max(between(0, 120).into());
-            if region.holds(other, later, self.catalogue.generation()) {
-                assert_eq!(
-                    self.expected(other, later, view),
-                    expected,
-                    "{name}: {place:?} at {t}: {other:?}, {region:?}"
-                );
+        let widths = regions.map(|region| {
+            let PlaceBox { west, south, east, north } = region.places().intersection(&EARTH);
+            if east < west || north < south {
+                return 0.0;
             }
-        }
-        f64::from(east).min(f64::from(east)) - f64::from(west)
+            assert!(region.places().contains(place), "{name}: {place:?} {region:?}");
+            let mut between = |from: i32, to: i32| match random.below(4) {
+                0 => from,
+                1 => to,
+                _ => (i64::from(from) + random.below((i64::from(to) - i64::from(from) + 1) as u64) as i64) as i32,
+            };
+            for _ in 0..4 {
+                let other = Place { lon: between(west, east), lat: between(south, north) };
+                let later = t.max(between(0, 120).into());
+                if region.holds(other, later, self.catalogue.generation()) {
+                    let covering = self.expected(other, later, view);
+                    assert_eq!(covering, expected, "{name}: {place:?} at {t}: {other:?}, {region:?}");
+                }
+            }
+            f64::from(east) - f64::from(west)
+        });
+        widths[0]
     }
 
     /// Vertices, places on edges, and what is a step away.

@@ -27,7 +27,6 @@ mod visits;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use crate::facts::{Idling, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
@@ -207,6 +206,6 @@ fn vehicle_state(path: &Path<'_>, visits: &[Visit], offlines: &[Offline]) -> Veh
         speed: last.speed,
         heading: last.heading,
         status,
-        inside: inside.into_iter().collect::<Arc<[GeofenceId]>>(),
+        inside: inside.into_iter().collect(),
     }
 }

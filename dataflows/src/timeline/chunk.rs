@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::Change;
 use crate::geometry::BoundingBox;
 use crate::model::{Millis, Place, Position, Rules};
-use crate::timeline::fold::Settled;
+use crate::timeline::fold::{Settled, Stepped};
 use crate::timeline::odometer::Odometer;
 use crate::timeline::state::State;
 use crate::timeline::sums::{Measures, Sums};
@@ -25,9 +25,28 @@ pub struct Chunk {
     pub(super) before: Option<Box<State>>,
     #[serde(with = "super::compact")]
     pub(super) positions: Vec<Position>,
+    /// Where the fold turns on its way from `before` to the last position.
+    turns: Turns,
     pub(super) reach: Reach,
     /// Of what the fold settles on its way from `before` to the last position; none if it settles nothing.
     pub(super) sums: Option<Box<Sums>>,
+}
+
+/// Of the positions of a chunk, those at which the vehicle may have entered or left a geofence. At the others a
+/// fold run again need not ask where it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Turns([u64; 2]);
+
+impl Turns {
+    const _ROOM: () = assert!(2 * CHUNK <= 128, "a chunk has no more positions than there are bits");
+
+    fn at(&self, number: usize) -> bool {
+        self.0[number / 64] >> (number % 64) & 1 == 1
+    }
+
+    fn set(&mut self, number: usize) {
+        self.0[number / 64] |= 1 << (number % 64);
+    }
 }
 
 /// Box around places, in their own units.
@@ -92,7 +111,7 @@ impl Chunk {
             reach.add(last.place);
         }
         let before = before.last.is_some().then(|| Box::new(before));
-        Self { before, positions: Vec::new(), reach, sums: None }
+        Self { before, positions: Vec::new(), turns: Turns::default(), reach, sums: None }
     }
 
     /// The state before its first position.
@@ -117,9 +136,30 @@ impl Chunk {
         self.positions.push(position);
     }
 
-    pub(super) fn settle(&mut self, settled: Option<Settled>, rules: &Rules) {
+    /// The fold has stepped to the last position.
+    pub(super) fn settle(&mut self, stepped: &Stepped, rules: &Rules) {
+        let Stepped { settled, turned } = *stepped;
+        if turned {
+            self.turns.set(self.positions.len() - 1);
+        }
         if let Some(Settled { segment, stop }) = settled {
             self.sums.get_or_insert_default().add(&segment, stop, rules);
+        }
+    }
+
+    /// Whether the fold turned, or may have, at the position with this number.
+    pub(super) fn turned(&self, number: usize) -> bool {
+        self.turns.at(number)
+    }
+
+    /// Adds positions from another chunk, from the one with this number on, that the fold goes through as it did
+    /// there. All that it settles is where it turns.
+    pub(super) fn extend_from(&mut self, other: &Self, first: usize) {
+        for (number, position) in other.positions.iter().enumerate().skip(first) {
+            self.push(*position);
+            if other.turned(number) {
+                self.turns.set(self.positions.len() - 1);
+            }
         }
     }
 

@@ -94,19 +94,27 @@ impl FactDeltas {
             fleet_facts,
             legs,
         } = other;
-        self.visits.append(visits);
-        self.offlines.append(offlines);
-        self.stops.append(stops);
-        self.idlings.append(idlings);
-        self.overspeeds.append(overspeeds);
-        self.trips.append(trips);
-        self.turnarounds.append(turnarounds);
-        self.motions.append(motions);
-        self.presences.append(presences);
-        self.spells.append(spells);
-        self.kind_visits.append(kind_visits);
-        self.fleet_facts.append(fleet_facts);
-        self.legs.append(legs);
+        append(&mut self.visits, visits);
+        append(&mut self.offlines, offlines);
+        append(&mut self.stops, stops);
+        append(&mut self.idlings, idlings);
+        append(&mut self.overspeeds, overspeeds);
+        append(&mut self.trips, trips);
+        append(&mut self.turnarounds, turnarounds);
+        append(&mut self.motions, motions);
+        append(&mut self.presences, presences);
+        append(&mut self.spells, spells);
+        append(&mut self.kind_visits, kind_visits);
+        append(&mut self.fleet_facts, fleet_facts);
+        append(&mut self.legs, legs);
+    }
+}
+
+/// `Vec::append`, but for an empty one, which most are.
+#[inline]
+fn append<T>(all: &mut Vec<T>, some: &mut Vec<T>) {
+    if !some.is_empty() {
+        all.append(some);
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use crate::catalogue::View;
-use crate::facts::{FleetFact, FleetMotions, FleetPart, Motion, Trip, Turnaround};
+use crate::facts::{FleetFact, FleetMotions, FleetPart, Trip, Turnaround};
 use crate::local_time::Day;
 use crate::model::{Millis, Rules, VehicleId};
 use crate::roster::Roster;
@@ -46,8 +46,9 @@ impl Labels<'_> {
     /// Labels the facts that come and go, if what the metadata says stays as it is.
     pub fn label(&self, facts: &mut FactDeltas, days: &mut FleetDays) {
         let FactDeltas { motions, trips, turnarounds, fleet_facts, .. } = facts;
-        for (motion, diff) in motions.iter() {
-            self.motion(motion, *diff, View::New, days);
+        for of_a_day in motions.chunk_by(|(a, _), (b, _)| a.day == b.day) {
+            let sums = self.day(of_a_day[0].0.day, View::New, days);
+            of_a_day.iter().for_each(|(motion, diff)| sums.add(motion, *diff));
         }
         for (Trip { departed_at, arrival, .. }, diff) in trips.iter() {
             fleet_facts.push((self.at(*departed_at, FleetPart::TripStarted, View::New), *diff));
@@ -71,7 +72,7 @@ impl Labels<'_> {
         days: &mut FleetDays,
     ) {
         let (out, sign) = (&mut facts.fleet_facts, view.sign());
-        ledger.motions().iter().for_each(|motion| self.motion(motion, sign, view, days));
+        ledger.motions().iter().for_each(|motion| self.day(motion.day, view, days).add(motion, sign));
         for (trip, _) in under_way {
             out.push((self.at(trip.departed_at, FleetPart::TripStarted, view), sign));
         }
@@ -90,10 +91,11 @@ impl Labels<'_> {
         }
     }
 
-    fn motion(&self, motion: &Motion, diff: i64, view: View, days: &mut FleetDays) {
-        let end = self.rules.local_time.day_end(motion.day);
+    /// What a day adds up to for the fleet that the vehicle is in at its end.
+    fn day<'d>(&self, day: Day, view: View, days: &'d mut FleetDays) -> &'d mut FleetMotions {
+        let end = self.rules.local_time.day_end(day);
         let fleet = self.roster.fleet(self.vehicle, end - 1, view);
-        days.0.entry((fleet, motion.day)).or_default().add(motion, diff);
+        days.0.entry((fleet, day)).or_default()
     }
 
     fn at(&self, t: Millis, part: FleetPart, view: View) -> FleetFact {

@@ -12,7 +12,7 @@
 //! Speed is known a position late (see [`super::odometer`]), so the rules that look at it are applied to a
 //! position when the next one is there, or, to say what is open, when the fold ends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, CataloguedVersion, View};
@@ -30,6 +30,15 @@ use crate::timeline::route::Role;
 use crate::timeline::runs::Runs;
 use crate::timeline::state::{Analytics, Inside, State};
 use crate::versions::Span;
+
+/// What a step did.
+#[derive(Clone, Copy, Debug)]
+pub struct Stepped {
+    /// Of the position before; the first has none, nor has any if nobody asks for analytics.
+    pub settled: Option<Settled>,
+    /// The vehicle may have entered or left a geofence: if not, it is in the same ones as before.
+    pub turned: bool,
+}
 
 /// What a step found out for good.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +64,7 @@ pub struct Fold<'a> {
     pub rules: &'a Rules,
     /// Reused, so that a step allocates only if it changes something.
     scratch: &'a RefCell<Scratch>,
+    hour: &'a Cell<Span>,
 }
 
 /// What the folds of all vehicles have in common.
@@ -67,18 +77,21 @@ pub struct World {
     /// The parameters.
     pub rules: Rules,
     scratch: RefCell<Scratch>,
+    /// A local hour, the last that was asked for: most of what happens next happens in it.
+    hour: Cell<Span>,
 }
 
 impl World {
     /// Without any geofence.
     pub fn new(rules: Rules) -> Self {
-        Self { catalogue: Catalogue::default(), roster: Roster::default(), rules, scratch: RefCell::default() }
+        let (catalogue, roster) = (Catalogue::default(), Roster::default());
+        Self { catalogue, roster, rules, scratch: RefCell::default(), hour: Cell::new(Span::EMPTY) }
     }
 
     /// The rules, applied to a vehicle.
     pub fn fold(&self, vehicle: VehicleId, view: View) -> Fold<'_> {
-        let Self { catalogue, roster, rules, scratch } = self;
-        Fold { vehicle, catalogue, roster, view, rules, scratch }
+        let Self { catalogue, roster, rules, scratch, hour } = self;
+        Fold { vehicle, catalogue, roster, view, rules, scratch, hour }
     }
 }
 
@@ -95,14 +108,8 @@ struct Scratch {
 
 impl Fold<'_> {
     /// From one position to the next. `region` is one that the state's geofences are known to hold in, for this
-    /// fold's next steps to know. What it settles is of the position before; the first has none.
-    pub fn step(
-        &self,
-        state: &mut State,
-        region: &mut SafeRegion,
-        next: &Position,
-        facts: &mut FactDeltas,
-    ) -> Option<Settled> {
+    /// fold's next steps to know.
+    pub fn step(&self, state: &mut State, region: &mut SafeRegion, next: &Position, facts: &mut FactDeltas) -> Stepped {
         let Some(last) = state.last else {
             self.evaluate(state, region, next.place, next.ts, facts);
             if self.has_analytics() {
@@ -116,7 +123,7 @@ impl Fold<'_> {
                 state.moving = odometer::moves(None, next, self.rules);
             }
             state.last = Some(*next);
-            return None;
+            return Stepped { settled: None, turned: true };
         };
         let segment = match &mut state.analytics {
             Some(analytics) => {
@@ -137,15 +144,32 @@ impl Fold<'_> {
         if segment.is_some() {
             self.stay_present(state, last.ts, next.ts, facts);
         }
+        let mut turned = ruled_anew;
         if ruled_anew || last.place != next.place {
-            self.evaluate(state, region, next.place, next.ts, facts);
+            turned |= self.evaluate(state, region, next.place, next.ts, facts);
         }
         let settled = segment.map(|segment| {
             self.be_present(state, &last, next.ts, facts);
             Settled { segment, stop: self.stop(state, &last, next, facts) }
         });
         state.last = Some(*next);
-        settled
+        Stepped { settled, turned }
+    }
+
+    /// The same where it is known whether the step turns.
+    pub fn step_again(
+        &self,
+        state: &mut State,
+        region: &mut SafeRegion,
+        next: &Position,
+        turned: bool,
+        facts: &mut FactDeltas,
+    ) -> Stepped {
+        if turned {
+            return self.step(state, region, next, facts);
+        }
+        let mut same = SafeRegion::everywhere(self.catalogue.generation());
+        self.step(state, &mut same, next, facts)
     }
 
     /// From the last position on, through what begins or ends until `until` (inclusive). A fold that has
@@ -202,7 +226,7 @@ impl Fold<'_> {
         if !self.has_analytics() {
             return first;
         }
-        let hour = self.rules.local_time.hour_span(now.max(last.ts));
+        let hour = self.hour_span(now.max(last.ts));
         let is_present = !state.inside.is_empty() && hour.from < self.present_until(last);
         let hour_at = (is_present || self.is_silent(last, now)).then_some(hour.until);
         let limits = self.roster.changes(self.vehicle, self.view, now.max(last.ts), END - 1);
@@ -222,12 +246,7 @@ impl Fold<'_> {
             (false, true) => Status::Moving,
             (false, false) => Status::Stopped,
         };
-        // Nothing is allocated for those that are nowhere.
-        let inside = if state.inside.is_empty() {
-            Arc::default()
-        } else {
-            state.inside.iter().map(|inside| inside.geofence).collect()
-        };
+        let inside = state.inside.iter().map(|inside| inside.geofence).collect();
         let Position { ts, place, speed, heading, ignition: _ } = last;
         Some(VehicleState { vehicle: self.vehicle, ts, place, speed, heading, status, inside })
     }
@@ -245,7 +264,15 @@ impl Fold<'_> {
 
     /// The start of the local hour that it is.
     pub(super) fn full_hour(&self, now: Millis) -> Millis {
-        if now == BEGINNING { BEGINNING } else { self.rules.local_time.hour_span(now).from }
+        if now == BEGINNING { BEGINNING } else { self.hour_span(now).from }
+    }
+
+    /// The local hour around `t`.
+    pub(super) fn hour_span(&self, t: Millis) -> Span {
+        if !self.hour.get().contains(t) {
+            self.hour.set(self.rules.local_time.hour_span(t));
+        }
+        self.hour.get()
     }
 
     pub(super) fn is_silent(&self, last: &Position, now: Millis) -> bool {
@@ -303,16 +330,23 @@ impl Fold<'_> {
     }
 
     /// Which geofences the vehicle is in at `t`, being at `place`: ends visits and begins them. In `region`,
-    /// if it holds, nothing of that is different from the last time.
-    fn evaluate(&self, state: &mut State, region: &mut SafeRegion, place: Place, t: Millis, facts: &mut FactDeltas) {
+    /// if it holds, nothing of that is different from the last time. Whether there was anything to end or begin.
+    fn evaluate(
+        &self,
+        state: &mut State,
+        region: &mut SafeRegion,
+        place: Place,
+        t: Millis,
+        facts: &mut FactDeltas,
+    ) -> bool {
         if region.holds(place, t, self.catalogue.generation()) {
-            return;
+            return false;
         }
         let scratch = &mut *self.scratch.borrow_mut();
         let covering = &mut scratch.covering;
         covering.clear();
         let found = |version, geofence| covering.push((geofence, version));
-        *region = self.catalogue.covering_around(place, t, self.view, found);
+        *region = self.catalogue.covering(place, t, self.view, region, found);
         covering.sort_unstable();
         covering.dedup();
         let unchanged = state.inside.len() == covering.len()
@@ -323,6 +357,7 @@ impl Fold<'_> {
                 *region = SafeRegion::NONE; // within an exit buffer, of which a region knows nothing
             }
         }
+        !unchanged
     }
 
     /// The same where only some geofences (`turned`) begin, end or become others at `t`: the vehicle was at
@@ -366,9 +401,9 @@ impl Fold<'_> {
                 let CataloguedVersion { definition, min_dwell_ms, .. } = self.catalogue.version(version);
                 let min_dwell_ms = *min_dwell_ms;
                 let (role, kind) = if self.has_analytics() {
-                    (Role::of(definition), Arc::from(definition.kind.as_deref().unwrap_or_default()))
+                    (Role::of(definition), definition.kind.as_deref().map(Arc::from))
                 } else {
-                    (Role::None, Arc::default())
+                    (Role::None, None)
                 };
                 next.push(Inside { geofence, entered_at: t, min_dwell_ms, role, kind, present_from: t });
             }
@@ -402,7 +437,8 @@ impl Fold<'_> {
                 continue;
             }
             if confirmed {
-                let visit = KindVisit { vehicle, kind: Arc::clone(&inside.kind), entered_at, exited_at: t };
+                let visit =
+                    KindVisit { vehicle, kind: inside.kind.clone().unwrap_or_default(), entered_at, exited_at: t };
                 facts.kind_visits.push((visit, sign));
             }
             self.end_presence(state.last.as_ref(), inside, t, facts);

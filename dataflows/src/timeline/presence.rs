@@ -19,8 +19,7 @@ impl Fold<'_> {
             return;
         }
         let until = t.min(since.saturating_add(self.rules.presence_limit_ms));
-        let zone = &self.rules.local_time;
-        if state.inside.iter().all(|inside| until < zone.hour_span(inside.present_from).until) {
+        if state.inside.iter().all(|inside| until < self.hour_span(inside.present_from).until) {
             return;
         }
         for inside in Arc::make_mut(&mut state.inside) {
@@ -76,7 +75,7 @@ impl Fold<'_> {
         presences: &mut Vec<(Presence, i64)>,
     ) -> bool {
         let [was, is] = [was, is].map(|(last, now)| self.open_until(last, now));
-        if inside.iter().any(|inside| is >= self.rules.local_time.hour_span(inside.present_from).until) {
+        if inside.iter().any(|inside| is >= self.hour_span(inside.present_from).until) {
             return false;
         }
         if was < is {
@@ -98,7 +97,7 @@ impl Fold<'_> {
     fn tell_hours(&self, inside: &Inside, until: Millis, facts: &mut FactDeltas) -> Millis {
         let mut from = inside.present_from;
         loop {
-            let hour = self.rules.local_time.hour_span(from).until;
+            let hour = self.hour_span(from).until;
             if until < hour {
                 return from;
             }

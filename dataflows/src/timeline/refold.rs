@@ -1,4 +1,8 @@
 //! The fold run again through what is different: as it was, to take back what it said, and as it is.
+//!
+//! A chunk remembers at which positions the vehicle entered or left a geofence. Where a fold does again what
+//! it did, up to the first difference, as it was, and once both are in the same state, that is all that is
+//! asked of the geofences.
 
 use crate::cells::SafeRegion;
 use crate::model::{BEGINNING, Millis, Position};
@@ -47,9 +51,10 @@ impl<'a, 'f> Refold<'a, 'f> {
         };
         let (prefix, suffix) = chunk.positions.split_at(chunk.positions.partition_point(|p| p.ts < alike_until));
         let mut unsaid = FactDeltas::default();
-        for position in prefix {
+        for (number, position) in prefix.iter().enumerate() {
             rebuilt.push(&state_new, *position);
-            rebuilt.current.settle(new.step(&mut state_new, region_new, position, &mut unsaid), new.rules);
+            let stepped = new.step_again(&mut state_new, region_new, position, chunk.turned(number), &mut unsaid);
+            rebuilt.current.settle(&stepped, new.rules);
         }
         if !prefix.is_empty() {
             (state_old, *region_old) = (state_new.clone(), *region_new);
@@ -60,27 +65,34 @@ impl<'a, 'f> Refold<'a, 'f> {
         let fits = suffix.len() + rewrites.len() + rebuilt.current.positions.len() <= 2 * CHUNK;
         let (mut old_folded, mut have_met) = (0, false);
         for position in merge(suffix, rewrites) {
-            if !have_met {
-                for position in suffix[old_folded..].iter().take_while(|p| p.ts <= position.ts) {
-                    old.step(&mut state_old, region_old, position, facts);
-                    old_folded += 1;
-                }
-            }
             rebuilt.push(&state_new, position);
-            let facts = if have_met { &mut unsaid } else { &mut **facts };
-            rebuilt.current.settle(new.step(&mut state_new, region_new, &position, facts), new.rules);
-            if !have_met && edited_from.is_none() && position.ts > last_rewrite && state_old == state_new {
+            if have_met {
+                let turned = chunk.turned(prefix.len() + old_folded);
+                let stepped = new.step_again(&mut state_new, region_new, &position, turned, &mut unsaid);
+                rebuilt.current.settle(&stepped, new.rules);
+                old_folded += 1;
+                continue;
+            }
+            for position in suffix[old_folded..].iter().take_while(|p| p.ts <= position.ts) {
+                let turned = chunk.turned(prefix.len() + old_folded);
+                old.step_again(&mut state_old, region_old, position, turned, facts);
+                old_folded += 1;
+            }
+            let stepped = new.step(&mut state_new, region_new, &position, facts);
+            rebuilt.current.settle(&stepped, new.rules);
+            if edited_from.is_none() && position.ts > last_rewrite && state_old == state_new {
                 have_met = true;
                 if fits && !has_sums {
-                    rebuilt.extend(&suffix[old_folded..]);
+                    rebuilt.current.extend_from(chunk, prefix.len() + old_folded);
                     break;
                 }
             }
         }
         *folded += prefix.len() + if have_met && !has_sums { old_folded } else { suffix.len() };
         if !have_met {
-            for position in &suffix[old_folded..] {
-                old.step(&mut state_old, region_old, position, facts);
+            for (number, position) in suffix.iter().enumerate().skip(old_folded) {
+                let turned = chunk.turned(prefix.len() + number);
+                old.step_again(&mut state_old, region_old, position, turned, facts);
             }
             *diverged = (state_old != state_new).then_some((state_old, state_new));
         }
@@ -122,11 +134,6 @@ impl Rebuilt {
         let mut current = Chunk::starting(before);
         current.positions.reserve_exact(positions.min(2 * CHUNK));
         Self { done: Vec::new(), current }
-    }
-
-    /// Adds positions that make the chunk no longer than may be, and that the fold is not run through.
-    fn extend(&mut self, positions: &[Position]) {
-        positions.iter().for_each(|position| self.current.push(*position));
     }
 
     /// Adds a position; `before` is the state the fold is in before it.

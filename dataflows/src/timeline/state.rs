@@ -20,8 +20,8 @@ pub struct Inside {
     pub min_dwell_ms: i64,
     /// What it is for trips: of the same version.
     pub role: Role,
-    /// Its kind, of the same version; empty if it has none.
-    pub kind: Arc<str>,
+    /// Its kind, of the same version.
+    pub kind: Option<Arc<str>>,
     /// Up to here its presence has been told.
     pub present_from: Millis,
 }

@@ -128,7 +128,8 @@ impl Days {
         let timed = Segment { step_mm: 0, ..*segment };
         let mut at = segment.at;
         loop {
-            let (sums, span) = (self.entry(zone.day(at)), zone.day_span(at));
+            let (day, span) = zone.day_and_span(at);
+            let sums = self.entry(day);
             if at == segment.at {
                 sums.positions += 1;
                 sums.measures.distance_mm += segment.step_mm;
@@ -149,8 +150,9 @@ impl Days {
     pub fn add_silence(&mut self, silence: Span, zone: &LocalTime) {
         let mut from = silence.from;
         while from < silence.until {
-            let until = zone.day_span(from).until.min(silence.until);
-            self.entry(zone.day(from)).measures.offline_ms += until - from;
+            let (day, span) = zone.day_and_span(from);
+            let until = span.until.min(silence.until);
+            self.entry(day).measures.offline_ms += until - from;
             from = until;
         }
     }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use differential_dataflow::consolidation::consolidate;
+
 use super::chunk::CHUNK;
 use super::*;
 use crate::geometry::Shape;
-use crate::model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Vehicle, Visit};
+use crate::model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Vehicle, ViewSet, Visit};
 
 const MINUTE: Millis = 60_000;
 const YARD: Place = Place { lon: 34_755_000, lat: 65_563_000 };
@@ -108,6 +110,46 @@ fn what_no_accepted_event_can_change_leaves_memory() {
         timelines.advance(arrivals(vec![at(minute, AWAY)], Vec::new(), minute as Millis * MINUTE));
     }
     assert!(timelines.stats().retained_positions <= 3 * CHUNK as u64, "{:?}", timelines.stats());
+}
+
+#[test]
+fn a_fold_run_again_turns_where_it_turned() {
+    let is_in = |minute: usize| matches!(minute, 3..9 | 20..31 | 47..49 | 70..80 | 95..97 | 105..);
+    let on_time: Vec<_> = (0..2 * CHUNK + 10).map(|m| at(m, if is_in(m) { YARD } else { AWAY })).collect();
+    for views in [ViewSet::All, ViewSet::Membership] {
+        let rules = Rules { views, ..Rules::default() };
+        let mut timelines = Timelines::new(rules.clone(), 0, 1);
+        let now = on_time.len() as Millis * MINUTE;
+        let mut arrived = on_time.clone();
+        let open = yard(BEGINNING, None);
+        let mut said = timelines.advance(arrivals(arrived.clone(), open.clone(), now)).facts.visits;
+        let mut expect = |arrived: &mut Vec<PositionEvent>, edits: &[GeofenceEdit], changes: Changes, what: &str| {
+            arrived.sort_by_key(|event| event.position.ts);
+            let mut in_order = Timelines::new(rules.clone(), 0, 1);
+            let mut expected = in_order.advance(arrivals(arrived.clone(), edits.to_vec(), now)).facts.visits;
+            said.extend(changes.facts.visits);
+            consolidate(&mut said);
+            consolidate(&mut expected);
+            assert_eq!(said, expected, "{views:?}, {what}");
+        };
+        // Every other chunk has changed before, and some are rewritten more than once.
+        for (number, minute) in (0..arrived.len()).rev().step_by(3).chain([4, 48, 60]).enumerate() {
+            let mut late = at(minute, if number % 2 == 0 { YARD } else { AWAY });
+            late.position.ts += MINUTE / 2 + number as Millis;
+            arrived.push(late);
+            let changes = timelines.advance(arrivals(vec![late], Vec::new(), now));
+            expect(&mut arrived, &open, changes, &format!("after a position of minute {minute}"));
+        }
+        for _ in 0..20 {
+            let last = PositionEvent { withdrawn: true, ..arrived.pop().expect("there are more") };
+            let changes = timelines.advance(arrivals(vec![last], Vec::new(), now));
+            expect(&mut arrived, &open, changes, "after the last was withdrawn");
+        }
+        // The yard is closed in the middle of a chunk, after some were there in it and before others were.
+        let closed = yard(BEGINNING, Some(75 * MINUTE));
+        let changes = timelines.advance(arrivals(Vec::new(), closed[1..].to_vec(), now));
+        expect(&mut arrived, &closed, changes, "after an edit");
+    }
 }
 
 #[test]

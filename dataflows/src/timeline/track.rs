@@ -215,13 +215,13 @@ impl Track {
             let full = std::mem::replace(&mut self.tail, Arc::new(Chunk::starting(self.head.clone())));
             self.grown.get_or_insert_default().sealed.push(full);
         }
-        let settled = fold.step(&mut self.head, &mut self.region, &position, facts);
+        let stepped = fold.step(&mut self.head, &mut self.region, &position, facts);
         let tail = Arc::make_mut(&mut self.tail);
         tail.push(position);
-        tail.settle(settled, fold.rules);
+        tail.settle(&stepped, fold.rules);
         if self.head.analytics.is_some() {
             let grown = self.grown.get_or_insert_default();
-            settled.iter().for_each(|settled| grown.days.add_segment(&settled.segment, fold.rules));
+            stepped.settled.iter().for_each(|settled| grown.days.add_segment(&settled.segment, fold.rules));
         }
         is_full
     }
