@@ -182,7 +182,7 @@ impl Cells {
     /// `found` for each, once. Where rounded edges cannot tell, `decide` is asked.
     ///
     /// Returns the region around the place in which the answer is the same: as large as can be, if that is worth
-    /// the trouble for a vehicle that has come so far from the one it was in; else the place alone.
+    /// the trouble for a vehicle that has come so far (units of places) from the one it was in; else the place alone.
     #[inline]
     pub fn covering(
         &self,

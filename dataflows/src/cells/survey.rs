@@ -9,7 +9,7 @@ use super::border::{MARGIN, distance, rounded, vector};
 use super::leaf::Draft;
 use super::square::{PlaceBox, Square};
 use crate::geometry::geodesic::reach_m;
-use crate::geometry::{Area, BoundingBox, Circle, Shape};
+use crate::geometry::{BoundingBox, Circle, Shape};
 use crate::index::VersionId;
 use crate::model::{BEGINNING, END, GeofenceId, Millis, Place};
 use crate::versions::Span;
@@ -67,7 +67,7 @@ pub(super) struct Sight<'c> {
     /// Circles whose border may touch the square.
     circles: Vec<(GeofenceId, VersionId, &'c Circle)>,
     /// Areas with edges in the square, and where these end among all.
-    areas: Vec<(Candidate<'c>, &'c Area, usize)>,
+    areas: Vec<(Candidate<'c>, usize)>,
     edges: Vec<Edge>,
 }
 
@@ -109,7 +109,7 @@ impl<'c> Sight<'c> {
                             }
                         });
                         self.edges[seen..].sort_unstable_by_key(|edge| edge.name);
-                        self.add_area(candidate, area, seen, &site);
+                        self.add_area(candidate, seen, &site);
                     }
                 }
             }
@@ -124,12 +124,10 @@ impl<'c> Sight<'c> {
         into.covers.extend_from_slice(&self.covers);
         let site = Site::new(part);
         self.circles.iter().for_each(|circle| into.add_circle(*circle, &site));
-        let mut begin = 0;
-        for &(candidate, area, end) in &self.areas {
+        for (candidate, edges) in self.areas() {
             let seen = into.edges.len();
-            into.edges.extend_from_slice(&self.edges[begin..end]);
-            into.add_area(candidate, area, seen, &site);
-            begin = end;
+            into.edges.extend_from_slice(edges);
+            into.add_area(candidate, seen, &site);
         }
     }
 
@@ -144,14 +142,19 @@ impl<'c> Sight<'c> {
         self.covers.iter().for_each(|&(geofence, version)| draft.add_cover(geofence, version));
         self.circles.iter().for_each(|&(geofence, version, circle)| draft.add_circle(geofence, version, circle));
         let site = Site::new(square);
-        let mut begin = 0;
-        for &(candidate, _, end) in &self.areas {
-            let edges = &self.edges[begin..end];
+        for (candidate, edges) in self.areas() {
             let reference = reference(edges, &site).map(|place| (place, candidate.shape.covers(place)));
             draft.add_area(candidate.geofence, candidate.version, edges, reference);
-            begin = end;
         }
         self.span
+    }
+
+    /// The areas with edges in the square, and which these are.
+    fn areas(&self) -> impl Iterator<Item = (Candidate<'c>, &[Edge])> {
+        let mut begin = 0;
+        self.areas
+            .iter()
+            .map(move |&(candidate, end)| (candidate, &self.edges[std::mem::replace(&mut begin, end)..end]))
     }
 
     fn clear(&mut self, span: Span) {
@@ -173,7 +176,7 @@ impl<'c> Sight<'c> {
     }
 
     /// An area whose edges from `seen` on, ascending, may touch the square: those that do stay.
-    fn add_area(&mut self, candidate: Candidate<'c>, area: &'c Area, seen: usize, site: &Site) {
+    fn add_area(&mut self, candidate: Candidate<'c>, seen: usize, site: &Site) {
         let mut kept = seen;
         for at in seen..self.edges.len() {
             let edge = self.edges[at];
@@ -184,7 +187,7 @@ impl<'c> Sight<'c> {
         }
         self.edges.truncate(kept);
         if kept > seen {
-            self.areas.push((candidate, area, kept));
+            self.areas.push((candidate, kept));
         } else if candidate.shape.covers(site.middle) {
             self.covers.push((candidate.geofence, candidate.version));
         }

@@ -51,6 +51,7 @@ impl<'a, 'f> Refold<'a, 'f> {
         };
         let (prefix, suffix) = chunk.positions.split_at(chunk.positions.partition_point(|p| p.ts < alike_until));
         let mut unsaid = FactDeltas::default();
+        let turned_in_suffix = |number: usize| chunk.turned(prefix.len() + number);
         for (number, position) in prefix.iter().enumerate() {
             rebuilt.push(&state_new, *position);
             let stepped = new.step_again(&mut state_new, region_new, position, chunk.turned(number), &mut unsaid);
@@ -67,15 +68,14 @@ impl<'a, 'f> Refold<'a, 'f> {
         for position in merge(suffix, rewrites) {
             rebuilt.push(&state_new, position);
             if have_met {
-                let turned = chunk.turned(prefix.len() + old_folded);
+                let turned = turned_in_suffix(old_folded);
                 let stepped = new.step_again(&mut state_new, region_new, &position, turned, &mut unsaid);
                 rebuilt.current.settle(&stepped, new.rules);
                 old_folded += 1;
                 continue;
             }
             for position in suffix[old_folded..].iter().take_while(|p| p.ts <= position.ts) {
-                let turned = chunk.turned(prefix.len() + old_folded);
-                old.step_again(&mut state_old, region_old, position, turned, facts);
+                old.step_again(&mut state_old, region_old, position, turned_in_suffix(old_folded), facts);
                 old_folded += 1;
             }
             let stepped = new.step(&mut state_new, region_new, &position, facts);
@@ -88,11 +88,10 @@ impl<'a, 'f> Refold<'a, 'f> {
                 }
             }
         }
-        *folded += prefix.len() + if have_met && !has_sums { old_folded } else { suffix.len() };
+        *folded += prefix.len() + if have_met { old_folded } else { suffix.len() };
         if !have_met {
             for (number, position) in suffix.iter().enumerate().skip(old_folded) {
-                let turned = chunk.turned(prefix.len() + number);
-                old.step_again(&mut state_old, region_old, position, turned, facts);
+                old.step_again(&mut state_old, region_old, position, turned_in_suffix(number), facts);
             }
             *diverged = (state_old != state_new).then_some((state_old, state_new));
         }

@@ -256,18 +256,17 @@ impl<G: Group> Groups<G> {
 
     /// Adds a fact's value to its group, which joins those `touched`, with its row as it was.
     fn update(&mut self, number: u32, value: &G::Value, diff: i64, touched: &mut Vec<(u32, Option<G::Row>)>) {
-        let Some(held) = &mut self.groups[number as usize] else { return };
-        if !held.touched {
-            held.touched = true;
-            touched.push((number, held.group.row(&held.key)));
-            self.heap_bytes -= held.group.heap_bytes();
+        let Held { key, group, touched: is_touched } = held(&mut self.groups, number);
+        if !std::mem::replace(is_touched, true) {
+            touched.push((number, group.row(key)));
+            self.heap_bytes -= group.heap_bytes();
         }
-        Arc::make_mut(&mut held.group).update(value, diff);
+        Arc::make_mut(group).update(value, diff);
     }
 
     /// The row of a group that was touched, as it is now.
     fn settle(&mut self, number: u32) -> Option<G::Row> {
-        let Held { key, group, touched } = self.groups[number as usize].as_mut()?;
+        let Held { key, group, touched } = held(&mut self.groups, number);
         *touched = false;
         let group = Arc::make_mut(group);
         group.settle();
@@ -338,4 +337,9 @@ impl<G: Group> Groups<G> {
         let bytes = self.heap_bytes + groups * each;
         GroupStats { groups: groups as u64, bytes: bytes as u64, late_updates: self.late_updates }
     }
+}
+
+/// The group with a number that some group has.
+fn held<G: Group>(groups: &mut [Option<Held<G>>], number: u32) -> &mut Held<G> {
+    groups[number as usize].as_mut().expect("a number in use is that of a group")
 }

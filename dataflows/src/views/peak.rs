@@ -77,15 +77,7 @@ impl Peak {
         }
         let mut pending = std::mem::take(&mut self.pending);
         consolidate(&mut pending);
-        for (instant, diff) in pending.iter_mut().filter(|(instant, _)| *instant > self.sorted_until) {
-            // An end that is taken away is no beginning.
-            while *diff > 0
-                && let Some(at) = self.tail.iter().position(|end| end == instant)
-            {
-                self.tail.swap_remove(at);
-                *diff -= 1;
-            }
-        }
+        self.take_away_ends(&mut pending);
         let beginnings = pending.iter().filter(|(_, diff)| *diff > 0).map(|(instant, _)| *instant);
         self.sorted_until = beginnings.fold(self.sorted_until, u32::max);
         let sorted_until = self.sorted_until;
@@ -104,6 +96,18 @@ impl Peak {
         }
         self.blocks.iter_mut().filter(|block| block.changed).for_each(Block::sum_up);
         self.highest = highest(self.blocks.iter().map(|block| (block.sum, block.highest)));
+    }
+
+    /// Ends in the tail that are taken away are no beginnings: they are taken out of both.
+    fn take_away_ends(&mut self, pending: &mut [Edge]) {
+        for (instant, diff) in pending.iter_mut().filter(|(instant, _)| *instant > self.sorted_until) {
+            while *diff > 0
+                && let Some(at) = self.tail.iter().position(|end| end == instant)
+            {
+                self.tail.swap_remove(at);
+                *diff -= 1;
+            }
+        }
     }
 
     /// Something of all that an interval looks at that grows at the end.
