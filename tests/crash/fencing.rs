@@ -159,11 +159,15 @@ fn of_those_who_start_at_once_one_remains() {
     for race in 0..races {
         alive.extend([world.start_beside(&["--takeover"]), world.start_beside(&["--takeover"])]);
         std::thread::sleep(Duration::from_millis(rng.below(150) as u64));
-        for half in [2 * race, 2 * race + 1] {
-            world.append(&scenario.entries[cut(half)..cut(half + 1)]);
-            world.pipeline.wait_for_entries(world.appended);
-        }
-        // Whoever has nothing to write does not notice that he is fenced: each gets something to write.
+        world.append(&scenario.entries[cut(2 * race)..cut(2 * race + 1)]);
+        world.pipeline.wait_for_entries(world.appended);
+        // Whoever has nothing to write does not notice that he is fenced: each gets something to write, once all
+        // have claimed.
+        wait_until("both have claimed", || {
+            world.pipeline.sql("SELECT term FROM pipeline") == (2 * race + 2).to_string()
+        });
+        world.append(&scenario.entries[cut(2 * race + 1)..cut(2 * race + 2)]);
+        world.pipeline.wait_for_entries(world.appended);
         wait_until("one remains", || {
             let (ended, running) = std::mem::take(&mut alive).into_iter().partition(has_ended);
             alive = running;
