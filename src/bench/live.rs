@@ -37,6 +37,8 @@ pub struct Options {
 
 /// What happens so soon after the beginning does not count.
 const WARM_UP: Duration = Duration::from_secs(3);
+/// The clock is told every second, and entries that say nothing else are committed within another.
+const CLOCK_GOES_ON_MS: u64 = 2_000;
 /// What is due within so long is appended together.
 const TICK: Duration = Duration::from_millis(1);
 /// More is not appended at once, so that no chunk holds up what comes after it.
@@ -82,7 +84,9 @@ fn measure(
     loader.geofences(&workload.geofences, now)?;
     warm.iter().try_for_each(|event| loader.position(&at(event, now)))?;
     loader.flush()?;
-    observer.wait_for(loader.last(), context)?;
+    // Until the clock has gone on, too: it confirms every vehicle's first visits, all at once.
+    observer.wait_for(EntryId { ms: loader.last().ms + CLOCK_GOES_ON_MS, seq: 0 }, context)?;
+    servers.settle();
 
     let stop = AtomicBool::new(false);
     let started = Instant::now();
@@ -136,17 +140,18 @@ fn produce(
     while next < total && !stop.load(Ordering::Relaxed) {
         let due = (started.elapsed().as_secs_f64() * rate) as u64;
         let end = due.min(total).min(next + MAX_TOGETHER);
-        if end == next {
-            std::thread::sleep(TICK);
-            continue;
-        }
         for number in next..end {
             let due_ms = started_ms + (number as f64 / rate * 1000.0) as Millis;
             loader.position(&at(track.next(), due_ms))?;
         }
-        loader.flush()?;
-        sent.push_back(Sent { first: next, end, until: loader.last() });
+        if end > next {
+            loader.flush()?;
+            sent.push_back(Sent { first: next, end, until: loader.last() });
+        }
         next = end;
+        if end == due {
+            std::thread::sleep(TICK);
+        }
     }
     Ok(sent)
 }

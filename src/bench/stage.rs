@@ -82,6 +82,14 @@ impl Servers {
         &self.urls.1
     }
 
+    /// Has the system write what it would write half a minute after it was loaded, amid what is measured then:
+    /// for that long a commit waits. Servers elsewhere are left alone.
+    pub fn settle(&self) {
+        if self.postgres.is_some() {
+            let _ = Command::new("sync").status();
+        }
+    }
+
     /// What they have taken so far.
     pub fn cpu(&self) -> ServersCpu {
         ServersCpu {
