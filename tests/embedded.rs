@@ -8,7 +8,7 @@ use watchtower::embedded::GeoPackage;
 use watchtower::sources::embedded::{Appender, Batch, Reader};
 use watchtower::store::embedded::{EmbeddedError, claim, commit::Writer, lagging::LaggingWriter};
 use watchtower::store::{Commit, Flush};
-use watchtower::tables::{ChangeSet, Kind, TABLES};
+use watchtower::tables::{Kind, TABLES};
 
 use crate::support::file::OneFile;
 use crate::support::rng::Rng;
@@ -195,7 +195,7 @@ fn a_writer_that_was_replaced_changes_nothing() {
         (Writer::new(file.clone(), connection, &claim), LaggingWriter::new(&file, &claim).unwrap())
     };
     let commit = |note: &str| Commit { note: Some(note.to_owned()), ..Commit::default() };
-    let flush = |commit_seq| Flush { changes: ChangeSet::default(), complete: true, commit_seq };
+    let flush = |commit_seq| Flush { rows: Vec::new(), complete: true, commit_seq };
     let (mut first, mut lagging) = claimed();
     first.commit(&commit("first")).unwrap();
     lagging.flush(&flush(1)).unwrap();

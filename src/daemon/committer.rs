@@ -131,8 +131,8 @@ impl Committer {
                 // Its writer was idle when it was asked for; if it has ended, a checkpoint is no loss.
                 let _ = self.saves.send(Save { commit_seq, checkpoint }).await;
             }
-            if let Some(State { changes, complete }) = group.state
-                && self.flushes.send(Flush { changes, complete, commit_seq }).await.is_err()
+            if let Some(State { rows, complete }) = group.state
+                && self.flushes.send(Flush { rows, complete, commit_seq }).await.is_err()
             {
                 return Ok(()); // its writer has ended, and says why
             }

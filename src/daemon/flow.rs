@@ -95,8 +95,8 @@ pub struct Counts {
 /// Rows of lagging tables.
 #[derive(Debug)]
 pub struct State {
-    /// The rows.
-    pub changes: ChangeSet,
+    /// Of `vehicle_state`, each vehicle's once.
+    pub rows: Vec<vehicle_state::Named>,
     /// They are all there are.
     pub complete: bool,
 }
@@ -455,14 +455,11 @@ impl Flow {
 
     /// What changed in lagging tables, as of the last epoch that was handed out.
     pub fn take_state(&mut self) -> State {
-        let mut changes = ChangeSet::default();
-        for (vehicle, state) in self.states.drain() {
-            match state {
-                Some(state) => changes.set(&vehicle_state::TABLE, vehicle_state::cells(&state, &self.lookup)),
-                None => changes.remove(&vehicle_state::TABLE, vehicle_state::key(vehicle, &self.lookup)),
-            }
-        }
-        State { changes, complete: std::mem::take(&mut self.states_complete) }
+        let mut states: Vec<_> = self.states.drain().collect();
+        // As they came to the log first, and to the table: rows side by side are written together.
+        states.sort_unstable_by_key(|(vehicle, _)| *vehicle);
+        let named = |(vehicle, state)| vehicle_state::Named::new(vehicle, state, &self.lookup);
+        State { rows: states.into_iter().map(named).collect(), complete: std::mem::take(&mut self.states_complete) }
     }
 
     fn finish(&mut self, completed: Completed) -> Option<Closed> {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use super::DaemonError;
@@ -39,6 +39,9 @@ use crate::telemetry::metrics::{self, Dependency};
 
 /// How long Redis waits for the next entry before it says that there is none.
 const BLOCK: Duration = Duration::from_secs(5);
+/// Reads are this far apart, however often something is appended: a read, the look that goes with it and the epoch
+/// that comes of it cost the same whatever is in them.
+const READ_EVERY: Duration = Duration::from_millis(2);
 /// All streams are looked at this often: those that are quiet may be gone.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often the progress of a long replay is said.
@@ -115,8 +118,10 @@ impl LogReader {
         session.prove(at, at).await?;
         self.health.set_back(Dependency::Redis);
         self.health.set_ready();
-        let mut looked = Instant::now();
+        let (mut looked, mut next) = (Instant::now(), Instant::now());
         loop {
+            sleep_until(next).await;
+            next = Instant::now() + READ_EVERY;
             let after: Vec<EntryId> = at.iter().map(|read| read.last).collect();
             let reply = session.reader.read(&self.keys, &after, BLOCK).await?;
             if looked.elapsed() >= LOOK_EVERY {

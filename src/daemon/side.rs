@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::backoff::Backoff;
@@ -103,7 +103,8 @@ pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committe
     }
 }
 
-/// Writes lagging tables until nothing more comes; what cannot be written yet is tried again.
+/// Writes lagging tables until nothing more comes; what cannot be written yet is tried again. Between two
+/// flushes it rests as long as the one before took: what is waited for is in the other tables.
 ///
 /// # Errors
 /// If the database refuses for good, or another daemon has taken over.
@@ -112,7 +113,9 @@ pub async fn write_lagging(
     mut flushes: mpsc::Receiver<Flush>,
     idle: Idle,
 ) -> Result<(), WriterError> {
-    while let Some(flush) = flushes.recv().await {
+    let mut next = flushes.recv().await;
+    while let Some(flush) = next {
+        let begun = Instant::now();
         let mut backoff = Backoff::default();
         while let Err(error) = writer.flush(&flush).await {
             if error.remedy() == Remedy::None {
@@ -121,7 +124,13 @@ pub async fn write_lagging(
             warn!(%error, "vehicle_state could not be written yet");
             sleep(backoff.next()).await;
         }
-        idle.store(true, Ordering::Release);
+        next = match timeout(begun.elapsed(), flushes.recv()).await {
+            Ok(last) => last,
+            Err(_) => {
+                idle.store(true, Ordering::Release);
+                flushes.recv().await
+            }
+        };
     }
     Ok(())
 }

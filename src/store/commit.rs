@@ -4,7 +4,7 @@ use watchtower_dataflows::model::Millis;
 
 use super::archived::{ArchivedEdit, ArchivedPosition};
 use super::claim::StoredCursor;
-use crate::tables::ChangeSet;
+use crate::tables::{ChangeSet, vehicle_state};
 
 /// What one transaction writes.
 #[derive(Debug, Default)]
@@ -30,8 +30,8 @@ pub struct Commit {
 /// What a flush writes.
 #[derive(Debug)]
 pub struct Flush {
-    /// Rows of lagging tables.
-    pub changes: ChangeSet,
+    /// Rows of `vehicle_state`, each vehicle's once.
+    pub rows: Vec<vehicle_state::Named>,
     /// The rows are all there are: what else the table has goes.
     pub complete: bool,
     /// The commit the table equals then; it has happened.

@@ -1,8 +1,10 @@
 //! `vehicle_state`.
 
+use std::sync::Arc;
+
 use watchtower_dataflows::model::{Status, VehicleId, VehicleState};
 
-use crate::tables::{Cell, Class, Column, Key, KeyCell, Kind, Lookup, Row, Table, kmh};
+use crate::tables::{Cell, ChangeSet, Class, Column, KeyCell, Kind, Lookup, Row, Table, kmh};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -31,29 +33,66 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The key of a vehicle's row.
-pub fn key(vehicle: VehicleId, lookup: &Lookup) -> Key {
-    vec![KeyCell::Text(lookup.names.vehicle_id(vehicle).clone())]
+/// What becomes of a vehicle's row, with the ids of the log: it can be written when the log has gone on.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Whose.
+    pub vehicle: Arc<str>,
+    /// Where it is and what it is in, if anything is known of it.
+    state: Option<(VehicleState, Vec<Arc<str>>)>,
+}
+
+impl Named {
+    /// With the names that there are.
+    pub fn new(vehicle: VehicleId, state: Option<VehicleState>, lookup: &Lookup) -> Self {
+        let inside = |state: VehicleState| {
+            let ids = inside(&state, lookup);
+            (state, ids)
+        };
+        Self { vehicle: lookup.names.vehicle_id(vehicle).clone(), state: state.map(inside) }
+    }
+}
+
+/// What it takes to write these.
+pub fn changes(rows: &[Named]) -> ChangeSet {
+    let mut changes = ChangeSet::default();
+    for Named { vehicle, state } in rows {
+        let vehicle = Arc::clone(vehicle);
+        match state {
+            Some((state, inside)) => changes.set(&TABLE, row(vehicle, state, inside.clone())),
+            None => changes.remove(&TABLE, vec![KeyCell::Text(vehicle)]),
+        }
+    }
+    changes
 }
 
 /// The cells of a row.
-pub fn cells(row: &VehicleState, lookup: &Lookup) -> Row {
-    let VehicleState { vehicle, ts, place, speed, heading, status, inside } = row;
-    let mut inside: Vec<_> = inside.iter().map(|geofence| lookup.names.geofence_id(*geofence).clone()).collect();
-    inside.sort_unstable();
+pub fn cells(state: &VehicleState, lookup: &Lookup) -> Row {
+    row(lookup.names.vehicle_id(state.vehicle).clone(), state, inside(state, lookup))
+}
+
+/// The ids of the geofences that it is in, in order.
+fn inside(state: &VehicleState, lookup: &Lookup) -> Vec<Arc<str>> {
+    let mut ids: Vec<_> = state.inside.iter().map(|geofence| lookup.names.geofence_id(*geofence).clone()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn row(id: Arc<str>, state: &VehicleState, geofence_ids: Vec<Arc<str>>) -> Row {
+    let VehicleState { vehicle: _, ts, place, speed, heading, status, inside: _ } = state;
     let status = match status {
         Status::Moving => "moving",
         Status::Stopped => "stopped",
         Status::Offline => "offline",
     };
     vec![
-        Cell::Text(lookup.names.vehicle_id(*vehicle).clone()),
+        Cell::Text(id),
         Cell::Time(*ts),
         Cell::Real(place.lon_degrees()),
         Cell::Real(place.lat_degrees()),
         kmh(*speed),
         Cell::or_empty(heading.degrees(), Cell::Real),
         Cell::text(status),
-        Cell::Texts(inside),
+        Cell::Texts(geofence_ids),
     ]
 }

@@ -25,6 +25,9 @@ const STAY_TICKS: usize = 50;
 /// Positions of an entry.
 const IN_ENTRY: usize = 64;
 
+/// More vehicles than travel as arrays.
+const CROWD: usize = 3_000;
+
 /// What may be on its way: several replies, a part of what there is.
 const IN_FLIGHT: &str = "4194304";
 /// What a daemon may take beside what it takes when it is idle: for half a million positions, which it keeps with
@@ -56,6 +59,29 @@ fn few_large_events_are_no_more_in_memory_than_many_small_ones() {
     assert!(daemon.stop().success());
 }
 
+/// Many rows go through temporary tables, which are gone with the transaction that made them.
+#[test]
+fn a_large_commit_that_came_to_nothing_is_written_again() {
+    let redis = RedisServer::start(RedisOptions::default());
+    let pipeline = pipeline(&redis, 1, 1, "");
+    let daemon = pipeline.start();
+    let log = crowd(&pipeline.keys());
+    let all = log.len();
+    log.clone().first(1).append(&redis.url());
+    pipeline.wait_for_entries(1);
+    // Longer than a session waits for it.
+    let blocker = Blocker::start(&pipeline, "LOCK TABLE lagos.visits");
+    log.append(&redis.url());
+    wait_until("it gives up once", || daemon.log().contains("the commit is tried again"));
+    blocker.end();
+    pipeline.wait_for_entries(all);
+    let counts = "SELECT (SELECT count(*) FROM visits), (SELECT count(*) FROM geofence_membership), \
+                  (SELECT vehicles FROM geofence_occupancy)";
+    assert_eq!(pipeline.sql(counts), format!("{CROWD}|{CROWD}|{CROWD}"));
+    pipeline.assert_commits_are_dense();
+    assert!(daemon.stop().success());
+}
+
 /// A daemon through whom a log has come while PostgreSQL stood still for a while.
 fn held_up(log: impl Fn(&[String]) -> Log, max_more_kb: u64) -> (Pipeline, Daemon) {
     let redis = RedisServer::start(RedisOptions::default());
@@ -69,7 +95,7 @@ fn held_up(log: impl Fn(&[String]) -> Log, max_more_kb: u64) -> (Pipeline, Daemo
     pipeline.wait_for_entries(2);
     let idle_kb = peak_kb(&daemon);
 
-    let blocker = Blocker::start(&pipeline);
+    let blocker = Blocker::start(&pipeline, "SELECT 1 FROM lagos.pipeline FOR UPDATE");
     rest.append(&redis.url());
     let reads = stopped_reading(&redis);
     let in_flight = in_flight(&daemon);
@@ -115,35 +141,17 @@ fn fleet(keys: &[String]) -> Log {
         entries.push(Entry { stream, id, fields: vec![(b"bin".to_vec(), batch.take())] });
     };
     let control = keys.len() - 1;
-    let circle = format!(
-        r#"{{"type":"geofence","geofence_id":"yard","valid_from":{START},"geometry":{{"type":"Point","coordinates":[3.4,6.5]}},"radius_m":100}}"#
-    );
-    let event =
-        |text: &str| json::decode(text.as_bytes(), &watchtower::events::Limits::default()).unwrap().into_owned();
-    push(control, 0, START, &[event(&circle)]);
+    push(control, 0, START, &[circle()]);
     for tick in 0..TICKS {
         let ts = START + tick as Millis * TICK_MS;
         let is_inside = (tick / STAY_TICKS).is_multiple_of(2);
-        let position = |vehicle: usize| {
-            let lon = if is_inside { 3.4 } else { 3.5 } + (tick % 7) as f64 * 1e-5;
-            let measured = Measured {
-                place: Place::from_degrees(lon, 6.5 + vehicle as f64 * 1e-6),
-                speed: Speed::NONE,
-                heading: Heading::NONE,
-                accuracy_m: None,
-                altitude_m: None,
-                ignition: None,
-                attributes: None,
-            };
-            let vehicle_id = format!("truck-{vehicle}").into();
-            Event::Position(PositionReport { vehicle_id, ts, received_at: None, fix: Fix::At(measured) })
-        };
-        let events: Vec<Event<'_>> = (0..VEHICLES).map(position).collect();
+        let lon = if is_inside { 3.4 } else { 3.5 } + (tick % 7) as f64 * 1e-5;
+        let events: Vec<Event<'_>> = (0..VEHICLES).map(|vehicle| position(vehicle, ts, lon)).collect();
         for (seq, events) in events.chunks(IN_ENTRY).enumerate() {
             push(0, seq, ts, events);
         }
         if tick % 100 == 99 {
-            let clock = event(&format!(r#"{{"type":"clock","now":{ts}}}"#));
+            let clock = decode(&format!(r#"{{"type":"clock","now":{ts}}}"#));
             push(0, IN_ENTRY, ts, std::slice::from_ref(&clock));
             push(control, IN_ENTRY, ts, &[clock]);
         }
@@ -151,11 +159,50 @@ fn fleet(keys: &[String]) -> Log {
     Log { keys: keys.to_vec(), entries }
 }
 
-/// A session that keeps the pipeline's row to itself.
+/// So many vehicles in the circle at once, in one entry, and then the clock.
+fn crowd(keys: &[String]) -> Log {
+    let entry = |stream: usize, ts: Millis, events: &[Event<'_>]| {
+        let mut batch = Batch::default();
+        events.iter().for_each(|event| batch.push(event));
+        let id = EntryId { ms: ts.unsigned_abs(), seq: 0 };
+        Entry { stream, id, fields: vec![(b"bin".to_vec(), batch.take())] }
+    };
+    let control = keys.len() - 1;
+    let crowd: Vec<Event<'_>> = (0..CROWD).map(|vehicle| position(vehicle, START, 3.4)).collect();
+    let entries = vec![entry(control, START, &[circle()]), entry(0, START, &crowd)];
+    Log { keys: keys.to_vec(), entries }
+}
+
+/// A hundred metres around where vehicles are inside.
+fn circle() -> Event<'static> {
+    decode(&format!(
+        r#"{{"type":"geofence","geofence_id":"yard","valid_from":{START},"geometry":{{"type":"Point","coordinates":[3.4,6.5]}},"radius_m":100}}"#
+    ))
+}
+
+fn position(vehicle: usize, ts: Millis, lon: f64) -> Event<'static> {
+    let measured = Measured {
+        place: Place::from_degrees(lon, 6.5 + (vehicle % VEHICLES) as f64 * 1e-6),
+        speed: Speed::NONE,
+        heading: Heading::NONE,
+        accuracy_m: None,
+        altitude_m: None,
+        ignition: None,
+        attributes: None,
+    };
+    let vehicle_id = format!("truck-{vehicle}").into();
+    Event::Position(PositionReport { vehicle_id, ts, received_at: None, fix: Fix::At(measured) })
+}
+
+fn decode(text: &str) -> Event<'static> {
+    json::decode(text.as_bytes(), &watchtower::events::Limits::default()).unwrap().into_owned()
+}
+
+/// A session that keeps something to itself.
 struct Blocker(Child);
 
 impl Blocker {
-    fn start(pipeline: &Pipeline) -> Self {
+    fn start(pipeline: &Pipeline, hold: &str) -> Self {
         let mut child = Command::new(binary("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &pipeline.setup.postgres, "-f", "-"])
             .stdin(Stdio::piped())
@@ -163,10 +210,9 @@ impl Blocker {
             .spawn()
             .unwrap();
         let stdin = child.stdin.as_mut().unwrap();
-        writeln!(stdin, "BEGIN; SET LOCAL application_name = 'blocker'; SELECT 1 FROM lagos.pipeline FOR UPDATE;")
-            .unwrap();
+        writeln!(stdin, "BEGIN; SET LOCAL application_name = 'blocker'; {hold};").unwrap();
         let holds = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'blocker' AND state = 'idle in transaction'";
-        wait_until("the row is held", || pipeline.sql(holds) == "1");
+        wait_until("it is held", || pipeline.sql(holds) == "1");
         Self(child)
     }
 

@@ -10,6 +10,7 @@ use super::error::EmbeddedError;
 use super::rows;
 use crate::embedded::{Connection, GeoPackage};
 use crate::store::{Claim, Flush};
+use crate::tables::vehicle_state;
 
 /// The one that writes lagging tables.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl LaggingWriter {
     /// [`EmbeddedError::Fenced`] if another daemon has taken over. After any other error the same flush may be
     /// tried again.
     pub fn flush(&mut self, flush: &Flush) -> Result<(), EmbeddedError> {
-        let Flush { changes, complete, commit_seq } = flush;
+        let Flush { rows, complete, commit_seq } = flush;
         let doing = |what: &str| self.file.failed(format!("{what} vehicle_state"));
         let transaction = self
             .connection
@@ -48,7 +49,7 @@ impl LaggingWriter {
             // Readers see none of it before the commit.
             transaction.execute("DELETE FROM vehicle_state", ()).map_err(doing("delete old rows of"))?;
         }
-        for changes in changes.tables() {
+        for changes in vehicle_state::changes(rows).tables() {
             rows::write(&transaction, changes).map_err(doing("write rows of"))?;
         }
         transaction.commit().map_err(doing("commit"))?;

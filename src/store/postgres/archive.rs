@@ -8,6 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 use watchtower_dataflows::model::{Heading, Place, Speed};
 
+use super::batch::{Batch, Parameters};
 use super::encode::Time;
 use super::error::StoreError;
 use crate::events::Measured;
@@ -149,19 +150,19 @@ pub async fn append(client: &Client, rows: &[ArchivedPosition]) -> Result<(), St
 ///
 /// # Errors
 /// If it fails; the transaction is void then.
-pub async fn append_edits(client: &Client, edits: &[ArchivedEdit]) -> Result<(), StoreError> {
+pub async fn append_edits<'a>(batch: &mut Batch<'a>, edits: &'a [ArchivedEdit]) -> Result<(), StoreError> {
     if edits.is_empty() {
         return Ok(());
     }
-    let entries: Vec<i64> = edits.iter().map(|edit| edit.entry as i64).collect();
-    let indices: Vec<i32> = edits.iter().map(|edit| edit.entry_index as i32).collect();
-    let arrivals: Vec<Time> = edits.iter().map(|edit| Time(edit.received_at)).collect();
-    let events: Vec<&str> = edits.iter().map(|edit| edit.event.as_str()).collect();
     let sql = "INSERT INTO edits_log (entry, entry_index, received_at, event)
                SELECT e, i, r, v::json FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::text[]) AS u(e, i, r, v)";
-    let doing = StoreError::statement("append to edits_log");
-    client.execute(sql, &[&entries, &indices, &arrivals, &events]).await.map_err(doing)?;
-    Ok(())
+    let parameters: Parameters<'a> = vec![
+        Box::new(edits.iter().map(|edit| edit.entry as i64).collect::<Vec<_>>()),
+        Box::new(edits.iter().map(|edit| edit.entry_index as i32).collect::<Vec<_>>()),
+        Box::new(edits.iter().map(|edit| Time(edit.received_at)).collect::<Vec<_>>()),
+        Box::new(edits.iter().map(|edit| edit.event.as_str()).collect::<Vec<_>>()),
+    ];
+    batch.execute(sql, &[], parameters, "append to edits_log".to_owned()).await
 }
 
 /// Reads the whole archive of a schema: all edits, then all positions in the order of their entries, some

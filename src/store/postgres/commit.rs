@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::archive::{self, Partitions};
+use super::batch::{Batch, Parameters, Prepared, only_if_one};
 use super::claim::{fenced, try_lock};
 use super::connection::Database;
 use super::encode::Time;
 use super::error::StoreError;
-use super::statements::Statements;
+use super::statements;
 use crate::crash;
 use crate::store::{Claim, Commit, StoredCursor};
 
@@ -24,7 +25,7 @@ const COMMIT_LOG_EVERY: i64 = 1_000;
 pub struct Writer {
     database: Database,
     client: Client,
-    statements: Statements,
+    prepared: Prepared,
     partitions: Partitions,
     term: i64,
     owner: String,
@@ -37,7 +38,7 @@ impl Writer {
         Self {
             database,
             client,
-            statements: Statements::default(),
+            prepared: Prepared::default(),
             partitions: Partitions::default(),
             term: claim.term,
             owner: claim.owner.clone(),
@@ -57,43 +58,19 @@ impl Writer {
     /// unknown until [`Self::reconnect`] or [`Self::roll_back`] has said it.
     pub async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         self.partitions.ensure(&self.client, &commit.archive).await?;
-        let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = commit;
         let next = self.commit_seq + 1;
-        let client = &self.client;
-        let doing = |what: &str| StoreError::statement(format!("{what} commit {next}"));
         crash::point("before-begin");
-        client.batch_execute("BEGIN; SET LOCAL synchronous_commit = on").await.map_err(doing("begin"))?;
-        let compare_and_set = "UPDATE pipeline SET commit_seq = $5, now = $6 \
-                               WHERE id = $1 AND term = $2 AND owner = $3 AND commit_seq = $4";
-        let owned = client
-            .execute(
-                compare_and_set,
-                &[&self.database.pipeline, &self.term, &self.owner, &self.commit_seq, &next, &Time(*now)],
-            )
-            .await
-            .map_err(doing("claim"))?;
-        if owned == 0 {
-            let error = fenced(client, &self.database, self.term).await;
-            client.batch_execute("ROLLBACK").await.map_err(doing("roll back"))?;
-            return Err(error);
+        let mut batch = Batch::new(&self.client, &mut self.prepared);
+        let claim = Claimed { pipeline: &self.database.pipeline, term: self.term, owner: &self.owner };
+        match write(&mut batch, claim, next, commit).await {
+            Err(error) if error.found_nothing() => {
+                let client = &self.client;
+                client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))?;
+                return Err(fenced(client, &self.database, self.term).await);
+            }
+            written => written?,
         }
-        crash::point("after-compare-and-set");
-        for table in changes.tables() {
-            self.statements.write(client, table).await?;
-            crash::point("mid-upserts");
-        }
-        if !archive.is_empty() {
-            archive::append(client, archive).await?;
-        }
-        archive::append_edits(client, edits).await?;
-        if let Some(before) = forget_rejected_before {
-            let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
-            client.execute(drop, &[&Time(*before)]).await.map_err(doing("drop old refused events in"))?;
-        }
-        let (rows, events) = (changes.len() as i64, *events as i64);
-        self.log(next, rows, events, cursors, note.as_deref()).await?;
-        crash::point("before-commit");
-        let mut sent = pin!(client.batch_execute("COMMIT"));
+        let mut sent = pin!(self.client.batch_execute("COMMIT"));
         let mut answer = None;
         if crash::is_due("commit-sent") {
             // On its way, and nobody waits for the answer.
@@ -104,51 +81,9 @@ impl Writer {
             Some(answer) => answer,
             None => sent.await,
         };
-        answer.map_err(doing("complete"))?;
+        answer.map_err(StoreError::statement(format!("complete commit {next}")))?;
         crash::point("after-commit");
         self.commit_seq = next;
-        Ok(())
-    }
-
-    async fn log(
-        &self,
-        next: i64,
-        rows: i64,
-        events: i64,
-        cursors: &[StoredCursor],
-        note: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let doing = || StoreError::statement(format!("log commit {next}"));
-        let streams: Vec<&str> = cursors.iter().map(|cursor| cursor.stream.as_str()).collect();
-        let ids: Vec<&str> = cursors.iter().map(|cursor| cursor.last_id.as_str()).collect();
-        let entries: Vec<i64> = cursors.iter().map(|cursor| cursor.entries as i64).collect();
-        let clocks: Vec<Time> = cursors.iter().map(|cursor| Time(cursor.now)).collect();
-        let skipped: Vec<i64> = cursors.iter().map(|cursor| cursor.skipped as i64).collect();
-        let rebased: Vec<i64> = cursors.iter().map(|cursor| cursor.rebased as i64).collect();
-        let after: Vec<&str> = cursors.iter().map(|cursor| cursor.rebased_after.as_str()).collect();
-        let sql = "WITH moved AS (
-                       INSERT INTO cursors (stream, last_id, entries, skipped, now, rebased, rebased_after)
-                       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $8::bigint[], $10::timestamptz[],
-                                            $11::bigint[], $12::text[])
-                       ON CONFLICT (stream) DO UPDATE
-                       SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped,
-                           now = excluded.now, rebased = excluded.rebased, rebased_after = excluded.rebased_after)
-                   INSERT INTO commit_log (commit_seq, term, events, rows_changed, note, cursors)
-                   VALUES ($4, $5, $6, $7, $9, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
-        self.client
-            .execute(
-                sql,
-                &[
-                    &streams, &ids, &entries, &next, &self.term, &events, &rows, &skipped, &note, &clocks, &rebased,
-                    &after,
-                ],
-            )
-            .await
-            .map_err(doing())?;
-        if next % COMMIT_LOG_EVERY == 0 {
-            let drop = "DELETE FROM commit_log WHERE commit_seq <= $1";
-            self.client.execute(drop, &[&(next - COMMIT_LOG_ROWS)]).await.map_err(doing())?;
-        }
         Ok(())
     }
 
@@ -168,6 +103,7 @@ impl Writer {
     /// # Errors
     /// If the session is gone after all.
     pub async fn roll_back(&mut self) -> Result<(), StoreError> {
+        self.prepared.roll_back();
         self.client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))
     }
 
@@ -190,11 +126,97 @@ impl Writer {
         };
         try_lock(&client, &self.database).await?;
         self.client = client;
-        self.statements = Statements::default();
+        self.prepared = Prepared::default();
         self.partitions = Partitions::default();
         if happened {
             self.commit_seq += 1;
         }
         Ok(happened)
     }
+}
+
+/// In whose name a commit is made.
+struct Claimed<'a> {
+    pipeline: &'a str,
+    term: i64,
+    owner: &'a str,
+}
+
+/// Everything up to the end of the transaction, carried out.
+async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit: &'a Commit) -> Result<(), StoreError> {
+    let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = commit;
+    let doing = |what: &str| format!("{what} commit {next}");
+    batch.run("BEGIN; SET LOCAL synchronous_commit = on".to_owned(), doing("begin")).await?;
+    let Claimed { pipeline, term, owner } = claim;
+    let compare_and_set = only_if_one(
+        "UPDATE pipeline SET commit_seq = $5, now = $6 WHERE id = $1 AND term = $2 AND owner = $3 AND commit_seq = $4",
+    );
+    let whose: Parameters<'_> = vec![
+        Box::new(pipeline),
+        Box::new(term),
+        Box::new(owner),
+        Box::new(next - 1),
+        Box::new(next),
+        Box::new(Time(*now)),
+    ];
+    batch.execute(&compare_and_set, &[], whose, doing("claim")).await?;
+    batch.crash_point("after-compare-and-set").await?;
+    for table in changes.tables() {
+        statements::write(batch, table).await?;
+        batch.crash_point("mid-upserts").await?;
+    }
+    archive::append_edits(batch, edits).await?;
+    if let Some(before) = forget_rejected_before {
+        let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
+        batch.execute(drop, &[], vec![Box::new(Time(*before))], doing("drop old refused events in")).await?;
+    }
+    log(batch, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
+    if !archive.is_empty() {
+        archive::append(batch.client().await?, archive).await?;
+    }
+    batch.answered().await?;
+    crash::point("before-commit");
+    Ok(())
+}
+
+/// Says how far the streams are committed.
+async fn log<'a>(
+    batch: &mut Batch<'a>,
+    next: i64,
+    term: i64,
+    rows: i64,
+    events: i64,
+    cursors: &'a [StoredCursor],
+    note: Option<&'a str>,
+) -> Result<(), StoreError> {
+    let doing = || format!("log commit {next}");
+    let sql = "WITH moved AS (
+                   INSERT INTO cursors (stream, last_id, entries, skipped, now, rebased, rebased_after)
+                   SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[],
+                                        $6::bigint[], $7::text[])
+                   ON CONFLICT (stream) DO UPDATE
+                   SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped,
+                       now = excluded.now, rebased = excluded.rebased, rebased_after = excluded.rebased_after)
+               INSERT INTO commit_log (commit_seq, term, events, rows_changed, note, cursors)
+               VALUES ($8, $9, $10, $11, $12, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
+    let parameters: Parameters<'a> = vec![
+        Box::new(cursors.iter().map(|cursor| cursor.stream.as_str()).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.last_id.as_str()).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.entries as i64).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.skipped as i64).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| Time(cursor.now)).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.rebased as i64).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.rebased_after.as_str()).collect::<Vec<_>>()),
+        Box::new(next),
+        Box::new(term),
+        Box::new(events),
+        Box::new(rows),
+        Box::new(note),
+    ];
+    batch.execute(sql, &[], parameters, doing()).await?;
+    if next % COMMIT_LOG_EVERY == 0 {
+        let drop = "DELETE FROM commit_log WHERE commit_seq <= $1";
+        batch.execute(drop, &[], vec![Box::new(next - COMMIT_LOG_ROWS)], doing()).await?;
+    }
+    Ok(())
 }

@@ -94,6 +94,11 @@ impl StoreError {
         move |source| Self::Statement { doing: doing.into(), source }
     }
 
+    /// Whether the statement found no row to change that it had to: see [`super::batch::only_if_one`].
+    pub fn found_nothing(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::DIVISION_BY_ZERO))
+    }
+
     /// What helps.
     pub fn remedy(&self) -> Remedy {
         match self {

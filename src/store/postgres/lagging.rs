@@ -4,20 +4,29 @@
 //! `table_progress`. That row is its fence: it names the term, the first statement compares it, and
 //! whoever takes over raises it, so that a flush of a replaced daemon changes nothing.
 
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
 use tokio_postgres::Client;
 
+use super::batch::{Batch, Prepared, only_if_one};
 use super::claim::fenced;
 use super::connection::Database;
 use super::error::StoreError;
-use super::statements::Statements;
+use super::statements;
 use crate::store::{Claim, Flush};
-use crate::tables::{KeyCell, vehicle_state};
+use crate::tables::vehicle_state;
+
+/// Rows that are written together; after them, as long again is left to others.
+const TOGETHER: usize = 1_000;
+/// The server gives up a transaction in which nothing happens for some seconds.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// The one session that writes lagging tables.
 #[derive(Debug)]
 pub struct LaggingWriter {
     database: Database,
-    session: Option<(Client, Statements)>,
+    session: Option<(Client, Prepared)>,
     term: i64,
 }
 
@@ -33,44 +42,57 @@ impl LaggingWriter {
     /// [`StoreError::Fenced`] if another daemon has taken over. After any other error the same flush may
     /// be tried again: it sets values.
     pub async fn flush(&mut self, flush: &Flush) -> Result<(), StoreError> {
-        let (client, mut statements) = match self.session.take() {
+        let (client, mut prepared) = match self.session.take() {
             Some(session) => session,
-            None => (self.database.connect().await?, Statements::default()),
+            None => (self.database.connect().await?, Prepared::default()),
         };
         // An error drops the session, and with it the transaction.
-        self.write(&client, &mut statements, flush).await?;
-        self.session = Some((client, statements));
+        match write(&client, &mut prepared, self.term, flush).await {
+            Err(error) if error.found_nothing() => {
+                client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))?;
+                return Err(fenced(&client, &self.database, self.term).await);
+            }
+            written => written?,
+        }
+        self.session = Some((client, prepared));
         Ok(())
     }
+}
 
-    async fn write(&self, client: &Client, statements: &mut Statements, flush: &Flush) -> Result<(), StoreError> {
-        let doing = |what: &'static str| StoreError::statement(format!("{what} vehicle_state"));
-        // What is written here is not written again: a crash of the database must not forget it.
-        client.batch_execute("BEGIN; SET LOCAL synchronous_commit = on").await.map_err(doing("begin to write"))?;
-        let mine = "UPDATE table_progress SET commit_seq = $2 WHERE table_name = 'vehicle_state' AND term = $1";
-        if client.execute(mine, &[&self.term, &flush.commit_seq]).await.map_err(doing("claim"))? == 0 {
-            return Err(fenced(client, &self.database, self.term).await);
+/// The whole transaction.
+async fn write(client: &Client, prepared: &mut Prepared, term: i64, flush: &Flush) -> Result<(), StoreError> {
+    begin(&mut Batch::new(client, prepared), term, flush).await?;
+    let mut rest = Duration::ZERO;
+    for rows in flush.rows.chunks(TOGETHER) {
+        sleep(rest).await;
+        let begun = Instant::now();
+        let changes = vehicle_state::changes(rows);
+        let mut batch = Batch::new(client, prepared);
+        for table in changes.tables() {
+            statements::write(&mut batch, table).await?;
         }
-        if flush.complete {
-            self.delete_others(client, flush).await?;
-        }
-        for table in flush.changes.tables() {
-            statements.write(client, table).await?;
-        }
-        client.batch_execute("COMMIT").await.map_err(doing("commit"))
+        batch.answered().await?;
+        rest = begun.elapsed().min(LONGEST_REST);
     }
+    client.batch_execute("COMMIT").await.map_err(StoreError::statement("commit vehicle_state"))
+}
 
-    async fn delete_others(&self, client: &Client, flush: &Flush) -> Result<(), StoreError> {
-        let keys = flush.changes.tables().iter().filter(|changes| changes.table.name == vehicle_state::TABLE.name);
-        let ids: Vec<&str> = keys
-            .flat_map(|changes| changes.rows.keys())
-            .map(|key| match &key[0] {
-                KeyCell::Text(id) => &**id,
-                KeyCell::Time(_) | KeyCell::Date(_) => unreachable!("the key of vehicle_state is a vehicle"),
-            })
-            .collect();
-        let others = "DELETE FROM vehicle_state AS t WHERE NOT EXISTS (SELECT FROM unnest($1::text[]) AS u(id) WHERE u.id = t.vehicle_id)";
-        client.execute(others, &[&ids]).await.map_err(StoreError::statement("delete old rows of vehicle_state"))?;
-        Ok(())
+/// Makes sure that it is ours to write, and that no other rows are left.
+async fn begin<'a>(batch: &mut Batch<'a>, term: i64, flush: &'a Flush) -> Result<(), StoreError> {
+    let doing = |what: &str| format!("{what} vehicle_state");
+    // What is written here is not written again: a crash of the database must not forget it.
+    batch.run("BEGIN; SET LOCAL synchronous_commit = on".to_owned(), doing("begin to write")).await?;
+    let mine =
+        only_if_one("UPDATE table_progress SET commit_seq = $2 WHERE table_name = 'vehicle_state' AND term = $1");
+    batch.execute(&mine, &[], vec![Box::new(term), Box::new(flush.commit_seq)], doing("claim")).await?;
+    if flush.complete {
+        delete_others(batch, flush).await?;
     }
+    batch.answered().await
+}
+
+async fn delete_others<'a>(batch: &mut Batch<'a>, flush: &'a Flush) -> Result<(), StoreError> {
+    let ids: Vec<&str> = flush.rows.iter().map(|row| &*row.vehicle).collect();
+    let others = "DELETE FROM vehicle_state AS t WHERE NOT EXISTS (SELECT FROM unnest($1::text[]) AS u(id) WHERE u.id = t.vehicle_id)";
+    batch.execute(others, &[], vec![Box::new(ids)], "delete old rows of vehicle_state".to_owned()).await
 }

@@ -10,6 +10,7 @@
 //! see [`schema`].
 
 pub mod archive;
+mod batch;
 pub mod claim;
 pub mod commit;
 mod connection;
