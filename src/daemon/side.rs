@@ -21,6 +21,8 @@ use crate::telemetry::metrics;
 const TICK_EVERY: Duration = Duration::from_secs(1);
 /// The lag is told this often.
 const LAG_EVERY: Duration = Duration::from_secs(2);
+/// Between two flushes of lagging tables nobody rests longer, however long the first took.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 /// The consumer groups are moved at most this often.
 const MOVE_EVERY: Duration = Duration::from_millis(500);
 
@@ -115,16 +117,17 @@ pub async fn write_lagging(
 ) -> Result<(), WriterError> {
     let mut next = flushes.recv().await;
     while let Some(flush) = next {
-        let begun = Instant::now();
         let mut backoff = Backoff::default();
-        while let Err(error) = writer.flush(&flush).await {
-            if error.remedy() == Remedy::None {
-                return Err(error);
+        let took = loop {
+            let begun = Instant::now();
+            match writer.flush(&flush).await {
+                Ok(()) => break begun.elapsed(),
+                Err(error) if error.remedy() == Remedy::None => return Err(error),
+                Err(error) => warn!(%error, "vehicle_state could not be written yet"),
             }
-            warn!(%error, "vehicle_state could not be written yet");
             sleep(backoff.next()).await;
-        }
-        next = match timeout(begun.elapsed(), flushes.recv()).await {
+        };
+        next = match timeout(took.min(LONGEST_REST), flushes.recv()).await {
             Ok(last) => last,
             Err(_) => {
                 idle.store(true, Ordering::Release);

@@ -1,8 +1,8 @@
 //! Statements on their way: sent one behind the other, without waiting for answers in between.
 //!
-//! A statement of a transaction needs nothing of the answers before it: the session carries them out in order,
-//! and after one that fails none. So what a commit takes is one journey instead of one for each statement,
-//! which counts wherever the server is far or the processors are busy.
+//! Within a transaction a statement needs nothing of the answers before it: the session carries them out in order,
+//! and after one that fails none. So a commit takes three journeys, to begin, to write and to complete, instead of
+//! one for each statement, which counts wherever the server is far or the processors are busy.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -52,6 +52,16 @@ impl<'a> Batch<'a> {
     /// With nothing on its way.
     pub fn new(client: &'a Client, prepared: &'a mut Prepared) -> Self {
         Self { client, prepared, unanswered: VecDeque::new() }
+    }
+
+    /// Begins a transaction that is durable when it is complete, and waits until it has begun: outside of one, each
+    /// statement behind would be one of its own.
+    ///
+    /// # Errors
+    /// If it cannot be begun.
+    pub async fn begin(&mut self, doing: String) -> Result<(), StoreError> {
+        self.run("BEGIN; SET LOCAL synchronous_commit = on".to_owned(), doing).await?;
+        self.answered().await
     }
 
     /// Sends statements without parameters; `doing` says what for.

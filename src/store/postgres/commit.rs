@@ -146,7 +146,7 @@ struct Claimed<'a> {
 async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit: &'a Commit) -> Result<(), StoreError> {
     let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = commit;
     let doing = |what: &str| format!("{what} commit {next}");
-    batch.run("BEGIN; SET LOCAL synchronous_commit = on".to_owned(), doing("begin")).await?;
+    batch.begin(doing("begin")).await?;
     let Claimed { pipeline, term, owner } = claim;
     let compare_and_set = only_if_one(
         "UPDATE pipeline SET commit_seq = $5, now = $6 WHERE id = $1 AND term = $2 AND owner = $3 AND commit_seq = $4",

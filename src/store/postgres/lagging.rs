@@ -81,7 +81,7 @@ async fn write(client: &Client, prepared: &mut Prepared, term: i64, flush: &Flus
 async fn begin<'a>(batch: &mut Batch<'a>, term: i64, flush: &'a Flush) -> Result<(), StoreError> {
     let doing = |what: &str| format!("{what} vehicle_state");
     // What is written here is not written again: a crash of the database must not forget it.
-    batch.run("BEGIN; SET LOCAL synchronous_commit = on".to_owned(), doing("begin to write")).await?;
+    batch.begin(doing("begin to write")).await?;
     let mine =
         only_if_one("UPDATE table_progress SET commit_seq = $2 WHERE table_name = 'vehicle_state' AND term = $1");
     batch.execute(&mine, &[], vec![Box::new(term), Box::new(flush.commit_seq)], doing("claim")).await?;
