@@ -45,11 +45,11 @@ pub struct Named {
 impl Named {
     /// With the names that there are.
     pub fn new(vehicle: VehicleId, state: Option<VehicleState>, lookup: &Lookup) -> Self {
-        let inside = |state: VehicleState| {
-            let ids = inside(&state, lookup);
-            (state, ids)
-        };
-        Self { vehicle: lookup.names.vehicle_id(vehicle).clone(), state: state.map(inside) }
+        let state = state.map(|state| {
+            let geofence_ids = inside(&state, lookup);
+            (state, geofence_ids)
+        });
+        Self { vehicle: lookup.names.vehicle_id(vehicle).clone(), state }
     }
 }
 
@@ -59,7 +59,7 @@ pub fn changes(rows: &[Named]) -> ChangeSet {
     for Named { vehicle, state } in rows {
         let vehicle = Arc::clone(vehicle);
         match state {
-            Some((state, inside)) => changes.set(&TABLE, row(vehicle, state, inside.clone())),
+            Some((state, geofence_ids)) => changes.set(&TABLE, row(vehicle, state, geofence_ids.clone())),
             None => changes.remove(&TABLE, vec![KeyCell::Text(vehicle)]),
         }
     }

@@ -134,12 +134,7 @@ fn talkative(keys: &[String]) -> Log {
 /// Half a million positions, by a circle that all vehicles enter and leave together.
 fn fleet(keys: &[String]) -> Log {
     let mut entries = Vec::new();
-    let mut push = |stream: usize, seq: usize, now: Millis, events: &[Event<'_>]| {
-        let mut batch = Batch::default();
-        events.iter().for_each(|event| batch.push(event));
-        let id = EntryId { ms: now.unsigned_abs(), seq: seq as u64 };
-        entries.push(Entry { stream, id, fields: vec![(b"bin".to_vec(), batch.take())] });
-    };
+    let mut push = |stream, seq, now, events: &[Event<'_>]| entries.push(entry(stream, seq, now, events));
     let control = keys.len() - 1;
     push(control, 0, START, &[circle()]);
     for tick in 0..TICKS {
@@ -159,18 +154,19 @@ fn fleet(keys: &[String]) -> Log {
     Log { keys: keys.to_vec(), entries }
 }
 
-/// So many vehicles in the circle at once, in one entry, and then the clock.
+/// So many vehicles in the circle at once, in one entry.
 fn crowd(keys: &[String]) -> Log {
-    let entry = |stream: usize, ts: Millis, events: &[Event<'_>]| {
-        let mut batch = Batch::default();
-        events.iter().for_each(|event| batch.push(event));
-        let id = EntryId { ms: ts.unsigned_abs(), seq: 0 };
-        Entry { stream, id, fields: vec![(b"bin".to_vec(), batch.take())] }
-    };
-    let control = keys.len() - 1;
     let crowd: Vec<Event<'_>> = (0..CROWD).map(|vehicle| position(vehicle, START, 3.4)).collect();
-    let entries = vec![entry(control, START, &[circle()]), entry(0, START, &crowd)];
+    let entries = vec![entry(keys.len() - 1, 0, START, &[circle()]), entry(0, 0, START, &crowd)];
     Log { keys: keys.to_vec(), entries }
+}
+
+/// A binary batch.
+fn entry(stream: usize, seq: usize, now: Millis, events: &[Event<'_>]) -> Entry {
+    let mut batch = Batch::default();
+    events.iter().for_each(|event| batch.push(event));
+    let id = EntryId { ms: now.unsigned_abs(), seq: seq as u64 };
+    Entry { stream, id, fields: vec![(b"bin".to_vec(), batch.take())] }
 }
 
 /// A hundred metres around where vehicles are inside.

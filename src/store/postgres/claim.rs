@@ -149,3 +149,14 @@ pub async fn fenced(client: &Client, database: &Database, ours: i64) -> StoreErr
         Err(error) => error,
     }
 }
+
+/// Ends the transaction of a writer that has found nothing to change: its term is over.
+///
+/// # Errors
+/// Always: as [`fenced`], or that the transaction cannot be ended.
+pub async fn give_up(client: &Client, database: &Database, ours: i64) -> StoreError {
+    match client.batch_execute("ROLLBACK").await {
+        Ok(()) => fenced(client, database, ours).await,
+        Err(source) => StoreError::statement("roll back")(source),
+    }
+}

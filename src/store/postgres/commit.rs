@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::archive::{self, Partitions};
 use super::batch::{Batch, Parameters, Prepared, only_if_one};
-use super::claim::{fenced, try_lock};
+use super::claim::{fenced, give_up, try_lock};
 use super::connection::Database;
 use super::encode::Time;
 use super::error::StoreError;
@@ -63,11 +63,7 @@ impl Writer {
         let mut batch = Batch::new(&self.client, &mut self.prepared);
         let claim = Claimed { pipeline: &self.database.pipeline, term: self.term, owner: &self.owner };
         match write(&mut batch, claim, next, commit).await {
-            Err(error) if error.found_nothing() => {
-                let client = &self.client;
-                client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))?;
-                return Err(fenced(client, &self.database, self.term).await);
-            }
+            Err(error) if error.found_nothing() => return Err(give_up(&self.client, &self.database, self.term).await),
             written => written?,
         }
         let mut sent = pin!(self.client.batch_execute("COMMIT"));

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_postgres::Client;
 
 use super::batch::{Batch, Prepared, only_if_one};
-use super::claim::fenced;
+use super::claim::give_up;
 use super::connection::Database;
 use super::error::StoreError;
 use super::statements;
@@ -48,10 +48,7 @@ impl LaggingWriter {
         };
         // An error drops the session, and with it the transaction.
         match write(&client, &mut prepared, self.term, flush).await {
-            Err(error) if error.found_nothing() => {
-                client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))?;
-                return Err(fenced(&client, &self.database, self.term).await);
-            }
+            Err(error) if error.found_nothing() => return Err(give_up(&client, &self.database, self.term).await),
             written => written?,
         }
         self.session = Some((client, prepared));
