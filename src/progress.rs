@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::sources::Progress;
+use watchtower_inputs::Progress;
 
 /// How far a file has been read.
 #[derive(Debug)]

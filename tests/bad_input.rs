@@ -5,9 +5,9 @@ mod geojson;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use watchtower::events::binary::Batch;
-use watchtower::events::{Event, Limits, Reason, Rejection, decode_entry};
-use watchtower::sources::{Csv, FileFormat, Ndjson, Source, SourceError, open};
+use watchtower_core::events::binary::Batch;
+use watchtower_core::events::{Event, Limits, Reason, Rejection, decode_entry};
+use watchtower_inputs::{Csv, FileFormat, Ndjson, Source, SourceError, open};
 
 use Reason::{Coordinates, InvalidUtf8, Malformed, MissingField, TimeRange, TooLarge, UnknownType};
 
@@ -128,7 +128,7 @@ fn further_columns_are_attributes() {
     let record = source.next_record().unwrap().unwrap();
     let text = record.raw.bytes.escape_ascii().to_string();
     let Event::Position(report) = record.result.unwrap() else { panic!() };
-    let watchtower::events::Fix::At(measured) = report.fix else { panic!() };
+    let watchtower_core::events::Fix::At(measured) = report.fix else { panic!() };
     assert_eq!(measured.attributes.as_deref(), Some(r#"{"the \"door\"":"a \"b\"","n":"1"}"#));
     assert_eq!(text, r#"a,1795413600000,3.4,6.5,\"a \"\"b\"\"\",1"#);
 }
@@ -138,7 +138,7 @@ fn an_open_quote_costs_little() {
     let row = "a,1795413600000,3.4,6.5\n";
     let rows = format!("vehicle_id,ts,lon,lat\n\"{}", row.repeat(10_000));
     let all = read(FileFormat::Csv, rows);
-    let lost = watchtower::sources::MAX_ROW_BYTES / row.len() + 1;
+    let lost = watchtower_inputs::MAX_ROW_BYTES / row.len() + 1;
     assert_eq!(all[0], (2, Some(Malformed)));
     assert_eq!(all.len(), 10_000 - lost + 1);
     assert!(all[1..].iter().all(|(_, reason)| reason.is_none()));
@@ -268,7 +268,7 @@ fn ten_megabytes_are_too_large_and_cost_no_neighbour() {
     let raw = source.next_record().unwrap().unwrap().raw;
     let whole = raw.whole();
     assert!(raw.bytes.len() < whole.size_bytes as usize);
-    let row = watchtower::events::Raw::complete(huge.as_bytes()).whole();
+    let row = watchtower_core::events::Raw::complete(huge.as_bytes()).whole();
     assert_eq!((whole.size_bytes, whole.sha256), (row.size_bytes, row.sha256));
 
     let rows = format!("vehicle_id,ts,lon,lat\n{huge}\na,1795413600000,1,2\n");
@@ -295,7 +295,7 @@ fn wrong_values_are_refused_in_binary() {
     let event = |at: usize, bytes: &[u8]| {
         let good = r#"{"type":"position","vehicle_id":"a","ts":1795413600000,"lon":3.4,"lat":6.5}"#;
         let mut batch = Batch::default();
-        batch.push(&watchtower::events::json::decode(good.as_bytes(), &Limits::default()).unwrap());
+        batch.push(&watchtower_core::events::json::decode(good.as_bytes(), &Limits::default()).unwrap());
         let mut batch = batch.take();
         batch[8 + at..8 + at + bytes.len()].copy_from_slice(bytes);
         entry(&[(b"bin", &batch)])

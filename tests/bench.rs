@@ -1,12 +1,39 @@
-//! `watchtower bench`: that it measures what it says. The numbers are of sizes that are worth nothing.
+//! `watchtower-bench`: that it measures what it says. The numbers are of sizes that are worth nothing.
 
+use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
+/// The program, built beside this one and in its profile if it is not there yet.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let product = PathBuf::from(env!("CARGO_BIN_EXE_watchtower"));
+    let folder = product.parent().expect("a program is in a folder");
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args([
+        "build",
+        "--quiet",
+        "--package",
+        "watchtower-bench",
+        "--bin",
+        "watchtower-bench",
+        "--profile",
+        profile,
+    ]);
+    let built = build.arg("--target-dir").arg(folder.parent().expect("cargo's layout")).status().unwrap();
+    assert!(built.success(), "watchtower-bench cannot be built");
+    folder.join("watchtower-bench")
+});
+
 fn bench(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower"));
-    command.arg("bench").args(args).env_remove("WATCHTOWER_DATA").output().unwrap()
+    let mut command = Command::new(&*PROGRAM);
+    command.args(args).env_remove("WATCHTOWER_DATA").output().unwrap()
 }
 
 /// The JSON that a benchmark prints.

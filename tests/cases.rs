@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use watchtower::engine::{Batch, Engine};
-use watchtower::events::{Limits, json};
-use watchtower::replay::{Intake, Item};
-use watchtower::store::csv::write_row;
-use watchtower::tables::{Row, transactional_changes, vehicle_state};
-use watchtower_dataflows::model::{Control, Rules};
+use watchtower_core::events::{Limits, json};
+use watchtower_core::tables::{Row, transactional_changes, vehicle_state};
+use watchtower_dataflows::control::Control;
+use watchtower_engine::replay::{Intake, Item};
+use watchtower_engine::{Batch, Engine};
+use watchtower_model::Rules;
+use watchtower_store::csv::write_row;
 
 /// The case with the changes that a run on `workers` really makes.
 fn played(case: &str, workers: usize) -> String {

@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use watchtower::admission::{Heard, Memory};
-use watchtower::checkpoint::{At, Checkpoint, FlowState, InletState, Saver, Tables, load_newest};
-use watchtower::engine::{Batch, Engine};
-use watchtower::tables::Refused;
-use watchtower_dataflows::model::{BEGINNING, Control, Millis, VehicleId};
+use watchtower_core::admission::{Heard, Memory};
+use watchtower_core::tables::Refused;
+use watchtower_core::{EntryId, StreamPosition};
+use watchtower_daemon::checkpoint::{Saver, Tables, load_newest};
+use watchtower_dataflows::control::Control;
 use watchtower_dataflows::timeline::{TimelineSnapshot, TrackParts};
 use watchtower_dataflows::views::Snapshots;
+use watchtower_engine::{Batch, Engine};
+use watchtower_engine::{Checkpoint, FlowState, InletState};
+use watchtower_model::{BEGINNING, Millis, VehicleId};
 
 use crate::support::generate::{live, replay};
 use crate::support::log::Case;
@@ -85,20 +88,21 @@ fn advance(engine: &mut Engine, mut batch: Batch) -> Snapshots {
 
 fn flow(commit_seq: i64, edits: &[Control], now: Millis) -> FlowState {
     let at = commit_seq.unsigned_abs();
-    let (last, refused) = ((at, 0), Refused::default());
+    let refused = Refused::default();
     let heard = (0..at as u32).map(|i| (VehicleId(i), Heard { newest: now, counts: [i, 1] }, i % 2)).collect();
     let admission = Memory { now, edits: edits.len() as u64, heard, named: vec![VehicleId(0)] };
-    let inlet = InletState { key: KEY.to_owned(), last, entries: at, skipped: 0, rebased: 0, admission, refused };
+    let inlet = InletState { stream: KEY.to_owned(), position: position(at), admission, refused };
     let ids = |kind: &str| (0..commit_seq).map(|number| format!("{kind}-{number}").into()).collect();
     let (vehicles, geofences) = (ids("truck"), ids("yard"));
     FlowState { vehicles, geofences, edits: edits.to_vec(), now, forgotten_hour: now, inlets: vec![inlet] }
 }
 
+fn position(entries: u64) -> StreamPosition {
+    StreamPosition { last: EntryId { ms: entries, seq: 0 }, entries, skipped: 0, rebased: 0 }
+}
+
 fn tables(commit_seq: i64) -> Tables {
-    let cursors = BTreeMap::from([(
-        KEY.to_owned(),
-        At { last: (commit_seq.unsigned_abs(), 0), contained: commit_seq.unsigned_abs(), rebased: 0 },
-    )]);
+    let cursors = BTreeMap::from([(KEY.to_owned(), position(commit_seq.unsigned_abs()))]);
     Tables { lineage: "lineage".to_owned(), plan: "plan".to_owned(), commit_seq, cursors }
 }
 

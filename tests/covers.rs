@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use watchtower::events::{Event, Limits};
-use watchtower::sources::{self, FileFormat};
-use watchtower_dataflows::geometry::Shape;
-use watchtower_dataflows::model::Place;
+use watchtower_core::events::{Event, Limits};
+use watchtower_inputs::{self, FileFormat};
+use watchtower_model::Place;
+use watchtower_model::geometry::Shape;
 
 use crate::support::oracle::FUNCTIONS;
 use crate::support::rng::Rng;
@@ -57,7 +57,7 @@ struct Pair {
 /// The shapes of a file of geofences.
 fn shapes(file: PathBuf) -> Vec<Arc<Shape>> {
     let limits = Limits::for_replay();
-    let mut source = sources::open(&file, FileFormat::GeoJson, &limits).unwrap();
+    let mut source = watchtower_inputs::open(&file, FileFormat::GeoJson, &limits).unwrap();
     let mut shapes = Vec::new();
     while let Some(record) = source.next_record().unwrap() {
         let Ok(Event::Geofence(change)) = record.result else { continue };

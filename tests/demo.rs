@@ -7,12 +7,12 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
-use watchtower::embedded::GeoPackage;
-use watchtower::events::Limits;
-use watchtower::sources::embedded::{Reader, stream_names};
-use watchtower::tables::{Kind, TABLES, Table};
-use watchtower::time_zone;
-use watchtower_dataflows::model::Rules;
+use watchtower_core::events::Limits;
+use watchtower_core::tables::{Kind, TABLES, Table};
+use watchtower_core::time_zone;
+use watchtower_geopackage::GeoPackage;
+use watchtower_log::file::{Reader, stream_names};
+use watchtower_model::Rules;
 
 use crate::support::admitted::Admitted;
 use crate::support::entries::{Entry, Log};

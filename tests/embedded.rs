@@ -4,11 +4,13 @@
 use std::process::Command;
 
 use rusqlite::Connection;
-use watchtower::embedded::GeoPackage;
-use watchtower::sources::embedded::{Appender, Batch, Reader};
-use watchtower::store::embedded::{EmbeddedError, claim, commit::Writer, lagging::LaggingWriter};
-use watchtower::store::{Commit, Flush};
-use watchtower::tables::{Kind, TABLES};
+use watchtower_core::tables::{Kind, TABLES};
+use watchtower_core::{Commit, Flush};
+use watchtower_geopackage::GeoPackage;
+use watchtower_log::file::{Appender, Batch, Reader};
+use watchtower_store::geopackage::commit::Writer;
+use watchtower_store::geopackage::lagging::LaggingWriter;
+use watchtower_store::geopackage::{EmbeddedError, claim};
 
 use crate::support::file::OneFile;
 use crate::support::rng::Rng;

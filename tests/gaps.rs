@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use watchtower::daemon::Gap;
+use watchtower_log::Gap;
 
 use crate::support::daemon::{Daemon, wait_until};
 use crate::support::forwarder::Forwarder;

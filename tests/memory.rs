@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use watchtower::engine::{Batch, Engine, EngineStats};
-use watchtower_dataflows::geometry::Shape;
-use watchtower_dataflows::model::{
-    BEGINNING, Control, Edit, Geofence, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed,
-    Vehicle, VehicleId,
+use watchtower_dataflows::control::Control;
+use watchtower_engine::{Batch, Engine, EngineStats};
+use watchtower_model::geometry::Shape;
+use watchtower_model::{
+    BEGINNING, Edit, Geofence, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, Vehicle,
+    VehicleId,
 };
 
 const MINUTE: Millis = 60_000;

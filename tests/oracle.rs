@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use watchtower::engine::Engine;
-use watchtower::events::{Limits, Measured};
-use watchtower::replay::{self, Options};
-use watchtower::store::csv;
-use watchtower::tables::{Lookup, Materialized, Row, positions};
-use watchtower_dataflows::model::{BEGINNING, Geofence, GeofenceEdit, Millis, PositionEvent, Rules};
+use watchtower::commands::replay::{self, Options};
+use watchtower_core::events::{Limits, Measured};
+use watchtower_core::tables::{Lookup, Materialized, Row, positions};
+use watchtower_engine::Engine;
+use watchtower_model::{BEGINNING, Geofence, GeofenceEdit, Millis, PositionEvent, Rules};
+use watchtower_store::csv;
 
 use crate::support::load::{SCHEMA, database, load};
 use crate::support::log::{Case, Event};

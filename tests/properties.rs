@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use watchtower_dataflows::geometry::Shape;
-use watchtower_dataflows::model::{
+use watchtower_dataflows::naive::Tables;
+use watchtower_model::geometry::Shape;
+use watchtower_model::{
     Edit, Geofence, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId, ViewSet,
 };
-use watchtower_dataflows::naive::Tables;
 
 use crate::support::facts;
 use crate::support::generate;

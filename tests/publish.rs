@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use watchtower::config::Clock as ClockKind;
-use watchtower::events::{Event, Fix, Limits, Reason, decode_entry, stream_of};
-use watchtower::publish::{Format, Options, Pace, PipelineName, Summary, Target, Wanted, publish};
-use watchtower::sources::{self, FileFormat};
+use watchtower::commands::publish::{Options, Pace, Summary, publish};
+use watchtower_core::events::{Event, Fix, Limits, Reason, decode_entry, stream_of};
+use watchtower_inputs::{self, FileFormat};
+use watchtower_log::ClockSource as ClockKind;
+use watchtower_log::ClockSource;
+use watchtower_log::append::{Format, PipelineName, Target, Wanted};
 
 use crate::support::rng::Rng;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
@@ -111,8 +113,8 @@ fn redis_command(server: &RedisServer, words: &[&str]) {
 fn expected(options: &Options, streams: u16) -> (Vec<Vec<Read>>, Millis) {
     let mut by_stream = vec![Vec::new(); usize::from(streams) + 1];
     let mut newest = None;
-    for (path, format) in sources::in_order(&options.geofences, &options.positions, &options.events) {
-        let mut source = sources::open(path, format, &Limits::default()).unwrap();
+    for (path, format) in watchtower_inputs::in_order(&options.geofences, &options.positions, &options.events) {
+        let mut source = watchtower_inputs::open(path, format, &Limits::default()).unwrap();
         while let Some(record) = source.next_record().unwrap() {
             let mut event = match record.result {
                 Ok(event) => event.into_owned(),
@@ -202,7 +204,7 @@ fn check(server: &RedisServer, options: &Options, clock: ClockKind, streams_coun
             now = clocks(&[Ok(event.clone())]).first().map_or(now, |told| now.max(*told));
             assert!(event.received_at() >= Some(now), "{what}: in stream {index} a clock is ahead of {event:?}");
         }
-        if clock == ClockKind::Log {
+        if clock == ClockSource::Log {
             let last = clocks(&found[found.len() - 1..]);
             assert_eq!(last, [newest], "{what}: stream {index} ends with the newest time");
         }
@@ -220,7 +222,7 @@ fn streams_hold_what_the_files_say_in_every_shape() {
             files.options.format = format;
             files.options.wanted = Wanted { streams: Some(streams_count), clock: None };
             let summary = files.publish();
-            check(&server, &files.options, ClockKind::Log, streams_count);
+            check(&server, &files.options, ClockSource::Log, streams_count);
             assert_eq!((summary.published, summary.refused.count), (2 + 5000 + 7, 0));
             assert_eq!(summary.clocks, 5 + 1, "one every thousand events, and the last");
             let keys = (0..streams_count).map(|index| format!("wt:{PIPELINE}:events:{index}"));
@@ -235,12 +237,12 @@ fn streams_hold_what_the_files_say_in_every_shape() {
 fn an_entry_holds_no_more_events_than_asked_for() {
     let server = RedisServer::start(RedisOptions::default());
     let mut files = Files::new(&server).positions(&rows(100));
-    files.options.wanted.clock = Some(ClockKind::Wall);
+    files.options.wanted.clock = Some(ClockSource::Wall);
     for (format, batch, expected) in [(Format::Bin, 64, 2), (Format::Json, 30, 4), (Format::Json, 1, 100)] {
         redis_command(&server, &["FLUSHALL"]);
         (files.options.format, files.options.batch) = (format, batch);
         assert_eq!(files.publish().entries, expected);
-        check(&server, &files.options, ClockKind::Wall, 1);
+        check(&server, &files.options, ClockSource::Wall, 1);
     }
 }
 
@@ -250,8 +252,8 @@ fn the_daemon_says_how_many_streams_and_whose_clock() {
     redis_command(&server, &["HSET", "wt:lagos:pipeline", "streams", "3", "clock", "wall"]);
     let files = Files::new(&server).positions(&rows(2000)).events(lines());
     let summary = files.publish();
-    assert_eq!((summary.layout.streams, summary.layout.clock, summary.clocks), (3, ClockKind::Wall, 0));
-    check(&server, &files.options, ClockKind::Wall, 3);
+    assert_eq!((summary.layout.streams, summary.layout.clock, summary.clocks), (3, ClockSource::Wall, 0));
+    check(&server, &files.options, ClockSource::Wall, 3);
     assert_eq!(clocks(&streams(&server, 3)[3]).len(), 2, "those of the file");
 }
 
@@ -267,7 +269,7 @@ fn what_is_no_event_is_passed_on_or_told() {
         .positions(&(rows(3) + &bad_row.repeat(20)))
         .events(&lines);
     let summary = files.publish();
-    check(&server, &files.options, ClockKind::Log, 1);
+    check(&server, &files.options, ClockSource::Log, 1);
     assert_eq!((summary.published, summary.passed_on, summary.refused.count), (3 + 4, 3, 21));
     let [places @ .., last] = &summary.refused.first[..] else { panic!() };
     assert_eq!(places.len(), 9);
@@ -315,7 +317,7 @@ fn paced_events_are_not_early() {
         // Server and client round their clocks.
         assert!(*ms >= due - 2, "{event:?} was sent {} ms early", due - ms);
     }
-    check(&server, &files.options, ClockKind::Log, 1);
+    check(&server, &files.options, ClockSource::Log, 1);
 
     redis_command(&server, &["FLUSHALL"]);
     files.options.pace = Pace::Rate { per_s: 200.0 };
@@ -324,7 +326,7 @@ fn paced_events_are_not_early() {
     for (n, (ms, _)) in sent.iter().enumerate() {
         assert!(*ms >= sent[0].0 + n as Millis * 5 - 2, "event {n} was early");
     }
-    check(&server, &files.options, ClockKind::Log, 1);
+    check(&server, &files.options, ClockSource::Log, 1);
 }
 
 #[test]

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use watchtower::admission::{Accepted, Admission, Stream};
-use watchtower::engine::{Batch, Engine};
-use watchtower::events::{Limits, json, stream_of};
-use watchtower::tables::{Lookup, Materialized};
-use watchtower_dataflows::model::{BEGINNING, Control, Rules};
+use watchtower_core::admission::{Accepted, Admission, Stream};
+use watchtower_core::events::{Limits, json, stream_of};
+use watchtower_core::tables::{Lookup, Materialized};
+use watchtower_dataflows::control::Control;
+use watchtower_engine::{Batch, Engine};
+use watchtower_model::{BEGINNING, Rules};
 
 use crate::support::rng::Rng;
 

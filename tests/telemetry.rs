@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use watchtower::telemetry::health::Health;
-use watchtower::telemetry::http::{Server, serve};
-use watchtower::telemetry::metrics;
+use watchtower_daemon::telemetry::health::Health;
+use watchtower_daemon::telemetry::http::{Server, serve};
+use watchtower_daemon::telemetry::metrics;
 
 /// Status and all of the response.
 fn get(address: SocketAddr, path: &str) -> (u16, String) {

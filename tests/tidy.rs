@@ -19,7 +19,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 fn all_sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for dir in ["src", "dataflows/src", "tests", "benches"] {
+    for dir in ["src", "dataflows/src", "crates", "tests", "benches"] {
         sources(&root.join(dir), &mut found);
     }
     assert!(found.len() > 40, "the sources are where they were");
@@ -38,7 +38,7 @@ fn files_are_short_and_say_what_they_are() {
 fn only_the_engine_touches_a_worker() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (path, text) in all_sources() {
-        let may = path == root.join("src/engine.rs") || path == root.join("tests/tidy.rs");
+        let may = path == root.join("crates/engine/src/engine.rs") || path == root.join("tests/tidy.rs");
         assert!(may || !text.contains("timely::worker"), "{} touches timely's Worker", path.display());
     }
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use proptest::prelude::*;
-use watchtower::events::binary::{self, Batch, UnknownVersion};
-use watchtower::events::{Decoded, Event, Limits, Reason, Rejection, decode_entry, json, plain};
+use watchtower_core::events::binary::{self, Batch, UnknownVersion};
+use watchtower_core::events::{Decoded, Event, Limits, Reason, Rejection, decode_entry, json, plain};
 
 type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
 

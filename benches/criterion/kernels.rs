@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use watchtower::bench::workload::{REALISTIC, Step, edits, stars, walk};
-use watchtower::events::{Event, Fix, Limits, Measured, PositionReport, binary, json};
+use watchtower_bench::workload::{REALISTIC, Step, edits, stars, walk};
+use watchtower_core::events::{Event, Fix, Limits, Measured, PositionReport, binary, json};
 use watchtower_dataflows::catalogue::{Catalogue, View};
 use watchtower_dataflows::cells::SafeRegion;
-use watchtower_dataflows::model::PositionEvent;
+use watchtower_model::PositionEvent;
 
 const SEED: u64 = 7;
 const EVENTS: usize = 10_000;

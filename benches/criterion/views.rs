@@ -1,12 +1,12 @@
 //! Whole epochs: the fold alone, as far as it can be alone, and views over a stream of them.
 
 use criterion::{BatchSize, Criterion, Throughput};
-use watchtower::bench::workload::{REALISTIC, Step, realistic, walk};
-use watchtower::engine::{Batch, Engine};
-use watchtower_dataflows::model::{Control, Millis, PositionEvent, Rules, ViewSet};
+use watchtower_bench::workload::{REALISTIC, Step, realistic, walk};
+use watchtower_dataflows::control::Control;
+use watchtower_engine::{Batch, EPOCH_EVENTS, Engine};
+use watchtower_model::{Millis, PositionEvent, Rules, ViewSet};
 
 const SEED: u64 = 7;
-const EPOCH_EVENTS: usize = 8192;
 
 fn epochs(events: &[PositionEvent]) -> Vec<Batch> {
     let epoch = |events: &[PositionEvent]| {

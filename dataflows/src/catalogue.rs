@@ -11,10 +11,11 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use crate::cells::{self, Absent, Candidate, Candidates, Cells, SafeRegion};
-use crate::geometry::BoundingBox;
 use crate::index::{GeofenceIndex, VersionId};
-use crate::model::{BEGINNING, END, Geofence, GeofenceEdit, GeofenceId, Millis, Place, Speed};
-use crate::versions::{History, Span};
+use crate::versions::History;
+use watchtower_model::Span;
+use watchtower_model::geometry::BoundingBox;
+use watchtower_model::{BEGINNING, END, Geofence, GeofenceEdit, GeofenceId, Millis, Place, Speed};
 
 /// Which truth a fold runs under: before or after the epoch's edits. Outside of an epoch that edits
 /// geofences they are the same.

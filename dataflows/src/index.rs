@@ -1,7 +1,7 @@
 //! Which geofence versions may cover a place: the index of record, an R-tree over boxes.
 //!
 //! The R-tree answers with *candidates*; whether the shape covers the place is decided exactly by
-//! [`Shape`](crate::geometry::Shape). It is dynamic, cheap to edit, and the only thing that must
+//! [`Shape`](watchtower_model::geometry::Shape). It is dynamic, cheap to edit, and the only thing that must
 //! know every version. In front of it stand the [`cells`](crate::cells), which it is asked to make.
 
 use std::ops::ControlFlow;
@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
 
-use crate::geometry::BoundingBox;
-use crate::model::Place;
+use watchtower_model::Place;
+use watchtower_model::geometry::BoundingBox;
 
 /// Where the catalogue keeps a version: an index into its table.
 pub type VersionId = u32;

@@ -6,9 +6,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`model`], [`facts`], [`aggregates`] | the words: identifiers, events, facts, rows of sums |
-//! | [`geometry`] | shapes: what is valid, what they cover, distances |
-//! | [`local_time`] | local days and hours |
+//! | [`control`] | what reaches every worker: edits and the log's time |
 //! | [`index`], [`cells`], [`catalogue`] | the geofence versions, by place and by time |
 //! | [`whereabouts`] | which geofences vehicles are in, without event time |
 //! | [`roster`] | the speed limits and fleets of vehicles |
@@ -17,14 +15,10 @@
 //! | [`views`] | one file per computed table |
 //! | [`naive`] | all tables recomputed from the whole log, rule by rule: what the above is held to |
 
-pub mod aggregates;
 pub mod catalogue;
 pub mod cells;
-pub mod facts;
-pub mod geometry;
+pub mod control;
 pub mod index;
-pub mod local_time;
-pub mod model;
 pub mod naive;
 pub mod roster;
 pub mod timeline;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use crate::catalogue::View;
-use crate::model::{Millis, Speed, Vehicle, VehicleEdit, VehicleId};
-use crate::versions::{History, Span};
+use crate::versions::History;
+use watchtower_model::Span;
+use watchtower_model::{Millis, Speed, Vehicle, VehicleEdit, VehicleId};
 
 /// From when until when what holds; ascending, without the times at which nothing does.
 type Reigns<T> = Vec<(Span, T)>;

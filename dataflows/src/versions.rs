@@ -7,44 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{BEGINNING, END, Edit, InForce, Millis};
-
-/// A half-open interval of event time. Empty unless `from < until`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// First instant inside.
-    pub from: Millis,
-    /// First instant no longer inside.
-    pub until: Millis,
-}
-
-impl Span {
-    /// No instant at all.
-    pub const EMPTY: Self = Self { from: END, until: BEGINNING };
-
-    /// Whether it holds no instant.
-    pub fn is_empty(self) -> bool {
-        self.from >= self.until
-    }
-
-    /// Whether it holds `t`.
-    pub fn contains(self, t: Millis) -> bool {
-        self.from <= t && t < self.until
-    }
-
-    /// The smallest interval outside which `self` and `other` hold the same instants.
-    pub fn difference_hull(self, other: Self) -> Self {
-        if self.is_empty() {
-            return other;
-        }
-        if other.is_empty() {
-            return self;
-        }
-        let from = if self.from == other.from { self.until.min(other.until) } else { self.from.min(other.from) };
-        let until = if self.until == other.until { self.from.max(other.from) } else { self.until.max(other.until) };
-        Self { from, until }
-    }
-}
+use watchtower_model::{END, Edit, InForce, Millis, Span};
 
 /// All edits of one thing.
 #[derive(Clone, Debug)]

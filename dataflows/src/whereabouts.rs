@@ -6,7 +6,7 @@
 
 use crate::catalogue::{Catalogue, View};
 use crate::cells::SafeRegion;
-use crate::model::{BEGINNING, GeofenceId, Millis, Place, VehicleId};
+use watchtower_model::{BEGINNING, GeofenceId, Millis, Place, VehicleId};
 
 /// Vehicles that are looked at together. From 16 to 64 it makes no difference (measured).
 const TOGETHER: usize = 32;

@@ -1,19 +1,21 @@
-//! Which keys there are, what each accepts, and what it is if nobody sets it.
+//! The keys of the configuration: what each accepts, and its default.
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use secrecy::SecretString;
-use watchtower_dataflows::model::{Millis, Rules, Speed, ViewSet};
+use watchtower_core::events::{Limits, default_max_retained_positions};
+use watchtower_daemon::telemetry::{http, log};
+use watchtower_daemon::{Embedded, Engine, Options, checkpoint};
+use watchtower_log::{ClockSource, redis};
+use watchtower_model::{Millis, Rules, Speed, ViewSet};
+use watchtower_store::postgres;
 
 use super::document::{Document, position};
+use super::duration::format_ms;
 use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
 use super::reader::{Key, Reader};
-use super::{Checkpoints, Clock, Config, Embedded, Engine, Http, Log, LogFormat, Redis, Store, kinds, urls};
-use crate::duration::format_ms;
-use crate::events::{Limits, default_max_retained_positions};
+use super::{kinds, urls};
 
 /// The largest file that is read: nobody writes one, and `/dev/zero` ends.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -41,9 +43,6 @@ const MAX_SPEED_KMH: f64 = 4000.0;
 /// The greatest radius of a stop, metres.
 const MAX_STOP_RADIUS_M: f64 = 5000.0;
 
-/// Where the daemon answers about itself: this machine alone, the port of Prometheus exporters.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
-
 const PIPELINE: Key = Key { section: "", name: "pipeline" };
 const SCHEMA: Key = Key { section: "store", name: "schema" };
 
@@ -54,89 +53,84 @@ enum Naming {
     Optional,
 }
 
-impl Config {
-    /// Reads the file at `path`; variables of `env` override it ([`super::environment`] has those of this
-    /// process).
-    ///
-    /// # Errors
-    /// If the file cannot be read; or with everything that is wrong with it and with the variables.
-    pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        Self::read(path, env, Naming::Required)
-    }
+/// Reads the file at `path`; variables of `env` override it ([`super::environment`] has those of this
+/// process).
+///
+/// # Errors
+/// If the file cannot be read; or with everything that is wrong with it and with the variables.
+pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Options, ConfigError> {
+    read(path, env, Naming::Required)
+}
 
-    fn read(path: &Path, env: impl Iterator<Item = (String, String)>, naming: Naming) -> Result<Self, ConfigError> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let file = path.display().to_string();
-        let invalid = |place, text| Err(ConfigError::Invalid(vec![Problem { place, text }]));
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return invalid(Place::File(file), format!("the file is larger than {MAX_FILE_BYTES} bytes"));
+fn read(path: &Path, env: impl Iterator<Item = (String, String)>, naming: Naming) -> Result<Options, ConfigError> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let file = path.display().to_string();
+    let invalid = |place, text| Err(ConfigError::Invalid(vec![Problem { place, text }]));
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return invalid(Place::File(file), format!("the file is larger than {MAX_FILE_BYTES} bytes"));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse_named(&file, text, env, naming),
+        Err(error) => {
+            let (line, column) = position(&bytes, error.valid_up_to());
+            let text = "expected UTF-8; save the file in that encoding".to_owned();
+            invalid(Place::Line { file, line, column }, text)
         }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse_named(&file, text, env, naming),
-            Err(error) => {
-                let (line, column) = position(&bytes, error.valid_up_to());
-                let text = "expected UTF-8; save the file in that encoding".to_owned();
-                invalid(Place::Line { file, line, column }, text)
-            }
-        }
-    }
-
-    /// The same where everything is in one file: there is no need for a configuration then, nor for a name in it.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub fn load_embedded(
-        path: Option<&Path>,
-        env: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
-        match path {
-            Some(path) => Self::read(path, env, Naming::Optional),
-            None => Self::parse_named("", "", env, Naming::Optional),
-        }
-    }
-
-    /// Reads the text of a file; `file` is what problems call it.
-    ///
-    /// # Errors
-    /// With everything that is wrong with the text and with the variables.
-    pub fn parse(file: &str, text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        Self::parse_named(file, text, env, Naming::Required)
-    }
-
-    fn parse_named(
-        file: &str,
-        text: &str,
-        env: impl Iterator<Item = (String, String)>,
-        naming: Naming,
-    ) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(Document::parse(file, text), Variables::new(env));
-        let config = config(&mut reader);
-        if naming == Naming::Required {
-            reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
-        }
-        let problems = reader.finish();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
-    }
-
-    /// What a pipeline of this name has if nothing but the name is set. The name is not checked.
-    pub fn default_for(pipeline: &str) -> Self {
-        let mut reader = Reader::new(Document::parse("", ""), Variables::new(std::iter::empty()));
-        let unnamed = config(&mut reader);
-        let store = Store { schema: pipeline.to_owned(), ..unnamed.store };
-        Self { pipeline: pipeline.to_owned(), store, ..unnamed }
     }
 }
 
-fn config(reader: &mut Reader<'_>) -> Config {
+/// The same where everything is in one file: there is no need for a configuration then, nor for a name in it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_embedded(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Options, ConfigError> {
+    match path {
+        Some(path) => read(path, env, Naming::Optional),
+        None => parse_named("", "", env, Naming::Optional),
+    }
+}
+
+/// Reads the text of a file; `file` is what problems call it.
+///
+/// # Errors
+/// With everything that is wrong with the text and with the variables.
+pub fn parse(file: &str, text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Options, ConfigError> {
+    parse_named(file, text, env, Naming::Required)
+}
+
+fn parse_named(
+    file: &str,
+    text: &str,
+    env: impl Iterator<Item = (String, String)>,
+    naming: Naming,
+) -> Result<Options, ConfigError> {
+    let mut reader = Reader::new(Document::parse(file, text), Variables::new(env));
+    let options = options(&mut reader);
+    if naming == Naming::Required {
+        reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
+    }
+    let problems = reader.finish();
+    if problems.is_empty() { Ok(options) } else { Err(ConfigError::Invalid(problems)) }
+}
+
+/// What a pipeline of this name has if nothing but the name is set. The name is not checked.
+pub fn default_for(pipeline: &str) -> Options {
+    let mut reader = Reader::new(Document::parse("", ""), Variables::new(std::iter::empty()));
+    let unnamed = options(&mut reader);
+    let store = postgres::Options { schema: pipeline.to_owned(), ..unnamed.store };
+    Options { pipeline: pipeline.to_owned(), store, ..unnamed }
+}
+
+fn options(reader: &mut Reader<'_>) -> Options {
     let pipeline = reader.read(PIPELINE, String::new(), kinds::name);
     let limits = limits(reader);
     let clock = clock(reader);
-    Config {
-        redis: redis(reader),
-        clock: clock.unwrap_or(Clock::Wall),
+    Options {
+        redis: redis_options(reader),
+        clock: clock.unwrap_or_default(),
         embedded: embedded(reader, clock),
         store: store(reader, &pipeline),
         rules: Rules { retention_ms: limits.lateness_ms, horizon_ms: Some(limits.horizon_ms), ..rules(reader) },
@@ -149,53 +143,55 @@ fn config(reader: &mut Reader<'_>) -> Config {
     }
 }
 
-fn redis(reader: &mut Reader<'_>) -> Redis {
+fn redis_options(reader: &mut Reader<'_>) -> redis::Options {
     let key = |name| Key { section: "redis", name };
-    Redis {
-        url: reader.read(key("url"), SecretString::from("redis://127.0.0.1:6379"), urls::redis_url),
-        streams: reader.read(key("streams"), 1, kinds::whole(1..=1024)),
-        log_keep_ms: reader.read(key("log_keep"), HOUR_MS, kinds::duration(0..=MAX_KEPT_MS)),
-        ca_file: reader.read(key("ca_file"), None, kinds::file),
-        allow_eviction: reader.read(key("allow_eviction"), false, kinds::boolean),
+    let default = redis::Options::default();
+    redis::Options {
+        url: reader.read(key("url"), default.url, urls::redis_url),
+        streams: reader.read(key("streams"), default.streams, kinds::whole(1..=1024)),
+        log_keep: reader.read(key("log_keep"), default.log_keep, kinds::span(0..=MAX_KEPT_MS)),
+        ca_file: reader.read(key("ca_file"), default.ca_file, kinds::file),
+        allow_eviction: reader.read(key("allow_eviction"), default.allow_eviction, kinds::boolean),
     }
 }
 
-fn checkpoints(reader: &mut Reader<'_>) -> Checkpoints {
+fn checkpoints(reader: &mut Reader<'_>) -> checkpoint::Options {
     let key = |name| Key { section: "checkpoints", name };
-    Checkpoints {
-        folder: reader.read(key("folder"), PathBuf::from("checkpoints"), kinds::folder),
-        every_ms: reader.read(key("every"), MINUTE_MS, kinds::duration(100..=DAY_MS)),
+    let default = checkpoint::Options::default();
+    checkpoint::Options {
+        folder: reader.read(key("folder"), default.folder, kinds::folder),
+        every: reader.read(key("every"), default.every, kinds::span(100..=DAY_MS)),
     }
 }
 
-/// Who says what time it is, if it is said.
-fn clock(reader: &mut Reader<'_>) -> Option<Clock> {
-    let choices = [("wall", Some(Clock::Wall)), ("log", Some(Clock::Log))];
+/// Where clock events come from, if that is set.
+fn clock(reader: &mut Reader<'_>) -> Option<ClockSource> {
+    let choices = [("wall", Some(ClockSource::Wall)), ("log", Some(ClockSource::Log))];
     reader.read(Key { section: "clock", name: "source" }, None, kinds::choice(&choices))
 }
 
-fn embedded(reader: &mut Reader<'_>, clock: Option<Clock>) -> Embedded {
+fn embedded(reader: &mut Reader<'_>, clock: Option<ClockSource>) -> Embedded {
     let key = |name| Key { section: "embedded", name };
     Embedded {
         streams: Some(reader.read(key("streams"), 0, kinds::whole(0..=1024))).filter(|streams| *streams > 0),
-        log_keep_ms: reader.read(key("log_keep"), None, kinds::all_or_duration(0..=MAX_KEPT_MS)),
+        log_keep: reader.read(key("log_keep"), None, kinds::all_or_span(0..=MAX_KEPT_MS)),
         clock,
     }
 }
 
-fn store(reader: &mut Reader<'_>, pipeline: &str) -> Store {
+fn store(reader: &mut Reader<'_>, pipeline: &str) -> postgres::Options {
     let key = |name| Key { section: "store", name };
-    let url = "postgres://watchtower@127.0.0.1:5432/watchtower";
-    let store = Store {
-        url: reader.read(key("url"), SecretString::from(url), urls::store_url),
+    let default = postgres::Options::default();
+    let store = postgres::Options {
+        url: reader.read(key("url"), default.url, urls::store_url),
         schema: reader.read(SCHEMA, pipeline.to_owned(), kinds::schema),
-        migrate: reader.read(key("migrate"), true, kinds::boolean),
-        archive: reader.read(key("archive"), true, kinds::boolean),
-        reader_role: reader.read(key("reader_role"), Some("watchtower_reader".to_owned()), kinds::role),
-        state_every_ms: reader.read(key("state_every"), SECOND_MS, kinds::duration(100..=HOUR_MS)),
-        rejected_keep_ms: reader.read(key("rejected_keep"), 30 * DAY_MS, kinds::duration(HOUR_MS..=MAX_KEPT_MS)),
-        ca_file: reader.read(key("ca_file"), None, kinds::file),
-        allow_unsafe: reader.read(key("allow_unsafe"), false, kinds::boolean),
+        migrate: reader.read(key("migrate"), default.migrate, kinds::boolean),
+        archive: reader.read(key("archive"), default.archive, kinds::boolean),
+        reader_role: reader.read(key("reader_role"), default.reader_role, kinds::role),
+        state_every: reader.read(key("state_every"), default.state_every, kinds::span(100..=HOUR_MS)),
+        rejected_keep: reader.read(key("rejected_keep"), default.rejected_keep, kinds::span(HOUR_MS..=MAX_KEPT_MS)),
+        ca_file: reader.read(key("ca_file"), default.ca_file, kinds::file),
+        allow_unsafe: reader.read(key("allow_unsafe"), default.allow_unsafe, kinds::boolean),
     };
     // Only if the schema is the pipeline's name: one that is set was checked.
     let is_fine = !kinds::is_reserved_schema(&store.schema);
@@ -307,21 +303,28 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
 
 fn engine(reader: &mut Reader<'_>) -> Engine {
     let key = |name| Key { section: "engine", name };
+    let default = Engine::default();
     Engine {
-        workers: reader.read(key("workers"), 1, kinds::whole(1..=256)),
-        in_flight_bytes: reader.read(key("in_flight"), 256 << 20, kinds::whole(1 << 16..=MAX_IN_FLIGHT_BYTES)),
+        workers: reader.read(key("workers"), default.workers, kinds::whole(1..=256)),
+        in_flight_bytes: reader.read(
+            key("in_flight"),
+            default.in_flight_bytes,
+            kinds::whole(1 << 16..=MAX_IN_FLIGHT_BYTES),
+        ),
     }
 }
 
-fn http(reader: &mut Reader<'_>) -> Http {
-    Http { listen: reader.read(Key { section: "http", name: "listen" }, LISTEN, kinds::address) }
+fn http(reader: &mut Reader<'_>) -> http::Options {
+    let default = http::Options::default();
+    http::Options { listen: reader.read(Key { section: "http", name: "listen" }, default.listen, kinds::address) }
 }
 
-fn log(reader: &mut Reader<'_>) -> Log {
+fn log(reader: &mut Reader<'_>) -> log::Options {
     let key = |name| Key { section: "log", name };
-    let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
-    Log {
-        format: reader.read(key("format"), LogFormat::Human, kinds::choice(&formats)),
-        level: reader.read(key("level"), "info".to_owned(), kinds::level),
+    let default = log::Options::default();
+    let formats = [("human", log::Format::Human), ("json", log::Format::Json)];
+    log::Options {
+        format: reader.read(key("format"), default.format, kinds::choice(&formats)),
+        level: reader.read(key("level"), default.level, kinds::level),
     }
 }

@@ -1,79 +1,79 @@
-//! The configuration as it is in force, as TOML, without passwords.
+//! The configuration as it is in force, as TOML. Of a server it shows what the client library parsed, never the URL.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
-use watchtower_dataflows::model::{Millis, Rules, Speed};
+use watchtower_core::events::Limits;
+use watchtower_daemon::telemetry::{http, log};
+use watchtower_daemon::{Embedded, Engine, Options, checkpoint};
+use watchtower_log::redis;
+use watchtower_model::{Millis, Rules, Speed};
+use watchtower_store::postgres::{self, Database};
 
-use super::{Checkpoints, Clock, Config, Embedded, Engine, Http, Log, LogFormat, Redis, Store, redacted};
-use crate::duration::format_ms;
-use crate::events::Limits;
+use super::duration::format_ms;
 
-impl Config {
-    /// Every key with its value, from wherever it came, as a file that has the same effect: only the
-    /// passwords in it are `***`.
-    pub fn describe(&self) -> String {
-        self.to_string()
-    }
+/// Every key with its value, from wherever it came. Where a URL was given, a comment names the server.
+pub fn describe(options: &Options) -> String {
+    let mut text = String::new();
+    write(options, &mut text).expect("a string takes all that is written to it");
+    text
 }
 
-impl Display for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pipeline, redis, clock, embedded, store, limits, rules, checkpoints, engine, http, log } = self;
-        writeln!(f, "pipeline = {}", text(pipeline))?;
-        redis.section(f)?;
-        writeln!(f, "\n[clock]\nsource = {}", text(clock.word()))?;
-        let Embedded { streams, log_keep_ms, clock: _ } = embedded;
-        let kept = log_keep_ms.map_or_else(|| text("all"), duration);
-        writeln!(f, "\n[embedded]\nstreams = {}\nlog_keep = {kept}", streams.unwrap_or(0))?;
-        store.section(f)?;
-        limits_section(limits, f)?;
-        rules_section(rules, f)?;
-        let Checkpoints { folder, every_ms } = checkpoints;
-        writeln!(f, "\n[checkpoints]\nfolder = {}\nevery = {}", file(Some(folder)), duration(*every_ms))?;
-        let Engine { workers, in_flight_bytes } = engine;
-        writeln!(f, "\n[engine]\nworkers = {workers}\nin_flight = {in_flight_bytes}")?;
-        let Http { listen } = http;
-        writeln!(f, "\n[http]\nlisten = {}", text(&listen.to_string()))?;
-        let Log { format, level } = log;
-        writeln!(f, "\n[log]\nformat = {}\nlevel = {}", text(format.word()), text(level))
-    }
+fn write(options: &Options, f: &mut impl Write) -> fmt::Result {
+    let Options { pipeline, redis, clock, embedded, store, limits, rules, checkpoints, engine, http, log } = options;
+    writeln!(f, "pipeline = {}", text(pipeline))?;
+    redis_section(redis, f)?;
+    writeln!(f, "\n[clock]\nsource = {}", text(clock.word()))?;
+    let Embedded { streams, log_keep, clock: _ } = embedded;
+    let kept = log_keep.map_or_else(|| text("all"), span);
+    writeln!(f, "\n[embedded]\nstreams = {}\nlog_keep = {kept}", streams.unwrap_or(0))?;
+    store_section(pipeline, store, f)?;
+    limits_section(limits, f)?;
+    rules_section(rules, f)?;
+    let checkpoint::Options { folder, every } = checkpoints;
+    writeln!(f, "\n[checkpoints]\nfolder = {}\nevery = {}", file(Some(folder)), span(*every))?;
+    let Engine { workers, in_flight_bytes } = engine;
+    writeln!(f, "\n[engine]\nworkers = {workers}\nin_flight = {in_flight_bytes}")?;
+    let http::Options { listen } = http;
+    writeln!(f, "\n[http]\nlisten = {}", text(&listen.to_string()))?;
+    let log::Options { format, level } = log;
+    let format = match format {
+        log::Format::Human => "human",
+        log::Format::Json => "json",
+    };
+    writeln!(f, "\n[log]\nformat = {}\nlevel = {}", text(format), text(level))
 }
 
-impl Redis {
-    fn section(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, streams, log_keep_ms, ca_file, allow_eviction } = self;
-        writeln!(f, "\n[redis]\nurl = {}\nstreams = {streams}", secret(url))?;
-        writeln!(f, "log_keep = {}\nca_file = {}", duration(*log_keep_ms), file(ca_file.as_deref()))?;
-        writeln!(f, "allow_eviction = {allow_eviction}")
-    }
+fn redis_section(options: &redis::Options, f: &mut impl Write) -> fmt::Result {
+    let redis::Options { url, streams, log_keep, ca_file, allow_eviction } = options;
+    writeln!(f, "\n[redis]\n# url: {}\nstreams = {streams}", redis::address(url))?;
+    writeln!(f, "log_keep = {}\nca_file = {}", span(*log_keep), file(ca_file.as_deref()))?;
+    writeln!(f, "allow_eviction = {allow_eviction}")
 }
 
-impl Store {
-    fn section(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            url,
-            schema,
-            migrate,
-            archive,
-            reader_role,
-            state_every_ms,
-            rejected_keep_ms,
-            ca_file,
-            allow_unsafe,
-        } = self;
-        writeln!(f, "\n[store]\nurl = {}\nschema = {}", secret(url), text(schema))?;
-        writeln!(f, "migrate = {migrate}\narchive = {archive}")?;
-        writeln!(f, "reader_role = {}", text(reader_role.as_deref().unwrap_or("")))?;
-        writeln!(f, "state_every = {}", duration(*state_every_ms))?;
-        writeln!(f, "rejected_keep = {}", duration(*rejected_keep_ms))?;
-        writeln!(f, "ca_file = {}\nallow_unsafe = {allow_unsafe}", file(ca_file.as_deref()))
-    }
+fn store_section(pipeline: &str, options: &postgres::Options, f: &mut impl Write) -> fmt::Result {
+    let postgres::Options {
+        url: _,
+        schema,
+        migrate,
+        archive,
+        reader_role,
+        state_every,
+        rejected_keep,
+        ca_file,
+        allow_unsafe,
+    } = options;
+    let server = Database::new(pipeline, options).map_or_else(|error| error.to_string(), |database| database.server());
+    writeln!(f, "\n[store]\n# url: {server}\nschema = {}", text(schema))?;
+    writeln!(f, "migrate = {migrate}\narchive = {archive}")?;
+    writeln!(f, "reader_role = {}", text(reader_role.as_deref().unwrap_or("")))?;
+    writeln!(f, "state_every = {}\nrejected_keep = {}", span(*state_every), span(*rejected_keep))?;
+    writeln!(f, "ca_file = {}\nallow_unsafe = {allow_unsafe}", file(ca_file.as_deref()))
 }
 
-fn limits_section(limits: &Limits, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn limits_section(limits: &Limits, f: &mut impl Write) -> fmt::Result {
     let Limits {
         earliest,
         latest,
@@ -96,7 +96,7 @@ fn limits_section(limits: &Limits, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "max_vehicles = {max_vehicles}\nmax_retained_positions = {max_retained_positions}")
 }
 
-fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn rules_section(rules: &Rules, f: &mut impl Write) -> fmt::Result {
     // What is remembered is limits.horizon and limits.lateness.
     let Rules {
         views,
@@ -123,31 +123,8 @@ fn rules_section(rules: &Rules, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "presence_limit = {}\ntime_zone = {}", duration(*presence_limit_ms), text(local_time.name()))
 }
 
-impl Clock {
-    /// As it is written.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Wall => "wall",
-            Self::Log => "log",
-        }
-    }
-}
-
-impl LogFormat {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Human => "human",
-            Self::Json => "json",
-        }
-    }
-}
-
 fn text(text: &str) -> toml::Value {
     toml::Value::String(text.to_owned())
-}
-
-fn secret(url: &SecretString) -> toml::Value {
-    text(&redacted(url.expose_secret()))
 }
 
 fn file(path: Option<&Path>) -> toml::Value {
@@ -156,6 +133,10 @@ fn file(path: Option<&Path>) -> toml::Value {
 
 fn duration(ms: Millis) -> toml::Value {
     text(&format_ms(ms))
+}
+
+fn span(duration: Duration) -> toml::Value {
+    self::duration(duration.as_millis() as Millis)
 }
 
 fn instant(ms: Millis) -> String {

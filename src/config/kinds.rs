@@ -7,17 +7,17 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
-use watchtower_dataflows::local_time::LocalTime;
-use watchtower_dataflows::model::Millis;
+use watchtower_model::Millis;
+use watchtower_model::local_time::LocalTime;
 
+use super::duration::{format_ms, parse_ms};
 use super::nearest::nearest;
-use super::redact::redacted;
-use crate::duration::{format_ms, parse_ms};
-use crate::time_zone;
+use watchtower_core::time_zone;
 
 /// The most characters of a pipeline's or schema's name: with room for suffixes in PostgreSQL's 63.
 const MAX_NAME_CHARS: usize = 40;
@@ -74,7 +74,7 @@ pub(super) fn found_text(text: &str) -> String {
     }
     let is_url = text.contains("://") || text.contains(':') && text.contains('@');
     if is_url || text.to_ascii_lowercase().contains("pass") {
-        return format!("{:?}", redacted(text));
+        return "a text that may hold a password".to_owned();
     }
     match text.char_indices().nth(MAX_FOUND_CHARS) {
         Some((end, _)) => format!("{:?}..", &text[..end]),
@@ -151,12 +151,18 @@ pub(super) fn duration(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> R
     }
 }
 
-/// A duration within bounds, or `all`, which is none.
-pub(super) fn all_or_duration(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> Result<Option<Millis>, Wrong> {
+/// A duration of a range.
+pub(super) fn span(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> Result<Duration, Wrong> {
     let duration = duration(range);
+    move |value| duration(value).map(|ms| Duration::from_millis(ms.unsigned_abs()))
+}
+
+/// A duration within bounds, or `all`, which is none.
+pub(super) fn all_or_span(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> Result<Option<Duration>, Wrong> {
+    let span = span(range);
     move |value| match text(value, "all, or a duration such as 30d")? {
         "all" => Ok(None),
-        _ => duration(value).map(Some),
+        _ => span(value).map(Some),
     }
 }
 
@@ -355,7 +361,7 @@ mod tests {
 
     #[test]
     fn directives_of_the_log_are_levels_of_parts() {
-        for text in ["info", "WARN", "off,watchtower=debug", " info, watchtower::store=trace"] {
+        for text in ["info", "WARN", "off,watchtower=debug", " info, watchtower_store=trace"] {
             assert_eq!(in_variable(level, text), Some(text.replace(' ', "")));
         }
         for text in ["", "inof", "watchtower", "=info", "info,", "a b=info", "info=watchtower"] {

@@ -4,11 +4,12 @@
 
 use redis::IntoConnectionInfo;
 use secrecy::SecretString;
+use watchtower_store::postgres::connection_string::{
+    Pairs, Shape, SslMode, hosts, is_port, parameters, shape, split_host, split_ssl_mode,
+};
 
-use super::connection::{Pairs, Shape, SslMode, hosts, is_port, parameters, shape, split_host, split_ssl_mode};
 use super::kinds::{Value, Wrong, did_you_mean, either, text, wrong};
 use super::nearest::nearest;
-use super::redact::redacted;
 
 /// What a Redis URL looks like.
 const REDIS: &str = "redis://user:password@host:port/database (rediss:// with TLS)";
@@ -47,7 +48,7 @@ const POSTGRES_PARAMETERS: [&str; 19] = [
 pub(super) fn redis_url(value: Value<'_>) -> Result<SecretString, Wrong> {
     let url = url_text(value, REDIS)?;
     let rest = after_scheme(url, &["redis", "rediss"], REDIS)?;
-    redis_fault(url, rest).map_or_else(|| Ok(SecretString::from(url)), |fault| Err(found(url, &fault)))
+    redis_fault(url, rest).map_or_else(|| Ok(SecretString::from(url)), |fault| Err(found(&fault)))
 }
 
 /// Where the tables are.
@@ -62,7 +63,7 @@ pub(super) fn store_url(value: Value<'_>) -> Result<SecretString, Wrong> {
     fault
         .or_else(|| parameters_fault(url))
         .or_else(|| postgres_client_fault(url))
-        .map_or_else(|| Ok(SecretString::from(url)), |fault| Err(found(url, &fault)))
+        .map_or_else(|| Ok(SecretString::from(url)), |fault| Err(found(&fault)))
 }
 
 /// The text of a URL, without what may stand around it in a variable.
@@ -79,8 +80,9 @@ fn url_text<'a>(value: Value<'a>, like: &str) -> Result<&'a str, Wrong> {
     Ok(url)
 }
 
-fn found(url: &str, fault: &str) -> Wrong {
-    format!("found {:?}; {fault}", redacted(url))
+/// The URL itself is never repeated: it may hold a password.
+fn found(fault: &str) -> Wrong {
+    format!("found a URL with a fault: {fault}")
 }
 
 fn after_scheme<'a>(url: &'a str, schemes: &[&str], like: &str) -> Result<&'a str, Wrong> {
@@ -88,7 +90,7 @@ fn after_scheme<'a>(url: &'a str, schemes: &[&str], like: &str) -> Result<&'a st
         Shape::Url { scheme, rest } if schemes.contains(&scheme) => Ok(rest),
         Shape::Url { .. } => {
             let schemes = either(schemes.iter().map(|scheme| format!("{scheme}://")));
-            Err(format!("expected {like}, found {:?}; it must begin with {schemes}", redacted(url)))
+            Err(format!("expected {like}, found a URL of another kind; it must begin with {schemes}"))
         }
         // What it is cannot be told, so none of it is shown.
         Shape::Pairs | Shape::Other => Err(format!("expected {like}, found a text that is no URL")),

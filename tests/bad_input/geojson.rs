@@ -1,8 +1,8 @@
 //! Documents of geofences.
 
 use serde_json::{Value, json};
-use watchtower::events::{Event, Limits, Reason};
-use watchtower::sources::{FileFormat, GeoJson, Source};
+use watchtower_core::events::{Event, Limits, Reason};
+use watchtower_inputs::{FileFormat, GeoJson, Source};
 
 use super::{FINE, file, outcomes, read, real_data, reasons};
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use watchtower::crash::FREEZE_VARIABLE;
+use watchtower_core::crash::FREEZE_VARIABLE;
 
 use super::one_file::OneFileWorld;
 use super::{Place, Scenario, World, has_ended, in_parallel, state};

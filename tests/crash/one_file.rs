@@ -1,7 +1,7 @@
 //! A pipeline in one file, and those who append to it.
 
-use watchtower::embedded::GeoPackage;
-use watchtower::sources::embedded::{Appender, Batch};
+use watchtower_geopackage::GeoPackage;
+use watchtower_log::file::{Appender, Batch};
 
 use super::scenario::{Entry, LIMITS, STREAMS};
 use super::{Place, Scenario};

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use watchtower::crash::{POINTS, VARIABLE};
+use watchtower_core::crash::{POINTS, VARIABLE};
 
 use super::one_file::OneFileWorld;
 use super::{Place, Scenario, World, commit_seq, has_ended, in_parallel, in_parallel_with};

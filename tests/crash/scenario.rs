@@ -3,8 +3,9 @@
 
 use redis::Connection;
 use serde_json::{Value, json};
-use watchtower::events::stream_of;
-use watchtower::sources::redis::{EntryId, stream_keys};
+use watchtower_core::EntryId;
+use watchtower_core::events::stream_of;
+use watchtower_log::redis::stream_keys;
 
 use crate::support::rng::Rng;
 

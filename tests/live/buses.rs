@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
-use watchtower::events::Limits;
-use watchtower::replay::{self, Options};
-use watchtower_dataflows::model::Rules;
+use watchtower::commands::replay::{self, Options};
+use watchtower_core::events::Limits;
+use watchtower_model::Rules;
 
 use super::pipeline;
 use crate::support::data_dir;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use watchtower::sources::redis::EntryId;
+use watchtower_core::EntryId;
 
 use super::pipeline;
 use crate::support::daemon::{Daemon, Pipeline, wait_until};
@@ -52,7 +52,7 @@ fn what_the_logs_clock_decides_is_there_soon() {
     let _daemon = pipeline.start();
     let keys = pipeline.keys();
     let (since, vehicle) = (now() - 2 * HOUR, "T1");
-    let stream = usize::from(watchtower::events::stream_of(vehicle, 2));
+    let stream = usize::from(watchtower_core::events::stream_of(vehicle, 2));
     let tell = |now: i64| {
         keys.iter().for_each(|key| add(&redis, key, &format!(r#"{{"type":"clock","now":{now}}}"#)));
     };
@@ -92,7 +92,7 @@ fn the_wall_clock_ticks_by_itself() {
     let keys = pipeline.keys();
     add(&redis, keys.last().unwrap(), &YARD.replace("MIN_DWELL", "1"));
     let ts = now();
-    add(&redis, &keys[usize::from(watchtower::events::stream_of("T1", 2))], &position("T1", ts));
+    add(&redis, &keys[usize::from(watchtower_core::events::stream_of("T1", 2))], &position("T1", ts));
     for (sql, answer, after_ms) in [(VISIT, "t|", 1_000), (OFFLINE, "1", 2_001)] {
         until(&pipeline, sql, answer);
         let late = now() - ts - after_ms;

@@ -3,11 +3,11 @@
 //! Sixteen days of a small fleet that keeps being late, corrected and redrawn, with the shortest memory that
 //! the rules allow, around a change of the clocks; killed and resumed on the way.
 
-use watchtower::events::stream_of;
-use watchtower::sources::redis::EntryId;
-use watchtower::time_zone::local_time;
-use watchtower_dataflows::model::{Millis, Rules, Speed};
+use watchtower_core::EntryId;
+use watchtower_core::events::stream_of;
+use watchtower_core::time_zone::local_time;
 use watchtower_dataflows::views::AGGREGATES;
+use watchtower_model::{Millis, Rules, Speed};
 
 use super::pipeline;
 use crate::support::daemon::{Daemon, Pipeline};

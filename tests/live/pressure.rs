@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use watchtower::events::binary::Batch;
-use watchtower::events::{Event, Fix, Measured, PositionReport, json};
-use watchtower::sources::redis::EntryId;
-use watchtower_dataflows::model::{Heading, Millis, Place, Speed};
+use watchtower_core::EntryId;
+use watchtower_core::events::binary::Batch;
+use watchtower_core::events::{Event, Fix, Measured, PositionReport, json};
+use watchtower_model::{Heading, Millis, Place, Speed};
 
 use super::pipeline;
 use crate::support::daemon::{Daemon, Pipeline, wait_until};
@@ -191,7 +191,7 @@ fn position(vehicle: usize, ts: Millis, lon: f64) -> Event<'static> {
 }
 
 fn decode(text: &str) -> Event<'static> {
-    json::decode(text.as_bytes(), &watchtower::events::Limits::default()).unwrap().into_owned()
+    json::decode(text.as_bytes(), &watchtower_core::events::Limits::default()).unwrap().into_owned()
 }
 
 /// A session that keeps something to itself.

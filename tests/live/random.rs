@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use watchtower::tables::TABLES;
+use watchtower_core::tables::TABLES;
 
 use crate::support::admitted::Admitted;
 use crate::support::daemon::{COMPUTED, Pipeline, Setup};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use watchtower::tables::{Kind, TABLES};
+use watchtower_core::tables::{Kind, TABLES};
 
 use super::pipeline;
 use crate::support::servers::redis::{RedisOptions, RedisServer};

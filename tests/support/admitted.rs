@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use watchtower::admission::{Accepted, Admission, Stream};
-use watchtower::engine::Deltas;
-use watchtower::events::{Event, Fix, Limits, Measured, Raw, RejectedEvent, Rejection, decode_entry, field_lines};
-use watchtower::store::csv;
-use watchtower::tables::{Lookup, Materialized, positions};
-use watchtower_dataflows::model::{GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId};
+use watchtower_core::admission::{Accepted, Admission, Stream};
+use watchtower_core::events::{Event, Fix, Limits, Measured, Raw, RejectedEvent, Rejection, decode_entry, field_lines};
+use watchtower_core::tables::Deltas;
+use watchtower_core::tables::{Lookup, Materialized, positions};
 use watchtower_dataflows::naive;
+use watchtower_model::{GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId};
+use watchtower_store::csv;
 
 use crate::support::entries::{Entry, Log};
 

@@ -144,7 +144,7 @@ impl Pipeline {
 
     /// The keys of the streams.
     pub(crate) fn keys(&self) -> Vec<String> {
-        watchtower::sources::redis::stream_keys("lagos", self.setup.streams)
+        watchtower_log::redis::stream_keys("lagos", self.setup.streams)
     }
 
     /// What psql prints, with the pipeline's schema in the search path.

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use redis::{Connection, ConnectionLike};
-use watchtower::sources::redis::EntryId;
+use watchtower_core::EntryId;
 
 use crate::support::daemon::PATIENCE;
 

@@ -1,8 +1,8 @@
 //! Being inside without rounding, for pairs that doubles cannot decide.
 
 use num_rational::{BigRational, Ratio};
-use watchtower_dataflows::geometry::Shape;
-use watchtower_dataflows::model::Place;
+use watchtower_model::Place;
+use watchtower_model::geometry::Shape;
 
 /// Half the distance from 1 to the next double: what one operation is off by at most, relatively.
 const EPSILON: f64 = f64::EPSILON / 2.0;

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write as _};
 
-use watchtower::engine::Batch;
-use watchtower_dataflows::model::{BEGINNING, Control};
+use watchtower_dataflows::control::Control;
 use watchtower_dataflows::naive::Tables;
 use watchtower_dataflows::timeline::deltas::FactDeltas;
 use watchtower_dataflows::timeline::{Arrivals, Timelines};
 use watchtower_dataflows::views::Snapshots;
+use watchtower_engine::Batch;
+use watchtower_model::BEGINNING;
 
 use crate::support::harness::{Expected, Failure};
 use crate::support::log::Case;
@@ -56,7 +57,7 @@ type Multiset<R> = BTreeMap<R, i64>;
 
 macro_rules! facts {
     ($($name:ident: $row:ident,)*) => {
-        use watchtower_dataflows::facts::{$($row),*};
+        use watchtower_model::facts::{$($row), *};
 
         /// The sums of all deltas so far.
         #[derive(Debug, Default)]

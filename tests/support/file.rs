@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use watchtower::embedded::{Connection, GeoPackage};
+use watchtower_geopackage::{Connection, GeoPackage};
 
 use crate::support::daemon::{Daemon, wait_until};
 use crate::support::rows::{self, Rows};

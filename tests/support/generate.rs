@@ -5,10 +5,10 @@ mod edits;
 
 use std::collections::BTreeMap;
 
-use watchtower_dataflows::model::{
+use watchtower_dataflows::timeline::CHUNK;
+use watchtower_model::{
     BEGINNING, GeofenceEdit, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId,
 };
-use watchtower_dataflows::timeline::CHUNK;
 
 use crate::support::habits::Habits;
 use crate::support::log::{Case, Event};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use watchtower::time_zone::local_time;
-use watchtower_dataflows::model::{Millis, Rules};
+use watchtower_core::time_zone::local_time;
+use watchtower_model::{Millis, Rules};
 
 use crate::support::rng::Rng;
 use crate::support::shapes::Grid;

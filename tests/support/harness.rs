@@ -7,13 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use watchtower::engine::{Batch, Deltas, Engine};
-use watchtower_dataflows::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
-use watchtower_dataflows::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
-use watchtower_dataflows::model::{
-    Control, GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit,
-};
+use watchtower_core::tables::Deltas;
+use watchtower_dataflows::control::Control;
 use watchtower_dataflows::naive::Tables;
+use watchtower_engine::{Batch, Engine};
+use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
+use watchtower_model::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
+use watchtower_model::{GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit};
 
 use crate::support::log::Case;
 

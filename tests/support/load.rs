@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use watchtower::tables::{Column, Kind, TABLES, Table};
-use watchtower_dataflows::model::{BEGINNING, Millis};
+use watchtower_core::tables::{Column, Kind, TABLES, Table};
+use watchtower_model::{BEGINNING, Millis};
 
 use crate::support::servers::postgres::{PostgresServer, psql};
 

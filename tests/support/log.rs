@@ -3,10 +3,11 @@
 use std::fmt;
 
 use serde_json::{Value, json};
-use watchtower::engine::Batch;
-use watchtower_dataflows::model::{BEGINNING, Control, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit};
+use watchtower_dataflows::control::Control;
 use watchtower_dataflows::naive::{self, Tables};
 use watchtower_dataflows::views::Snapshots;
+use watchtower_engine::Batch;
+use watchtower_model::{BEGINNING, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit};
 
 use crate::support::shapes::Outline;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Commands;
 use redis::streams::StreamRangeReply;
-use watchtower::events::stream_of;
+use watchtower_core::events::stream_of;
 
 use crate::support::daemon::{Pipeline, Setup, wait_until};
 use crate::support::oracle::compare;

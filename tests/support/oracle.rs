@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use watchtower::tables::{TABLES, Table};
-use watchtower_dataflows::model::{Rules, Speed, ViewSet};
+use watchtower_core::tables::{TABLES, Table};
+use watchtower_model::{Rules, Speed, ViewSet};
 
 use crate::support::servers::postgres::try_psql;
 

@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use watchtower::duration::format_ms;
-use watchtower::events::binary::Batch;
-use watchtower::events::{Event, Fix, Limits, json, plain, stream_of};
-use watchtower::sources::redis::{EntryId, stream_keys};
-use watchtower_dataflows::model::{Millis, Rules};
+use watchtower::config::duration::format_ms;
+use watchtower_core::EntryId;
+use watchtower_core::events::binary::Batch;
+use watchtower_core::events::{Event, Fix, Limits, json, plain, stream_of};
+use watchtower_log::redis::stream_keys;
+use watchtower_model::{Millis, Rules};
 
 use crate::support::entries::{Entry, Fields, Log};
 use crate::support::generate;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::{Value, json};
-use watchtower::embedded::time;
-use watchtower::tables::{Column, Kind, TABLES, Table};
-use watchtower_dataflows::model::{BEGINNING, END};
+use watchtower_core::tables::{Column, Kind, TABLES, Table};
+use watchtower_geopackage::time;
+use watchtower_model::{BEGINNING, END};
 
 use crate::support::servers::postgres::psql;
 

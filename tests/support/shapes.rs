@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use watchtower_dataflows::geometry::Shape;
-use watchtower_dataflows::model::Place;
+use watchtower_model::Place;
+use watchtower_model::geometry::Shape;
 
 use crate::support::rng::Rng;
 

@@ -23,7 +23,7 @@
 //! not to reach as far east: see [`Room`].
 
 use super::arena::Word;
-use crate::model::Place;
+use watchtower_model::Place;
 
 /// More units than a rounded coordinate is off.
 const OFF: f64 = 0.501;

@@ -1,7 +1,7 @@
 //! The squares that one look finds: a grid over all that geofences reach.
 
 use super::square::{PlaceBox, Square, counted};
-use crate::model::Place;
+use watchtower_model::Place;
 
 /// Squares of 2^this units (some 28 m at the equator) are the smallest.
 const LEAST_LOG_SIZE: u32 = 11;

@@ -14,11 +14,11 @@
 use super::arena::Word;
 use super::border::{MARGIN, Room, Walk, place, word};
 use super::survey::Edge;
-use crate::geometry::Circle;
-use crate::geometry::geodesic::reach_m;
 use crate::index::VersionId;
-use crate::model::{GeofenceId, Millis, Place};
-use crate::versions::Span;
+use watchtower_model::Span;
+use watchtower_model::geometry::Circle;
+use watchtower_model::geometry::geodesic::reach_m;
+use watchtower_model::{GeofenceId, Millis, Place};
 
 const HEADER: usize = 4;
 const CIRCLE: usize = 1 + Circle::WORDS;

@@ -9,7 +9,7 @@
 //! **Why the answers are those of the index and the shapes.** A version is in a leaf unless it covers no
 //! place there: the index is asked for all boxes that meet the square, and what touches no edge is
 //! covered entirely or not at all, as its middle is. Rounded edges only answer when the rounding cannot
-//! matter; else [`Shape::covers`](crate::geometry::Shape::covers) does. Circles are decided as they always
+//! matter; else [`Shape::covers`](watchtower_model::geometry::Shape::covers) does. Circles are decided as they always
 //! are, and left out of a leaf's borders only with a proven distance.
 //!
 //! **Time.** A leaf is made for an instant, of the versions in force then, and holds as long as no version
@@ -42,9 +42,9 @@ use square::{Square, overlap, quarter_of};
 pub use survey::{Candidate, Candidates};
 use survey::{Sight, TooMany};
 
-use crate::geometry::BoundingBox;
 use crate::index::VersionId;
-use crate::model::{END, GeofenceId, Millis, Place};
+use watchtower_model::geometry::BoundingBox;
+use watchtower_model::{END, GeofenceId, Millis, Place};
 
 /// How many squares the grid has for one box, and for so many vertices (measured: more squares take
 /// memory, fewer take steps).

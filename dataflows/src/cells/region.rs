@@ -16,7 +16,7 @@
 //! than what covers it: when its past is changed, and while it is only within an exit buffer.
 
 use super::square::PlaceBox;
-use crate::model::{END, Millis, Place};
+use watchtower_model::{END, Millis, Place};
 
 /// A box of places, all of which the same geofences cover, from the instant it was asked for until
 /// another, as long as the geofences are those of one generation.

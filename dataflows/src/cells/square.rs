@@ -1,8 +1,8 @@
 //! Squares of places, each a quarter of a larger one.
 
 use super::border::Room;
-use crate::geometry::BoundingBox;
-use crate::model::Place;
+use watchtower_model::Place;
+use watchtower_model::geometry::BoundingBox;
 
 /// A box of places, its borders included; empty if `east < west`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

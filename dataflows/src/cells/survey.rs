@@ -8,11 +8,11 @@ use std::ops::ControlFlow;
 use super::border::{MARGIN, distance, rounded, vector};
 use super::leaf::Draft;
 use super::square::{PlaceBox, Square};
-use crate::geometry::geodesic::reach_m;
-use crate::geometry::{BoundingBox, Circle, Shape};
 use crate::index::VersionId;
-use crate::model::{BEGINNING, END, GeofenceId, Millis, Place};
-use crate::versions::Span;
+use watchtower_model::Span;
+use watchtower_model::geometry::geodesic::reach_m;
+use watchtower_model::geometry::{BoundingBox, Circle, Shape};
+use watchtower_model::{BEGINNING, END, GeofenceId, Millis, Place};
 
 /// Squares that are touched by more edges are quartered. With 8 or 16 the kernel takes about as long, and four
 /// times the leaves or twice as many (measured).

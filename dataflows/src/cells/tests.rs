@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::{PlaceBox, SafeRegion};
 use crate::catalogue::{Catalogue, View};
-use crate::geometry::Shape;
-use crate::geometry::test_data::{Random, features, folder, polygons, ring, square, star};
-use crate::model::{BEGINNING, Geofence, GeofenceEdit, GeofenceId, Millis, Place, Speed, VehicleId};
 use crate::whereabouts::Whereabouts;
+use watchtower_model::geometry::Shape;
+use watchtower_model::{BEGINNING, Geofence, GeofenceEdit, GeofenceId, Millis, Place, Speed, VehicleId};
+use watchtower_testing::shapes::{Random, features, folder, polygons, ring, square, star};
 
 const EARTH: PlaceBox = PlaceBox { west: -1_800_000_000, south: -900_000_000, east: 1_800_000_000, north: 900_000_000 };
 

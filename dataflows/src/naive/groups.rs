@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::Tables;
 use super::versions::{Histories, definition_at};
-use crate::aggregates::{FleetDaily, KindDaily};
-use crate::local_time::{Day, LocalTime};
-use crate::model::{Geofence, GeofenceId, Millis, Vehicle, VehicleId};
 use crate::views::plain::{mean, percentile, sorted};
+use watchtower_model::aggregates::{FleetDaily, KindDaily};
+use watchtower_model::local_time::{Day, LocalTime};
+use watchtower_model::{Geofence, GeofenceId, Millis, Vehicle, VehicleId};
 
 /// Every fact for the fleet in force at its end, a day's at the last instant of the day.
 pub(super) fn fleet_daily(

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::path::Path;
 use super::versions::{Geofences, geofence_at, name, smallest};
 use super::visits::is_during;
-use crate::facts::{Arrival, Stop, Trip, TripMeasures, Turnaround};
-use crate::model::{Geofence, GeofenceId, Millis, Visit};
+use watchtower_model::facts::{Arrival, Stop, Trip, TripMeasures, Turnaround};
+use watchtower_model::{Geofence, GeofenceId, Millis, Visit};
 
 /// The confirmed visits to geofences that were such when they were entered.
 fn confirmed(visits: &[Visit], geofences: &Geofences<'_>, such: impl Fn(&Geofence) -> bool) -> Vec<Visit> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::path::Path;
-use crate::facts::Motion;
-use crate::local_time::Day;
-use crate::model::{Millis, Speed};
+use watchtower_model::facts::Motion;
+use watchtower_model::local_time::Day;
+use watchtower_model::{Millis, Speed};
 
 /// A row for each day that has a position or some time.
 pub(super) fn motions(path: &Path<'_>) -> Vec<Motion> {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::path::Path;
 use super::versions::{Geofences, changes, definition_at, geofence_at, name};
 use super::visits::is_during;
-use crate::facts::{Overspeed, OverspeedMeasures};
-use crate::model::{Edit, GeofenceId, Millis, Speed, Vehicle, VehicleId, Visit};
+use watchtower_model::facts::{Overspeed, OverspeedMeasures};
+use watchtower_model::{Edit, GeofenceId, Millis, Speed, Vehicle, VehicleId, Visit};
 
 /// How fast a vehicle may be, and which geofence says so, if one does.
 type Limit = (Speed, Option<GeofenceId>);

@@ -5,8 +5,8 @@
 //! position `i` holds during it, unless the segment is a gap: then only at the position.
 
 use super::is_offline_gap;
-use crate::geometry::geodesic::distance_mm;
-use crate::model::{Millis, Position, Rules, Speed, VehicleId};
+use watchtower_model::geometry::geodesic::distance_mm;
+use watchtower_model::{Millis, Position, Rules, Speed, VehicleId};
 
 /// The positions of one vehicle, of which there is one at least, by time, and what judges them.
 pub(super) struct Path<'a> {

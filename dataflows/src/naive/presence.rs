@@ -1,8 +1,8 @@
 //! Presences and spells: visits, idlings and overspeeds as far as aggregates count them.
 
 use super::path::Path;
-use crate::facts::{Idling, Overspeed, Presence, Spell, SpellKind};
-use crate::model::{END, Millis, Visit};
+use watchtower_model::facts::{Idling, Overspeed, Presence, Spell, SpellKind};
+use watchtower_model::{END, Millis, Visit};
 
 /// When each visit counts as presence: after a position for at most `presence_limit_ms`; one that lasts, up
 /// to the newest position, in silence up to the beginning of the hour that it is now. Cut at the hours.

@@ -3,9 +3,9 @@
 use super::path::Path;
 use super::versions::{Geofences, smallest};
 use super::visits::is_during;
-use crate::facts::{Idling, Stop};
-use crate::geometry::geodesic::distance_m;
-use crate::model::{Millis, Visit};
+use watchtower_model::facts::{Idling, Stop};
+use watchtower_model::geometry::geodesic::distance_m;
+use watchtower_model::{Millis, Visit};
 
 /// An anchor, and the positions that follow it within the radius; the first one outside is the next
 /// anchor. It is a stop if it has two positions and lasts long enough from the first to the last.

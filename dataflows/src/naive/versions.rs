@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{END, Edit, Geofence, GeofenceId, InForce, Millis};
+use watchtower_model::{END, Edit, Geofence, GeofenceId, InForce, Millis};
 
 /// The edits of each key.
 pub(super) type Histories<'a, K, D> = BTreeMap<K, Vec<&'a Edit<K, D>>>;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Track;
 use super::versions::{Geofences, changes, definition_at};
-use crate::model::{BEGINNING, Edit, Geofence, GeofenceId, Membership, Millis, Occupancy, Place, VehicleId, Visit};
+use watchtower_model::{BEGINNING, Edit, Geofence, GeofenceId, Membership, Millis, Occupancy, Place, VehicleId, Visit};
 
 /// Where the vehicle is deemed to be at `t`, which is not before its first position.
 fn place_at(track: &Track, t: Millis) -> Option<Place> {

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
-use crate::geometry::BoundingBox;
-use crate::model::{Millis, Place, Position, Rules};
 use crate::timeline::fold::{Settled, Stepped};
 use crate::timeline::odometer::Odometer;
 use crate::timeline::state::State;
 use crate::timeline::sums::{Measures, Sums};
-use crate::versions::Span;
+use watchtower_model::Span;
+use watchtower_model::geometry::BoundingBox;
+use watchtower_model::{Millis, Place, Position, Rules};
 
 /// Positions between two remembered states. Larger means fewer states in memory and longer rewinds.
 pub const CHUNK: usize = 48;

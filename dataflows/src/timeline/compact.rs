@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::{Heading, Place, Position, Speed};
+use watchtower_model::{Heading, Place, Position, Speed};
 
 /// A position less the one before.
 #[derive(Serialize, Deserialize)]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use differential_dataflow::consolidation::consolidate;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{
+use crate::timeline::sums::Measures;
+use watchtower_model::Span;
+use watchtower_model::facts::{
     Arrival, FleetFact, Idling, KindVisit, Motion, Overspeed, OverspeedMeasures, Presence, Spell, Stop, Trip,
     TripMeasures, Turnaround,
 };
-use crate::model::{GeofenceId, Millis, Offline, Speed, VehicleId, Visit};
-use crate::timeline::sums::Measures;
-use crate::versions::Span;
+use watchtower_model::{GeofenceId, Millis, Offline, Speed, VehicleId, Visit};
 
 /// Facts and how many more (or fewer) of each there are.
 #[derive(Debug, Default)]

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use crate::catalogue::View;
-use crate::facts::{FleetFact, FleetMotions, FleetPart, Trip, Turnaround};
-use crate::local_time::Day;
-use crate::model::{Millis, Rules, VehicleId};
 use crate::roster::Roster;
 use crate::timeline::deltas::{FactDeltas, Leg};
 use crate::timeline::ledger::Ledger;
+use watchtower_model::facts::{FleetFact, FleetMotions, FleetPart, Trip, Turnaround};
+use watchtower_model::local_time::Day;
+use watchtower_model::{Millis, Rules, VehicleId};
 
 /// How much more the days of vehicles come to, by fleet and day.
 #[derive(Debug, Default)]

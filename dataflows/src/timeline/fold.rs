@@ -17,19 +17,19 @@ use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, CataloguedVersion, View};
 use crate::cells::SafeRegion;
-use crate::facts::KindVisit;
-use crate::geometry::geodesic;
 use crate::index::VersionId;
-use crate::model::{
-    BEGINNING, END, GeofenceId, Millis, Offline, Place, Position, Rules, Status, VehicleId, VehicleState, Visit,
-};
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::odometer::{self, Odometer, Segment};
 use crate::timeline::route::Role;
 use crate::timeline::runs::Runs;
 use crate::timeline::state::{Analytics, Inside, State};
-use crate::versions::Span;
+use watchtower_model::Span;
+use watchtower_model::facts::KindVisit;
+use watchtower_model::geometry::geodesic;
+use watchtower_model::{
+    BEGINNING, END, GeofenceId, Millis, Offline, Place, Position, Rules, Status, VehicleId, VehicleState, Visit,
+};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug)]

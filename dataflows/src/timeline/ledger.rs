@@ -7,13 +7,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::Motion;
-use crate::local_time::Day;
-use crate::model::{Millis, Rules, Speed, VehicleId};
 use crate::timeline::deltas::{FactDeltas, Leg};
 use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::timeline::track::Track;
-use crate::versions::Span;
+use watchtower_model::Span;
+use watchtower_model::facts::Motion;
+use watchtower_model::local_time::Day;
+use watchtower_model::{Millis, Rules, Speed, VehicleId};
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -30,12 +30,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::catalogue::{Change, View};
-use crate::geometry::BoundingBox;
-use crate::model::{
-    BEGINNING, END, GeofenceEdit, Membership, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState,
-};
 use crate::roster::Edited;
-use crate::versions::Span;
 use chunk::Reach;
 pub use chunk::{CHUNK, Chunk};
 use deltas::FactDeltas;
@@ -46,6 +41,11 @@ use order::Order;
 use serde::{Deserialize, Serialize};
 pub use track::{Past, Track, TrackParts};
 use update::Happened;
+use watchtower_model::Span;
+use watchtower_model::geometry::BoundingBox;
+use watchtower_model::{
+    BEGINNING, END, GeofenceEdit, Membership, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState,
+};
 
 /// Positions or facts that are looked ahead: waiting for memory is waiting for all of theirs at once.
 pub(crate) const AHEAD: usize = 32;

@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::geometry::geodesic::distance_mm;
-use crate::model::{Millis, Place, Position, Rules, Speed};
+use watchtower_model::geometry::geodesic::distance_mm;
+use watchtower_model::{Millis, Place, Position, Rules, Speed};
 
 /// A position and the time until the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,10 +12,11 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::model::{BEGINNING, Control, Epoch, PositionEvent, Rules};
+use crate::control::{Control, Epoch};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::{Arrivals, Changes, Stats, TimelineSnapshot, Timelines};
 use crate::views::{Facts, Rows};
+use watchtower_model::{BEGINNING, PositionEvent, Rules};
 
 /// What an epoch brought to this worker, and the right to answer at it.
 struct Pending {

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::facts::Presence;
-use crate::model::{Millis, Position};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
 use crate::timeline::state::{Inside, State};
+use watchtower_model::facts::Presence;
+use watchtower_model::{Millis, Position};
 
 impl Fold<'_> {
     /// Tells the presence of those inside through the full hours up to `t`, while the last position is the

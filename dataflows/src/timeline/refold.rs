@@ -5,12 +5,12 @@
 //! asked of the geofences.
 
 use crate::cells::SafeRegion;
-use crate::model::{BEGINNING, Millis, Position};
 use crate::timeline::chunk::{CHUNK, Chunk};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
 use crate::timeline::state::State;
 use crate::timeline::track::Rewrite;
+use watchtower_model::{BEGINNING, Millis, Position};
 
 /// Two folds side by side: through what was there under the old view, and what is there now under the new one.
 pub(super) struct Refold<'a, 'f> {

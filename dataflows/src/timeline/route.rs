@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{END, GeofenceId, Millis};
 use crate::timeline::deltas::Leg;
+use watchtower_model::{END, GeofenceId, Millis};
 
 /// What a geofence was when a visit to it began, as far as trips are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

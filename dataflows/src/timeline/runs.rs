@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Idling, Overspeed, Spell, SpellKind, Stop, Trip};
-use crate::model::{END, Geofence, GeofenceId, Millis, Place, Position, Speed};
 use crate::timeline::deltas::{FactDeltas, Leg};
 use crate::timeline::fold::{Fold, is_near};
 use crate::timeline::odometer::Segment;
 use crate::timeline::route::{Role, Route, Stay};
 use crate::timeline::state::{Inside, State};
-use crate::versions::Span;
+use watchtower_model::Span;
+use watchtower_model::facts::{Idling, Overspeed, Spell, SpellKind, Stop, Trip};
+use watchtower_model::{END, Geofence, GeofenceId, Millis, Place, Position, Speed};
 
 /// Where a stop begins, if it becomes one: the first position after the last that was too far away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

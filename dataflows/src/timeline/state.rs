@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{END, GeofenceId, Membership, Millis, Position, VehicleId, Visit};
 use crate::timeline::odometer::Odometer;
 use crate::timeline::route::{Role, Route};
 use crate::timeline::runs::{Anchor, Runs};
+use watchtower_model::{END, GeofenceId, Membership, Millis, Position, VehicleId, Visit};
 
 /// A visit that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl Inside {
 }
 
 /// All a timeline remembers of its past: instants and modes, no sums. Two folds that reach equal
-/// states report equal facts from there on. Of what nobody asks for ([`crate::model::ViewSet`]) it remembers nothing.
+/// states report equal facts from there on. Of what nobody asks for ([`watchtower_model::ViewSet`]) it remembers nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The position the vehicle is at; none before the first.

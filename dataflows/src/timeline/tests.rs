@@ -6,8 +6,8 @@ use differential_dataflow::consolidation::consolidate;
 
 use super::chunk::CHUNK;
 use super::*;
-use crate::geometry::Shape;
-use crate::model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Vehicle, ViewSet, Visit};
+use watchtower_model::geometry::Shape;
+use watchtower_model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Vehicle, ViewSet, Visit};
 
 const MINUTE: Millis = 60_000;
 const YARD: Place = Place { lon: 34_755_000, lat: 65_563_000 };

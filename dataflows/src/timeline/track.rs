@@ -19,15 +19,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
 use crate::cells::SafeRegion;
-use crate::local_time::Day;
-use crate::model::{BEGINNING, END, Millis, Position, Rules};
 use crate::timeline::chunk::{CHUNK, Chunk, Reach};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
 use crate::timeline::refold::Refold;
 use crate::timeline::state::State;
 use crate::timeline::sums::{DaySums, Days, Measures};
-use crate::versions::Span;
+use watchtower_model::Span;
+use watchtower_model::local_time::Day;
+use watchtower_model::{BEGINNING, END, Millis, Position, Rules};
 
 /// What becomes of the position at an instant: replaced, added, or withdrawn.
 #[derive(Clone, Copy, Debug)]

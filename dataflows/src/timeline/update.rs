@@ -18,9 +18,9 @@ use super::state::{Analytics, Inside, State};
 use super::track::{Rewrite, Track};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
-use crate::local_time::Day;
-use crate::model::{BEGINNING, END, Membership, Millis, PositionEvent, Rules, VehicleId};
-use crate::versions::Span;
+use watchtower_model::Span;
+use watchtower_model::local_time::Day;
+use watchtower_model::{BEGINNING, END, Membership, Millis, PositionEvent, Rules, VehicleId};
 
 /// What an epoch brought to one vehicle.
 pub(super) struct Happened<'a> {

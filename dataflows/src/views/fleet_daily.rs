@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregates::FleetDaily;
-use crate::facts::{FleetFact, FleetMotions, FleetPart};
-use crate::local_time::{Day, LocalTime};
-use crate::model::Millis;
 use crate::views::grouped::{Given, Grouped, grouped};
 use crate::views::groups::{Group, Key, route_of};
 use crate::views::histogram::Histogram;
 use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::Millis;
+use watchtower_model::aggregates::FleetDaily;
+use watchtower_model::facts::{FleetFact, FleetMotions, FleetPart};
+use watchtower_model::local_time::{Day, LocalTime};
 
 /// A fleet's local day.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

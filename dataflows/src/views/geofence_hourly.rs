@@ -16,16 +16,17 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 
-use crate::aggregates::GeofenceHourly;
-use crate::facts::Presence;
-use crate::local_time::LocalTime;
-use crate::model::{Epoch, GeofenceId, Millis, VehicleId, Visit};
-use crate::versions::Span;
+use crate::control::Epoch;
 use crate::views::grouped::{Given, Grouped, grouped};
 use crate::views::groups::{Group, Key};
 use crate::views::histogram::Histogram;
 use crate::views::peak::Peak;
 use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::Span;
+use watchtower_model::aggregates::GeofenceHourly;
+use watchtower_model::facts::Presence;
+use watchtower_model::local_time::LocalTime;
+use watchtower_model::{GeofenceId, Millis, VehicleId, Visit};
 
 /// A geofence's local hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

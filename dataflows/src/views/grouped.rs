@@ -30,10 +30,11 @@ use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBu
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::local_time::LocalTime;
-use crate::model::{BEGINNING, Control, Epoch, Millis, Rules};
+use crate::control::{Control, Epoch};
 use crate::views::groups::{Fact, Group, GroupStats, Groups, Key};
 use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::local_time::LocalTime;
+use watchtower_model::{BEGINNING, Millis, Rules};
 
 /// What every aggregate is given besides its facts.
 #[derive(Clone)]

@@ -30,10 +30,10 @@ use rustc_hash::{FxBuildHasher, FxHasher};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::local_time::LocalTime;
-use crate::model::{BEGINNING, Millis, Rules};
 use crate::timeline::AHEAD;
 use crate::views::GroupSnapshot;
+use watchtower_model::local_time::LocalTime;
+use watchtower_model::{BEGINNING, Millis, Rules};
 
 /// No two places on earth are farther apart, millimetres.
 const FARTHEST_MM: i64 = 20_004_000_000;

@@ -14,9 +14,10 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
 
-use crate::model::{Control, Edit, Epoch, InForce};
+use crate::control::{Control, Epoch};
 use crate::versions::History;
 use crate::views::Rows;
+use watchtower_model::{Edit, InForce};
 
 /// The edits of one epoch, and the right to answer at it.
 type Arrivals<K, D> = BTreeMap<Epoch, (Capability<Epoch>, Vec<Edit<K, D>>)>;

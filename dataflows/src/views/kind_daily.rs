@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregates::KindDaily;
-use crate::facts::KindVisit;
-use crate::local_time::{Day, LocalTime};
-use crate::model::{Millis, VehicleId};
 use crate::views::grouped::{Given, Grouped, grouped};
 use crate::views::groups::{Group, Key, route_of};
 use crate::views::histogram::Histogram;
 use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::aggregates::KindDaily;
+use watchtower_model::facts::KindVisit;
+use watchtower_model::local_time::{Day, LocalTime};
+use watchtower_model::{Millis, VehicleId};
 
 /// A kind's local day.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

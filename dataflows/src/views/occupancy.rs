@@ -11,8 +11,9 @@ use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
 
-use crate::model::{Epoch, GeofenceId, Membership, Occupancy};
+use crate::control::Epoch;
 use crate::views::Rows;
+use watchtower_model::{GeofenceId, Membership, Occupancy};
 
 /// What is known of a geofence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregates::OdDaily;
-use crate::facts::{Arrival, Trip};
-use crate::local_time::{Day, LocalTime};
-use crate::model::{GeofenceId, Millis};
 use crate::views::grouped::{Given, Grouped, grouped};
 use crate::views::groups::{Group, Key};
 use crate::views::histogram::Histogram;
 use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::aggregates::OdDaily;
+use watchtower_model::facts::{Arrival, Trip};
+use watchtower_model::local_time::{Day, LocalTime};
+use watchtower_model::{GeofenceId, Millis};
 
 /// The way from one geofence to another on a local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

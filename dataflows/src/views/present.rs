@@ -13,8 +13,9 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
 
-use crate::model::{BEGINNING, Control, Epoch, InForce, Millis};
+use crate::control::{Control, Epoch};
 use crate::views::Rows;
+use watchtower_model::{BEGINNING, InForce, Millis};
 
 /// What one epoch brought.
 struct Arrivals<K> {

@@ -21,11 +21,12 @@ use super::groups::{GroupStats, Groups, reach_ms};
 use super::od_daily::od_daily;
 use super::vehicle_daily::{MotionOfDay, Part, VehicleDailyGroup, VehicleDay, VehicleFacts, vehicle_daily};
 use super::{GroupSnapshot, Rows};
-use crate::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
-use crate::facts::{Motion, Overspeed, Presence, Spell, Stop, Trip};
-use crate::local_time::{Day, LocalTime};
-use crate::model::{Control, Epoch, GeofenceId, Millis, Rules, Speed, VehicleId, Visit};
+use crate::control::{Control, Epoch};
 use facts::{arb_epochs, batches, by_plain_search};
+use watchtower_model::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
+use watchtower_model::facts::{Motion, Overspeed, Presence, Spell, Stop, Trip};
+use watchtower_model::local_time::{Day, LocalTime};
+use watchtower_model::{GeofenceId, Millis, Rules, Speed, VehicleId, Visit};
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;

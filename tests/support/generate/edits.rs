@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watchtower_dataflows::model::{BEGINNING, Edit, Geofence, GeofenceId, Millis, Speed, Vehicle, VehicleId};
+use watchtower_model::{BEGINNING, Edit, Geofence, GeofenceId, Millis, Speed, Vehicle, VehicleId};
 
 use super::{Generator, geofence_id};
 use crate::support::log::Event;

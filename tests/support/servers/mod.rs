@@ -4,11 +4,11 @@ pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 
-pub(crate) use watchtower::bench::servers::is_running;
+pub(crate) use watchtower_testing::servers::is_running;
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    watchtower::bench::servers::free_port().unwrap()
+    watchtower_testing::servers::free_port().unwrap()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use watchtower::bench::servers::postgres::{as_system_user, own_folder};
-use watchtower::bench::servers::{Process, find, on_a_free_port, temporary_folder, wait_for};
+use watchtower_testing::servers::postgres::{as_system_user, own_folder};
+use watchtower_testing::servers::{Process, find, on_a_free_port, temporary_folder, wait_for};
 
 use super::postgres::try_psql;
 

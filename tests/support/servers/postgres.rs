@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use watchtower::bench::servers::{self, ServerError};
+use watchtower_testing::servers::{self, ServerError};
 
-pub(crate) use watchtower::bench::servers::postgres::Shutdown;
+pub(crate) use watchtower_testing::servers::postgres::Shutdown;
 
 /// A server; every connection is the superuser's.
 #[derive(Debug)]

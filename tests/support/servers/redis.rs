@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use watchtower::bench::servers;
+use watchtower_testing::servers;
 
-pub(crate) use watchtower::bench::servers::RedisOptions;
+pub(crate) use watchtower_testing::servers::RedisOptions;
 
 /// A server that ends with this value; its port stays the same over restarts.
 #[derive(Debug)]

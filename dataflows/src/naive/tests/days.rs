@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::facts::{Motion, SpellKind};
-use crate::local_time::{Day, LocalTime};
+use watchtower_model::facts::{Motion, SpellKind};
+use watchtower_model::local_time::{Day, LocalTime};
 
 fn motions(track: &[PositionEvent], now: Millis, local_time: LocalTime) -> Vec<Motion> {
     let rules = Rules { local_time: Arc::new(local_time), ..Rules::default() };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::local_time::LocalTime;
+use watchtower_model::local_time::LocalTime;
 
 /// `(from, until)` of each presence, minutes.
 fn presences(track: &[PositionEvent], geofences: &[GeofenceEdit], now: Millis, rules: &Rules) -> Vec<(i64, i64)> {

@@ -31,7 +31,7 @@ type Journey = (u32, i64, Option<(u32, i64)>);
 fn trips(track: &[PositionEvent], geofences: &[GeofenceEdit], now: i64) -> Vec<Journey> {
     let mut trips: Vec<_> = tables(track, geofences, now * HOUR).trips.into_iter().collect();
     trips.sort_by_key(|trip| trip.departed_at);
-    let trip = |trip: &crate::facts::Trip| {
+    let trip = |trip: &watchtower_model::facts::Trip| {
         let arrival = trip.arrival.map(|arrival| (arrival.destination.0, arrival.arrived_at / HOUR));
         (trip.origin.0, trip.departed_at / HOUR, arrival)
     };
@@ -42,7 +42,7 @@ fn trips(track: &[PositionEvent], geofences: &[GeofenceEdit], now: i64) -> Vec<J
 fn turnarounds(track: &[PositionEvent], geofences: &[GeofenceEdit]) -> Vec<(u32, i64, u32, i64, Vec<u32>)> {
     let mut found: Vec<_> = tables(track, geofences, 9 * HOUR).turnarounds.into_iter().collect();
     found.sort_by_key(|turnaround| turnaround.departed_at);
-    let row = |t: &crate::facts::Turnaround| {
+    let row = |t: &watchtower_model::facts::Turnaround| {
         let clients = t.clients.iter().map(|geofence| geofence.0).collect();
         (t.terminal_left.0, t.departed_at / HOUR, t.terminal_reached.0, t.returned_at / HOUR, clients)
     };

@@ -11,8 +11,8 @@ mod visits;
 use std::sync::Arc;
 
 use super::{Tables, recompute};
-use crate::geometry::Shape;
-use crate::model::{
+use watchtower_model::geometry::Shape;
+use watchtower_model::{
     BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed,
     VehicleId,
 };
@@ -84,5 +84,5 @@ fn kmh(kmh: f64) -> Speed {
 
 /// Millimetres between two longitudes at the latitude of all this.
 fn way_mm(from: f64, to: f64) -> i64 {
-    crate::geometry::geodesic::distance_mm(Place::from_degrees(from, 0.5), Place::from_degrees(to, 0.5))
+    watchtower_model::geometry::geodesic::distance_mm(Place::from_degrees(from, 0.5), Place::from_degrees(to, 0.5))
 }

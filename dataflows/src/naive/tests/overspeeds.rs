@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::facts::Overspeed;
-use crate::model::{Vehicle, VehicleEdit};
+use watchtower_model::facts::Overspeed;
+use watchtower_model::{Vehicle, VehicleEdit};
 
 /// `(started_at, ended_at, limit, geofence)`: minutes, km/h and number.
 type Row = (i64, Option<i64>, f64, Option<u32>);

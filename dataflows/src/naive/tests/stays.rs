@@ -1,7 +1,7 @@
 //! Stops and idlings.
 
 use super::*;
-use crate::geometry::geodesic::distance_m;
+use watchtower_model::geometry::geodesic::distance_m;
 
 /// `(started_at, ended_at)` of each stop, minutes.
 fn stops(track: &[PositionEvent], now: Millis, rules: &Rules) -> Vec<(i64, Option<i64>)> {

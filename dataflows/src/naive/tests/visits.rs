@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{BEGINNING, END, Edit, InForce, Membership, Occupancy, Offline, Status, Vehicle};
+use watchtower_model::{BEGINNING, END, Edit, InForce, Membership, Occupancy, Offline, Status, Vehicle};
 
 fn edit(valid_from: Millis, effective_from: Millis, seq: u64, definition: Option<Geofence>) -> GeofenceEdit {
     Edit { key: G, valid_from, effective_from, seq, definition: definition.map(Arc::new) }

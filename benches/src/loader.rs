@@ -1,0 +1,144 @@
+//! Puts events into the streams of a pipeline, in any shape that entries have.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use watchtower_model::{Geofence, Millis, PositionEvent};
+
+use super::BenchError;
+use super::stage::Pipeline;
+use watchtower_core::EntryId;
+use watchtower_core::events::{Event, Fix, GeofenceChange, GeofenceDefinition, Geometry, Measured, PositionReport};
+use watchtower_log::append::{Batches, Chunk, Format, Place};
+
+/// How entries look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// How they hold events.
+    pub format: Format,
+    /// The most events of one.
+    pub batch: u32,
+}
+
+impl Shape {
+    /// What results call it.
+    pub fn name(self) -> String {
+        match self.format {
+            Format::Bin => format!("bin{}", self.batch),
+            Format::Json => format!("json{}", self.batch),
+            Format::Plain => "plain".to_owned(),
+        }
+    }
+}
+
+/// A connection, and entries that are being filled.
+pub struct Loader {
+    connection: redis::Connection,
+    batches: Batches,
+    chunk: Chunk,
+    ids: Vec<String>,
+    /// The entry that was appended last.
+    last: EntryId,
+    entries: u64,
+}
+
+impl Loader {
+    /// For so many vehicles.
+    ///
+    /// # Errors
+    /// If Redis is not there.
+    pub fn connect(pipeline: &Pipeline<'_>, shape: Shape, vehicles: u32) -> Result<Self, BenchError> {
+        let connection = redis::Client::open(pipeline.redis_url())?.get_connection()?;
+        let batches =
+            Batches::new(vec![pipeline.name.events_key(0), pipeline.name.control_key()], shape.format, shape.batch);
+        let ids = (0..vehicles).map(|vehicle| format!("V{vehicle:06}")).collect();
+        Ok(Self { connection, batches, chunk: Chunk::for_redis(), ids, last: EntryId::ZERO, entries: 0 })
+    }
+
+    /// Geofences, as of some instant.
+    ///
+    /// # Errors
+    /// If Redis does not take them.
+    pub fn geofences(&mut self, geofences: &[Arc<Geofence>], valid_from: Millis) -> Result<(), BenchError> {
+        for geofence in geofences {
+            let geometry = match (geofence.shape.center(), geofence.shape.radius_m()) {
+                (Some(center), Some(radius_m)) => Geometry::Circle { center, radius_m },
+                _ => {
+                    let polygons = geofence.shape.polygons();
+                    let rings = polygons.map(|polygon| polygon.rings().map(<[_]>::to_vec).collect());
+                    Geometry::MultiPolygon(rings.collect())
+                }
+            };
+            let event = Event::Geofence(GeofenceChange {
+                geofence_id: Cow::Borrowed(&geofence.id),
+                valid_from: Some(valid_from),
+                received_at: None,
+                definition: Some(GeofenceDefinition { geofence: Arc::clone(geofence), geometry }),
+            });
+            self.batches.push(Place::Control, &event, true, &mut self.chunk);
+            self.send_if_full()?;
+        }
+        self.flush()
+    }
+
+    /// A position.
+    ///
+    /// # Errors
+    /// If Redis does not take what was held back.
+    pub fn position(&mut self, event: &PositionEvent) -> Result<(), BenchError> {
+        let PositionEvent { vehicle, seq: _, position, withdrawn: _ } = event;
+        let measured = Measured {
+            place: position.place,
+            speed: position.speed,
+            heading: position.heading,
+            accuracy_m: None,
+            altitude_m: None,
+            ignition: Some(position.ignition),
+            attributes: None,
+        };
+        let vehicle_id = Cow::Borrowed(self.ids[vehicle.0 as usize].as_str());
+        let report = PositionReport { vehicle_id, ts: position.ts, received_at: None, fix: Fix::At(measured) };
+        self.batches.push(Place::Positions(0), &Event::Position(report), true, &mut self.chunk);
+        self.send_if_full()
+    }
+
+    /// Appends all that is held back.
+    ///
+    /// # Errors
+    /// If Redis does not take it.
+    pub fn flush(&mut self) -> Result<(), BenchError> {
+        for place in self.batches.places() {
+            self.batches.flush(place, &mut self.chunk);
+        }
+        self.send()
+    }
+
+    /// The entry that was appended last.
+    pub fn last(&self) -> EntryId {
+        self.last
+    }
+
+    /// How many were appended.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    fn send_if_full(&mut self) -> Result<(), BenchError> {
+        if self.chunk.is_full() { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<(), BenchError> {
+        let Chunk::Redis(commands) = self.chunk.take() else { return Ok(()) }; // it is made for Redis
+        if commands.events().is_empty() {
+            return Ok(());
+        }
+        self.connection.send_packed_command(commands.bytes())?;
+        for _ in commands.events() {
+            let reply = self.connection.recv_response()?;
+            let id: String = redis::from_redis_value(reply).map_err(redis::RedisError::from)?;
+            self.last = id.parse().map_err(|_| BenchError::Setup(format!("Redis calls an entry {id:?}")))?;
+            self.entries += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! `bench memory`: bytes by what they are for, as the system counts them for a process.
+//!
+//! Every part is measured in a process of its own, this program once more, because memory that was given back
+//! to the allocator is not given back to the system. What is said of a thing is the difference between having
+//! many of it and having few, so that what there is in any case does not count.
+
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+use watchtower_dataflows::control::Control;
+use watchtower_dataflows::views::AGGREGATES;
+use watchtower_model::{Millis, PositionEvent, Rules, ViewSet};
+
+use super::engine::{SEED, rules};
+use super::measure::resident_bytes;
+use super::report::{Measure, Outcome, Report};
+use super::workload::{BEGINS, among, edits, fixes, to_and_fro};
+use super::{BenchError, Context};
+use watchtower_engine::{Batch, EPOCH_EVENTS, Engine};
+
+/// What is measured, each in a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Vehicles with one position.
+    Vehicles,
+    /// Positions of vehicles that are nowhere in particular.
+    Positions,
+    /// Positions of vehicles among geofences, three over each: what snapshots add.
+    PositionsAmongGeofences,
+    /// Geofences, with their polygons.
+    Geofences,
+    /// Groups of aggregates.
+    Groups,
+    /// Nothing more than before, after many epochs.
+    Flat,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Vehicles, Self::Positions, Self::PositionsAmongGeofences, Self::Geofences, Self::Groups, Self::Flat];
+
+    /// What results call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vehicles => "vehicle",
+            Self::Positions => "position",
+            Self::PositionsAmongGeofences => "position-among-geofences",
+            Self::Geofences => "geofence",
+            Self::Groups => "groups",
+            Self::Flat => "flat",
+        }
+    }
+}
+
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Which views are computed, but for groups, which only one set has.
+    pub views: ViewSet,
+    /// Epochs over which memory must not grow.
+    pub epochs: usize,
+}
+
+/// What the process of a part says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Said {
+    /// Bytes with few, and with many.
+    before: u64,
+    after: u64,
+    /// How many more there were.
+    count: u64,
+    /// Of each aggregate, groups and their bytes, as they say themselves.
+    groups: Vec<(u64, u64)>,
+}
+
+const VEHICLES: u32 = 1_000_000;
+/// Vehicles of which many positions are kept, and how many.
+const TRACKS: (u32, usize) = (10_000, 1_000);
+/// So many of them are there before.
+const TRACKS_BEFORE: usize = 128;
+/// Geofences among which they are.
+const AMONG: u32 = 10_000;
+const GEOFENCES: u32 = 100_000;
+/// A fleet that stays as it is: vehicles, and for how long their positions are kept.
+const FLEET: (u32, Millis) = (1_000, 600_000);
+/// It goes to and fro between so many places, so that it comes to none that is new.
+const PLACES: usize = 100;
+
+/// Measures.
+///
+/// # Errors
+/// If it was interrupted, or a process fails.
+pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
+    for part in Part::ALL {
+        context.step(|| format!("measuring {}", part.name()))?;
+        let Said { before, after, count, groups } = ask(part, options, context)?;
+        let more = after.saturating_sub(before) as f64;
+        let name = |what: &str| format!("{}/{what}", options.views.name());
+        match part {
+            Part::Groups => {
+                for (aggregate, (groups, bytes)) in AGGREGATES.iter().zip(groups).filter(|(_, (n, _))| *n > 0) {
+                    report.results.push(
+                        Outcome::new(format!("group/{aggregate}"))
+                            .with(Measure::Count, groups as f64)
+                            .with(Measure::BytesEach, bytes as f64 / groups as f64),
+                    );
+                }
+            }
+            Part::Flat => report.results.push(
+                Outcome::new(name("flat"))
+                    .with(Measure::Count, count as f64)
+                    .with(Measure::GrowthPercent, 100.0 * (after as f64 / before as f64 - 1.0)),
+            ),
+            Part::Vehicles | Part::Positions | Part::PositionsAmongGeofences | Part::Geofences => report.results.push(
+                Outcome::new(name(part.name()))
+                    .with(Measure::Count, count as f64)
+                    .with(Measure::BytesEach, more / count as f64),
+            ),
+        }
+    }
+    Ok(())
+}
+
+fn ask(part: Part, options: &Options, context: &Context<'_>) -> Result<Said, BenchError> {
+    let epochs = if context.settings.quick { options.epochs / 4 } else { options.epochs };
+    let output = Command::new(std::env::current_exe()?)
+        .args(["bench", "memory", "--part", part.name(), "--views", options.views.name()])
+        .args(["--epochs", &epochs.max(2).to_string(), "--size", &context.settings.size.to_string()])
+        .args(context.settings.quick.then_some("--quick"))
+        .output()?;
+    context.check()?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        BenchError::Setup(format!("measuring {}: {}", part.name(), String::from_utf8_lossy(&output.stderr).trim_end()))
+    })
+}
+
+/// Measures one part, in this process, and says it as JSON.
+///
+/// # Errors
+/// If it was interrupted.
+pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<String, BenchError> {
+    let settings = context.settings;
+    let mut held = Held::new(match part {
+        Part::Groups => rules(ViewSet::All),
+        Part::Flat => Rules { retention_ms: Some(FLEET.1), horizon_ms: Some(FLEET.1), ..rules(options.views) },
+        Part::Vehicles | Part::Positions | Part::PositionsAmongGeofences | Part::Geofences => rules(options.views),
+    });
+    let (vehicles, positions) = (settings.vehicles(TRACKS.0, 4), TRACKS.1);
+    // What it takes to make events is there before and after.
+    let (before, after, count) = match part {
+        Part::Vehicles => {
+            let vehicles = settings.vehicles(VEHICLES, 4);
+            let mut track = fixes(vehicles, 1, SEED);
+            held.take(track.by_ref().take(EPOCH_EVENTS), context)?;
+            let before = resident_bytes();
+            held.take(track.by_ref(), context)?;
+            (before, resident_bytes(), u64::from(vehicles) - EPOCH_EVENTS as u64)
+        }
+        Part::Positions | Part::PositionsAmongGeofences => {
+            if part == Part::PositionsAmongGeofences {
+                held.geofences(AMONG);
+            }
+            let mut track = fixes(vehicles, positions, SEED);
+            held.take(track.by_ref().take(vehicles as usize * TRACKS_BEFORE), context)?;
+            let before = resident_bytes();
+            held.take(track.by_ref(), context)?;
+            (before, resident_bytes(), u64::from(vehicles) * (positions - TRACKS_BEFORE) as u64)
+        }
+        Part::Geofences => {
+            held.take(fixes(1, 1, SEED), context)?;
+            let before = resident_bytes();
+            let geofences = settings.vehicles(GEOFENCES, 4);
+            held.geofences(geofences);
+            (before, resident_bytes(), u64::from(geofences))
+        }
+        Part::Groups => {
+            held.geofences(AMONG);
+            let before = resident_bytes();
+            held.take(fixes(vehicles, positions / 4, SEED), context)?;
+            (before, resident_bytes(), 0)
+        }
+        Part::Flat => {
+            let mut track = to_and_fro(FLEET.0, PLACES, SEED);
+            held.geofences(AMONG);
+            let events = FLEET.0 as usize / 10;
+            for _ in 0..options.epochs / 2 {
+                held.epoch(track.by_ref().take(events).collect(), context)?;
+            }
+            let before = resident_bytes();
+            for _ in 0..options.epochs / 2 {
+                held.epoch(track.by_ref().take(events).collect(), context)?;
+            }
+            (before, resident_bytes(), options.epochs as u64)
+        }
+    };
+    let groups = held.engine.stats().groups.iter().map(|stats| (stats.groups, stats.bytes)).collect();
+    let said = Said { before, after, count, groups };
+    serde_json::to_string(&said).map_err(|error| BenchError::Setup(error.to_string()))
+}
+
+/// An engine, and the time of what it was given.
+struct Held {
+    engine: Engine,
+    now: Millis,
+}
+
+impl Held {
+    fn new(rules: Rules) -> Self {
+        Self { engine: Engine::start(1, rules), now: BEGINS }
+    }
+
+    fn geofences(&mut self, count: u32) {
+        let geofences = among(count, SEED);
+        let control = edits(&geofences).map(Control::Geofence).collect();
+        self.engine.submit(Batch { control, ..Batch::default() });
+        while self.engine.next().is_some() {}
+    }
+
+    fn take(&mut self, events: impl Iterator<Item = PositionEvent>, context: &Context<'_>) -> Result<(), BenchError> {
+        let mut events = events.peekable();
+        while events.peek().is_some() {
+            self.epoch(events.by_ref().take(EPOCH_EVENTS).collect(), context)?;
+        }
+        Ok(())
+    }
+
+    /// One epoch, and its answer.
+    fn epoch(&mut self, mut positions: Vec<PositionEvent>, context: &Context<'_>) -> Result<(), BenchError> {
+        context.check()?;
+        (0..).zip(&mut positions).for_each(|(seq, event)| event.seq = seq);
+        self.now = positions.iter().map(|event| event.position.ts).fold(self.now, Millis::max);
+        self.engine.submit(Batch { positions, control: vec![Control::Now(self.now)], restored: None });
+        while self.engine.next().is_some() {}
+        Ok(())
+    }
+}

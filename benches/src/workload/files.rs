@@ -1,0 +1,143 @@
+//! Workloads from files: geofences as GeoJSON, events as CSV with `ts` in milliseconds, `entity` (or
+//! `vehicle_id`), `lon` and `lat`, in the order in which they happened.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
+use watchtower_dataflows::control::Control;
+use watchtower_model::{Geofence, Millis, Place, PositionEvent};
+
+use super::{Workload, bare};
+use watchtower_core::events::Limits;
+use watchtower_engine::replay::{Intake, Item};
+use watchtower_inputs::{self, FileFormat, SourceError};
+
+/// A file cannot be read as a workload.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The geofences cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A geofence is not acceptable: a benchmark leaves none out.
+    #[error("{}: feature {position} is refused ({reason})", path.display())]
+    Refused {
+        /// Of which file.
+        path: PathBuf,
+        /// Which feature, from 1.
+        position: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The events cannot be read.
+    #[error("cannot read events from {}", path.display())]
+    Events {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: csv::Error,
+    },
+    /// A column is missing.
+    #[error("{} has no column {column}; expected a header with ts, entity (or vehicle_id), lon and lat", path.display())]
+    Column {
+        /// Which file.
+        path: PathBuf,
+        /// Which column.
+        column: &'static str,
+    },
+    /// A cell is no number.
+    #[error("{}, line {line}: expected {column} to be {expected}, found {found:?}", path.display())]
+    Cell {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// Of which column.
+        column: &'static str,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+}
+
+/// The features of a file, in its order.
+///
+/// # Errors
+/// If it cannot be read, or a feature is refused.
+pub fn read_geofences(path: &Path) -> Result<Vec<Arc<Geofence>>, FileError> {
+    let limits = Limits::for_replay();
+    let mut intake = Intake::new(limits.clone());
+    let mut source = watchtower_inputs::open(path, FileFormat::GeoJson, &limits)?;
+    let mut geofences = Vec::new();
+    while let Some(record) = source.next_record()? {
+        let position = record.position;
+        let refused = |reason: String| FileError::Refused { path: path.to_owned(), position, reason };
+        let event = record.result.map_err(|rejection| refused(rejection.to_string()))?;
+        match intake.admit(&event).map_err(|rejection| refused(rejection.to_string()))? {
+            Item::Control(Control::Geofence(edit)) => geofences.extend(edit.definition),
+            Item::Control(_) | Item::Position(_) | Item::Clock(_) => {
+                return Err(refused("it is no geofence".to_owned()));
+            }
+        }
+    }
+    Ok(geofences)
+}
+
+/// The countries of the world, if the folder of data has them.
+///
+/// # Errors
+/// If it has, and they cannot be read.
+pub fn countries(data: &Path) -> Result<Option<Vec<Arc<Geofence>>>, FileError> {
+    let path = data.join("geofences/world_countries_50m.geojson.gz");
+    path.is_file().then(|| read_geofences(&path)).transpose()
+}
+
+/// The workload of two files.
+///
+/// # Errors
+/// If one of them cannot be read.
+pub fn from_files(events: &Path, geofences: &Path) -> Result<Workload, FileError> {
+    let geofences = read_geofences(geofences)?;
+    let (events, vehicles) = read_events(events)?;
+    Ok(Workload { name: "files", geofences, vehicles, events, warm: 0 })
+}
+
+fn read_events(path: &Path) -> Result<(Vec<PositionEvent>, u32), FileError> {
+    let failed = |source| FileError::Events { path: path.to_owned(), source };
+    let mut reader = csv::Reader::from_path(path).map_err(failed)?;
+    let header = reader.headers().map_err(failed)?.clone();
+    let column = |names: &[&'static str]| {
+        let found = header.iter().position(|cell| names.contains(&cell.trim()));
+        found.ok_or_else(|| FileError::Column { path: path.to_owned(), column: names[0] })
+    };
+    let [ts, entity, lon, lat] =
+        [column(&["ts"])?, column(&["entity", "vehicle_id"])?, column(&["lon"])?, column(&["lat"])?];
+    let mut numbers: HashMap<String, u32, FxBuildHasher> = HashMap::default();
+    let mut events = Vec::new();
+    let mut row = csv::StringRecord::new();
+    while reader.read_record(&mut row).map_err(failed)? {
+        let line = row.position().map_or(0, csv::Position::line);
+        let wrong = |column, expected, found: &str| FileError::Cell {
+            path: path.to_owned(),
+            line,
+            column,
+            expected,
+            found: found.chars().take(64).collect(),
+        };
+        let degrees = |column, cell: usize, limit: f64| {
+            let number = row[cell].parse::<f64>().ok().filter(|degrees| degrees.abs() <= limit);
+            number.ok_or_else(|| wrong(column, "degrees", &row[cell]))
+        };
+        let ts = row[ts].parse::<Millis>().map_err(|_| wrong("ts", "milliseconds since 1970", &row[ts]))?;
+        let place = Place::from_degrees(degrees("lon", lon, 180.0)?, degrees("lat", lat, 90.0)?);
+        let next = numbers.len() as u32;
+        let vehicle = match numbers.get(&row[entity]) {
+            Some(&number) => number,
+            None => *numbers.entry(row[entity].to_owned()).or_insert(next),
+        };
+        events.push(bare(vehicle, ts, place));
+    }
+    Ok((events, numbers.len() as u32))
+}

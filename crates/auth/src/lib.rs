@@ -1,0 +1,3 @@
+//! What Watch Tower trusts: certificates of servers, over TLS.
+
+pub mod tls;

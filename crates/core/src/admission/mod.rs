@@ -1,0 +1,329 @@
+//! Which events of a stream are accepted, and what the engine gets of them.
+//!
+//! An [`Admission`] reads one stream in order. What it decides depends on that order alone, never on
+//! how streams interleave or where epochs are cut, so that reading the same stream again decides the
+//! same. A refused event leaves no trace here: it gives no vehicle a number and moves no clock.
+
+use std::collections::HashSet;
+
+use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
+use watchtower_model::{
+    BEGINNING, Edit, GeofenceEdit, Heading, Millis, Place, Position, PositionEvent, Speed, VehicleEdit, VehicleId,
+};
+
+use crate::events::{
+    Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, VehicleChange, check_time, stream_of,
+};
+
+mod heard;
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub use heard::Heard;
+use heard::{Bounds, Vehicles, too_many_vehicles};
+pub use names::Names;
+
+/// How far an arrival may lie behind the newest clock of its stream: an event that claims to have arrived
+/// earlier counts as having arrived then. Tracks are kept this much longer than the lateness, and aggregates
+/// than the horizon, so that every accepted event still finds what it changes.
+pub const ARRIVAL_SLACK_MS: Millis = 3_600_000;
+
+/// How far an accepted event may lie behind the log's time: the horizon, and what arrivals and clocks may be
+/// ahead or behind.
+pub fn reach_ms(limits: &Limits) -> i64 {
+    let Limits { horizon_ms, future_tolerance_ms, .. } = limits;
+    horizon_ms.saturating_add(*future_tolerance_ms).saturating_add(ARRIVAL_SLACK_MS)
+}
+
+/// How long tracks are kept behind the older of their newest position and the log's time: for ever if nothing is
+/// too late.
+pub fn retention_ms(limits: &Limits) -> Option<Millis> {
+    limits.lateness_ms.map(|lateness_ms| lateness_ms + ARRIVAL_SLACK_MS)
+}
+
+/// What is read, and so which events belong in it and when they arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The files of a replay, one after the other: all events belong here, and each arrives at its
+    /// own time, so that none is refused or raised by its arrival.
+    Files,
+    /// A stream of positions: of the vehicles whose hash names it.
+    Positions {
+        /// Which one.
+        index: u16,
+        /// Of how many.
+        streams: u16,
+    },
+    /// The stream of geofence and vehicle events.
+    Control,
+}
+
+/// What an accepted event is to the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accepted {
+    /// A position, or the withdrawal of one.
+    Position(PositionEvent),
+    /// A version of a geofence.
+    Geofence(GeofenceEdit),
+    /// A version of a vehicle's metadata.
+    Vehicle(VehicleEdit),
+    /// A clock; what time it is now says [`Admission::now`].
+    Clock,
+}
+
+/// Everything that an admission has to remember, for a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The newest clock.
+    pub now: Millis,
+    /// Accepted edits since ever.
+    pub edits: u64,
+    /// The vehicles of which positions were accepted; with each, how many positions are far ahead of the clock.
+    pub heard: Vec<(VehicleId, Heard, u32)>,
+    /// The vehicles of which metadata was accepted.
+    pub named: Vec<VehicleId>,
+}
+
+/// Accepts the events of one stream.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    stream: Stream,
+    limits: Limits,
+    /// How much may be held; none in a replay.
+    bounds: Option<Bounds>,
+    vehicles: Vehicles,
+    /// Vehicles with metadata. They are no more than `max_vehicles`, whatever their streams hold.
+    named: HashSet<VehicleId, FxBuildHasher>,
+    now: Millis,
+    /// Accepted position events since the epoch began.
+    positions: u32,
+    /// Accepted edits since ever.
+    edits: u64,
+}
+
+impl Admission {
+    /// Before the first event of the stream.
+    pub fn new(stream: Stream, limits: Limits) -> Self {
+        let bounds = match stream {
+            Stream::Files => None,
+            Stream::Positions { streams, .. } => Bounds::of(&limits, streams),
+            Stream::Control => Bounds::of(&limits, 1),
+        };
+        let (vehicles, named) = (Vehicles::default(), HashSet::default());
+        Self { stream, limits, bounds, vehicles, named, now: BEGINNING, positions: 0, edits: 0 }
+    }
+
+    /// After events that were accepted before.
+    pub fn resume(stream: Stream, limits: Limits, memory: Memory) -> Self {
+        let Memory { now, edits, heard, named } = memory;
+        let mut admission = Self { now, edits, ..Self::new(stream, limits) };
+        heard.into_iter().for_each(|(vehicle, heard, ahead)| admission.vehicles.set(vehicle, heard, ahead));
+        admission.named.extend(named);
+        admission
+    }
+
+    /// What it takes to go on from here.
+    pub fn memory(&self) -> Memory {
+        let mut named: Vec<VehicleId> = self.named.iter().copied().collect();
+        named.sort_unstable();
+        Memory { now: self.now, edits: self.edits, heard: self.vehicles.all().collect(), named }
+    }
+
+    /// The stream's time: its newest clock; in a replay, or the newest accepted position that is not
+    /// a withdrawal. [`BEGINNING`] before there is any.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The greatest ts of any accepted position event of the vehicle in this stream.
+    pub fn newest(&self, vehicle: VehicleId) -> Option<Millis> {
+        self.vehicles.get(vehicle).map(|heard| heard.newest)
+    }
+
+    /// Begins an epoch: [`PositionEvent::seq`] counts within one.
+    pub fn begin_epoch(&mut self) {
+        self.positions = 0;
+    }
+
+    /// Decides on the next event. `entry_ms` is the time in the entry's stream id: the arrival of an
+    /// event that says none. A replay passes any.
+    pub fn admit(&mut self, event: &Event<'_>, entry_ms: Millis, names: &mut Names) -> Result<Accepted, Rejection> {
+        let arrival = event.received_at().unwrap_or(entry_ms);
+        let arrival = match self.stream {
+            Stream::Files => None,
+            Stream::Positions { .. } | Stream::Control => Some(arrival),
+        };
+        match event {
+            Event::Position(report) => self.position(report, arrival, names).map(Accepted::Position),
+            Event::Geofence(change) => self.geofence(change, arrival, names).map(Accepted::Geofence),
+            Event::Vehicle(change) => self.vehicle(change, arrival, names).map(Accepted::Vehicle),
+            Event::Clock(clock) => self.clock(*clock, arrival).map(|()| Accepted::Clock),
+        }
+    }
+
+    fn position(
+        &mut self,
+        report: &PositionReport<'_>,
+        arrival: Option<Millis>,
+        names: &mut Names,
+    ) -> Result<PositionEvent, Rejection> {
+        let (id, ts) = (report.vehicle_id.as_ref(), report.ts);
+        self.check_stream(id)?;
+        self.check_arrival(ts, arrival)?;
+        let known = names.vehicle(id);
+        self.check_lateness(ts, known.and_then(|vehicle| self.newest(vehicle)))?;
+        let event = (ts, report.fix != Fix::Withdrawn);
+        let (heard, ahead) = self.vehicles.decide(self.bounds.as_ref(), known, event, self.now)?;
+
+        let vehicle = known.unwrap_or_else(|| names.intern_vehicle(id));
+        self.vehicles.set(vehicle, heard, ahead);
+        if self.stream == Stream::Files && report.fix != Fix::Withdrawn {
+            self.now = self.now.max(ts);
+        }
+        let seq = self.positions;
+        self.positions = seq.checked_add(1).expect("an epoch has fewer than 2^32 positions");
+        Ok(PositionEvent { vehicle, seq, position: position(ts, &report.fix), withdrawn: report.fix == Fix::Withdrawn })
+    }
+
+    fn geofence(
+        &mut self,
+        change: &GeofenceChange<'_>,
+        arrival: Option<Millis>,
+        names: &mut Names,
+    ) -> Result<GeofenceEdit, Rejection> {
+        self.check_control("a geofence")?;
+        let (valid_from, effective_from) = self.instants(change.valid_from, arrival)?;
+        Ok(Edit {
+            key: names.intern_geofence(&change.geofence_id),
+            valid_from,
+            effective_from,
+            seq: self.next_edit(),
+            definition: change.definition.as_ref().map(|definition| definition.geofence.clone()),
+        })
+    }
+
+    fn vehicle(
+        &mut self,
+        change: &VehicleChange<'_>,
+        arrival: Option<Millis>,
+        names: &mut Names,
+    ) -> Result<VehicleEdit, Rejection> {
+        self.check_control("a vehicle")?;
+        let (valid_from, effective_from) = self.instants(change.valid_from, arrival)?;
+        let is_named = |vehicle| self.named.contains(&vehicle);
+        if let Some(Bounds { vehicles, .. }) = self.bounds
+            && self.named.len() >= vehicles as usize
+            && !names.vehicle(&change.vehicle_id).is_some_and(is_named)
+        {
+            return Err(too_many_vehicles(vehicles));
+        }
+        let key = names.intern_vehicle(&change.vehicle_id);
+        self.named.insert(key);
+        Ok(Edit { key, valid_from, effective_from, seq: self.next_edit(), definition: change.definition.clone() })
+    }
+
+    fn clock(&mut self, clock: Clock, arrival: Option<Millis>) -> Result<(), Rejection> {
+        self.check_future("now", clock.now, arrival)?;
+        self.now = self.now.max(clock.now);
+        Ok(())
+    }
+
+    /// `valid_from` and `effective_from`: the wanted time, and that or the earliest which the edit can
+    /// still change. Unlike a position's, an edit's arrival becomes a time of tables and has to be one.
+    fn instants(&self, wanted: Option<Millis>, arrival: Option<Millis>) -> Result<(Millis, Millis), Rejection> {
+        let arrival = arrival.map(|ms| check_time("received_at", ms, &self.limits)).transpose()?;
+        let arrival = arrival.map(|ms| self.arrival_not_before_clock(ms));
+        let valid_from = wanted.or(arrival).unwrap_or(BEGINNING);
+        let earliest = match (arrival, self.limits.lateness_ms) {
+            (Some(arrival), Some(lateness_ms)) => arrival.saturating_sub(lateness_ms),
+            (None, _) | (_, None) => BEGINNING,
+        };
+        Ok((valid_from, valid_from.max(earliest)))
+    }
+
+    /// When an event counts as having arrived that says it arrived at `said`.
+    pub fn arrival_not_before_clock(&self, said: Millis) -> Millis {
+        said.max(self.now.saturating_sub(ARRIVAL_SLACK_MS))
+    }
+
+    /// What was read so far had this newest clock.
+    pub fn set_now(&mut self, now: Millis) {
+        self.now = self.now.max(now);
+    }
+
+    fn next_edit(&mut self) -> u64 {
+        self.edits += 1;
+        self.edits - 1
+    }
+
+    /// A position belongs in the stream that its vehicle's hash names.
+    fn check_stream(&self, vehicle_id: &str) -> Result<(), Rejection> {
+        let fault = match self.stream {
+            Stream::Files => return Ok(()),
+            Stream::Positions { index, streams } => match stream_of(vehicle_id, streams) {
+                named if named == index => return Ok(()),
+                named => format!("vehicle_id: its positions belong in stream {named} of {streams}, found in {index}"),
+            },
+            Stream::Control => "a position does not belong in the control stream".to_owned(),
+        };
+        Err(Rejection::new(Reason::WrongStream, fault))
+    }
+
+    /// Everything else but clocks belongs in the control stream.
+    fn check_control(&self, what: &str) -> Result<(), Rejection> {
+        match self.stream {
+            Stream::Files | Stream::Control => Ok(()),
+            Stream::Positions { .. } => {
+                Err(Rejection::new(Reason::WrongStream, format!("{what} event belongs in the control stream")))
+            }
+        }
+    }
+
+    fn check_arrival(&self, ts: Millis, arrival: Option<Millis>) -> Result<(), Rejection> {
+        self.check_future("ts", ts, arrival)?;
+        let behind_ms = arrival.map_or(0, |arrival| self.arrival_not_before_clock(arrival).saturating_sub(ts));
+        if behind_ms <= self.limits.horizon_ms {
+            return Ok(());
+        }
+        let detail = format!("ts: expected at most {} ms before arrival, found {behind_ms}", self.limits.horizon_ms);
+        Err(Rejection::new(Reason::Horizon, detail))
+    }
+
+    fn check_future(&self, name: &str, instant: Millis, arrival: Option<Millis>) -> Result<(), Rejection> {
+        let (most_ms, ahead_ms) =
+            (self.limits.future_tolerance_ms, arrival.map_or(0, |arrival| instant.saturating_sub(arrival)));
+        if ahead_ms <= most_ms {
+            return Ok(());
+        }
+        let detail = format!("{name}: expected at most {most_ms} ms after arrival, found {ahead_ms}");
+        Err(Rejection::new(Reason::Future, detail))
+    }
+
+    fn check_lateness(&self, ts: Millis, newest: Option<Millis>) -> Result<(), Rejection> {
+        let (Some(newest), Some(most_ms)) = (newest, self.limits.lateness_ms) else { return Ok(()) };
+        let behind_ms = newest.saturating_sub(ts);
+        if behind_ms <= most_ms {
+            return Ok(());
+        }
+        let detail = format!("ts: expected at most {most_ms} ms behind the vehicle's newest, found {behind_ms}");
+        Err(Rejection::new(Reason::Late, detail))
+    }
+}
+
+/// What the timeline keeps of a fix.
+fn position(ts: Millis, fix: &Fix<'_>) -> Position {
+    match fix {
+        Fix::At(at) => {
+            Position { ts, place: at.place, speed: at.speed, heading: at.heading, ignition: at.ignition == Some(true) }
+        }
+        Fix::Withdrawn => Position {
+            ts,
+            place: Place { lon: 0, lat: 0 },
+            speed: Speed::NONE,
+            heading: Heading::NONE,
+            ignition: false,
+        },
+    }
+}

@@ -1,0 +1,24 @@
+//! What the rooms of Watch Tower exchange.
+//!
+//! An event arrives as bytes ([`events`]), is accepted or refused by rules that depend on the log alone
+//! ([`admission`]), and changes tables ([`tables`]) in a [`Commit`] that carries how far the log is read
+//! ([`Cursor`]). Nothing in this crate performs I/O.
+
+pub mod admission;
+mod archived;
+mod commit;
+pub mod crash;
+mod cursor;
+mod entry_id;
+pub mod events;
+pub mod plan;
+pub mod random;
+mod remedy;
+pub mod tables;
+pub mod time_zone;
+
+pub use archived::{Archived, ArchivedEdit, ArchivedPosition};
+pub use commit::{Commit, Flush};
+pub use cursor::{Cursor, StreamPosition};
+pub use entry_id::{EntryId, NoEntryId};
+pub use remedy::Remedy;

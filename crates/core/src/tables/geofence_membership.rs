@@ -1,0 +1,28 @@
+//! `geofence_membership`.
+
+use watchtower_model::Membership;
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "geofence_membership",
+    comment: "Who is inside which geofence now: the visits that have not ended, confirmed or not.",
+    class: Class::Transactional,
+    key: 2,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "geofence_id", kind: Kind::Text, comment: "Where." },
+        Column { name: "entered_at", kind: Kind::Time, comment: "Since when." },
+    ],
+};
+
+/// The cells of a row.
+pub fn cells(row: &Membership, lookup: &Lookup) -> Row {
+    let Membership { vehicle, geofence, entered_at } = *row;
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Text(lookup.names.geofence_id(geofence).clone()),
+        Cell::Time(entered_at),
+    ]
+}

@@ -1,0 +1,23 @@
+//! `geofence_occupancy`.
+
+use watchtower_model::Occupancy;
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "geofence_occupancy",
+    comment: "How many vehicles are inside each geofence now. A geofence in force has a row even if it is empty.",
+    class: Class::Transactional,
+    key: 1,
+    columns: &[
+        Column { name: "geofence_id", kind: Kind::Text, comment: "Where." },
+        Column { name: "vehicles", kind: Kind::Integer, comment: "Vehicles inside, confirmed or not." },
+    ],
+};
+
+/// The cells of a row.
+pub fn cells(row: &Occupancy, lookup: &Lookup) -> Row {
+    let Occupancy { geofence, vehicles } = *row;
+    vec![Cell::Text(lookup.names.geofence_id(geofence).clone()), Cell::Integer(vehicles)]
+}

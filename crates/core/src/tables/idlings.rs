@@ -1,0 +1,33 @@
+//! `idlings`.
+
+use watchtower_model::facts::Idling;
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "idlings",
+    comment: "Every time a vehicle had its ignition on and was slower than idle_speed_kmh for at least idle_min, the \
+              current ones included. An offline ends it; unknown ignition counts as off.",
+    class: Class::Transactional,
+    key: 2,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "started_at", kind: Kind::Time, comment: "The first such position." },
+        Column {
+            name: "ended_at",
+            kind: Kind::Time,
+            comment: "The first other position, or the last before an offline; empty while it lasts.",
+        },
+    ],
+};
+
+/// The cells of a row.
+pub fn cells(row: &Idling, lookup: &Lookup) -> Row {
+    let Idling { vehicle, started_at, ended_at } = *row;
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Time(started_at),
+        Cell::or_empty(ended_at, Cell::Time),
+    ]
+}

@@ -1,0 +1,29 @@
+//! `offlines`.
+
+use watchtower_model::Offline;
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "offlines",
+    comment: "Silences of a vehicle longer than offline_after (30 minutes unless configured), between two positions \
+              or from the last one to now.",
+    class: Class::Transactional,
+    key: 2,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "started_at", kind: Kind::Time, comment: "The last position before the silence." },
+        Column { name: "ended_at", kind: Kind::Time, comment: "The first position after it; empty while it lasts." },
+    ],
+};
+
+/// The cells of a row.
+pub fn cells(row: &Offline, lookup: &Lookup) -> Row {
+    let Offline { vehicle, started_at, ended_at } = *row;
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Time(started_at),
+        Cell::or_empty(ended_at, Cell::Time),
+    ]
+}

@@ -1,0 +1,59 @@
+//! `positions`.
+
+use std::sync::Arc;
+
+use watchtower_model::{Millis, VehicleId};
+
+use crate::events::Measured;
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "positions",
+    comment: "The accepted positions as they stand: of several for the same vehicle and instant the last in the log, \
+              withdrawn ones left out.",
+    class: Class::Transactional,
+    key: 2,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "ts", kind: Kind::Time, comment: "When the vehicle was there." },
+        Column { name: "lon", kind: Kind::Real, comment: "Longitude, degrees WGS84, rounded to 1e-7." },
+        Column { name: "lat", kind: Kind::Real, comment: "Latitude, degrees WGS84, rounded to 1e-7." },
+        Column { name: "speed_kmh", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column {
+            name: "heading_deg",
+            kind: Kind::Real,
+            comment: "Clockwise from north, as reported; empty if it was not.",
+        },
+        Column { name: "accuracy_m", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column { name: "altitude_m", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column {
+            name: "ignition",
+            kind: Kind::Boolean,
+            comment: "As reported; empty if it was not (and then counts as off).",
+        },
+        Column { name: "attributes", kind: Kind::Json, comment: "Anything else the producer said." },
+    ],
+};
+
+/// The cells of a row.
+pub fn cells(vehicle: VehicleId, ts: Millis, at: &Measured<'_>, lookup: &Lookup) -> Row {
+    row(Arc::clone(lookup.names.vehicle_id(vehicle)), ts, at)
+}
+
+/// The cells of the row of a vehicle by its name.
+pub fn row(vehicle_id: Arc<str>, ts: Millis, at: &Measured<'_>) -> Row {
+    let Measured { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = at;
+    vec![
+        Cell::Text(vehicle_id),
+        Cell::Time(ts),
+        Cell::Real(place.lon_degrees()),
+        Cell::Real(place.lat_degrees()),
+        Cell::or_empty(speed.kmh(), Cell::Real),
+        Cell::or_empty(heading.degrees(), Cell::Real),
+        Cell::or_empty(*accuracy_m, Cell::Real),
+        Cell::or_empty(*altitude_m, Cell::Real),
+        Cell::or_empty(*ignition, Cell::Boolean),
+        Cell::or_empty(attributes.as_deref(), |json| Cell::Json(json.into())),
+    ]
+}

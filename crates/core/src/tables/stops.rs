@@ -1,0 +1,43 @@
+//! `stops`.
+
+use watchtower_model::facts::Stop;
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "stops",
+    comment: "Every stop: a vehicle stayed within stop_radius_m of where it was first, for at least stop_min, the \
+              current ones included. A late position may change rows of the past.",
+    class: Class::Transactional,
+    key: 2,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "started_at", kind: Kind::Time, comment: "Its first position there." },
+        Column {
+            name: "ended_at",
+            kind: Kind::Time,
+            comment: "Its last position there; empty while none is farther away.",
+        },
+        Column { name: "lon", kind: Kind::Real, comment: "Degrees east, WGS84: the first position's." },
+        Column { name: "lat", kind: Kind::Real, comment: "Degrees north, WGS84: the first position's." },
+        Column {
+            name: "geofence_id",
+            kind: Kind::Text,
+            comment: "The geofence it was inside at started_at, of several the smallest id; empty if none.",
+        },
+    ],
+};
+
+/// The cells of a row.
+pub fn cells(row: &Stop, lookup: &Lookup) -> Row {
+    let Stop { vehicle, started_at, ended_at, place, geofence } = *row;
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Time(started_at),
+        Cell::or_empty(ended_at, Cell::Time),
+        Cell::Real(place.lon_degrees()),
+        Cell::Real(place.lat_degrees()),
+        Cell::or_empty(geofence, |geofence| Cell::Text(lookup.names.geofence_id(geofence).clone())),
+    ]
+}

@@ -1,0 +1,93 @@
+//! `trips`.
+
+use watchtower_model::facts::{Arrival, Trip, TripMeasures};
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, kmh, metres, seconds};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "trips",
+    comment: "Every trip: from leaving the last confirmed visit to an anchor geofence (a terminal, client or depot, or \
+              one flagged so) to entering the next, the current ones included. A late position, or a visit that turns \
+              out to be confirmed, may change rows of the past.",
+    class: Class::Transactional,
+    key: 2,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "departed_at", kind: Kind::Time, comment: "First instant outside the origin." },
+        Column {
+            name: "arrived_at",
+            kind: Kind::Time,
+            comment: "First instant inside the destination; empty while it is on its way.",
+        },
+        Column {
+            name: "origin_id",
+            kind: Kind::Text,
+            comment: "The geofence left; of several at once, the smallest id.",
+        },
+        Column {
+            name: "destination_id",
+            kind: Kind::Text,
+            comment: "The geofence reached, of several at once the smallest id; empty while it is on its way.",
+        },
+        Column {
+            name: "distance_m",
+            kind: Kind::Real,
+            comment: "Metres along the positions, without what lies in offlines; empty while it is on its way.",
+        },
+        Column {
+            name: "duration_s",
+            kind: Kind::Real,
+            comment: "Seconds from departure to arrival; empty while it is on its way.",
+        },
+        Column {
+            name: "moving_s",
+            kind: Kind::Real,
+            comment: "Seconds at idle_speed_kmh or faster; empty while it is on its way.",
+        },
+        Column {
+            name: "stopped_s",
+            kind: Kind::Real,
+            comment: "Seconds slower, or at a speed that cannot be told; without offlines, which make up the rest of \
+                      duration_s; empty while it is on its way.",
+        },
+        Column {
+            name: "stops",
+            kind: Kind::Integer,
+            comment: "Stops that began and ended on the way; empty while it is on its way.",
+        },
+        Column {
+            name: "max_speed_kmh",
+            kind: Kind::Real,
+            comment: "The greatest speed, km/h; empty while it is on its way, or if none can be told.",
+        },
+    ],
+};
+
+/// The cells of a row.
+pub fn cells(row: &Trip, lookup: &Lookup) -> Row {
+    let Trip { vehicle, origin, departed_at, arrival } = *row;
+    let mut cells = vec![Cell::Text(lookup.names.vehicle_id(vehicle).clone()), Cell::Time(departed_at)];
+    let origin = Cell::Text(lookup.names.geofence_id(origin).clone());
+    match arrival {
+        None => {
+            cells.extend([Cell::Empty, origin]);
+            cells.resize(TABLE.columns.len(), Cell::Empty);
+        }
+        Some(Arrival { destination, arrived_at, measures }) => {
+            let TripMeasures { distance_mm, moving_ms, stopped_ms, stops, max_speed } = measures;
+            cells.extend([
+                Cell::Time(arrived_at),
+                origin,
+                Cell::Text(lookup.names.geofence_id(destination).clone()),
+                metres(distance_mm),
+                seconds(arrived_at - departed_at),
+                seconds(moving_ms),
+                seconds(stopped_ms),
+                Cell::Integer(stops),
+                kmh(max_speed),
+            ]);
+        }
+    }
+    cells
+}

@@ -1,0 +1,98 @@
+//! `vehicle_state`.
+
+use std::sync::Arc;
+
+use watchtower_model::{Status, VehicleId, VehicleState};
+
+use crate::tables::{Cell, ChangeSet, Class, Column, KeyCell, Kind, Lookup, Row, Table, kmh};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "vehicle_state",
+    comment: "Where every vehicle is, as far as its last position tells, and what it is doing.",
+    class: Class::Lagging,
+    key: 1,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "ts", kind: Kind::Time, comment: "When its last position was taken." },
+        Column { name: "lon", kind: Kind::Real, comment: "Longitude of the last position, degrees WGS84." },
+        Column { name: "lat", kind: Kind::Real, comment: "Latitude of the last position, degrees WGS84." },
+        Column { name: "speed_kmh", kind: Kind::Real, comment: "Speed as reported with it; empty if none was." },
+        Column {
+            name: "heading_deg",
+            kind: Kind::Real,
+            comment: "Course as reported with it, degrees clockwise from north; empty if none was.",
+        },
+        Column {
+            name: "status",
+            kind: Kind::Text,
+            comment: "offline: silent for longer than offline_after. Else moving: at least as fast as idle_speed_kmh \
+                      (by the reported speed, or the mean since the position before). Else stopped.",
+        },
+        Column { name: "geofence_ids", kind: Kind::Texts, comment: "The geofences it is in, in order of their ids." },
+    ],
+};
+
+/// What becomes of a vehicle's row, with the ids of the log: it can be written when the log has gone on.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Whose.
+    pub vehicle: Arc<str>,
+    /// Where it is and what it is in, if anything is known of it.
+    state: Option<(VehicleState, Vec<Arc<str>>)>,
+}
+
+impl Named {
+    /// With the names that there are.
+    pub fn new(vehicle: VehicleId, state: Option<VehicleState>, lookup: &Lookup) -> Self {
+        let state = state.map(|state| {
+            let geofence_ids = inside(&state, lookup);
+            (state, geofence_ids)
+        });
+        Self { vehicle: lookup.names.vehicle_id(vehicle).clone(), state }
+    }
+}
+
+/// What it takes to write these.
+pub fn changes(rows: &[Named]) -> ChangeSet {
+    let mut changes = ChangeSet::default();
+    for Named { vehicle, state } in rows {
+        let vehicle = Arc::clone(vehicle);
+        match state {
+            Some((state, geofence_ids)) => changes.set(&TABLE, row(vehicle, state, geofence_ids.clone())),
+            None => changes.remove(&TABLE, vec![KeyCell::Text(vehicle)]),
+        }
+    }
+    changes
+}
+
+/// The cells of a row.
+pub fn cells(state: &VehicleState, lookup: &Lookup) -> Row {
+    row(lookup.names.vehicle_id(state.vehicle).clone(), state, inside(state, lookup))
+}
+
+/// The ids of the geofences that it is in, in order.
+fn inside(state: &VehicleState, lookup: &Lookup) -> Vec<Arc<str>> {
+    let mut ids: Vec<_> = state.inside.iter().map(|geofence| lookup.names.geofence_id(*geofence).clone()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn row(id: Arc<str>, state: &VehicleState, geofence_ids: Vec<Arc<str>>) -> Row {
+    let VehicleState { vehicle: _, ts, place, speed, heading, status, inside: _ } = state;
+    let status = match status {
+        Status::Moving => "moving",
+        Status::Stopped => "stopped",
+        Status::Offline => "offline",
+    };
+    vec![
+        Cell::Text(id),
+        Cell::Time(*ts),
+        Cell::Real(place.lon_degrees()),
+        Cell::Real(place.lat_degrees()),
+        kmh(*speed),
+        Cell::or_empty(heading.degrees(), Cell::Real),
+        Cell::text(status),
+        Cell::Texts(geofence_ids),
+    ]
+}

@@ -1,0 +1,42 @@
+//! `visits`.
+
+use watchtower_model::Visit;
+
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+
+/// The descriptor.
+pub const TABLE: Table = Table {
+    name: "visits",
+    comment: "Every stay of a vehicle inside a geofence, the current ones included: from the first instant inside to \
+              the first no longer inside. A late position or an edited geofence may change rows of the past.",
+    class: Class::Transactional,
+    key: 3,
+    columns: &[
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
+        Column { name: "geofence_id", kind: Kind::Text, comment: "Where." },
+        Column { name: "entered_at", kind: Kind::Time, comment: "First instant inside." },
+        Column {
+            name: "exited_at",
+            kind: Kind::Time,
+            comment: "First instant no longer inside; empty while it lasts.",
+        },
+        Column {
+            name: "confirmed",
+            kind: Kind::Boolean,
+            comment: "Whether it lasted the min_dwell_s of the geofence version in force at entered_at, by its exit or \
+                      by the log's clock.",
+        },
+    ],
+};
+
+/// The cells of a row.
+pub fn cells(row: &Visit, lookup: &Lookup) -> Row {
+    let Visit { vehicle, geofence, entered_at, exited_at, confirmed } = *row;
+    vec![
+        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+        Cell::Text(lookup.names.geofence_id(geofence).clone()),
+        Cell::Time(entered_at),
+        Cell::or_empty(exited_at, Cell::Time),
+        Cell::Boolean(confirmed),
+    ]
+}

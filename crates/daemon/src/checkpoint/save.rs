@@ -1,0 +1,224 @@
+//! Writing checkpoints.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use watchtower_dataflows::timeline::{Chunk, TimelineSnapshot, TrackParts};
+use watchtower_dataflows::views::Snapshots;
+
+use super::block::{BlockError, BlockWriter, Kind};
+use watchtower_engine::Checkpoint;
+
+use super::contents::{ChunkPlace, FileName, Head, StoredTimeline, Storing};
+use super::load::{Known, Skipped, read_head};
+use super::shelf::Shelf;
+use super::{CHECKPOINT, CHUNKS, KEPT};
+use watchtower_core::crash;
+
+/// Chunks in a block: some hundred kilobytes.
+const CHUNKS_A_BLOCK: usize = 256;
+/// Timelines in a block.
+const TIMELINES_A_BLOCK: usize = 1024;
+/// Groups of aggregates in a block.
+const GROUPS_A_BLOCK: usize = 4096;
+/// A segment of which less than one in so many chunks is still named is written anew.
+const LIVE_ONE_IN: usize = 4;
+
+/// A checkpoint could not be written; the ones before it stay.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}", path.display())]
+pub struct SaveError {
+    path: PathBuf,
+    source: BlockError,
+}
+
+/// A chunk that was written, kept so that its address stays its own.
+#[derive(Debug)]
+pub struct Written {
+    pub(super) chunk: Arc<Chunk>,
+    /// The segment.
+    pub(super) segment: FileName,
+    pub(super) block: u32,
+    pub(super) index: u32,
+}
+
+/// What tells one shared chunk from another.
+fn address(chunk: &Arc<Chunk>) -> usize {
+    Arc::as_ptr(chunk).addr()
+}
+
+/// Writes one checkpoint after the other onto a shelf.
+#[derive(Debug)]
+pub struct Saver {
+    shelf: Shelf,
+    lineage: String,
+    plan: String,
+    /// The number of this process in the names of files.
+    writer: u64,
+    /// The last checkpoint that was written or loaded, as a commit.
+    newest: Option<i64>,
+    /// Checkpoints that were passed over when one was loaded: they do not count as kept.
+    useless: BTreeSet<FileName>,
+    /// By address: chunks are shared with the engine, and never change once they are.
+    written: HashMap<usize, Written>,
+    /// By segment, how many chunks it holds.
+    sizes: BTreeMap<FileName, usize>,
+}
+
+impl Saver {
+    /// Writes onto `shelf`, made if it is missing, for the pipeline of this lineage and plan.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new(shelf: impl Into<Shelf>, lineage: &str, plan: &str) -> Result<Self, SaveError> {
+        let shelf = shelf.into();
+        shelf.prepare().map_err(|error| SaveError { path: shelf.path().to_owned(), source: error.into() })?;
+        Ok(Self {
+            shelf,
+            lineage: lineage.to_owned(),
+            plan: plan.to_owned(),
+            writer: RandomState::new().hash_one("writer"),
+            newest: None,
+            useless: BTreeSet::new(),
+            written: HashMap::new(),
+            sizes: BTreeMap::new(),
+        })
+    }
+
+    /// Takes note of the checkpoint that was loaded: its chunks need not be written again.
+    pub fn know(&mut self, loaded: Known) {
+        let Known { commit_seq, written, sizes } = loaded;
+        self.newest = Some(commit_seq);
+        self.sizes.extend(sizes);
+        self.written.extend(written.into_iter().map(|written| (address(&written.chunk), written)));
+    }
+
+    /// Takes note of checkpoints that were passed over.
+    pub fn pass_over(&mut self, skipped: &[Skipped]) {
+        self.useless.extend(skipped.iter().map(|skipped| skipped.name));
+    }
+
+    /// Writes the checkpoint of a commit that has happened, and removes what is too old. Returns the bytes
+    /// written; none if there is a checkpoint of this commit.
+    ///
+    /// # Errors
+    /// If a file cannot be written, as when the disk is full. What was begun is removed.
+    pub fn save(&mut self, commit_seq: i64, checkpoint: Checkpoint) -> Result<Option<u64>, SaveError> {
+        // Two files for the same place of the log would be one checkpoint to fall back to, not two.
+        if self.newest >= Some(commit_seq) {
+            return Ok(None);
+        }
+        let name = FileName { commit_seq, writer: self.writer };
+        let Checkpoint { flow, snapshots: Snapshots { timelines, groups } } = checkpoint;
+        let timelines: Vec<_> = timelines
+            .into_iter()
+            .map(|TimelineSnapshot { vehicle, newest, track, ledger }| {
+                (vehicle, newest, TrackParts::from(track), ledger)
+            })
+            .collect();
+        let named: Vec<&Arc<Chunk>> = timelines.iter().flat_map(|(_, _, track, _)| &track.sealed).collect();
+        let new = self.unwritten(&named);
+        let mut bytes = 0;
+        if !new.is_empty() {
+            bytes += self.write_file(name, CHUNKS, Kind::Chunks, |out| {
+                new.chunks(CHUNKS_A_BLOCK).try_for_each(|chunks| out.write(&chunks).map(drop))
+            })?;
+            self.sizes.insert(name, new.len());
+            for (at, chunk) in new.iter().enumerate() {
+                let (block, index) = ((at / CHUNKS_A_BLOCK) as u32, (at % CHUNKS_A_BLOCK) as u32);
+                let written = Written { chunk: Arc::clone(chunk), segment: name, block, index };
+                self.written.insert(address(chunk), written);
+            }
+        }
+        crash::point("mid-checkpoint");
+        let current: BTreeSet<usize> = named.iter().map(|chunk| address(chunk)).collect();
+        self.written.retain(|address, _| current.contains(address));
+        let segments: BTreeSet<FileName> = self.written.values().map(|written| written.segment).collect();
+        let segments: Vec<FileName> = segments.into_iter().collect();
+        let place = |chunk: &Arc<Chunk>| {
+            let Written { chunk: _, segment, block, index } = &self.written[&address(chunk)];
+            let segment = segments.binary_search(segment).expect("the segments are those of all written chunks");
+            ChunkPlace { segment: segment as u32, block: *block, index: *index }
+        };
+        let stored: Vec<StoredTimeline> = timelines
+            .iter()
+            .map(|(vehicle, newest, track, ledger)| StoredTimeline {
+                vehicle: *vehicle,
+                newest: *newest,
+                ledger: ledger.clone(),
+                past: track.past.clone(),
+                sealed: track.sealed.iter().map(place).collect(),
+                tail: Arc::clone(&track.tail),
+                head: track.head.clone(),
+            })
+            .collect();
+        let head =
+            Head { lineage: self.lineage.clone(), plan: self.plan.clone(), commit_seq, segments: segments.clone() };
+        bytes += self.write_file(name, CHECKPOINT, Kind::Checkpoint, |out| {
+            out.write(&head)?;
+            out.write(&flow)?;
+            let timelines = stored.chunks(TIMELINES_A_BLOCK).map(Storing::Timelines);
+            let groups = groups.chunks(GROUPS_A_BLOCK).map(Storing::Groups);
+            timelines.chain(groups).try_for_each(|block| out.write(&block).map(drop))
+        })?;
+        self.newest = Some(commit_seq);
+        self.remove_old(commit_seq);
+        Ok(Some(bytes))
+    }
+
+    /// The chunks that have to be written: those that are in no segment, and those in segments that hold
+    /// little else that is still named.
+    fn unwritten<'a>(&self, named: &[&'a Arc<Chunk>]) -> Vec<&'a Arc<Chunk>> {
+        let mut live = BTreeMap::<FileName, usize>::new();
+        for written in named.iter().filter_map(|chunk| self.written.get(&address(chunk))) {
+            *live.entry(written.segment).or_default() += 1;
+        }
+        let is_sparse =
+            |segment: FileName| live[&segment] * LIVE_ONE_IN < self.sizes.get(&segment).copied().unwrap_or(0);
+        let mut seen = BTreeSet::new();
+        named
+            .iter()
+            .copied()
+            .filter(|chunk| self.written.get(&address(chunk)).is_none_or(|written| is_sparse(written.segment)))
+            .filter(|chunk| seen.insert(address(chunk)))
+            .collect()
+    }
+
+    fn write_file(
+        &self,
+        name: FileName,
+        kind: &str,
+        file_kind: Kind,
+        blocks: impl FnOnce(&mut BlockWriter<&mut dyn Write>) -> Result<(), BlockError>,
+    ) -> Result<u64, SaveError> {
+        let written = self.shelf.write(name, kind, |out| {
+            let mut out = BlockWriter::new(out, file_kind, name)?;
+            blocks(&mut out)?;
+            out.finish().map(drop)
+        });
+        written.map_err(|source| SaveError { path: self.shelf.path_of(name, kind), source })
+    }
+
+    /// Keeps the last checkpoints, and the segments that they name. What cannot be removed stays until
+    /// the next time.
+    fn remove_old(&mut self, commit_seq: i64) {
+        let Ok(names) = self.shelf.names(CHECKPOINT) else { return };
+        let good: Vec<FileName> = names.into_iter().filter(|name| !self.useless.contains(name)).collect();
+        let (kept, old) = good.split_at(good.len().min(KEPT));
+        self.useless.extend(old);
+        self.useless.retain(|&name| self.shelf.remove(name, CHECKPOINT).is_err());
+        let heads: Option<Vec<Head>> = kept.iter().map(|&name| read_head(&self.shelf, name)).collect();
+        let Some(heads) = heads else { return }; // one that cannot be read may name any
+        let named: BTreeSet<FileName> = heads.into_iter().flat_map(|head| head.segments).collect();
+        for segment in self.shelf.names(CHUNKS).unwrap_or_default() {
+            // A later one may be of a checkpoint that a successor of ours is writing.
+            if segment.commit_seq < commit_seq && !named.contains(&segment) {
+                let _ = self.shelf.remove(segment, CHUNKS);
+                self.sizes.remove(&segment);
+            }
+        }
+    }
+}

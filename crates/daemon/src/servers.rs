@@ -1,0 +1,83 @@
+//! A daemon between Redis and PostgreSQL.
+
+use tracing::info;
+
+use super::archive_reader::ArchiveReader;
+use super::core::{Core, Ends};
+use super::log_reader::{LogReader, refuse_eviction, wait_for_redis};
+use super::saving::Trimmer;
+use super::{DaemonError, Purpose, RebuildFrom, Running, resume, side, tables};
+use crate::Options;
+use crate::checkpoint::Shelf;
+use crate::telemetry::health::Health;
+use watchtower_core::Cursor;
+use watchtower_core::plan;
+use watchtower_log::ClockSource;
+use watchtower_log::redis::{Server, stream_keys};
+use watchtower_store::postgres::{Database, lagging};
+use watchtower_store::{LaggingWriter, Writer};
+
+/// Connects to both, claims the pipeline and starts everything.
+pub(super) async fn start(options: &Options, purpose: Purpose, health: &Health) -> Result<Running, DaemonError> {
+    let database = Database::new(&options.pipeline, &options.store)?;
+    let server = Server::new(&options.redis)?;
+    let keys = stream_keys(&options.pipeline, options.redis.streams);
+    let plan = plan::of(&options.limits, &options.rules);
+
+    let (writer, claim) =
+        tables::open(options, &database, &plan, matches!(purpose, Purpose::Serve { takeover: true }), health).await?;
+    let mut admin = wait_for_redis(&server, health).await?;
+    refuse_eviction(&options.redis, &server, &mut admin).await?;
+    if purpose.is_public() {
+        admin.announce(&options.pipeline, options.redis.streams, options.clock).await?;
+        admin.ensure_groups(&keys).await?;
+    }
+    info!(server = server.name(), streams = options.redis.streams, "connected to Redis");
+
+    let mut stored: Vec<Cursor> = Vec::new();
+    for key in &keys {
+        stored.push(match claim.cursors.iter().find(|cursor| cursor.stream == *key) {
+            Some(cursor) => cursor.clone(),
+            None => resume::begin(key, &mut admin).await?,
+        });
+    }
+    let ends = Ends {
+        keys: keys.clone(),
+        stored,
+        plan,
+        shelf: Shelf::from(&*resume::folder(options, &claim)),
+        writer: Writer::Postgres(writer),
+        lagging: LaggingWriter::Postgres(lagging::LaggingWriter::new(database, &claim)),
+        trimmer: Trimmer::Redis { server: server.clone(), keep: options.redis.log_keep },
+        claim,
+    };
+    let mut core = Core::start(options, ends, health).await?;
+    let (input, budget) = (core.input.clone(), core.budget.clone());
+    let reader = match purpose {
+        Purpose::Serve { .. } | Purpose::Rebuild(RebuildFrom::Log) => {
+            let reader = LogReader {
+                server: server.clone(),
+                keys: keys.clone(),
+                known: core.known.clone(),
+                stored: core.stored.clone(),
+                input,
+                budget,
+                health: health.clone(),
+                halted: core.halt.clone(),
+            };
+            core.parts.spawn(reader.run())
+        }
+        Purpose::Rebuild(RebuildFrom::Archive(ref database, ref cursors)) => {
+            let (database, cursors) = (Database::clone(database), cursors.clone());
+            core.parts.spawn(ArchiveReader { database, cursors, input, budget }.run())
+        }
+    };
+    core.side.push(tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), core.committed.clone())));
+    if purpose.is_public() {
+        core.side.push(tokio::spawn(side::move_groups(server.clone(), core.committed.clone())));
+    }
+    if options.clock == ClockSource::Wall {
+        core.side.push(tokio::spawn(side::tell_the_time(server, keys)));
+    }
+    Ok(core.running(reader))
+}

@@ -1,0 +1,176 @@
+//! The connection to Redis, and what its errors mean to whoever publishes.
+
+use std::time::Duration;
+
+use redis::{Connection, ErrorKind, RedisError, Value};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::chunk::Commands;
+use crate::file::LogError;
+use crate::redis::address;
+
+/// A server that does not accept a connection for so long is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server that takes so long for one chunk is lost. It may be busy forking or syncing its disk.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What Redis, or the way to it, has against a command; or the file against an entry.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{advice}{told}")]
+pub struct Fault {
+    advice: &'static str,
+    told: String,
+}
+
+/// There is no connection.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The URL is none.
+    #[error("that is not the URL of a Redis server; expected redis://[user:password@]host[:port][/database]")]
+    Url,
+    /// There is no answer, or another than expected.
+    #[error("cannot connect to Redis at {server}")]
+    Connect {
+        /// Host, port and database.
+        server: String,
+        /// Why.
+        source: Fault,
+    },
+    /// What the daemon wrote cannot be read.
+    #[error("cannot read the hash {key} of Redis at {server}")]
+    Read {
+        /// The hash.
+        key: String,
+        /// Host, port and database.
+        server: String,
+        /// Why.
+        source: Fault,
+    },
+}
+
+/// A chunk was not wholly appended.
+#[derive(Debug)]
+pub struct Broken {
+    /// How many of its events are.
+    pub published: u64,
+    /// How many may be: the connection was lost before Redis said.
+    pub unsure: u64,
+    /// Why.
+    pub fault: Fault,
+}
+
+/// A connection.
+pub struct Link {
+    connection: Connection,
+    server: String,
+}
+
+impl Link {
+    /// Connects.
+    pub fn open(url: &SecretString) -> Result<Self, LinkError> {
+        let server = address(url);
+        let client = redis::Client::open(url.expose_secret()).map_err(|_| LinkError::Url)?;
+        let connect = || {
+            let connection = client.get_connection_with_timeout(CONNECT_TIMEOUT)?;
+            connection.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+            connection.set_write_timeout(Some(RESPONSE_TIMEOUT))?;
+            Ok(connection)
+        };
+        let connection = connect()
+            .map_err(|error: RedisError| LinkError::Connect { server: server.clone(), source: Fault::from(&error) })?;
+        Ok(Self { connection, server })
+    }
+
+    /// Host, port and database.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Fields of a hash, if it is there and has them.
+    pub fn hash<const N: usize>(&mut self, key: &str, fields: [&str; N]) -> Result<[Option<String>; N], LinkError> {
+        let values: Result<Vec<Option<String>>, _> =
+            redis::cmd("HMGET").arg(key).arg(fields.as_slice()).query(&mut self.connection);
+        let failed = |fault| LinkError::Read { key: key.to_owned(), server: self.server.clone(), source: fault };
+        let values = values.map_err(|error| failed(Fault::from(&error)))?;
+        values
+            .try_into()
+            .map_err(|_| failed(Fault { advice: "it did not answer as a redis does", told: String::new() }))
+    }
+
+    /// Appends a chunk and says how many events that were.
+    pub fn append(&mut self, chunk: &Commands) -> Result<u64, Broken> {
+        let all = || chunk.events().iter().map(|&events| u64::from(events)).sum();
+        let lost = |published, unsure, error: &RedisError| Broken { published, unsure, fault: Fault::from(error) };
+        if let Err(error) = self.connection.send_packed_command(chunk.bytes()) {
+            return Err(lost(0, all(), &error));
+        }
+        let mut published = 0;
+        let mut refused = None;
+        for (index, &events) in chunk.events().iter().enumerate() {
+            match self.connection.recv_response() {
+                Ok(Value::ServerError(error)) => refused = refused.or(Some(RedisError::from(error))),
+                Ok(_) => published += u64::from(events),
+                Err(error) => {
+                    let unsure = chunk.events()[index..].iter().map(|&events| u64::from(events)).sum();
+                    return Err(lost(published, unsure, &error));
+                }
+            }
+        }
+        match refused {
+            None => Ok(published),
+            Some(error) => Err(lost(published, 0, &error)),
+        }
+    }
+}
+
+impl Fault {
+    /// What the log in a file has against it.
+    pub fn of_a_file(error: &LogError) -> Self {
+        Self { advice: "", told: error.to_string() }
+    }
+}
+
+impl From<&RedisError> for Fault {
+    fn from(error: &RedisError) -> Self {
+        let advice = match (error.kind(), error.code()) {
+            (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => "the user or the password is wrong",
+            (_, Some("NOAUTH")) => "it wants a password, as in redis://user:password@host or redis://:password@host",
+            (_, Some("NOPERM")) => "the user may not do this; it needs HMGET and XADD on the keys wt:<pipeline>:*",
+            (_, Some("OOM")) => {
+                "its memory is full: raise its maxmemory, or wait until the pipeline's daemon, which trims what it \
+                 has read, has caught up"
+            }
+            (_, Some("READONLY")) => "it is a read-only replica: name the primary",
+            (_, Some("MISCONF")) => "it cannot write its data to disk and therefore takes no more",
+            (_, Some("LOADING")) => "it is still loading its data: try again in a while",
+            (_, Some("WRONGTYPE")) => "a key of the pipeline holds something else than it should",
+            (_, Some("MOVED")) => "it is one node of a cluster; all streams of a pipeline are on one server",
+            _ if error.is_connection_refusal() => "nothing listens there",
+            _ if error.is_timeout() => "it does not answer in time",
+            _ if error.is_connection_dropped() => "the connection was lost",
+            _ => return Self { advice: "", told: error.to_string() },
+        };
+        Self { advice, told: format!(" ({error})") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_what_to_do() {
+        for (told, expected) in [
+            ("OOM command not allowed when used memory > 'maxmemory'.", "raise its maxmemory"),
+            ("READONLY You can't write against a read only replica.", "name the primary"),
+            ("NOAUTH Authentication required.", "redis://:password@host"),
+            ("WRONGPASS invalid username-password pair or user is disabled.", "the password is wrong"),
+        ] {
+            let (code, detail) = told.split_once(' ').unwrap();
+            let error = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));
+            let fault = Fault::from(&error).to_string();
+            assert!(fault.contains(expected) && fault.contains(detail), "{fault}");
+        }
+    }
+}

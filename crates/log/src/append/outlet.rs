@@ -1,0 +1,104 @@
+//! Where events go: Redis, or the log in a file.
+
+use super::chunk::Chunk;
+use super::layout::{self, Layout, LayoutError, Wanted};
+use super::link::{Broken, Fault, Link, LinkError};
+use super::target::Target;
+use crate::ClockSource;
+use crate::file::{Appender, LogError};
+use watchtower_geopackage::GeoPackage;
+
+/// The log of a pipeline cannot be opened to append to it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Redis cannot be reached.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The log in the file cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The pipeline is laid out in another way than expected.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+/// A way into the streams of a pipeline.
+pub enum Outlet {
+    /// To Redis.
+    Redis(Link),
+    /// Into the log in a file.
+    Embedded(Appender),
+}
+
+impl Outlet {
+    /// Opens the way; a file is made if it is missing.
+    pub fn open(target: &Target, wanted: Wanted) -> Result<(Self, Layout), OpenError> {
+        match target {
+            Target::Redis { url, pipeline } => {
+                let mut link = Link::open(url)?;
+                let key = pipeline.layout_key();
+                let written = link.hash(&key, layout::FIELDS)?;
+                let layout = layout::agree(wanted, &key, written)?;
+                Ok((Self::Redis(link), layout))
+            }
+            Target::Embedded(file) => {
+                let (log, layout) = open_log(file, wanted)?;
+                Ok((Self::Embedded(log), layout))
+            }
+        }
+    }
+
+    /// What is to be filled for it.
+    pub fn empty_chunk(&self) -> Chunk {
+        match self {
+            Self::Redis(_) => Chunk::for_redis(),
+            Self::Embedded(_) => Chunk::for_a_log(),
+        }
+    }
+
+    /// What it is called, without its password.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Redis(link) => link.server().to_owned(),
+            Self::Embedded(log) => log.file().path().display().to_string(),
+        }
+    }
+
+    /// Appends a chunk and says how many events that were.
+    pub fn append(&mut self, chunk: &Chunk) -> Result<u64, Broken> {
+        match (self, chunk) {
+            (Self::Redis(link), Chunk::Redis(commands)) => link.append(commands),
+            (Self::Embedded(log), Chunk::Log(batch, events)) => match log.append(batch) {
+                Ok(()) => Ok(events.iter().map(|&events| u64::from(events)).sum()),
+                Err(error) => Err(Broken { published: 0, unsure: 0, fault: Fault::of_a_file(&error) }),
+            },
+            (Self::Redis(_), Chunk::Log(..)) | (Self::Embedded(_), Chunk::Redis(_)) => {
+                unreachable!("a chunk goes where it was filled for")
+            }
+        }
+    }
+}
+
+/// Whoever appends first says whose clock it is; then it stands in the file.
+fn open_log(file: &GeoPackage, wanted: Wanted) -> Result<(Appender, Layout), OpenError> {
+    let mut log = Appender::open(file, wanted.streams)?;
+    let known = log.layout();
+    let clock = known.clock.or(wanted.clock).unwrap_or(ClockSource::Log);
+    if let Some(asked) = wanted.clock.filter(|asked| *asked != clock) {
+        return Err(LayoutError::Clock { wanted: asked.word(), has: clock.word() }.into());
+    }
+    log.set_clock(clock)?;
+    Ok((log, Layout { streams: known.streams, clock, by_daemon: true }))
+}
+
+/// Opens the log to append edits, which say nothing about clocks.
+pub fn open_for_edits(target: &Target) -> Result<(Outlet, Layout), OpenError> {
+    match target {
+        Target::Redis { .. } => Outlet::open(target, Wanted::default()),
+        Target::Embedded(file) => {
+            let log = Appender::open(file, None)?;
+            let layout = Layout { streams: log.layout().streams, clock: ClockSource::Log, by_daemon: true };
+            Ok((Outlet::Embedded(log), layout))
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Where a pipeline's clock events come from.
+
+/// Where the clock events of a pipeline come from: `[clock] source`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClockSource {
+    /// The daemon appends a clock event to each stream every second.
+    #[default]
+    Wall,
+    /// Only producers append them.
+    Log,
+}
+
+impl ClockSource {
+    /// As it is written in the configuration, on the command line and in Redis.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Wall => "wall",
+            Self::Log => "log",
+        }
+    }
+}

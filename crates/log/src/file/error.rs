@@ -1,0 +1,77 @@
+//! What can go wrong with the log.
+
+use std::path::PathBuf;
+
+use watchtower_core::EntryId;
+use watchtower_geopackage::FileError;
+
+/// The log did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// There is a file of ours, but no log in it yet.
+    #[error("{} has no log yet", path.display())]
+    NoLog {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The number of streams is fixed.
+    #[error(
+        "{} has {has} event stream{}, not {wanted}: the number is fixed when the file is made, for it decides which \
+         vehicle is in which stream", path.display(), if *has == 1 { "" } else { "s" }
+    )]
+    Streams {
+        /// Which file.
+        path: PathBuf,
+        /// How many it has.
+        has: u16,
+        /// How many were asked for.
+        wanted: u16,
+    },
+    /// Ids only grow.
+    #[error("entry {id} cannot be appended to {stream}, whose last one is {last}: ids only grow")]
+    Order {
+        /// The stream.
+        stream: String,
+        /// The id of the entry.
+        id: EntryId,
+        /// The last one there is.
+        last: EntryId,
+    },
+    /// What is needed was trimmed, or the file is not what it was.
+    #[error("{}: the log has no entry number {wanted}{}", path.display(), first.map_or(String::new(), |first| format!(
+        "; it begins with number {first}"
+    )))]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+        /// The number of the entry that is missing.
+        wanted: u64,
+        /// The number of the first one there is after it, if there is any.
+        first: Option<u64>,
+    },
+    /// An entry is not what an entry is.
+    #[error("{}: entry number {position} of the log is broken", path.display())]
+    Broken {
+        /// Which file.
+        path: PathBuf,
+        /// Its number.
+        position: u64,
+    },
+}
+
+impl LogError {
+    /// Whether the same may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::File(error) => error.is_busy() || error.is_full(),
+            Self::NoLog { .. }
+            | Self::Streams { .. }
+            | Self::Order { .. }
+            | Self::Missing { .. }
+            | Self::Broken { .. } => false,
+        }
+    }
+}

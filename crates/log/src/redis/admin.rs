@@ -1,0 +1,238 @@
+//! What else is said to Redis: what the pipeline is, what time it is, how far it is committed.
+
+use std::collections::HashMap;
+
+use redis::aio::MultiplexedConnection;
+use watchtower_core::EntryId;
+use watchtower_model::Millis;
+
+use super::server::{RedisError, Server};
+use super::{GROUP, announcement_key};
+use crate::ClockSource;
+
+/// A connection for short commands.
+#[derive(Clone)]
+pub struct Admin {
+    server: Server,
+    connection: MultiplexedConnection,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").field("server", &self.server.name()).finish_non_exhaustive()
+    }
+}
+
+/// A stream as Redis has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// Entries it holds.
+    pub length: u64,
+    /// Entries ever added.
+    pub added: u64,
+    /// The id of the first entry it holds; zero if it holds none.
+    pub first: EntryId,
+    /// The id of the last entry ever added.
+    pub last: EntryId,
+    /// The greatest id of any entry that was deleted, not trimmed; the greatest there is if nobody says.
+    pub max_deleted: EntryId,
+}
+
+impl StreamInfo {
+    /// Entries that were trimmed or deleted.
+    pub fn removed(&self) -> u64 {
+        self.added.saturating_sub(self.length)
+    }
+}
+
+impl Admin {
+    /// Connects.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or does not let us in.
+    pub async fn connect(server: &Server) -> Result<Self, RedisError> {
+        Ok(Self { server: server.clone(), connection: server.connect().await? })
+    }
+
+    /// Tells producers how many event streams there are and who says what time it is.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn announce(&mut self, pipeline: &str, streams: u16, clock: ClockSource) -> Result<(), RedisError> {
+        let clock = clock.word();
+        let mut command = redis::cmd("HSET");
+        command.arg(announcement_key(pipeline)).arg("streams").arg(streams).arg("clock").arg(clock);
+        command.query_async::<()>(&mut self.connection).await.map_err(self.server.failed("announce the pipeline"))
+    }
+
+    /// Makes the consumer group of each stream, and with it the stream.
+    ///
+    /// # Errors
+    /// If Redis does not answer, refuses, or holds something else at a key.
+    pub async fn ensure_groups(&mut self, keys: &[String]) -> Result<(), RedisError> {
+        for key in keys {
+            let mut create = redis::cmd("XGROUP");
+            create.arg("CREATE").arg(key).arg(GROUP).arg("0-0").arg("MKSTREAM").arg("ENTRIESREAD").arg(0);
+            match create.query_async::<()>(&mut self.connection).await {
+                Ok(()) => {}
+                Err(error) if error.code() == Some("BUSYGROUP") => {}
+                Err(error) => return Err(self.server.failed(format!("create group {GROUP} of {key}"))(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the groups to where the tables are: the lag is then for everybody to see. Unlike ours, the
+    /// cursor of a group proves nothing.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn move_groups(&mut self, cursors: &[(String, EntryId, u64)]) -> Result<(), RedisError> {
+        let mut pipe = redis::pipe();
+        for (key, last, entries) in cursors {
+            pipe.cmd("XGROUP").arg("SETID").arg(key).arg(GROUP).arg(last.to_string());
+            pipe.arg("ENTRIESREAD").arg(*entries).ignore();
+        }
+        pipe.query_async::<()>(&mut self.connection).await.map_err(self.server.failed("move the consumer groups"))
+    }
+
+    /// Removes entries older than `oldest`; that one, if it is there, stays. Returns how many went.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn trim(&mut self, key: &str, oldest: EntryId) -> Result<u64, RedisError> {
+        let mut command = redis::cmd("XTRIM");
+        command.arg(key).arg("MINID").arg(oldest.to_string());
+        command.query_async(&mut self.connection).await.map_err(self.server.failed(format!("trim {key}")))
+    }
+
+    /// Where our group of a stream was moved to last, and the number of that entry; nothing if it has none.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn group_at(&mut self, key: &str) -> Result<Option<(EntryId, u64)>, RedisError> {
+        let answer: Result<Vec<HashMap<String, redis::Value>>, _> =
+            redis::cmd("XINFO").arg("GROUPS").arg(key).query_async(&mut self.connection).await;
+        let groups = match answer {
+            Ok(groups) => groups,
+            Err(error) if error.to_string().contains("no such key") => return Ok(None),
+            Err(error) => return Err(self.server.failed(format!("look at the groups of {key}"))(error)),
+        };
+        let text = |value: Option<&redis::Value>| redis::from_redis_value_ref::<String>(value?).ok();
+        let ours = groups.iter().find(|group| text(group.get("name")).as_deref() == Some(GROUP));
+        Ok(ours.and_then(|group| {
+            let at = text(group.get("last-delivered-id"))?.parse().ok()?;
+            match group.get("entries-read")? {
+                redis::Value::Int(entries) => Some((at, u64::try_from(*entries).ok()?)),
+                _ => None,
+            }
+        }))
+    }
+
+    /// Appends the server's own time to every stream.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn tick(&mut self, keys: &[String]) -> Result<Millis, RedisError> {
+        let now = self.time().await?;
+        let mut pipe = redis::pipe();
+        for key in keys {
+            pipe.cmd("XADD").arg(key).arg("*").arg("type").arg("clock").arg("now").arg(now).ignore();
+        }
+        pipe.query_async::<()>(&mut self.connection).await.map_err(self.server.failed("append the time"))?;
+        Ok(now)
+    }
+
+    /// What Redis says of a stream; of one that does not exist, nothing but zeros.
+    ///
+    /// # Errors
+    /// If Redis does not answer, refuses, or holds something else at the key.
+    pub async fn stream_info(&mut self, key: &str) -> Result<StreamInfo, RedisError> {
+        let answer: Result<HashMap<String, redis::Value>, _> =
+            redis::cmd("XINFO").arg("STREAM").arg(key).query_async(&mut self.connection).await;
+        match answer {
+            Ok(raw) => Ok(parse_info(&raw)),
+            Err(error) if error.to_string().contains("no such key") => Ok(StreamInfo::default()),
+            Err(error) => Err(self.server.failed(format!("look at {key}"))(error)),
+        }
+    }
+
+    /// Whether the stream still holds this entry, and what it says of itself at the same instant.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn anchor(&mut self, key: &str, id: EntryId) -> Result<(bool, StreamInfo), RedisError> {
+        let text = id.to_string();
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("XRANGE").arg(key).arg(&text).arg(&text).cmd("XINFO").arg("STREAM").arg(key);
+        let answer: Result<(redis::Value, HashMap<String, redis::Value>), _> =
+            pipe.query_async(&mut self.connection).await;
+        match answer {
+            Ok((found, raw)) => {
+                let holds = matches!(found, redis::Value::Array(entries) if !entries.is_empty());
+                Ok((holds, parse_info(&raw)))
+            }
+            Err(error) if error.to_string().contains("no such key") => Ok((false, StreamInfo::default())),
+            Err(error) => Err(self.server.failed(format!("look for entry {id} of {key}"))(error)),
+        }
+    }
+
+    /// The server's time.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn time(&mut self) -> Result<Millis, RedisError> {
+        let (s, us): (i64, i64) = redis::cmd("TIME")
+            .query_async(&mut self.connection)
+            .await
+            .map_err(self.server.failed("ask for the time"))?;
+        Ok(s * 1000 + us / 1000)
+    }
+
+    /// Values of the server's configuration, as far as it tells.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn settings(&mut self, pattern: &str) -> Result<HashMap<String, String>, RedisError> {
+        redis::cmd("CONFIG")
+            .arg("GET")
+            .arg(pattern)
+            .query_async(&mut self.connection)
+            .await
+            .map_err(self.server.failed("read its configuration"))
+    }
+
+    /// The text of `INFO <section>`.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn info(&mut self, section: &str) -> Result<String, RedisError> {
+        redis::cmd("INFO")
+            .arg(section)
+            .query_async(&mut self.connection)
+            .await
+            .map_err(self.server.failed("ask how it is"))
+    }
+}
+
+fn parse_info(raw: &HashMap<String, redis::Value>) -> StreamInfo {
+    let number = |name: &str| match raw.get(name) {
+        Some(redis::Value::Int(number)) => *number as u64,
+        _ => 0,
+    };
+    let id = |value: Option<&redis::Value>| {
+        let text = value.and_then(|value| redis::from_redis_value_ref::<String>(value).ok());
+        text.and_then(|text| text.parse().ok()).unwrap_or(EntryId::ZERO)
+    };
+    let first = match raw.get("first-entry") {
+        Some(redis::Value::Array(entry)) => id(entry.first()),
+        _ => EntryId::ZERO,
+    };
+    StreamInfo {
+        length: number("length"),
+        added: number("entries-added"),
+        first,
+        last: id(raw.get("last-generated-id")),
+        max_deleted: raw.get("max-deleted-entry-id").map_or(EntryId::MAX, |value| id(Some(value))),
+    }
+}

@@ -1,0 +1,35 @@
+//! Events from Redis Streams.
+//!
+//! A pipeline named `lagos` has the streams `wt:lagos:events:0` .. and `wt:lagos:control`. They are read
+//! with XREAD from cursors of our own ([`reader`]), never as a consumer group: group reads are writes,
+//! cannot be repeated in order, and could not be committed together with the tables. A group named
+//! `watchtower` is moved along behind the commits all the same, so that `XINFO GROUPS` shows the lag.
+//!
+//! That one read has a small RESP parser of its own ([`resp`]), thirty times as fast as a client that
+//! builds a tree of values; everything else ([`admin`]) goes through the `redis` crate.
+
+pub mod admin;
+pub mod durability;
+mod options;
+mod reader;
+mod resp;
+mod server;
+
+pub use options::Options;
+pub use reader::Reader;
+pub use resp::{Entries, ProtocolError, Reply};
+pub use server::{RedisError, Server, address};
+
+/// The consumer group that shows how far the tables are.
+pub const GROUP: &str = "watchtower";
+
+/// The keys of a pipeline: its event streams, in order, then its control stream.
+pub fn stream_keys(pipeline: &str, streams: u16) -> Vec<String> {
+    let events = (0..streams).map(|i| format!("wt:{pipeline}:events:{i}"));
+    events.chain([format!("wt:{pipeline}:control")]).collect()
+}
+
+/// The hash that tells producers how many streams there are and who says what time it is.
+pub fn announcement_key(pipeline: &str) -> String {
+    format!("wt:{pipeline}:pipeline")
+}

@@ -1,0 +1,285 @@
+//! The facts of fleet analytics: what a vehicle's timeline says besides visits and offlines.
+//!
+//! Intervals are half-open. A fact without an end lasts: it is there because positions have confirmed it,
+//! and its measures are not told until it has ended. The types from [`Motion`] on are no tables: they
+//! are what the aggregates are made of.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::local_time::Day;
+use crate::units::{GeofenceId, Millis, Place, Speed, VehicleId};
+
+/// A maximal interval during which a vehicle was inside a geofence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Visit {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// Where.
+    pub geofence: GeofenceId,
+    /// First instant inside.
+    pub entered_at: Millis,
+    /// First instant no longer inside; none while it lasts.
+    pub exited_at: Option<Millis>,
+    /// It lasted the geofence's `min_dwell_s`, by exit or by the log's clock.
+    pub confirmed: bool,
+}
+
+/// A silence longer than `offline_after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Offline {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// The position before the silence.
+    pub started_at: Millis,
+    /// The position after it; none while it lasts.
+    pub ended_at: Option<Millis>,
+}
+
+/// A vehicle stayed within `stop_radius_m` of where it was first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Stop {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// The anchor's instant.
+    pub started_at: Millis,
+    /// The last position within the radius; none while no position is outside.
+    pub ended_at: Option<Millis>,
+    /// The anchor.
+    pub place: Place,
+    /// The geofence it was inside at `started_at`; of several, the one with the smallest id.
+    pub geofence: Option<GeofenceId>,
+}
+
+/// The ignition was on and the vehicle slower than `idle_speed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Idling {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// Its first position.
+    pub started_at: Millis,
+    /// The first position that is no part of it, or its last one before a gap; none while it lasts.
+    pub ended_at: Option<Millis>,
+}
+
+/// A vehicle was faster than the limit in force where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Overspeed {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// First instant above the limit, or of this limit.
+    pub started_at: Millis,
+    /// First instant no longer above it, or of another limit, or the last position before a gap; none
+    /// while it lasts.
+    pub ended_at: Option<Millis>,
+    /// Whose limit; none if it is the vehicle's or the default.
+    pub geofence: Option<GeofenceId>,
+    /// The limit.
+    pub limit: Speed,
+    /// The measures, once it has ended.
+    pub measures: Option<OverspeedMeasures>,
+}
+
+/// What adds up during an [`Overspeed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OverspeedMeasures {
+    /// The greatest speed.
+    pub max_speed: Speed,
+    /// Along the positions, millimetres.
+    pub distance_mm: i64,
+}
+
+/// From leaving the last confirmed visit to an anchor geofence to entering the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Trip {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// The anchor geofence left; of several at once, the one with the smallest id.
+    pub origin: GeofenceId,
+    /// The first instant outside of it.
+    pub departed_at: Millis,
+    /// Where it went, when, and how; none while it is on its way.
+    pub arrival: Option<Arrival>,
+}
+
+/// The end of a [`Trip`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The anchor geofence reached; of several at once, the one with the smallest id.
+    pub destination: GeofenceId,
+    /// The first instant inside.
+    pub arrived_at: Millis,
+    /// Between the two.
+    pub measures: TripMeasures,
+}
+
+/// What adds up during a [`Trip`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TripMeasures {
+    /// Along the positions, millimetres.
+    pub distance_mm: i64,
+    /// Time at `idle_speed` or faster.
+    pub moving_ms: i64,
+    /// Time slower than that, or at a speed that cannot be told; without offlines.
+    pub stopped_ms: i64,
+    /// Stops that began and ended on the way.
+    pub stops: i64,
+    /// The greatest speed; [`Speed::NONE`] if none can be told.
+    pub max_speed: Speed,
+}
+
+/// From leaving a terminal to reaching one again, with clients in between.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Turnaround {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// The terminal left; of several at once, the one with the smallest id.
+    pub terminal_left: GeofenceId,
+    /// The first instant outside of it.
+    pub departed_at: Millis,
+    /// The terminal reached; of several at once, the one with the smallest id.
+    pub terminal_reached: GeofenceId,
+    /// The first instant inside it.
+    pub returned_at: Millis,
+    /// The other anchors visited, in order of entry (of entries at once, by id).
+    pub clients: Arc<[GeofenceId]>,
+    /// Along the positions, millimetres.
+    pub distance_mm: i64,
+}
+
+/// What a vehicle's positions of one local day add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Motion {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// When.
+    pub day: Day,
+    /// Along the positions of the day, from the one before each, millimetres.
+    pub distance_mm: i64,
+    /// Time at `idle_speed` or faster, up to the newest position.
+    pub moving_ms: i64,
+    /// Time slower than that, or at a speed that cannot be told; without offlines.
+    pub stopped_ms: i64,
+    /// Time in offlines: one that lasts, up to the last full local hour.
+    pub offline_ms: i64,
+    /// The greatest speed; [`Speed::NONE`] if none can be told.
+    pub max_speed: Speed,
+    /// The first and the last position of the day at which it moved.
+    pub moved: Option<(Millis, Millis)>,
+    /// How many positions the day has.
+    pub positions: i64,
+}
+
+/// A vehicle was in a geofence, as far as its positions or the clock's full hours tell: a piece of a visit
+/// within one local hour, without what a gap longer than `presence_limit` leaves open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Presence {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// Where.
+    pub geofence: GeofenceId,
+    /// First instant present.
+    pub from: Millis,
+    /// First instant no longer present; equal to `from` for one that has just come.
+    pub until: Millis,
+}
+
+/// An idling or an overspeed, as far as positions have confirmed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Spell {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// Of what.
+    pub kind: SpellKind,
+    /// Its start.
+    pub from: Millis,
+    /// Its end, or the newest position while it lasts.
+    pub until: Millis,
+}
+
+/// What a [`Spell`] is one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SpellKind {
+    /// See [`Idling`].
+    Idling,
+    /// See [`Overspeed`].
+    Overspeed,
+}
+
+/// A confirmed visit that has ended, and of what kind its geofence was when it began.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KindVisit {
+    /// Who.
+    pub vehicle: VehicleId,
+    /// The kind; empty if it had none.
+    pub kind: Arc<str>,
+    /// First instant inside.
+    pub entered_at: Millis,
+    /// First instant no longer inside.
+    pub exited_at: Millis,
+}
+
+/// Something of a vehicle that counts for the fleet it is in at the end of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FleetFact {
+    /// The fleet; empty if the vehicle has none then.
+    pub fleet: Arc<str>,
+    /// The local day of it.
+    pub day: Day,
+    /// What it is.
+    pub part: FleetPart,
+}
+
+/// What the [`Motion`]s of a day add up to, or how much more than before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FleetMotions {
+    /// Vehicles of which something is known.
+    pub known: i64,
+    /// Those of them with a position.
+    pub reporting: i64,
+    /// Those of them that moved.
+    pub moving: i64,
+    /// Millimetres.
+    pub distance_mm: i64,
+    /// Time moving, milliseconds.
+    pub moving_ms: i64,
+    /// Time of which it is known whether they moved, or that they were silent. Milliseconds.
+    pub known_ms: i64,
+}
+
+impl FleetMotions {
+    /// Adds `diff` times the day of a vehicle.
+    pub fn add(&mut self, motion: &Motion, diff: i64) {
+        let Motion {
+            vehicle: _,
+            day: _,
+            distance_mm,
+            moving_ms,
+            stopped_ms,
+            offline_ms,
+            max_speed: _,
+            moved,
+            positions,
+        } = motion;
+        self.known += diff;
+        self.reporting += i64::from(*positions > 0) * diff;
+        self.moving += i64::from(moved.is_some()) * diff;
+        self.distance_mm += distance_mm * diff;
+        self.moving_ms += moving_ms * diff;
+        self.known_ms += (moving_ms + stopped_ms + offline_ms) * diff;
+    }
+}
+
+/// See [`FleetFact`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FleetPart {
+    /// Vehicles' days, which end with the day.
+    Motions(FleetMotions),
+    /// A trip began.
+    TripStarted,
+    /// A trip arrived.
+    TripCompleted,
+    /// A turnaround ended, so many milliseconds after it began.
+    Turnaround(i64),
+}

@@ -1,0 +1,160 @@
+//! Shapes of geofences: what is valid, what they cover, how far a place is from them.
+//!
+//! Everything that decides *inside or not* is exact: the answer is the one that arithmetic without
+//! rounding would give for the doubles at hand, so that two workers, a restart and a recomputation
+//! never disagree, and a place on a shared border is inside both neighbours.
+//!
+//! * An [`Area`] (polygon or multipolygon) has straight edges in lon/lat, as RFC 7946 says. A place
+//!   is covered if it lies on an edge, or if a ray from it crosses an odd number of edges of all
+//!   rings; orientation is decided by adaptive-precision predicates (Shewchuk, crate `robust`;
+//!   exact unless coordinates are so close to zero, below 1e-100 degrees, that products underflow).
+//! * A [`Circle`] holds the places whose geodesic distance on WGS84, as computed by Karney's
+//!   algorithm, is at most its radius. A chord bounds that distance from both sides so tightly that
+//!   the algorithm itself hardly ever runs: see [`geodesic`].
+//! * The buffered test is for leaving a geofence, where metres matter, not exactness: it is a
+//!   plain function of doubles, the same with or without the index.
+//!
+//! [`validity`](Shape::from_polygons) follows `ST_IsValid`; nothing invalid becomes a [`Shape`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Place;
+
+mod area;
+mod circle;
+mod error;
+pub mod geodesic;
+mod slabs;
+mod sweep;
+mod validity;
+
+#[cfg(test)]
+mod area_tests;
+#[cfg(test)]
+mod geodesic_tests;
+#[cfg(test)]
+mod validity_tests;
+
+pub use area::{Area, PolygonRef};
+pub use circle::Circle;
+pub use error::{GeometryError, VertexRef};
+
+/// Most positions a geometry may have, all rings and their closing positions counted, as
+/// `ST_NPoints` does.
+pub const MAX_VERTICES: usize = 100_000;
+
+/// An axis-parallel box in degrees, borders included.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoundingBox {
+    /// Least longitude.
+    pub west: f64,
+    /// Least latitude.
+    pub south: f64,
+    /// Greatest longitude.
+    pub east: f64,
+    /// Greatest latitude.
+    pub north: f64,
+}
+
+impl BoundingBox {
+    /// Whether the point is inside or on the border.
+    pub fn contains(&self, lon: f64, lat: f64) -> bool {
+        self.west <= lon && lon <= self.east && self.south <= lat && lat <= self.north
+    }
+}
+
+/// The shape of a geofence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Shape {
+    /// A polygon or multipolygon.
+    Area(Area),
+    /// A circle.
+    Circle(Circle),
+}
+
+impl Shape {
+    /// A polygon or multipolygon: per polygon its rings (shell first), each a closed list of
+    /// `[lon, lat]` in degrees, in either winding.
+    pub fn from_polygons(polygons: Vec<Vec<Vec<[f64; 2]>>>) -> Result<Self, GeometryError> {
+        validity::check(&polygons)?;
+        Ok(Self::Area(Area::from(polygons)))
+    }
+
+    /// All places whose geodesic distance from `center` (`[lon, lat]` degrees) is at most `radius_m`.
+    pub fn circle(center: [f64; 2], radius_m: f64) -> Result<Self, GeometryError> {
+        Circle::new(center, radius_m).map(Self::Circle)
+    }
+
+    /// Whether the place is inside or on the border.
+    pub fn covers(&self, place: Place) -> bool {
+        let (lon, lat) = (place.lon_degrees(), place.lat_degrees());
+        match self {
+            Self::Area(area) => area.covers(lon, lat),
+            Self::Circle(circle) => circle.covers(lon, lat, 0.0),
+        }
+    }
+
+    /// Whether the place is covered or at most `buffer_m` metres away.
+    pub fn covers_buffered(&self, place: Place, buffer_m: f64) -> bool {
+        let (lon, lat) = (place.lon_degrees(), place.lat_degrees());
+        match self {
+            Self::Area(area) => area.covers(lon, lat) || area.is_near(lon, lat, buffer_m),
+            Self::Circle(circle) => circle.covers(lon, lat, buffer_m),
+        }
+    }
+
+    /// Boxes (one, or two at the antimeridian) that hold every place for which
+    /// `covers_buffered(place, buffer_m)` can be true.
+    pub fn boxes(&self, buffer_m: f64) -> Vec<BoundingBox> {
+        match self {
+            Self::Area(area) => vec![area.bounds(buffer_m)],
+            Self::Circle(circle) => circle.boxes(buffer_m),
+        }
+    }
+
+    /// Well-known text, for tables and people: `POLYGON`, `MULTIPOLYGON`, or `POINT` for a circle's
+    /// centre, in the shortest decimals that read back as the same doubles.
+    pub fn wkt(&self) -> String {
+        match self {
+            Self::Area(area) => area.wkt(),
+            Self::Circle(circle) => {
+                let [lon, lat] = circle.center();
+                format!("POINT({lon} {lat})")
+            }
+        }
+    }
+
+    /// The polygons as given, none if it is a circle.
+    pub fn polygons(&self) -> impl Iterator<Item = PolygonRef<'_>> {
+        match self {
+            Self::Area(area) => Some(area),
+            Self::Circle(_) => None,
+        }
+        .into_iter()
+        .flat_map(Area::polygons)
+    }
+
+    /// How many positions the rings have, closing ones included; 0 for a circle.
+    pub fn vertex_count(&self) -> usize {
+        match self {
+            Self::Area(area) => area.vertex_count(),
+            Self::Circle(_) => 0,
+        }
+    }
+
+    /// The centre, `[lon, lat]` in degrees, if it is a circle.
+    pub fn center(&self) -> Option<[f64; 2]> {
+        match self {
+            Self::Area(_) => None,
+            Self::Circle(circle) => Some(circle.center()),
+        }
+    }
+
+    /// The radius in metres if it is a circle.
+    pub fn radius_m(&self) -> Option<f64> {
+        match self {
+            Self::Area(_) => None,
+            Self::Circle(circle) => Some(circle.radius_m()),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The ground words of Watch Tower: what every other crate is written in.
+//!
+//! Nothing in this crate performs I/O, reads a clock, or knows timely dataflow.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`units`] | instants, spans, dense identifiers, places, speeds, headings |
+//! | [`geometry`] | shapes: validity, coverage, geodesic distances |
+//! | [`local_time`] | local days and hours |
+//! | [`positions`] | accepted positions |
+//! | [`edits`] | versions of geofences and of vehicles' metadata |
+//! | [`rules`] | the parameters that decide the contents of the tables |
+//! | [`facts`], [`presence`], [`aggregates`] | the rows: facts, the present, sums by hour and day |
+
+pub mod aggregates;
+pub mod edits;
+pub mod facts;
+pub mod geometry;
+pub mod local_time;
+pub mod positions;
+pub mod presence;
+pub mod rfc3339;
+pub mod rules;
+pub mod units;
+
+pub use edits::{Edit, Geofence, GeofenceEdit, InForce, Vehicle, VehicleEdit};
+pub use facts::{Offline, Visit};
+pub use positions::{Position, PositionEvent};
+pub use presence::{GeofenceIds, Membership, Occupancy, Status, VehicleState};
+pub use rules::{Rules, ViewSet};
+pub use units::{BEGINNING, END, GeofenceId, Heading, Millis, Place, Span, Speed, VehicleId};

@@ -1,0 +1,125 @@
+//! The transaction.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{TransactionBehavior, params};
+
+use super::claim::fenced;
+use super::error::EmbeddedError;
+use super::rows;
+use crate::Claim;
+use watchtower_core::crash;
+use watchtower_core::{Commit, Cursor, StreamPosition};
+use watchtower_geopackage::{Connection, GeoPackage, time};
+
+/// Whoever appends to the log waits while a commit writes, and looks every half millisecond whether it is over: one
+/// that follows at once on the last would hold him up as long as there is a backlog.
+const PAUSE: Duration = Duration::from_millis(1);
+/// After commits that were as short as this, others had their chance anyhow.
+const LONG: Duration = Duration::from_millis(20);
+
+/// Commits that are kept in `commit_log`: more than a day of one a second.
+const COMMIT_LOG_ROWS: i64 = 100_000;
+/// The oldest commits are dropped every so many.
+const COMMIT_LOG_EVERY: i64 = 1_000;
+
+/// The one that writes transactional tables.
+#[derive(Debug)]
+pub struct Writer {
+    file: GeoPackage,
+    connection: Connection,
+    term: i64,
+    owner: String,
+    commit_seq: i64,
+}
+
+impl Writer {
+    /// Writes in the name of a claim, on the connection that made it.
+    pub fn new(file: GeoPackage, connection: Connection, claim: &Claim) -> Self {
+        let Claim { term, owner, lineage: _, commit_seq, cursors: _ } = claim;
+        Self { file, connection, term: *term, owner: owner.clone(), commit_seq: *commit_seq }
+    }
+
+    /// The last commit.
+    pub fn commit_seq(&self) -> i64 {
+        self.commit_seq
+    }
+
+    /// One commit; afterwards [`Self::commit_seq`] is its number. Waits for the disk: not for a thread that has
+    /// other things to do.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::Fenced`] if another writer has taken over. After any other error nothing has happened,
+    /// and the same may be tried again.
+    pub fn commit(&mut self, commit: &Commit) -> Result<(), EmbeddedError> {
+        // The log that is read is the archive of edits, too.
+        let Commit { changes, archive, edits: _, cursors, now, events, forget_rejected_before, note } = commit;
+        let next = self.commit_seq + 1;
+        let file = &self.file;
+        let doing = |what: &str| file.failed(format!("{what} commit {next}"));
+        crash::point("before-begin");
+        let begun = Instant::now();
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(doing("begin"))?;
+        let compare_and_set = "UPDATE pipeline SET commit_seq = ?4, now = ?5 \
+                               WHERE term = ?1 AND owner = ?2 AND commit_seq = ?3";
+        let owned = params![self.term, self.owner, self.commit_seq, next, time::format(*now)];
+        if transaction.execute(compare_and_set, owned).map_err(doing("claim"))? == 0 {
+            return Err(fenced(file, &transaction, self.term));
+        }
+        crash::point("after-compare-and-set");
+        for changes in changes.tables() {
+            rows::write(&transaction, changes).map_err(doing(&format!("write rows of {} in", changes.table.name)))?;
+            crash::point("mid-upserts");
+        }
+        rows::write_positions(&transaction, archive).map_err(doing("write positions in"))?;
+        if let Some(before) = forget_rejected_before {
+            let drop = "DELETE FROM rejected_events WHERE arrived_at < ?1";
+            transaction.execute(drop, [time::format(*before)]).map_err(doing("drop old refused events in"))?;
+        }
+        move_cursors(&transaction, cursors).map_err(doing("move the cursors in"))?;
+        let log = "INSERT INTO commit_log (commit_seq, term, events, rows_changed, note) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let row = params![next, self.term, *events as i64, changes.len() as i64, note];
+        transaction.execute(log, row).map_err(doing("log"))?;
+        if next % COMMIT_LOG_EVERY == 0 {
+            let drop = "DELETE FROM commit_log WHERE commit_seq <= ?1";
+            transaction.execute(drop, [next - COMMIT_LOG_ROWS]).map_err(doing("drop commits before"))?;
+        }
+        crash::point("before-commit");
+        if crash::is_due("commit-sent") {
+            // Somewhere amid what follows.
+            std::thread::spawn(|| crash::now("commit-sent"));
+        }
+        transaction.commit().map_err(doing("complete"))?;
+        crash::point("after-commit");
+        self.commit_seq = next;
+        if begun.elapsed() > LONG {
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Says in the pipeline's row why no more is written, or that all is well.
+    ///
+    /// # Errors
+    /// If it cannot be said.
+    pub fn set_halted(&self, why: Option<&str>) -> Result<(), EmbeddedError> {
+        let sql = "UPDATE pipeline SET halted = ?3 WHERE term = ?1 AND owner = ?2";
+        let said = self.connection.execute(sql, params![self.term, self.owner, why]);
+        said.map_err(self.file.failed("say that the pipeline has halted"))?;
+        Ok(())
+    }
+}
+
+fn move_cursors(connection: &Connection, cursors: &[Cursor]) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO cursors (stream, last_id, entries, skipped, now) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (stream) DO UPDATE SET last_id = excluded.last_id, entries = excluded.entries,
+                                                  skipped = excluded.skipped, now = excluded.now";
+    let mut statement = connection.prepare_cached(sql)?;
+    for cursor in cursors {
+        let Cursor { stream, position, rebased_after: _, now } = cursor;
+        let StreamPosition { last, entries, skipped, rebased: _ } = *position;
+        statement.execute(params![stream, last.to_string(), entries as i64, skipped as i64, time::format(*now)])?;
+    }
+    Ok(())
+}

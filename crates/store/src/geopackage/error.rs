@@ -1,0 +1,86 @@
+//! What can go wrong with the tables in the file.
+
+use std::path::PathBuf;
+
+use watchtower_core::Remedy;
+use watchtower_geopackage::FileError;
+
+use crate::UnreadableCursor;
+
+/// The tables did not become what they should.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The tables were computed under another plan.
+    #[error(
+        "what the tables of {0} mean has changed: {difference}. They are not mixed: put the configuration back, or let \
+         `watchtower rebuild --embedded {0}` compute them anew from the log", path.display(),
+        difference = watchtower_core::plan::difference(stored, ours)
+    )]
+    Plan {
+        /// Which file.
+        path: PathBuf,
+        /// The plan of its tables.
+        stored: String,
+        /// The plan of this program and configuration.
+        ours: String,
+    },
+    /// A stored cursor cannot be read: to guess one would repeat or lose entries.
+    #[error("{}: {fault}", path.display())]
+    Cursor {
+        /// The file.
+        path: PathBuf,
+        /// The row and its cell.
+        fault: UnreadableCursor,
+    },
+    /// The tables have other columns.
+    #[error(
+        "the tables of {0} are those of another watchtower: let `watchtower rebuild --embedded {0}` compute them anew \
+         from the log", path.display()
+    )]
+    Tables {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Another daemon is at work.
+    #[error(
+        "{} is being written by {owner}: stop that daemon first (or start this one with --takeover, which fences it)",
+        path.display()
+    )]
+    Occupied {
+        /// Which file.
+        path: PathBuf,
+        /// Its owner's process and machine.
+        owner: String,
+    },
+    /// Another daemon has taken over.
+    #[error("fenced: {by} took over {} (term {term}, ours was {ours}); nothing was written since", path.display())]
+    Fenced {
+        /// Which file.
+        path: PathBuf,
+        /// The new owner: its process and machine.
+        by: String,
+        /// Its term.
+        term: i64,
+        /// Ours.
+        ours: i64,
+    },
+}
+
+impl EmbeddedError {
+    /// What helps.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::File(error) if error.is_busy() => Remedy::Retry,
+            Self::File(error) if error.is_full() => Remedy::Wait,
+            Self::File(_)
+            | Self::Cursor { .. }
+            | Self::Plan { .. }
+            | Self::Tables { .. }
+            | Self::Occupied { .. }
+            | Self::Fenced { .. } => Remedy::None,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The tables of a pipeline: in PostgreSQL, in a GeoPackage, or as CSV files.
+//!
+//! A store that a daemon writes to ([`geopackage`], [`postgres`]) is a claim of the right to write, and a [`Writer`] that
+//! writes the changes of an epoch in one transaction. [`Commit`](watchtower_core::Commit) is the same for both.
+
+mod claim;
+pub mod csv;
+pub mod geopackage;
+pub mod postgres;
+mod writer;
+
+pub use claim::{Claim, Owner, Stored, UnreadableCursor};
+pub use writer::{Backend, LaggingWriter, Writer, WriterError};
+
+use claim::{host, random_name};

@@ -1,0 +1,219 @@
+//! The transaction, and what to think of it when its outcome is unknown.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use super::archive::{self, Partitions};
+use super::batch::{Batch, Parameters, Prepared, only_if_one};
+use super::claim::{fenced, give_up, try_lock};
+use super::connection::Database;
+use super::encode::Time;
+use super::error::StoreError;
+use super::statements;
+use crate::Claim;
+use watchtower_core::crash;
+use watchtower_core::{Commit, Cursor};
+
+/// Commits that are kept in `commit_log`: more than a day of one a second.
+const COMMIT_LOG_ROWS: i64 = 100_000;
+/// The oldest commits are dropped every so many.
+const COMMIT_LOG_EVERY: i64 = 1_000;
+
+/// The one session that writes transactional tables.
+#[derive(Debug)]
+pub struct Writer {
+    database: Database,
+    client: Client,
+    prepared: Prepared,
+    partitions: Partitions,
+    term: i64,
+    owner: String,
+    commit_seq: i64,
+}
+
+impl Writer {
+    /// Writes in the name of a claim, in the session that made it.
+    pub fn new(database: Database, client: Client, claim: &Claim) -> Self {
+        Self {
+            database,
+            client,
+            prepared: Prepared::default(),
+            partitions: Partitions::default(),
+            term: claim.term,
+            owner: claim.owner.clone(),
+            commit_seq: claim.commit_seq,
+        }
+    }
+
+    /// The last commit.
+    pub fn commit_seq(&self) -> i64 {
+        self.commit_seq
+    }
+
+    /// One commit; afterwards [`Self::commit_seq`] is its number.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another writer has taken over. After any other error the outcome is
+    /// unknown until [`Self::reconnect`] or [`Self::roll_back`] has said it.
+    pub async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        self.partitions.ensure(&self.client, &commit.archive).await?;
+        let next = self.commit_seq + 1;
+        crash::point("before-begin");
+        let mut batch = Batch::new(&self.client, &mut self.prepared);
+        let claim = Claimed { pipeline: &self.database.pipeline, term: self.term, owner: &self.owner };
+        match write(&mut batch, claim, next, commit).await {
+            Err(error) if error.found_nothing() => return Err(give_up(&self.client, &self.database, self.term).await),
+            written => written?,
+        }
+        let mut sent = pin!(self.client.batch_execute("COMMIT"));
+        let mut answer = None;
+        if crash::is_due("commit-sent") {
+            // On its way, and nobody waits for the answer.
+            answer = tokio::time::timeout(Duration::from_millis(20), sent.as_mut()).await.ok();
+            crash::now("commit-sent");
+        }
+        let answer = match answer {
+            Some(answer) => answer,
+            None => sent.await,
+        };
+        answer.map_err(StoreError::statement(format!("complete commit {next}")))?;
+        crash::point("after-commit");
+        self.commit_seq = next;
+        Ok(())
+    }
+
+    /// Says in the pipeline's row why no more is written, or that all is well.
+    ///
+    /// # Errors
+    /// If it cannot be said.
+    pub async fn set_halted(&self, why: Option<&str>) -> Result<(), StoreError> {
+        let sql = "UPDATE pipeline SET halted = $4 WHERE id = $1 AND term = $2 AND owner = $3";
+        let doing = StoreError::statement("say that the pipeline has halted");
+        self.client.execute(sql, &[&self.database.pipeline, &self.term, &self.owner, &why]).await.map_err(doing)?;
+        Ok(())
+    }
+
+    /// Ends a transaction that failed in a session that lives.
+    ///
+    /// # Errors
+    /// If the session is gone after all.
+    pub async fn roll_back(&mut self) -> Result<(), StoreError> {
+        self.prepared.roll_back();
+        self.client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))
+    }
+
+    /// A new session in place of a lost one. Says whether the commit that was under way happened: the
+    /// row is locked for the answer, for what a plain query sees may be older than a commit in progress.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another writer has taken over, or if there is still no database.
+    pub async fn reconnect(&mut self) -> Result<bool, StoreError> {
+        let client = self.database.connect().await?;
+        let sql = "SELECT term, owner, commit_seq FROM pipeline WHERE id = $1 FOR UPDATE";
+        let row = client
+            .query_opt(sql, &[&self.database.pipeline])
+            .await
+            .map_err(StoreError::statement("ask what became of the last commit"))?;
+        let known: Option<(i64, String, i64)> = row.map(|row| (row.get(0), row.get(1), row.get(2)));
+        let happened = match known {
+            Some((term, owner, seq)) if term == self.term && owner == self.owner => seq == self.commit_seq + 1,
+            Some(_) | None => return Err(fenced(&client, &self.database, self.term).await),
+        };
+        try_lock(&client, &self.database).await?;
+        self.client = client;
+        self.prepared = Prepared::default();
+        self.partitions = Partitions::default();
+        if happened {
+            self.commit_seq += 1;
+        }
+        Ok(happened)
+    }
+}
+
+/// In whose name a commit is made.
+struct Claimed<'a> {
+    pipeline: &'a str,
+    term: i64,
+    owner: &'a str,
+}
+
+/// Everything up to the end of the transaction, carried out.
+async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit: &'a Commit) -> Result<(), StoreError> {
+    let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = commit;
+    let doing = |what: &str| format!("{what} commit {next}");
+    batch.begin(doing("begin")).await?;
+    let Claimed { pipeline, term, owner } = claim;
+    let compare_and_set = only_if_one(
+        "UPDATE pipeline SET commit_seq = $5, now = $6 WHERE id = $1 AND term = $2 AND owner = $3 AND commit_seq = $4",
+    );
+    let whose: Parameters<'_> = vec![
+        Box::new(pipeline),
+        Box::new(term),
+        Box::new(owner),
+        Box::new(next - 1),
+        Box::new(next),
+        Box::new(Time(*now)),
+    ];
+    batch.execute(&compare_and_set, &[], whose, doing("claim")).await?;
+    batch.crash_point("after-compare-and-set").await?;
+    for table in changes.tables() {
+        statements::write(batch, table).await?;
+        batch.crash_point("mid-upserts").await?;
+    }
+    archive::append_edits(batch, edits).await?;
+    if let Some(before) = forget_rejected_before {
+        let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
+        batch.execute(drop, &[], vec![Box::new(Time(*before))], doing("drop old refused events in")).await?;
+    }
+    log(batch, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
+    if !archive.is_empty() {
+        archive::append(batch.client().await?, archive).await?;
+    }
+    batch.answered().await?;
+    crash::point("before-commit");
+    Ok(())
+}
+
+/// Says how far the streams are committed.
+async fn log<'a>(
+    batch: &mut Batch<'a>,
+    next: i64,
+    term: i64,
+    rows: i64,
+    events: i64,
+    cursors: &'a [Cursor],
+    note: Option<&'a str>,
+) -> Result<(), StoreError> {
+    let doing = || format!("log commit {next}");
+    let sql = "WITH moved AS (
+                   INSERT INTO cursors (stream, last_id, entries, skipped, now, rebased, rebased_after)
+                   SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[],
+                                        $6::bigint[], $7::text[])
+                   ON CONFLICT (stream) DO UPDATE
+                   SET last_id = excluded.last_id, entries = excluded.entries, skipped = excluded.skipped,
+                       now = excluded.now, rebased = excluded.rebased, rebased_after = excluded.rebased_after)
+               INSERT INTO commit_log (commit_seq, term, events, rows_changed, note, cursors)
+               VALUES ($8, $9, $10, $11, $12, coalesce((SELECT jsonb_object_agg(s, i) FROM unnest($1::text[], $2::text[]) AS u(s, i)), '{}'))";
+    let parameters: Parameters<'a> = vec![
+        Box::new(cursors.iter().map(|cursor| cursor.stream.as_str()).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.position.last.to_string()).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.position.entries as i64).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.position.skipped as i64).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| Time(cursor.now)).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.position.rebased as i64).collect::<Vec<_>>()),
+        Box::new(cursors.iter().map(|cursor| cursor.rebased_after.to_string()).collect::<Vec<_>>()),
+        Box::new(next),
+        Box::new(term),
+        Box::new(events),
+        Box::new(rows),
+        Box::new(note),
+    ];
+    batch.execute(sql, &[], parameters, doing()).await?;
+    if next % COMMIT_LOG_EVERY == 0 {
+        let drop = "DELETE FROM commit_log WHERE commit_seq <= $1";
+        batch.execute(drop, &[], vec![Box::new(next - COMMIT_LOG_ROWS)], doing()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! What a correction changed: the rows before, and the rows after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::DemoError;
+use super::tables::{Tables, text};
+use super::words::{clock, counted};
+use watchtower_core::events::Event;
+use watchtower_core::tables::{
+    Table, fleet_daily, idlings, offlines, overspeeds, stops, trips, turnarounds, vehicle_daily, visits,
+};
+use watchtower_simulator::{Correction, CorrectionKind};
+
+/// The rows that a correction may concern: of each table those for which a condition holds.
+#[derive(Debug)]
+pub(super) struct Watched {
+    subject: String,
+    tables: Vec<(&'static Table, &'static str, &'static str)>,
+}
+
+/// By table: the rows, by key.
+type Rows = Vec<BTreeMap<Vec<String>, Vec<String>>>;
+
+const OF_VEHICLE: &str = "vehicle_id = ?1";
+
+impl Watched {
+    pub(super) fn of(correction: &Correction) -> Self {
+        let tables = match correction.kind {
+            CorrectionKind::LateUpload | CorrectionKind::Withdrawn => vec![
+                (&visits::TABLE, OF_VEHICLE, "visit"),
+                (&trips::TABLE, OF_VEHICLE, "trip"),
+                (&turnarounds::TABLE, OF_VEHICLE, "turnaround"),
+                (&stops::TABLE, OF_VEHICLE, "stop"),
+                (&idlings::TABLE, OF_VEHICLE, "idling"),
+                (&overspeeds::TABLE, OF_VEHICLE, "overspeed"),
+                (&offlines::TABLE, OF_VEHICLE, "silence"),
+                (&vehicle_daily::TABLE, OF_VEHICLE, "day"),
+            ],
+            CorrectionKind::Redrawn => vec![
+                (&visits::TABLE, "geofence_id = ?1", "visit"),
+                (&trips::TABLE, "?1 IN (origin_id, destination_id)", "trip"),
+                (&turnarounds::TABLE, "?1 IN (terminal_left_id, terminal_reached_id)", "turnaround"),
+            ],
+            CorrectionKind::FleetChanged => vec![(&fleet_daily::TABLE, "?1 <> ''", "day")],
+        };
+        Self { subject: correction.subject.clone(), tables }
+    }
+
+    /// The rows as they are.
+    pub(super) fn look(&self, tables: &Tables) -> Result<Rows, DemoError> {
+        let rows = self.tables.iter().map(|(table, condition, _)| {
+            let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+            let sql = format!("SELECT {} FROM {} WHERE {condition}", columns.join(", "), table.name);
+            let rows = tables.rows(&sql, [&self.subject], |row| {
+                let mut cells = Vec::with_capacity(columns.len());
+                for index in 0..columns.len() {
+                    cells.push(text(row.get_ref(index)?));
+                }
+                let rest = cells.split_off(table.key);
+                Ok((cells, rest))
+            })?;
+            Ok(rows.into_iter().collect())
+        });
+        rows.collect()
+    }
+
+    /// In words: what happened, and how many rows are others now.
+    pub(super) fn tell(&self, correction: &Correction, before: &Rows, after: &Rows) -> String {
+        let changed = self.tables.iter().zip(before.iter().zip(after)).map(|((table, _, noun), (before, after))| {
+            let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+            let changed: Vec<_> = keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).collect();
+            // Whose visits they were, if they are of several.
+            let vehicles: BTreeSet<_> = changed.iter().filter_map(|key| key.first()).collect();
+            let of = match correction.kind {
+                CorrectionKind::Redrawn if table.name == visits::TABLE.name => {
+                    format!(" of {}", counted(vehicles.len() as u64, "truck"))
+                }
+                CorrectionKind::FleetChanged => format!(" of {}", counted(vehicles.len() as u64, "fleet")),
+                CorrectionKind::Redrawn | CorrectionKind::LateUpload | CorrectionKind::Withdrawn => String::new(),
+            };
+            (changed.len() as u64, noun, of)
+        });
+        let changed: Vec<String> = changed
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, noun, of)| format!("{}{of}", counted(count, noun)))
+            .collect();
+        let (what, more) = what(correction);
+        let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
+        format!("{what} changed {changed}{more}")
+    }
+}
+
+/// What happened, in words, and what else can be said of it if there is room.
+fn what(correction: &Correction) -> (String, String) {
+    let Correction { kind, subject, events } = correction;
+    let since = events.iter().find_map(|event| match event {
+        Event::Position(report) => Some(report.ts),
+        Event::Geofence(change) => change.valid_from,
+        Event::Vehicle(change) => change.valid_from,
+        Event::Clock(_) => None,
+    });
+    let since = since.map_or_else(String::new, clock);
+    let what = match kind {
+        CorrectionKind::LateUpload => {
+            let more = format!(" ({} since {since})", counted(events.len() as u64, "position"));
+            return (format!("late upload of {subject}"), more);
+        }
+        CorrectionKind::Redrawn => format!("{subject} redrawn as of {since}"),
+        CorrectionKind::Withdrawn => format!("position of {subject} at {since} withdrawn:"),
+        CorrectionKind::FleetChanged => format!("{subject} in another fleet as of {since}"),
+    };
+    (what, String::new())
+}

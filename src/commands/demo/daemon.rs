@@ -1,0 +1,80 @@
+//! The daemon of `run --embedded`, in a thread of this process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::DemoError;
+use super::gauge::Gauge;
+use crate::config;
+use watchtower_daemon as daemon;
+use watchtower_geopackage::GeoPackage;
+use watchtower_store::geopackage::claim;
+
+/// What it is told.
+const CONFIGURATION: &str = include_str!("demo.toml");
+/// How often it is looked whether it has begun.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// The part that decides what the tables say.
+pub(super) fn rules() -> &'static str {
+    CONFIGURATION.split("\n\n").find(|part| part.starts_with("[rules]")).unwrap_or_default()
+}
+
+/// A daemon that runs.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    /// Ends it when it is dropped.
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), DemoError>>,
+}
+
+impl Daemon {
+    /// Begins to keep the tables of a file up to date; they are there when this returns. If the daemon ends by
+    /// itself, the gauge says so.
+    ///
+    /// # Errors
+    /// If it cannot begin.
+    pub(super) fn start(file: &GeoPackage, workers: u16, gauge: &Arc<Gauge>) -> Result<Self, DemoError> {
+        let mut options = config::parse("the configuration of the demo", CONFIGURATION, std::iter::empty())?;
+        options.engine.workers = workers;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(DemoError::Threads)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (of_daemon, gauge) = (file.clone(), Arc::clone(gauge));
+        let ended = Arc::new(AtomicBool::new(false));
+        let has_ended = Arc::clone(&ended);
+        let thread = thread::spawn(move || {
+            let stopped = async { drop(stopped.await) };
+            let result = runtime.block_on(daemon::run_embedded(&of_daemon, options, false, stopped));
+            has_ended.store(true, Ordering::Relaxed);
+            gauge.end();
+            Ok(result?)
+        });
+        let daemon = Self { stop, thread };
+        let connection = file.connect_to_read()?;
+        while claim::owner(file, &connection)?.is_none() {
+            if ended.load(Ordering::Relaxed) {
+                daemon.finish()?;
+                return Err(DemoError::Ended);
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok(daemon)
+    }
+
+    /// Lets it commit what it has read, and end.
+    ///
+    /// # Errors
+    /// If it failed, now or before.
+    pub(super) fn finish(self) -> Result<(), DemoError> {
+        drop(self.stop);
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}

@@ -1,0 +1,245 @@
+//! `watchtower export`: the log of a file into the streams of a Redis, when a fleet moves to servers.
+//!
+//! Every entry keeps its id, and with it the instant at which it arrived: a daemon that reads the streams
+//! decides on every event as the one on the file did, and comes to the same tables. So streams have to be new,
+//! or to hold what an export before this one has put there: then it goes on where that ended, and what was
+//! appended to the file since follows.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use redis::{Connection, RedisError};
+use secrecy::{ExposeSecret, SecretString};
+
+use watchtower_core::EntryId;
+use watchtower_geopackage::GeoPackage;
+use watchtower_log::ClockSource;
+use watchtower_log::append::{PipelineName, Target};
+use watchtower_log::file::{Layout, LogError, Reader};
+use watchtower_log::redis::address;
+
+use super::arguments::secret;
+use crate::interrupt;
+
+pub(super) const EXAMPLE: &str = "\
+Example, to move to servers:
+  watchtower export --embedded fleet.gpkg --redis redis://127.0.0.1 --pipeline lagos
+  (stop what appends to the file, and the daemon; then once more the same: the rest follows)
+  watchtower run --config watchtower.toml       with pipeline = \"lagos\", the same [limits] and [rules]";
+
+/// What `export` takes.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The file whose log is to be moved
+    #[arg(long, value_name = "FILE")]
+    pub embedded: PathBuf,
+    /// The Redis to move it to: redis://[user:password@]host[:port][/database], or rediss:// for TLS
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub redis: SecretString,
+    /// The name of the pipeline there: its streams are wt:NAME:events:0 .. and wt:NAME:control
+    #[arg(long, value_name = "NAME", value_parser = PipelineName::parse)]
+    pub pipeline: PipelineName,
+}
+
+impl ExportArgs {
+    /// Where to.
+    pub fn target(&self) -> Target {
+        Target::Redis { url: self.redis.clone(), pipeline: self.pipeline.clone() }
+    }
+}
+
+/// Exports, and prints how much.
+///
+/// # Errors
+/// If the file or the server cannot be used, or the streams hold something else.
+pub fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    let started = std::time::Instant::now();
+    let target = args.target();
+    let Exported { entries, before, layout } = export(&GeoPackage::at(&args.embedded), &target, &stop)?;
+    writeln!(
+        out,
+        "{target} holds all {entries} entries of {}, {} of them new, after {:.1} s; its configuration needs [redis] \
+         streams = {}",
+        args.embedded.display(),
+        entries - before,
+        started.elapsed().as_secs_f64(),
+        layout.streams,
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A server that takes longer for some entries is lost.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Entries that are sent together.
+const AT_ONCE: usize = 512;
+
+/// Why not all of it is there.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The file cannot be read, or has no log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Redis cannot be reached, or refuses.
+    #[error("cannot {doing} at {server}: {source}")]
+    Redis {
+        /// What was being done.
+        doing: String,
+        /// Host, port and database.
+        server: String,
+        /// Why.
+        source: RedisError,
+    },
+    /// The beginning of the log was trimmed.
+    #[error(
+        "the log begins with entry {first}: what was before it was trimmed ([embedded] log_keep), and the tables \
+             could not become the same without it"
+    )]
+    Trimmed {
+        /// Number of the first entry that is left.
+        first: u64,
+    },
+    /// The stream holds something else.
+    #[error("{key} holds {entries} entries that are not those of this log: export into a pipeline of another name")]
+    Occupied {
+        /// Its key.
+        key: String,
+        /// How many were ever added.
+        entries: u64,
+    },
+    /// It was interrupted.
+    #[error("interrupted after {entries} entries: the same command goes on from there")]
+    Interrupted {
+        /// How many are there.
+        entries: u64,
+    },
+    /// The result cannot be told.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What is there now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// Entries of the log.
+    pub entries: u64,
+    /// Those of them that were there before.
+    pub before: u64,
+    /// What the configuration of the pipeline has to say, too.
+    pub layout: Layout,
+}
+
+/// One of the streams as Redis has it.
+struct Stream {
+    key: String,
+    /// Entries that were added before, and the last of them.
+    added: u64,
+    last: EntryId,
+    /// Entries of the log that were read of it.
+    read: u64,
+}
+
+/// Appends the log of a file to the streams of a pipeline of a Redis, with the ids that its entries have.
+///
+/// # Errors
+/// If either cannot be used, the streams hold something else, or `stop` is set.
+///
+/// # Panics
+/// If the target is a file.
+pub fn export(file: &GeoPackage, target: &Target, stop: &AtomicBool) -> Result<Exported, ExportError> {
+    let Target::Redis { url, pipeline } = target else { unreachable!("an export goes to a Redis") };
+    let server = address(url);
+    let failed = |doing: &str| {
+        let (doing, server) = (doing.to_owned(), server.clone());
+        move |source| ExportError::Redis { doing, server, source }
+    };
+    let log = Reader::open(file)?;
+    if let Some(first) = log.first()?.filter(|first| *first > 1) {
+        return Err(ExportError::Trimmed { first });
+    }
+    let layout = log.layout();
+    let client = redis::Client::open(url.expose_secret()).map_err(failed("understand the address"))?;
+    let mut redis = client.get_connection_with_timeout(Duration::from_secs(10)).map_err(failed("connect"))?;
+    redis.set_read_timeout(Some(RESPONSE_TIMEOUT)).map_err(failed("connect"))?;
+    let mut streams = Vec::new();
+    for key in target.keys(layout.streams) {
+        streams.push(Stream::look(&mut redis, key).map_err(failed("look at the streams"))?);
+    }
+    announce(&mut redis, &pipeline.layout_key(), layout).map_err(failed("announce the pipeline"))?;
+    let (mut at, mut sent) = (0, 0);
+    loop {
+        let entries = log.read(at, u64::MAX)?;
+        if entries.is_empty() {
+            break;
+        }
+        let (mut next, mut fields) = (entries.iter(), Vec::new());
+        let mut pipe = redis::pipe();
+        while let Some((stream, id)) = next.next(&mut fields) {
+            let stream = &mut streams[stream];
+            if stream.is_new(id)? {
+                pipe.cmd("XADD").arg(&stream.key).arg(id.to_string());
+                for (name, value) in &fields {
+                    pipe.arg(*name).arg(*value);
+                }
+                pipe.ignore();
+                sent += 1;
+            }
+            if pipe.len() >= AT_ONCE {
+                pipe.exec(&mut redis).map_err(failed("append"))?;
+                pipe.clear();
+                if stop.load(Ordering::Relaxed) {
+                    return Err(ExportError::Interrupted { entries: sent });
+                }
+            }
+        }
+        if !pipe.is_empty() {
+            pipe.exec(&mut redis).map_err(failed("append"))?;
+        }
+        at = entries.last();
+    }
+    match streams.iter().find(|stream| stream.added > stream.read) {
+        Some(Stream { key, added, .. }) => Err(ExportError::Occupied { key: key.clone(), entries: *added }),
+        None => Ok(Exported { entries: at, before: at - sent, layout }),
+    }
+}
+
+impl Stream {
+    fn look(redis: &mut Connection, key: String) -> Result<Self, RedisError> {
+        let mut stream = Self { key, added: 0, last: EntryId::ZERO, read: 0 };
+        if redis::cmd("EXISTS").arg(&stream.key).query(redis)? {
+            let info: HashMap<String, redis::Value> =
+                redis::cmd("XINFO").arg("STREAM").arg(&stream.key).query(redis)?;
+            let last = info.get("last-generated-id").and_then(|id| redis::from_redis_value_ref::<String>(id).ok());
+            stream.last = last.and_then(|last| last.parse().ok()).unwrap_or(EntryId::ZERO);
+            stream.added = match info.get("entries-added") {
+                Some(redis::Value::Int(added)) => added.unsigned_abs(),
+                _ => 0,
+            };
+        }
+        Ok(stream)
+    }
+
+    /// Whether the next entry of the log is not there yet.
+    fn is_new(&mut self, id: EntryId) -> Result<bool, ExportError> {
+        self.read += 1;
+        if self.read == self.added && id != self.last {
+            return Err(ExportError::Occupied { key: self.key.clone(), entries: self.added });
+        }
+        Ok(self.read > self.added)
+    }
+}
+
+/// What its daemon would say.
+fn announce(redis: &mut Connection, key: &str, layout: Layout) -> Result<(), RedisError> {
+    let clock = match layout.clock {
+        Some(ClockSource::Wall) | None => "wall",
+        Some(ClockSource::Log) => "log",
+    };
+    redis::cmd("HSET").arg(key).arg("streams").arg(layout.streams).arg("clock").arg(clock).exec(redis)
+}

@@ -1,0 +1,185 @@
+//! Edits of geofences by hand: features of GeoJSON files, or deletions, into the control stream.
+//!
+//! They arrive now. One geofence is one entry with the field `json`: it may be large, and can be read
+//! by whoever looks into the stream.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use watchtower_model::Millis;
+
+use watchtower_core::events::{
+    Event, GeofenceChange, Geometry, Limits, Rejection, Rings, check_time, json, parse_time,
+};
+use watchtower_inputs::{self as inputs, FileFormat};
+use watchtower_log::append::{Sender, Target, open_for_edits};
+
+use crate::commands::publish::{PublishError, RecordPlace, now_ms};
+
+/// Features to append.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// GeoJSON files.
+    pub files: Vec<PathBuf>,
+    /// Where to.
+    pub target: Target,
+    /// Since when those hold that do not say it. Nothing: since they arrive.
+    pub valid_from: Option<Millis>,
+}
+
+/// Geofences to end.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    /// Their ids.
+    pub ids: Vec<String>,
+    /// Where to.
+    pub target: Target,
+    /// Since when they are no more. Nothing: since this arrives.
+    pub valid_from: Option<Millis>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// All of it is in the stream.
+    Published {
+        /// How many geofences.
+        geofences: u64,
+        /// Of polygons, those that close a ring included.
+        vertices: u64,
+        /// Geofences that are circles.
+        circles: u64,
+        /// Whether a daemon of the pipeline has run.
+        by_daemon: bool,
+    },
+    /// None of it is.
+    Refused {
+        /// How many features there were.
+        features: u64,
+        /// Those that are no geofences, and why.
+        faults: Vec<(RecordPlace, Rejection)>,
+    },
+}
+
+/// Appends the features of files, if all of them are geofences.
+///
+/// # Errors
+/// If a file cannot be read, or Redis is not there or takes no more.
+pub fn import(import: &Import) -> Result<Outcome, PublishError> {
+    let limits = Limits::default();
+    let (mut edits, mut faults, mut features) = (Edits::default(), Vec::new(), 0);
+    let received_at = now_ms();
+    for path in &import.files {
+        let mut source = inputs::open(path, FileFormat::GeoJson, &limits).map_err(PublishError::Unreadable)?;
+        while let Some(record) = source.next_record().map_err(PublishError::Unreadable)? {
+            features += 1;
+            match record.result {
+                Ok(Event::Geofence(mut change)) => {
+                    change.valid_from = change.valid_from.or(import.valid_from);
+                    change.received_at = Some(received_at);
+                    edits.push(change);
+                }
+                Ok(_) => unreachable!("a feature is a geofence"),
+                Err(rejection) => {
+                    faults.push((RecordPlace::new(path, FileFormat::GeoJson, record.position), rejection));
+                }
+            }
+        }
+    }
+    if faults.is_empty() { edits.publish(&import.target) } else { Ok(Outcome::Refused { features, faults }) }
+}
+
+/// Ends geofences.
+///
+/// # Errors
+/// If Redis is not there or takes no more.
+pub fn delete(deletion: &Deletion) -> Result<Outcome, PublishError> {
+    let received_at = Some(now_ms());
+    let mut edits = Edits::default();
+    for id in &deletion.ids {
+        let geofence_id = Cow::Borrowed(id.as_str());
+        edits.push(GeofenceChange { geofence_id, valid_from: deletion.valid_from, received_at, definition: None });
+    }
+    edits.publish(&deletion.target)
+}
+
+/// The id of a geofence, as typed.
+///
+/// # Errors
+/// If no geofence can have it.
+pub fn parse_geofence_id(text: &str) -> Result<String, String> {
+    let event = serde_json::json!({"type": "geofence", "geofence_id": text, "deleted": true}).to_string();
+    match json::decode(event.as_bytes(), &Limits::default()) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(rejection) => Err(rejection.detail),
+    }
+}
+
+/// A `valid_from`, as typed.
+///
+/// # Errors
+/// If it is neither RFC 3339 nor epoch milliseconds, or out of range.
+pub fn parse_valid_from(text: &str) -> Result<Millis, String> {
+    let ms = parse_time(text).ok_or("expected an RFC 3339 time, as in 2026-11-23T06:00:00Z, or epoch milliseconds")?;
+    check_time("valid_from", ms, &Limits::default()).map_err(|rejection| rejection.detail)
+}
+
+/// Edits that wait for all of them to be found good.
+#[derive(Default)]
+struct Edits {
+    texts: Vec<String>,
+    vertices: u64,
+    circles: u64,
+}
+
+impl Edits {
+    fn push(&mut self, change: GeofenceChange<'_>) {
+        let rings = |rings: &Rings| rings.iter().map(Vec::len).sum::<usize>() as u64;
+        match change.definition.as_ref().map(|definition| &definition.geometry) {
+            None => {}
+            Some(Geometry::Polygon(polygon)) => self.vertices += rings(polygon),
+            Some(Geometry::MultiPolygon(polygons)) => self.vertices += polygons.iter().map(rings).sum::<u64>(),
+            Some(Geometry::Circle { .. }) => self.circles += 1,
+        }
+        self.texts.push(json::encode(&Event::Geofence(change)));
+    }
+
+    fn publish(self, target: &Target) -> Result<Outcome, PublishError> {
+        let (outlet, layout) = open_for_edits(target)?;
+        let (keys, control) = (target.keys(layout.streams), usize::from(layout.streams));
+        let mut chunk = outlet.empty_chunk();
+        let sender = Sender::start(outlet);
+        for text in &self.texts {
+            chunk.push((control, &keys[control]), &[(b"json", text.as_bytes())], 1);
+            // If it is not taken, finishing says why.
+            if chunk.is_full() && !sender.send(chunk.take()) {
+                break;
+            }
+        }
+        if !chunk.is_empty() {
+            let _ = sender.send(chunk);
+        }
+        let tally = sender.finish()?;
+        Ok(Outcome::Published {
+            geofences: tally.events,
+            vertices: self.vertices,
+            circles: self.circles,
+            by_daemon: layout.by_daemon,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_checked() {
+        assert_eq!(parse_geofence_id("yard 7").unwrap(), "yard 7");
+        assert!(parse_geofence_id("").unwrap_err().contains("1 to 128 characters"));
+        assert_eq!(parse_valid_from("1980-01-01T00:00:00Z"), Ok(315_532_800_000));
+        assert_eq!(parse_valid_from("315532800000"), Ok(315_532_800_000));
+        assert!(parse_valid_from("yesterday").unwrap_err().contains("RFC 3339"));
+        assert!(parse_valid_from("1979-12-31T00:00:00Z").unwrap_err().contains("valid_from"));
+    }
+}

@@ -1,0 +1,125 @@
+//! The arguments of `watchtower publish`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use watchtower_log::ClockSource;
+use watchtower_log::append::{Format, MAX_STREAMS, Wanted};
+
+use super::{Options, Pace};
+use crate::commands::arguments::TargetArgs;
+
+/// Shown below the help.
+pub const EXAMPLE: &str = "\
+Examples:
+  watchtower publish --redis redis://127.0.0.1 --pipeline lagos \\
+      --geofences depots.geojson --positions track.csv.gz        history, as fast as Redis takes it
+  watchtower publish --redis redis://127.0.0.1 --pipeline lagos \\
+      --positions track.csv.gz --speedup 60                      an hour of it a minute
+  watchtower publish --redis redis://127.0.0.1 --pipeline lagos \\
+      --positions track.csv.gz --rate 20000                      20 000 events a second
+
+The files are those of `replay`; see `watchtower replay --help`. History that is published twice
+changes no answer: a position replaces the one with the same vehicle and ts, or is late by then.";
+
+/// What `publish` takes.
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// CSV files of positions
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["geofences", "events"])]
+    pub positions: Vec<PathBuf>,
+    /// GeoJSON files of geofences: polygons, multipolygons, points with radius_m. Those without
+    /// valid_from hold from the first position on
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub geofences: Vec<PathBuf>,
+    /// NDJSON files of any events: position, geofence, vehicle, clock
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub events: Vec<PathBuf>,
+    /// Where to
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Number of the pipeline's event streams, if its daemon has not run yet [default: 1]
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_STREAMS)))]
+    pub streams: Option<u16>,
+    /// Who says what time it is, if the daemon has not run yet: clock events appended here, or the
+    /// daemon's own every second [default: log]
+    #[arg(long, value_name = "KIND")]
+    pub clock: Option<ClockArg>,
+    /// Send N events a second [default: as fast as possible]
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "speedup")]
+    pub rate: Option<f64>,
+    /// Send each event when its ts is due, with time running X times as fast: 60 is an hour a minute
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub speedup: Option<f64>,
+    /// How an entry holds events: a binary batch, which costs least to read, a JSON array, or one
+    /// event in plain fields
+    #[arg(long, value_name = "SHAPE", default_value = "bin")]
+    pub format: FormatArg,
+    /// Most events of an entry of bin and json
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch: u32,
+}
+
+/// Who says what time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClockArg {
+    /// Producers do, as this command does
+    Log,
+    /// The daemon does, every second
+    Wall,
+}
+
+/// How an entry holds events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// The field bin: a binary batch
+    Bin,
+    /// The field json: an event or an array of them
+    Json,
+    /// One event, a field for each of its members
+    Plain,
+}
+
+impl PublishArgs {
+    /// What to publish, where, and how.
+    pub fn options(&self) -> Options {
+        Options {
+            geofences: self.geofences.clone(),
+            positions: self.positions.clone(),
+            events: self.events.clone(),
+            target: self.target.target(),
+            wanted: Wanted { streams: self.streams, clock: self.clock.map(ClockSource::from) },
+            pace: match (self.rate, self.speedup) {
+                (Some(per_s), _) => Pace::Rate { per_s },
+                (None, Some(factor)) => Pace::Speedup { factor },
+                (None, None) => Pace::Unpaced,
+            },
+            format: self.format.into(),
+            batch: self.batch,
+        }
+    }
+}
+
+impl From<ClockArg> for ClockSource {
+    fn from(clock: ClockArg) -> Self {
+        match clock {
+            ClockArg::Log => Self::Log,
+            ClockArg::Wall => Self::Wall,
+        }
+    }
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Bin => Self::Bin,
+            FormatArg::Json => Self::Json,
+            FormatArg::Plain => Self::Plain,
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "expected a number above 0".to_owned())
+}

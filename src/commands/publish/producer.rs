@@ -1,0 +1,343 @@
+//! From records to entries: where each event goes, when it arrives, and the clocks between.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use watchtower_model::Millis;
+
+use super::Options;
+use super::arrival::{Clocks, LogTime, instant};
+use super::pace::{Pace, Pacer};
+use super::summary::{RecordPlace, Refused};
+use watchtower_core::admission::ARRIVAL_SLACK_MS;
+use watchtower_core::events::Record;
+use watchtower_core::events::{Clock, Event, Limits, Raw, stream_of};
+use watchtower_inputs::{self as inputs, FileFormat, SourceError};
+use watchtower_log::ClockSource;
+use watchtower_log::append::{AppendError, Batches, Chunk, Layout, Outlet, Place, Sender, Tally};
+
+/// When events are paced, those of so long are sent together.
+const TICK: Duration = Duration::from_millis(2);
+
+/// When events are paced, clocks are not told more often than this, unless nothing else happens.
+const CLOCK_EVERY: Duration = Duration::from_millis(100);
+
+/// While it waits, it looks this often whether it should stop.
+const STOP_EVERY: Duration = Duration::from_millis(50);
+
+/// Why no more records are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Somebody wants it.
+    Interrupted,
+    /// Redis takes nothing any more.
+    Broken,
+}
+
+/// Puts records into streams.
+pub(super) struct Producer<'a> {
+    options: &'a Options,
+    stop: &'a AtomicBool,
+    limits: Limits,
+    layout: Layout,
+    log_time: LogTime,
+    /// Before this nothing arrives, whatever it says: the daemon has told its streams the machine's time.
+    arrives_from: Option<Millis>,
+    clocks: Clocks,
+    pacer: Pacer,
+    batches: Batches,
+    chunk: Chunk,
+    sender: Sender,
+    /// The `ts` of the first position of the files, once it was needed.
+    first_position: Option<Millis>,
+    clock_told: Instant,
+    pub(super) counts: Counts,
+}
+
+/// What it did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) passed_on: u64,
+    pub(super) clocks: u64,
+    pub(super) behind_horizon: u64,
+    pub(super) refused: Refused,
+}
+
+impl<'a> Producer<'a> {
+    /// Publishes into the streams of `layout` until `stop` is set.
+    pub(super) fn new(options: &'a Options, layout: Layout, outlet: Outlet, stop: &'a AtomicBool) -> Self {
+        let limits = Limits::default();
+        Self {
+            options,
+            stop,
+            log_time: LogTime::new(limits.clone()),
+            arrives_from: layout.is_at_machine_time().then(|| now_ms() - ARRIVAL_SLACK_MS),
+            limits,
+            clocks: Clocks::new(layout.streams),
+            pacer: Pacer::new(options.pace),
+            batches: Batches::new(options.target.keys(layout.streams), options.format, options.batch),
+            layout,
+            chunk: outlet.empty_chunk(),
+            sender: Sender::start(outlet),
+            first_position: None,
+            clock_told: Instant::now(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// What is acceptable.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Publishes a record, or counts it as refused.
+    pub(super) fn take(
+        &mut self,
+        path: &Path,
+        format: FileFormat,
+        record: Record<'_>,
+    ) -> Result<ControlFlow<End>, SourceError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(ControlFlow::Break(End::Interrupted));
+        }
+        let Record { position, raw, result } = record;
+        match result {
+            Ok(event) => self.publish(event),
+            Err(_) if format == FileFormat::Ndjson && raw.whole.is_none() => Ok(self.pass_on(raw)),
+            Err(rejection) => {
+                self.counts.refused.add(RecordPlace::new(path, format, position), rejection);
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    }
+
+    /// Ends the log, if it has reached its end, and waits until all is in the streams.
+    pub(super) fn finish(mut self, complete: bool) -> (Counts, Result<Tally, AppendError>) {
+        let mut flow = ControlFlow::Continue(());
+        if complete
+            && self.layout.clock == ClockSource::Log
+            && let Some(now) = self.clocks.last(&self.log_time)
+        {
+            flow = self.tell(now);
+        }
+        if flow.is_continue() && self.flush().is_continue() {
+            // If it is not taken, finishing says why.
+            let _ = self.send();
+        }
+        (self.counts, self.sender.finish())
+    }
+
+    fn publish(&mut self, mut event: Event<'_>) -> Result<ControlFlow<End>, SourceError> {
+        // Until it is due, nothing of what it says is known.
+        if self.options.pace != Pace::Unpaced
+            && let Some(due) = self.pacer.due(instant(&event), Instant::now)
+            && let ControlFlow::Break(end) = self.wait_until(due)
+        {
+            return Ok(ControlFlow::Break(end));
+        }
+        let Self { log_time, first_position, options, limits, .. } = self;
+        log_time.stamp(&mut event, || first_instant(first_position, options, limits))?;
+        Ok(self.push(&event))
+    }
+
+    fn push(&mut self, event: &Event<'_>) -> ControlFlow<End> {
+        let place = match event {
+            Event::Position(report) => {
+                let arrival = report.received_at.max(self.arrives_from);
+                let behind_ms = arrival.map_or(0, |arrival| arrival.saturating_sub(report.ts));
+                self.counts.behind_horizon += u64::from(behind_ms > self.limits.horizon_ms);
+                Place::Positions(stream_of(&report.vehicle_id, self.layout.streams))
+            }
+            Event::Geofence(_) | Event::Vehicle(_) => Place::Control,
+            Event::Clock(clock) => {
+                self.push_clock(*clock, true)?;
+                return self.after_push();
+            }
+        };
+        self.batches.push(place, event, true, &mut self.chunk);
+        self.clocks.count();
+        self.after_push()
+    }
+
+    /// Appends a clock to every stream, so that each says how far it is.
+    fn push_clock(&mut self, clock: Clock, of_file: bool) -> ControlFlow<End> {
+        for place in self.batches.places() {
+            let counted = of_file && place == Place::Control;
+            self.batches.push(place, &Event::Clock(clock), counted, &mut self.chunk);
+            self.send_if_full()?;
+        }
+        self.clocks.tell(clock.now, &self.log_time);
+        ControlFlow::Continue(())
+    }
+
+    /// Tells the time of the log.
+    fn tell(&mut self, now: Millis) -> ControlFlow<End> {
+        self.counts.clocks += 1;
+        self.clock_told = Instant::now();
+        self.push_clock(Clock { now, received_at: self.log_time.arrival() }, false)
+    }
+
+    /// Every so many events: a clock if one is due, and nothing is held back any longer.
+    fn after_push(&mut self) -> ControlFlow<End> {
+        if self.clocks.enough_events() {
+            if let Some(now) = self.due_clock() {
+                self.tell(now)?;
+            }
+            self.flush()?;
+        }
+        self.send_if_full()
+    }
+
+    fn due_clock(&self) -> Option<Millis> {
+        match self.layout.clock {
+            ClockSource::Log => self.clocks.due(&self.log_time),
+            ClockSource::Wall => None,
+        }
+    }
+
+    /// Sends what there is and waits.
+    fn wait_until(&mut self, due: Instant) -> ControlFlow<End> {
+        let wait = due.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            return ControlFlow::Continue(());
+        }
+        if (wait >= CLOCK_EVERY || self.clock_told.elapsed() >= CLOCK_EVERY)
+            && let Some(now) = self.due_clock()
+        {
+            self.tell(now)?;
+        }
+        self.flush()?;
+        self.send()?;
+        let until = due.max(Instant::now() + TICK);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return ControlFlow::Continue(());
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return ControlFlow::Break(End::Interrupted);
+            }
+            std::thread::sleep(left.min(STOP_EVERY));
+        }
+    }
+
+    fn pass_on(&mut self, raw: Raw<'_>) -> ControlFlow<End> {
+        self.counts.passed_on += 1;
+        let place = place_of_line(raw.bytes, self.layout.streams);
+        self.batches.pass_on(place, &as_one_event(raw.bytes), &mut self.chunk);
+        self.clocks.count();
+        self.after_push()
+    }
+
+    fn flush(&mut self) -> ControlFlow<End> {
+        for place in self.batches.places() {
+            self.batches.flush(place, &mut self.chunk);
+            self.send_if_full()?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn send_if_full(&mut self) -> ControlFlow<End> {
+        if self.chunk.is_full() { self.send() } else { ControlFlow::Continue(()) }
+    }
+
+    fn send(&mut self) -> ControlFlow<End> {
+        if self.chunk.is_empty() || self.sender.send(self.chunk.take()) {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(End::Broken)
+    }
+}
+
+/// The `ts` of the first position of the files; where there is none, what time it is.
+fn first_instant(known: &mut Option<Millis>, options: &Options, limits: &Limits) -> Result<Millis, SourceError> {
+    if let Some(known) = known {
+        return Ok(*known);
+    }
+    let found = first_position(options, limits)?.unwrap_or_else(now_ms);
+    *known = Some(found);
+    Ok(found)
+}
+
+/// Looks into the files ahead of their turn. A pipe can only be read once and is passed over.
+fn first_position(options: &Options, limits: &Limits) -> Result<Option<Millis>, SourceError> {
+    for (path, format) in inputs::in_order(&[], &options.positions, &options.events) {
+        if !path.is_file() {
+            continue;
+        }
+        let mut source = inputs::open(path, format, limits)?;
+        while let Some(record) = source.next_record()? {
+            if let Ok(Event::Position(report)) = record.result {
+                return Ok(Some(report.ts));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The time of this machine.
+pub fn now_ms() -> Millis {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// What can be read of a line that is no event.
+#[derive(Deserialize)]
+struct Hint<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    vehicle_id: Option<Cow<'a, str>>,
+}
+
+/// Where the event would belong if it were one: a daemon may accept what is refused here.
+fn place_of_line(line: &[u8], streams: u16) -> Place {
+    match serde_json::from_slice(line) {
+        Ok(Hint { kind: Some(kind), vehicle_id: Some(id) }) if kind == "position" => {
+            Place::Positions(stream_of(&id, streams))
+        }
+        Ok(_) | Err(_) => Place::Control,
+    }
+}
+
+/// An entry's array holds events, but a line's is none: within another array it stays one refused event.
+fn as_one_event(line: &[u8]) -> Cow<'_, [u8]> {
+    match serde_json::from_slice::<Vec<&RawValue>>(line) {
+        Ok(_) => [b"[", line, b"]"].concat().into(),
+        Err(_) => line.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use watchtower_core::events::{Reason, decode_entry};
+
+    #[test]
+    fn a_refused_line_goes_where_its_event_would() {
+        let place = |line: &str| place_of_line(line.as_bytes(), 16);
+        assert_eq!(place(r#"{"type":"position","vehicle_id":"123456789","ts":1}"#), Place::Positions(3));
+        for line in ["", "nonsense", "[]", r#"{"type":"geofence"}"#, r#"{"type":"position","vehicle_id":7}"#] {
+            assert_eq!(place(line), Place::Control, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_array_on_a_line_is_refused_as_one() {
+        let clock = r#"[{"type":"clock","now":"2026-11-23T06:00:00Z"}]"#;
+        for line in [clock, "[]", "[1,2]", "[1,2", "{", "7"] {
+            let entry = as_one_event(line.as_bytes());
+            let mut reasons = Vec::new();
+            let fields: [(&[u8], &[u8]); 1] = [(b"json", &entry)];
+            decode_entry(&fields, &Limits::default(), |decoded| {
+                reasons.push((decoded.result.unwrap_err().reason, decoded.bytes.into_owned()));
+            })
+            .unwrap();
+            assert_eq!(reasons, [(Reason::Malformed, line.as_bytes().to_vec())]);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Files in, tables out, without a server.
+//!
+//! The log is the features of the geofence files, then the rows of the position files, then the lines of the event
+//! files, each in file order: see [`watchtower_engine::replay`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use watchtower_core::events::{Limits, Reason};
+use watchtower_core::tables::{Row, Table, rejected_events};
+use watchtower_engine::replay::{Driver, Intake, permute_positions};
+use watchtower_inputs::{self as inputs, Progress, SourceError};
+use watchtower_model::Rules;
+use watchtower_store::csv::{self, CsvError};
+
+/// What to replay, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// GeoJSON files of geofences, read first.
+    pub geofences: Vec<PathBuf>,
+    /// CSV files of positions, read next.
+    pub positions: Vec<PathBuf>,
+    /// NDJSON files of any events, read last.
+    pub events: Vec<PathBuf>,
+    /// Permutes position events, by this seed.
+    pub shuffle: Option<u64>,
+    /// Worker threads.
+    pub workers: usize,
+    /// What is acceptable.
+    pub limits: Limits,
+    /// What the tables mean.
+    pub rules: Rules,
+}
+
+/// Why a replay stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A file is not what it should be.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A table could not be written.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// The folder of tables could not be made.
+    #[error("cannot create the folder {}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What a replay came to.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Events read, refused ones included.
+    pub events: u64,
+    /// How many of them were refused, by reason.
+    pub refused: BTreeMap<Reason, u64>,
+    /// From the first byte read until the tables were complete.
+    pub elapsed: Duration,
+    /// Rows by table, in the order they are listed to people.
+    pub rows: Vec<(&'static str, usize)>,
+}
+
+impl Summary {
+    /// Events per second.
+    pub fn events_per_s(&self) -> f64 {
+        self.events as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+}
+
+/// The tables of a replay.
+pub type Tables = Vec<(&'static Table, Vec<Row>)>;
+
+/// Replays; `progress` hears, now and then, how far the current file has been read.
+///
+/// # Errors
+/// If a file cannot be read. A bad *event* is no error: it is a row of `rejected_events`.
+pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> Result<(Tables, Summary), ReplayError> {
+    let started = Instant::now();
+    let mut intake = Intake::new(options.limits.clone());
+    let mut driver = Driver::start(options.workers, options.rules.clone());
+    let mut log = Vec::new();
+    for (path, format) in inputs::in_order(&options.geofences, &options.positions, &options.events) {
+        let name = path.display().to_string();
+        let mut source = inputs::open(path, format, &options.limits)?;
+        let mut records = 0u64;
+        while let Some(record) = source.next_record()? {
+            if let Some(item) = intake.take(&name, record) {
+                match options.shuffle {
+                    Some(_) => log.push(item),
+                    None => driver.push(item),
+                }
+            }
+            records += 1;
+            if records.is_multiple_of(PROGRESS_EVERY) {
+                progress(path, source.progress());
+            }
+        }
+        progress(path, source.progress());
+    }
+    if let Some(seed) = options.shuffle {
+        permute_positions(&mut log, seed);
+        log.into_iter().for_each(|item| driver.push(item));
+    }
+    let materialized = driver.finish();
+    let elapsed = started.elapsed();
+    let Intake { lookup, archive, rejected, events, .. } = intake;
+    let mut refused = BTreeMap::new();
+    for event in &rejected {
+        *refused.entry(event.reason).or_default() += 1;
+    }
+    let mut tables = materialized.tables(&lookup);
+    tables.push(archive.table(&lookup));
+    tables.push((&rejected_events::TABLE, rejected.iter().map(rejected_events::cells).collect()));
+    let rows = tables.iter().map(|(table, rows)| (table.name, rows.len())).collect();
+    Ok((tables, Summary { events, refused, elapsed, rows }))
+}
+
+/// Writes the tables of a replay as `dir/<table>.csv`.
+///
+/// # Errors
+/// If the folder or a file cannot be written.
+pub fn write(tables: Tables, dir: &Path) -> Result<(), ReplayError> {
+    std::fs::create_dir_all(dir).map_err(|source| ReplayError::Folder { path: dir.to_owned(), source })?;
+    for (table, rows) in tables {
+        csv::write(dir, table, rows)?;
+    }
+    Ok(())
+}
+
+/// Records between two calls of `progress`.
+const PROGRESS_EVERY: u64 = 4096;

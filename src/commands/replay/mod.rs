@@ -1,0 +1,200 @@
+//! `watchtower replay`: computes all tables from files, as CSV or as one GeoPackage.
+
+mod files;
+mod fill;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use watchtower_core::events::Limits;
+use watchtower_daemon as daemon;
+use watchtower_geopackage::GeoPackage;
+use watchtower_log::ClockSource;
+use watchtower_log::append::{Format, Target, Wanted};
+use watchtower_model::{Rules, ViewSet};
+
+use super::publish::{self, Pace};
+use super::{END_WITHIN, runtime};
+use crate::config::{self, ConfigError, environment};
+use crate::{interrupt, progress};
+
+pub use files::{Options, ReplayError, Summary, Tables, replay, write};
+pub use fill::FillError;
+use fill::Filled;
+
+/// Events of an entry in the log of a file.
+const EVENTS_A_BATCH: u32 = 64;
+
+pub(super) const EXAMPLE: &str = "\
+Example:
+  watchtower replay --positions track.csv.gz --geofences depots.geojson --out tables
+  column -s, -t tables/visits.csv | less
+  watchtower replay --positions track.csv.gz --geofences depots.geojson --embedded fleet.gpkg
+
+Positions are CSV with a header: vehicle_id, ts, lon, lat are needed; speed_kmh, heading_deg,
+accuracy_m, altitude_m, ignition and received_at are known; other columns become attributes.";
+
+/// What `replay` takes.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// CSV files of positions
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["geofences", "events"])]
+    pub positions: Vec<PathBuf>,
+    /// GeoJSON files of geofences: polygons, multipolygons, points with radius_m
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub geofences: Vec<PathBuf>,
+    /// NDJSON files of any events: position, geofence, vehicle, clock
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub events: Vec<PathBuf>,
+    /// Deliver the position events in another order, the same for the same seed: all tables stay
+    /// as they are
+    #[arg(long, value_name = "SEED", conflicts_with = "embedded")]
+    pub shuffle: Option<u64>,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+    /// Refuse positions older than the newest of their vehicle by more than this, as in 6h, 90s, 2d
+    /// [default: however late, it counts]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration::parse_ms, conflicts_with = "embedded")]
+    pub lateness: Option<i64>,
+    /// Take the [rules] of a daemon's configuration, as speed limits and the time zone of days; nothing else
+    /// of it matters for CSV [default: the rules as `watchtower example` has them]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Which tables are computed, the others stay empty: all, or membership, which is visits, who is where now,
+    /// and silences [default: what the configuration says, or all]
+    #[arg(long, value_name = "SET", value_parser = views)]
+    pub views: Option<ViewSet>,
+    /// Folder for the tables; made if missing, files in it are replaced
+    #[arg(long, value_name = "DIR", required_unless_present = "embedded")]
+    pub out: Option<PathBuf>,
+    /// Instead of CSV, the one file of the embedded mode, which must not be there yet: the events become its
+    /// log, as `publish` would append them, and its tables are what a daemon makes of that log, [limits] of
+    /// the configuration included. `run`, `publish`, `rebuild` and `export` go on from it
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pub embedded: Option<PathBuf>,
+}
+
+impl ReplayArgs {
+    /// What to append to a new file, and how to make tables of it; nothing if the tables become CSV.
+    ///
+    /// # Errors
+    /// If the configuration cannot be read, or is wrong.
+    pub fn embedded(&self) -> Result<Option<(GeoPackage, publish::Options, daemon::Options)>, ConfigError> {
+        let Some(path) = &self.embedded else { return Ok(None) };
+        let mut options = config::load_embedded(self.config.as_deref(), environment())?;
+        options.engine.workers = self.workers;
+        let file = GeoPackage::at(path);
+        let published = publish::Options {
+            geofences: self.geofences.clone(),
+            positions: self.positions.clone(),
+            events: self.events.clone(),
+            target: Target::Embedded(file.clone()),
+            wanted: Wanted { streams: options.embedded.streams, clock: Some(ClockSource::Log) },
+            pace: Pace::Unpaced,
+            format: Format::Bin,
+            batch: EVENTS_A_BATCH,
+        };
+        Ok(Some((file, published, options)))
+    }
+
+    /// What to replay, and how.
+    ///
+    /// # Errors
+    /// If the configuration cannot be read, or is wrong.
+    pub fn options(&self) -> Result<files::Options, ConfigError> {
+        let configured = self.config.as_ref().map(|path| config::load(path, environment()));
+        let rules = configured.transpose()?.map_or_else(Rules::default, |options| options.rules);
+        let views = self.views.unwrap_or(rules.views);
+        Ok(files::Options {
+            geofences: self.geofences.clone(),
+            positions: self.positions.clone(),
+            events: self.events.clone(),
+            shuffle: self.shuffle,
+            workers: self.workers.into(),
+            limits: Limits { lateness_ms: self.lateness, ..Limits::for_replay() },
+            // Nothing leaves memory: a replay refuses nothing by arrival.
+            rules: Rules { views, retention_ms: None, horizon_ms: None, ..rules },
+        })
+    }
+}
+
+/// A set of tables by its name.
+fn views(name: &str) -> Result<ViewSet, String> {
+    let known = ViewSet::NAMES.iter().find(|(known, _)| *known == name).map(|(_, set)| *set);
+    known.ok_or_else(|| format!("expected {}", ViewSet::NAMES.map(|(known, _)| known).join(" or ")))
+}
+
+/// Replays, and prints a summary.
+///
+/// # Errors
+/// If a file cannot be read or written. A refused event is no error.
+pub fn run(args: &ReplayArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let mut bar = progress::FileBar::new(io::stderr().is_terminal());
+    let Some(folder) = &args.out else { return run_fill(args, bar, out) };
+    let (tables, summary) = replay(&args.options()?, &mut |path, progress| bar.show(path, progress))?;
+    bar.finish();
+    write(tables, folder)?;
+    print_summary(args, folder, &summary, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_fill(args: &ReplayArgs, mut bar: progress::FileBar, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let Some((file, published, options)) = args.embedded()? else { return Ok(ExitCode::SUCCESS) };
+    let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
+    let runtime = runtime()?;
+    let filled = runtime.block_on(async {
+        fill::fill(&file, &published, options, &stop, &mut |path, progress| bar.show(path, progress)).await
+    });
+    runtime.shutdown_timeout(END_WITHIN);
+    bar.finish();
+    print_filled(args, &file, &filled?, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut impl Write) -> io::Result<()> {
+    let Filled { events, elapsed, refused, unpublished, rows } = filled;
+    print_events(*events, *elapsed, args.workers, out)?;
+    print_refused(refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
+    if unpublished.count > 0 {
+        writeln!(out, "{} records of files are no events, and nowhere", unpublished.count)?;
+    }
+    writeln!(out, "rows written to {}:", file.path().display())?;
+    for (table, rows) in rows {
+        writeln!(out, "  {rows:>9} {table}")?;
+    }
+    Ok(())
+}
+
+fn print_summary(args: &ReplayArgs, folder: &Path, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    print_events(summary.events, summary.elapsed, args.workers, out)?;
+    print_refused(summary.refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
+    writeln!(out, "rows written to {}:", folder.display())?;
+    for (table, rows) in &summary.rows {
+        writeln!(out, "  {rows:>9} {table}.csv")?;
+    }
+    Ok(())
+}
+
+fn print_events(events: u64, elapsed: Duration, workers: u16, out: &mut impl Write) -> io::Result<()> {
+    let seconds = elapsed.as_secs_f64();
+    writeln!(
+        out,
+        "{events} events in {seconds:.2} s: {:.0} events/s on {workers} worker{}",
+        events as f64 / seconds.max(1e-9),
+        if workers == 1 { "" } else { "s" },
+    )
+}
+
+fn print_refused<'a>(refused: impl Iterator<Item = (&'a str, u64)> + Clone, out: &mut impl Write) -> io::Result<()> {
+    let sum: u64 = refused.clone().map(|(_, count)| count).sum();
+    writeln!(out, "{sum} refused{}", if sum == 0 { "" } else { ":" })?;
+    for (reason, count) in refused {
+        writeln!(out, "  {count:>9} {reason}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! `watchtower run`: keeps the tables of a pipeline up to date until it is stopped.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use watchtower_daemon::{self as daemon, telemetry};
+
+use super::arguments::PlaceArgs;
+use super::{END_WITHIN, runtime};
+use crate::{config, interrupt};
+
+pub(super) const RUN: &str = "\
+Example:
+  watchtower example > watchtower.toml       every key, explained, with its default
+  watchtower check                           is everything there, and may we?
+  watchtower run                             until Ctrl-C or SIGTERM
+
+  watchtower run --embedded fleet.gpkg       the same with everything in one file, without servers
+
+Exit codes: 0 stopped as asked, 1 something is wrong that does not pass by itself, 2 the configuration
+is wrong, 3 another daemon has taken over.";
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// With what.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Take over from a daemon that still runs: it is fenced, writes nothing any more, and ends with
+    /// exit code 3
+    #[arg(long)]
+    pub takeover: bool,
+}
+
+/// Runs the daemon.
+///
+/// # Errors
+/// If something is wrong that does not pass by itself.
+pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let (options, file) = args.place.load()?;
+    telemetry::log::init(options.log.format, &options.log.level)?;
+    match &file {
+        None => tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = options.pipeline, "watchtower starts"),
+        Some(_) => tracing::info!(version = env!("CARGO_PKG_VERSION"), "watchtower starts"),
+    }
+    tracing::debug!("configuration:\n{}", config::describe(&options));
+    let runtime = runtime()?;
+    let stop = {
+        let _entered = runtime.enter();
+        interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
+    };
+    let ended = runtime.block_on(async {
+        match &file {
+            None => daemon::run(options, args.takeover, stop).await,
+            Some(file) => daemon::run_embedded(file, options, args.takeover, stop).await,
+        }
+    });
+    runtime.shutdown_timeout(END_WITHIN);
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}
