@@ -7,13 +7,13 @@ use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
 /// The descriptor.
 pub const TABLE: Table = Table {
     name: "geofence_membership",
-    comment: "Who is inside which geofence now: the visits that have not ended, confirmed or not.",
+    comment: "The vehicles that are inside each geofence now: the visits that have not ended, confirmed or not.",
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "geofence_id", kind: Kind::Text, comment: "Where." },
-        Column { name: "entered_at", kind: Kind::Time, comment: "Since when." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "geofence_id", kind: Kind::Text, comment: "Identifier of the geofence the vehicle is inside." },
+        Column { name: "entered_at", kind: Kind::Time, comment: "First instant of the current visit, UTC." },
     ],
 };
 

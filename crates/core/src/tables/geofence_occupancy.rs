@@ -11,8 +11,12 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 1,
     columns: &[
-        Column { name: "geofence_id", kind: Kind::Text, comment: "Where." },
-        Column { name: "vehicles", kind: Kind::Integer, comment: "Vehicles inside, confirmed or not." },
+        Column { name: "geofence_id", kind: Kind::Text, comment: "Identifier of the geofence." },
+        Column {
+            name: "vehicles",
+            kind: Kind::Integer,
+            comment: "Number of vehicles inside now, confirmed visits and others; 0 if the geofence is empty.",
+        },
     ],
 };
 

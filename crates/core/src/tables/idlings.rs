@@ -12,12 +12,17 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "started_at", kind: Kind::Time, comment: "The first such position." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column {
+            name: "started_at",
+            kind: Kind::Time,
+            comment: "Instant of the first position with the ignition on and no movement, UTC.",
+        },
         Column {
             name: "ended_at",
             kind: Kind::Time,
-            comment: "The first other position, or the last before an offline; empty while it lasts.",
+            comment: "Instant of the first position at which it moved or the ignition was off, or of the last one \
+                      before an offline, UTC; empty while it idles.",
         },
     ],
 };

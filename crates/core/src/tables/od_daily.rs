@@ -11,14 +11,26 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 3,
     columns: &[
-        Column { name: "origin_id", kind: Kind::Text, comment: "From where." },
-        Column { name: "destination_id", kind: Kind::Text, comment: "Where to." },
-        Column { name: "day", kind: Kind::Date, comment: "The local date of arrival." },
-        Column { name: "trips", kind: Kind::Integer, comment: "How many." },
-        Column { name: "duration_mean_s", kind: Kind::Real, comment: "Their mean duration, seconds." },
-        Column { name: "duration_p50_s", kind: Kind::Real, comment: "The median, within 1 %." },
-        Column { name: "duration_p95_s", kind: Kind::Real, comment: "The 95th percentile, within 1 %." },
-        Column { name: "distance_m", kind: Kind::Real, comment: "Metres along the positions of all of them." },
+        Column { name: "origin_id", kind: Kind::Text, comment: "Identifier of the anchor geofence left." },
+        Column { name: "destination_id", kind: Kind::Text, comment: "Identifier of the anchor geofence reached." },
+        Column { name: "day", kind: Kind::Date, comment: "Local date of the arrival in the pipeline's time zone." },
+        Column {
+            name: "trips",
+            kind: Kind::Integer,
+            comment: "Number of trips on this route that arrived on the day.",
+        },
+        Column { name: "duration_mean_s", kind: Kind::Real, comment: "Mean duration of these trips, seconds." },
+        Column {
+            name: "duration_p50_s",
+            kind: Kind::Real,
+            comment: "Median duration of these trips, seconds, within 1 %.",
+        },
+        Column {
+            name: "duration_p95_s",
+            kind: Kind::Real,
+            comment: "95th percentile of the duration of these trips, seconds, within 1 %.",
+        },
+        Column { name: "distance_m", kind: Kind::Real, comment: "Distance of these trips, added up, metres." },
     ],
 };
 

@@ -12,9 +12,17 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "started_at", kind: Kind::Time, comment: "The last position before the silence." },
-        Column { name: "ended_at", kind: Kind::Time, comment: "The first position after it; empty while it lasts." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column {
+            name: "started_at",
+            kind: Kind::Time,
+            comment: "Instant of the last position before the silence, UTC.",
+        },
+        Column {
+            name: "ended_at",
+            kind: Kind::Time,
+            comment: "Instant of the first position after the silence, UTC; empty while the vehicle is silent.",
+        },
     ],
 };
 

@@ -12,19 +12,28 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "started_at", kind: Kind::Time, comment: "Its first position there." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "started_at", kind: Kind::Time, comment: "Instant of the first position of the stop, UTC." },
         Column {
             name: "ended_at",
             kind: Kind::Time,
-            comment: "Its last position there; empty while none is farther away.",
+            comment: "Instant of the last position of the stop, UTC; empty until a position is farther away.",
         },
-        Column { name: "lon", kind: Kind::Real, comment: "Degrees east, WGS84: the first position's." },
-        Column { name: "lat", kind: Kind::Real, comment: "Degrees north, WGS84: the first position's." },
+        Column {
+            name: "lon",
+            kind: Kind::Real,
+            comment: "Longitude of the first position of the stop, degrees east, WGS84.",
+        },
+        Column {
+            name: "lat",
+            kind: Kind::Real,
+            comment: "Latitude of the first position of the stop, degrees north, WGS84.",
+        },
         Column {
             name: "geofence_id",
             kind: Kind::Text,
-            comment: "The geofence it was inside at started_at, of several the smallest id; empty if none.",
+            comment: "Identifier of the geofence the vehicle was in at started_at, of several the smallest; empty if \
+                      it was in none.",
         },
     ],
 };

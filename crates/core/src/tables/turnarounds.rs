@@ -12,30 +12,30 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "departed_at", kind: Kind::Time, comment: "First instant outside the last terminal." },
-        Column { name: "returned_at", kind: Kind::Time, comment: "First instant inside a terminal again." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "departed_at", kind: Kind::Time, comment: "First instant outside the terminal left, UTC." },
+        Column { name: "returned_at", kind: Kind::Time, comment: "First instant inside a terminal again, UTC." },
         Column {
             name: "terminal_left_id",
             kind: Kind::Text,
-            comment: "The terminal left; of several at once, the smallest id.",
+            comment: "Identifier of the terminal left; of several left at once, the smallest.",
         },
         Column {
             name: "terminal_reached_id",
             kind: Kind::Text,
-            comment: "The terminal reached; of several at once, the smallest id.",
+            comment: "Identifier of the terminal reached; of several reached at once, the smallest.",
         },
         Column {
             name: "clients",
             kind: Kind::Text,
-            comment: "The other anchors visited in between, in order of entry, joined by `;`.",
+            comment: "Identifiers of the other anchor geofences visited in between, in order of entry, joined by `;`.",
         },
         Column {
             name: "distance_m",
             kind: Kind::Real,
-            comment: "Metres along the positions, without what lies in offlines.",
+            comment: "Distance driven, metres, without what lies in offlines.",
         },
-        Column { name: "duration_s", kind: Kind::Real, comment: "Seconds from departure to return." },
+        Column { name: "duration_s", kind: Kind::Real, comment: "Time from departed_at to returned_at, seconds." },
     ],
 };
 

@@ -9,19 +9,24 @@ use crate::tables::{Cell, ChangeSet, Class, Column, KeyCell, Kind, Lookup, Row, 
 /// The descriptor.
 pub const TABLE: Table = Table {
     name: "vehicle_state",
-    comment: "Where every vehicle is, as far as its last position tells, and what it is doing.",
+    comment: "The last known position of every vehicle, its status, and the geofences it is in.",
     class: Class::Lagging,
     key: 1,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "ts", kind: Kind::Time, comment: "When its last position was taken." },
-        Column { name: "lon", kind: Kind::Real, comment: "Longitude of the last position, degrees WGS84." },
-        Column { name: "lat", kind: Kind::Real, comment: "Latitude of the last position, degrees WGS84." },
-        Column { name: "speed_kmh", kind: Kind::Real, comment: "Speed as reported with it; empty if none was." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "ts", kind: Kind::Time, comment: "Instant of the last position, UTC." },
+        Column { name: "lon", kind: Kind::Real, comment: "Longitude of the last position, degrees east, WGS84." },
+        Column { name: "lat", kind: Kind::Real, comment: "Latitude of the last position, degrees north, WGS84." },
+        Column {
+            name: "speed_kmh",
+            kind: Kind::Real,
+            comment: "Speed reported with the last position, km/h; empty if none was reported.",
+        },
         Column {
             name: "heading_deg",
             kind: Kind::Real,
-            comment: "Course as reported with it, degrees clockwise from north; empty if none was.",
+            comment: "Heading reported with the last position, degrees clockwise from north; empty if none was \
+                      reported.",
         },
         Column {
             name: "status",
@@ -29,7 +34,11 @@ pub const TABLE: Table = Table {
             comment: "offline: silent for longer than offline_after. Else moving: at least as fast as idle_speed_kmh \
                       (by the reported speed, or the mean since the position before). Else stopped.",
         },
-        Column { name: "geofence_ids", kind: Kind::Texts, comment: "The geofences it is in, in order of their ids." },
+        Column {
+            name: "geofence_ids",
+            kind: Kind::Texts,
+            comment: "Identifiers of the geofences the vehicle is in, in order; an empty list if it is in none.",
+        },
     ],
 };
 

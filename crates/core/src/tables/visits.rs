@@ -12,19 +12,19 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 3,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "geofence_id", kind: Kind::Text, comment: "Where." },
-        Column { name: "entered_at", kind: Kind::Time, comment: "First instant inside." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "geofence_id", kind: Kind::Text, comment: "Identifier of the geofence visited." },
+        Column { name: "entered_at", kind: Kind::Time, comment: "First instant inside, UTC." },
         Column {
             name: "exited_at",
             kind: Kind::Time,
-            comment: "First instant no longer inside; empty while it lasts.",
+            comment: "First instant no longer inside, UTC; empty while the vehicle is inside.",
         },
         Column {
             name: "confirmed",
             kind: Kind::Boolean,
-            comment: "Whether it lasted the min_dwell_s of the geofence version in force at entered_at, by its exit or \
-                      by the log's clock.",
+            comment: "True once the visit lasted the min_dwell_s of the geofence version in force at entered_at, \
+                      measured to its exit or to the log's clock.",
         },
     ],
 };
