@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use watchtower_model::{Heading, Millis, Place, Speed};
 
 use super::places::{ESSLIBRA, ESSLIBRA_REDRAWN, PLACES};
-use super::tracker::position;
 use super::{HOUR_MS, MIDNIGHT, MINUTE_MS, Simulator, geofences, vehicles};
-use watchtower_core::events::{Event, Fix, Measured};
+use watchtower_core::events::{Event, Fix, Measured, PositionReport};
 
 /// A fault of a lorry's tracker. The lorry's number decides which; small fleets lack some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,4 +122,10 @@ fn far_off(id: &str) -> Event<'static> {
         attributes: Some(Cow::Borrowed(r#"{"satellites":0}"#)),
     };
     position(id, FAR_OFF_AT, FAR_OFF_AT, Fix::At(measured))
+}
+
+/// A position event.
+pub(super) fn position(id: &str, ts: Millis, received_at: Millis, fix: Fix<'static>) -> Event<'static> {
+    let (vehicle_id, received_at) = (Cow::Owned(id.to_owned()), Some(received_at));
+    Event::Position(PositionReport { vehicle_id, ts, received_at, fix })
 }

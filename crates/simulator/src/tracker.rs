@@ -1,14 +1,12 @@
 //! The reports of a lorry's tracker: the truth with noise, gaps and faults.
 
-use std::borrow::Cow;
-
 use watchtower_model::{Heading, Millis, Place, Speed};
 
-use super::cast::Quirk;
+use super::cast::{Quirk, position};
 use super::geodesy::Offset;
 use super::truck::Truth;
 use super::{HOUR_MS, MINUTE_MS};
-use watchtower_core::events::{Event, Fix, Measured, PositionReport};
+use watchtower_core::events::{Event, Fix, Measured};
 use watchtower_core::random::SplitMix;
 
 /// Interval between reports of a moving lorry, seconds.
@@ -66,12 +64,6 @@ pub(super) fn fix(
         attributes: None,
     };
     (position(id, ts, now, Fix::At(measured)), refused)
-}
-
-/// A position event.
-pub(super) fn position(id: &str, ts: Millis, received_at: Millis, fix: Fix<'static>) -> Event<'static> {
-    let (vehicle_id, received_at) = (Cow::Owned(id.to_owned()), Some(received_at));
-    Event::Position(PositionReport { vehicle_id, ts, received_at, fix })
 }
 
 /// Delay of a fix that is sent late, seconds; `None` for most.

@@ -90,3 +90,13 @@ pub(super) enum Storing<'a> {
     Timelines(&'a [StoredTimeline]),
     Groups(&'a [GroupSnapshot]),
 }
+
+/// A chunk that has been written. Holding it keeps its address from being reused.
+#[derive(Debug)]
+pub struct Written {
+    pub(super) chunk: Arc<Chunk>,
+    /// The segment that holds it.
+    pub(super) segment: FileName,
+    pub(super) block: u32,
+    pub(super) index: u32,
+}

@@ -11,8 +11,7 @@ use super::block::{BlockError, Blocks, Kind};
 use watchtower_core::{EntryId, StreamPosition};
 use watchtower_engine::{Checkpoint, FlowState, InletState};
 
-use super::contents::{ChunkPlace, FileName, Head, Stored, StoredTimeline};
-use super::save::Written;
+use super::contents::{ChunkPlace, FileName, Head, Stored, StoredTimeline, Written};
 use super::shelf::Shelf;
 use super::{CHECKPOINT, CHUNKS};
 

@@ -12,7 +12,7 @@ use watchtower_dataflows::views::Snapshots;
 use super::block::{BlockError, BlockWriter, Kind};
 use watchtower_engine::Checkpoint;
 
-use super::contents::{ChunkPlace, FileName, Head, StoredTimeline, Storing};
+use super::contents::{ChunkPlace, FileName, Head, StoredTimeline, Storing, Written};
 use super::load::{Known, Skipped, read_head};
 use super::shelf::Shelf;
 use super::{CHECKPOINT, CHUNKS, KEPT};
@@ -33,16 +33,6 @@ const LIVE_ONE_IN: usize = 4;
 pub struct SaveError {
     path: PathBuf,
     source: BlockError,
-}
-
-/// A chunk that has been written. Holding it keeps its address from being reused.
-#[derive(Debug)]
-pub struct Written {
-    pub(super) chunk: Arc<Chunk>,
-    /// The segment that holds it.
-    pub(super) segment: FileName,
-    pub(super) block: u32,
-    pub(super) index: u32,
 }
 
 /// Identity of a shared chunk: its address.
