@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Place, Problem};
+use super::key::Key;
 use super::kinds::Value;
-use super::reader::Key;
 
 /// A file parsed as TOML, as far as it is valid.
 pub(super) struct Document<'a> {

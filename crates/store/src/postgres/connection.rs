@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -48,6 +48,26 @@ impl std::fmt::Debug for Database {
     }
 }
 
+/// Host, port, database and user of a PostgreSQL URL as the client parses it; nothing of a URL that it does not
+/// understand, which may hold a password.
+pub fn address(url: &SecretString) -> String {
+    let (address, _) = split_ssl_mode(url.expose_secret());
+    address.parse().map_or_else(|_| "a server with an unreadable URL".to_owned(), |config| server(&config))
+}
+
+fn server(config: &tokio_postgres::Config) -> String {
+    let host = config.get_hosts().first().map_or_else(
+        || "localhost".to_owned(),
+        |host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        },
+    );
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let user = config.get_user().unwrap_or("?");
+    format!("{host}:{port}/{} as {user}", config.get_dbname().unwrap_or(user))
+}
+
 impl Database {
     /// Parses the address in the options.
     ///
@@ -81,18 +101,9 @@ impl Database {
         Ok(Self { config, tls, pipeline: pipeline.to_owned(), schema: options.schema.clone() })
     }
 
-    /// Host, port, database and user, for messages.
+    /// Host, port, database and user, as text for people.
     pub fn server(&self) -> String {
-        let host = self.config.get_hosts().first().map_or_else(
-            || "localhost".to_owned(),
-            |host| match host {
-                Host::Tcp(name) => name.clone(),
-                Host::Unix(path) => path.display().to_string(),
-            },
-        );
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let user = self.config.get_user().unwrap_or("?");
-        format!("{host}:{port}/{} as {user}", self.config.get_dbname().unwrap_or(user))
+        server(&self.config)
     }
 
     /// Whether the connection crosses a network without encryption.

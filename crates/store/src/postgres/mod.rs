@@ -23,7 +23,7 @@ mod options;
 pub mod schema;
 mod statements;
 
-pub use connection::Database;
+pub use connection::{Database, address};
 pub use connection_string::{SslMode, split_ssl_mode};
 pub use error::StoreError;
 pub use options::Options;
