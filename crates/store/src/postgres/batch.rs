@@ -64,7 +64,7 @@ impl<'a> Batch<'a> {
         self.answered().await
     }
 
-    /// Sends statements without parameters; `doing` describes them in errors, as in "cannot <doing>".
+    /// Sends statements without parameters; `doing` describes them in errors, as in `cannot <doing>`.
     ///
     /// # Errors
     /// If these or earlier statements are already known to have failed.

@@ -42,7 +42,7 @@ pub enum StoreError {
     /// A statement failed.
     #[error("cannot {doing}: {}", explain(source))]
     Statement {
-        /// The operation and its object, as in "cannot <doing>".
+        /// The operation and its object, as in `cannot <doing>`.
         doing: String,
         /// Cause reported by the server or the client library.
         source: tokio_postgres::Error,
@@ -99,7 +99,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Wraps an error of a statement; `doing` is the operation, as in "cannot <doing>".
+    /// Wraps an error of a statement; `doing` is the operation, as in `cannot <doing>`.
     pub fn statement(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Statement { doing: doing.into(), source }
     }
