@@ -41,7 +41,7 @@ fn millimetres_are_within_the_stated_error() {
     for i in 0..1_000_000 {
         let (a, b) = random_pair(&mut random);
         let (exact, fast) = (distance_m(a, b) * 1000.0, distance_mm(a, b));
-        // Half a millimetre is the rounding.
+        // Half a millimetre is due to rounding.
         let allowed = exact * 1e-7 + 0.1 + 0.5;
         let off = (fast as f64 - exact).abs();
         assert!(off <= allowed, "pair {i} of seed 1: {a:?} {b:?}: {fast} mm, exactly {exact}");
@@ -79,7 +79,7 @@ fn hops_in_all_directions_at_all_latitudes() {
     println!("greatest error {:e} m, {:e} of the distance", worst.0, worst.1);
 }
 
-/// Limits put where the bounds cannot decide, and one step of a double around the distance itself.
+/// Limits that the bounds cannot decide, and limits one double around the distance itself.
 #[test]
 fn within_is_what_karney_says() {
     let mut random = Random(2);
