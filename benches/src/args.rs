@@ -10,7 +10,7 @@ use watchtower_model::ViewSet;
 use crate::engine::Source;
 #[cfg(unix)]
 use crate::loader::Shape;
-use crate::memory::Part;
+use crate::memory::MemoryPart;
 #[cfg(unix)]
 use crate::stage::{Setup, Urls};
 use crate::{Settings, engine, geofence_edit, kernel, late, memory};
@@ -174,7 +174,7 @@ pub struct MemoryArgs {
     pub epochs: u32,
     /// The part to measure in this process; set by the parent process
     #[arg(long, hide = true, value_parser = part)]
-    part: Option<Part>,
+    part: Option<MemoryPart>,
 }
 
 /// Folder of reports and plots.
@@ -203,8 +203,8 @@ impl From<ViewsArg> for ViewSet {
     }
 }
 
-fn part(name: &str) -> Result<Part, String> {
-    Part::ALL.into_iter().find(|part| part.name() == name).ok_or_else(|| "no such part".to_owned())
+fn part(name: &str) -> Result<MemoryPart, String> {
+    MemoryPart::ALL.into_iter().find(|part| part.name() == name).ok_or_else(|| "no such part".to_owned())
 }
 
 /// Arguments of `bench live`.
@@ -439,7 +439,7 @@ impl MemoryArgs {
     }
 
     /// The part that this process measures, if a parent process started it.
-    pub(crate) fn part(&self) -> Option<Part> {
+    pub(crate) fn part(&self) -> Option<MemoryPart> {
         self.part
     }
 }

@@ -43,7 +43,7 @@ const RAW: &str = "xread";
 const PREPARED: &str = "prepared-rows";
 
 /// Number of epochs that the daemon commits together when PostgreSQL is the bottleneck.
-const EPOCHS_A_COMMIT: usize = 8;
+const EPOCHS_PER_COMMIT: usize = 8;
 
 /// Results of one format, with or without the archive.
 #[derive(Default)]
@@ -255,7 +255,7 @@ fn commits(flow: &mut Flow<()>, keys: &[String], replies: &[(usize, Reply)]) -> 
     }
     let mut joined: Vec<Commit> = Vec::new();
     for (index, commit) in commits.into_iter().enumerate() {
-        match joined.last_mut().filter(|_| !index.is_multiple_of(EPOCHS_A_COMMIT)) {
+        match joined.last_mut().filter(|_| !index.is_multiple_of(EPOCHS_PER_COMMIT)) {
             Some(last) => join(last, commit),
             None => joined.push(commit),
         }

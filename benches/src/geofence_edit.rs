@@ -100,7 +100,7 @@ fn measure(
         context.check()?;
         let due = started + EPOCH * number as u32;
         loop {
-            take_in(&mut engine, &mut under_way, &mut measured);
+            receive(&mut engine, &mut under_way, &mut measured);
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -134,7 +134,7 @@ fn now(batch: &Batch) -> Millis {
 
 type UnderWay = std::collections::VecDeque<(bool, Instant)>;
 
-fn take_in(engine: &mut Engine, under_way: &mut UnderWay, measured: &mut Measured) {
+fn receive(engine: &mut Engine, under_way: &mut UnderWay, measured: &mut Measured) {
     while let Some((_, completed)) = engine.try_next() {
         finish(&completed, under_way, measured);
     }

@@ -146,7 +146,7 @@ fn kernel_turn(catalogue: &Catalogue, places: &[(VehicleId, Place)], vehicles: u
     let mut tally = Tally::default();
     let timer = Timer::start(Scope::Thread);
     for batch in rest.chunks(BATCH) {
-        whereabouts.advance(catalogue, BEGINS, batch, |_, before, now| tally.move_on(before, now));
+        whereabouts.advance(catalogue, BEGINS, batch, |_, before, now| tally.record_move(before, now));
     }
     (timer.stop(), tally)
 }

@@ -12,7 +12,7 @@ use watchtower_model::{Millis, PositionEvent};
 
 use super::engine::realistic_workload;
 use super::loader::{Loader, Shape};
-use super::observer::{Observer, Seen};
+use super::observer::{ObservedCommit, Observer};
 use super::report::{Latencies, Measure, Outcome, Report};
 use super::stage::{Pipeline, Servers, Setup, Urls};
 use super::workload::{Workload, now_ms};
@@ -99,7 +99,7 @@ fn measure(
     let cpu = cpu?;
     let last = produced.back().map_or(EntryId::ZERO, |sent| sent.until);
     let mut commits = Vec::new();
-    while commits.last().is_none_or(|seen: &Seen| seen.last < last) {
+    while commits.last().is_none_or(|seen: &ObservedCommit| seen.last < last) {
         commits.push(observer.next(context)?);
     }
     Ok(outcome(rate, produced, &commits, started, seconds).with_cpu(cpu))
@@ -114,7 +114,7 @@ fn at(event: &PositionEvent, ts: Millis) -> PositionEvent {
 
 /// An append: all events due before `due` that were not appended before.
 #[derive(Clone, Copy, Debug)]
-struct Sent {
+struct Append {
     /// Numbers of its first event, and of the first event after it.
     first: u64,
     end: u64,
@@ -130,7 +130,7 @@ fn produce(
     started: Instant,
     length: Duration,
     stop: &AtomicBool,
-) -> Result<VecDeque<Sent>, BenchError> {
+) -> Result<VecDeque<Append>, BenchError> {
     let started_ms = now_ms() - started.elapsed().as_millis() as Millis;
     let mut sent = VecDeque::new();
     let mut next = 0u64;
@@ -145,7 +145,7 @@ fn produce(
         }
         if end > next {
             loader.flush()?;
-            sent.push_back(Sent { first: next, end, until: loader.last() });
+            sent.push_back(Append { first: next, end, until: loader.last() });
         }
         next = end;
         if end == due {
@@ -210,12 +210,18 @@ fn wait_and_count(
 }
 
 /// Latencies of the events that were due in the measured time.
-fn outcome(rate: f64, sent: VecDeque<Sent>, commits: &[Seen], started: Instant, seconds: Duration) -> Outcome {
+fn outcome(
+    rate: f64,
+    sent: VecDeque<Append>,
+    commits: &[ObservedCommit],
+    started: Instant,
+    seconds: Duration,
+) -> Outcome {
     let mut latencies = Latencies::default();
     let mut seen = commits.iter();
     let mut commit = seen.next();
     let from = (WARM_UP.as_secs_f64() * rate) as u64;
-    for Sent { first, end, until } in sent {
+    for Append { first, end, until } in sent {
         while commit.is_some_and(|seen| seen.last < until) {
             commit = seen.next();
         }

@@ -20,7 +20,7 @@ use watchtower_engine::{Batch, EPOCH_EVENTS, Engine};
 
 /// A part of the benchmark, measured in a process of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum MemoryPart {
     /// Vehicles with one position.
     Vehicles,
     /// Positions of vehicles outside of all geofences.
@@ -35,7 +35,7 @@ pub enum Part {
     Flat,
 }
 
-impl Part {
+impl MemoryPart {
     /// All parts, in the order of the report.
     pub const ALL: [Self; 6] =
         [Self::Vehicles, Self::Positions, Self::PositionsAmongGeofences, Self::Geofences, Self::Groups, Self::Flat];
@@ -64,7 +64,7 @@ pub struct Options {
 
 /// Result of a part's process.
 #[derive(Debug, Serialize, Deserialize)]
-struct Said {
+struct PartResult {
     /// Bytes of memory with few objects.
     before: u64,
     after: u64,
@@ -92,13 +92,13 @@ const PLACES: usize = 100;
 /// # Errors
 /// If Ctrl-C was pressed, or a process fails.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
-    for part in Part::ALL {
+    for part in MemoryPart::ALL {
         context.step(|| format!("measuring {}", part.name()))?;
-        let Said { before, after, count, groups } = ask(part, options, context)?;
+        let PartResult { before, after, count, groups } = run_in_process(part, options, context)?;
         let more = after.saturating_sub(before) as f64;
         let name = |what: &str| format!("{}/{what}", options.views.name());
         match part {
-            Part::Groups => {
+            MemoryPart::Groups => {
                 for (aggregate, (groups, bytes)) in AGGREGATES.iter().zip(groups).filter(|(_, (n, _))| *n > 0) {
                     report.results.push(
                         Outcome::new(format!("group/{aggregate}"))
@@ -107,12 +107,15 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
                     );
                 }
             }
-            Part::Flat => report.results.push(
+            MemoryPart::Flat => report.results.push(
                 Outcome::new(name("flat"))
                     .with(Measure::Count, count as f64)
                     .with(Measure::GrowthPercent, 100.0 * (after as f64 / before as f64 - 1.0)),
             ),
-            Part::Vehicles | Part::Positions | Part::PositionsAmongGeofences | Part::Geofences => report.results.push(
+            MemoryPart::Vehicles
+            | MemoryPart::Positions
+            | MemoryPart::PositionsAmongGeofences
+            | MemoryPart::Geofences => report.results.push(
                 Outcome::new(name(part.name()))
                     .with(Measure::Count, count as f64)
                     .with(Measure::BytesEach, more / count as f64),
@@ -122,7 +125,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     Ok(())
 }
 
-fn ask(part: Part, options: &Options, context: &Context<'_>) -> Result<Said, BenchError> {
+fn run_in_process(part: MemoryPart, options: &Options, context: &Context<'_>) -> Result<PartResult, BenchError> {
     let epochs = if context.settings.quick { options.epochs / 4 } else { options.epochs };
     let output = Command::new(std::env::current_exe()?)
         .args(["bench", "memory", "--part", part.name(), "--views", options.views.name()])
@@ -139,17 +142,19 @@ fn ask(part: Part, options: &Options, context: &Context<'_>) -> Result<Said, Ben
 ///
 /// # Errors
 /// If Ctrl-C was pressed.
-pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<String, BenchError> {
+pub fn run_part(part: MemoryPart, options: &Options, context: &Context<'_>) -> Result<String, BenchError> {
     let settings = context.settings;
-    let mut held = Held::new(match part {
-        Part::Groups => rules(ViewSet::All),
-        Part::Flat => Rules { retention_ms: Some(FLEET.1), horizon_ms: Some(FLEET.1), ..rules(options.views) },
-        Part::Vehicles | Part::Positions | Part::PositionsAmongGeofences | Part::Geofences => rules(options.views),
+    let mut held = RunningEngine::new(match part {
+        MemoryPart::Groups => rules(ViewSet::All),
+        MemoryPart::Flat => Rules { retention_ms: Some(FLEET.1), horizon_ms: Some(FLEET.1), ..rules(options.views) },
+        MemoryPart::Vehicles | MemoryPart::Positions | MemoryPart::PositionsAmongGeofences | MemoryPart::Geofences => {
+            rules(options.views)
+        }
     });
     let (vehicles, positions) = (settings.vehicles(TRACKS.0, 4), TRACKS.1);
     // Memory of the event generator is included in both measurements.
     let (before, after, count) = match part {
-        Part::Vehicles => {
+        MemoryPart::Vehicles => {
             let vehicles = settings.vehicles(VEHICLES, 4);
             let mut track = fixes(vehicles, 1, SEED);
             held.take(track.by_ref().take(EPOCH_EVENTS), context)?;
@@ -157,8 +162,8 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
             held.take(track.by_ref(), context)?;
             (before, resident_bytes(), u64::from(vehicles) - EPOCH_EVENTS as u64)
         }
-        Part::Positions | Part::PositionsAmongGeofences => {
-            if part == Part::PositionsAmongGeofences {
+        MemoryPart::Positions | MemoryPart::PositionsAmongGeofences => {
+            if part == MemoryPart::PositionsAmongGeofences {
                 held.geofences(AMONG);
             }
             let mut track = fixes(vehicles, positions, SEED);
@@ -167,20 +172,20 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
             held.take(track.by_ref(), context)?;
             (before, resident_bytes(), u64::from(vehicles) * (positions - TRACKS_BEFORE) as u64)
         }
-        Part::Geofences => {
+        MemoryPart::Geofences => {
             held.take(fixes(1, 1, SEED), context)?;
             let before = resident_bytes();
             let geofences = settings.vehicles(GEOFENCES, 4);
             held.geofences(geofences);
             (before, resident_bytes(), u64::from(geofences))
         }
-        Part::Groups => {
+        MemoryPart::Groups => {
             held.geofences(AMONG);
             let before = resident_bytes();
             held.take(fixes(vehicles, positions / 4, SEED), context)?;
             (before, resident_bytes(), 0)
         }
-        Part::Flat => {
+        MemoryPart::Flat => {
             let mut track = to_and_fro(FLEET.0, PLACES, SEED);
             held.geofences(AMONG);
             let events = FLEET.0 as usize / 10;
@@ -195,17 +200,17 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
         }
     };
     let groups = held.engine.stats().groups.iter().map(|stats| (stats.groups, stats.bytes)).collect();
-    let said = Said { before, after, count, groups };
+    let said = PartResult { before, after, count, groups };
     serde_json::to_string(&said).map_err(|error| BenchError::Setup(error.to_string()))
 }
 
 /// An engine, and the log time of its last epoch.
-struct Held {
+struct RunningEngine {
     engine: Engine,
     now: Millis,
 }
 
-impl Held {
+impl RunningEngine {
     fn new(rules: Rules) -> Self {
         Self { engine: Engine::start(1, rules), now: BEGINS }
     }

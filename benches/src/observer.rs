@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An observed commit.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
+pub struct ObservedCommit {
     /// Instant at which the notification arrived.
     pub at: Instant,
     /// Last entry of the events' stream that the tables contain.
@@ -29,7 +29,7 @@ pub struct Seen {
 
 /// A listening session; ends when dropped.
 pub struct Observer {
-    commits: Receiver<Seen>,
+    commits: Receiver<ObservedCommit>,
 }
 
 impl Observer {
@@ -65,8 +65,10 @@ impl Observer {
                         });
                         match message.await {
                             Some(Ok(AsyncMessage::Notification(told))) => {
-                                let seen =
-                                    Seen { at: Instant::now(), last: told.payload().parse().unwrap_or_default() };
+                                let seen = ObservedCommit {
+                                    at: Instant::now(),
+                                    last: told.payload().parse().unwrap_or_default(),
+                                };
                                 if sender.send(seen).is_err() {
                                     return Ok(()); // the observer was dropped
                                 }
@@ -91,7 +93,7 @@ impl Observer {
     ///
     /// # Errors
     /// If none comes within [`PATIENCE`], or Ctrl-C was pressed.
-    pub fn next(&self, context: &Context<'_>) -> Result<Seen, BenchError> {
+    pub fn next(&self, context: &Context<'_>) -> Result<ObservedCommit, BenchError> {
         let started = Instant::now();
         loop {
             match self.commits.recv_timeout(LOOK_EVERY) {
@@ -111,7 +113,7 @@ impl Observer {
     ///
     /// # Errors
     /// As [`Self::next`].
-    pub fn wait_for(&self, entry: EntryId, context: &Context<'_>) -> Result<Seen, BenchError> {
+    pub fn wait_for(&self, entry: EntryId, context: &Context<'_>) -> Result<ObservedCommit, BenchError> {
         loop {
             let seen = self.next(context)?;
             if seen.last >= entry {

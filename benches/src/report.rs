@@ -84,7 +84,7 @@ pub enum Measure {
 }
 
 /// Format of a number.
-enum Shown {
+enum NumberFormat {
     Whole,
     Decimals(usize),
     Times,
@@ -169,7 +169,7 @@ impl Measure {
         }
     }
 
-    fn shown(self) -> Shown {
+    fn shown(self) -> NumberFormat {
         match self {
             Self::Events
             | Self::EventsPerS
@@ -182,7 +182,7 @@ impl Measure {
             | Self::VehiclesConcerned
             | Self::Positions
             | Self::Count
-            | Self::Commits => Shown::Whole,
+            | Self::Commits => NumberFormat::Whole,
             Self::EngineCpuS
             | Self::RedisCpuS
             | Self::PostgresCpuS
@@ -190,9 +190,9 @@ impl Measure {
             | Self::P90Ms
             | Self::P99Ms
             | Self::P999Ms
-            | Self::MaxMs => Shown::Decimals(2),
-            Self::CpuUsPerEvent => Shown::Decimals(3),
-            Self::Ratio | Self::Scaling => Shown::Times,
+            | Self::MaxMs => NumberFormat::Decimals(2),
+            Self::CpuUsPerEvent => NumberFormat::Decimals(3),
+            Self::Ratio | Self::Scaling => NumberFormat::Times,
             Self::SpreadPercent
             | Self::ChangesPercent
             | Self::BuildMs
@@ -202,15 +202,15 @@ impl Measure {
             | Self::DaemonMib
             | Self::FirstCommitMs
             | Self::BytesEach
-            | Self::GrowthPercent => Shown::Decimals(1),
+            | Self::GrowthPercent => NumberFormat::Decimals(1),
         }
     }
 
     fn text(self, value: f64) -> String {
         match self.shown() {
-            Shown::Whole => grouped(value),
-            Shown::Decimals(decimals) => format!("{value:.decimals$}"),
-            Shown::Times => format!("{value:.2} x"),
+            NumberFormat::Whole => grouped(value),
+            NumberFormat::Decimals(decimals) => format!("{value:.decimals$}"),
+            NumberFormat::Times => format!("{value:.2} x"),
         }
     }
 }
@@ -328,7 +328,7 @@ impl Outcome {
         object.insert("name".to_owned(), json!(self.name));
         for &(measure, value) in &self.values {
             let value =
-                if matches!(measure.shown(), Shown::Whole) { json!(value.round() as i64) } else { json!(value) };
+                if matches!(measure.shown(), NumberFormat::Whole) { json!(value.round() as i64) } else { json!(value) };
             object.insert(measure.name().to_owned(), value);
         }
         if let Some(baseline) = &self.baseline {

@@ -19,7 +19,7 @@ impl std::fmt::Display for Tally {
 
 impl Tally {
     /// Counts the changes of one vehicle between two sets of geofences, both in ascending order.
-    pub fn move_on<T: Ord>(&mut self, before: &[T], now: &[T]) {
+    pub fn record_move<T: Ord>(&mut self, before: &[T], now: &[T]) {
         let stayed = before.iter().filter(|id| now.binary_search(id).is_ok()).count() as u64;
         self.enters += now.len() as u64 - stayed;
         self.exits += before.len() as u64 - stayed;
@@ -55,7 +55,7 @@ impl LastSeen {
             self.found.dedup();
             let inside = &mut self.inside[event.vehicle.0 as usize];
             if *inside != self.found {
-                self.tally.move_on(inside, &self.found);
+                self.tally.record_move(inside, &self.found);
                 std::mem::swap(inside, &mut self.found);
             }
         }
@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn who_stays_neither_enters_nor_leaves() {
         let mut tally = Tally::default();
-        tally.move_on(&[], &[1, 2, 3]);
-        tally.move_on(&[1, 2, 3], &[2, 4]);
+        tally.record_move(&[], &[1, 2, 3]);
+        tally.record_move(&[1, 2, 3], &[2, 4]);
         assert_eq!(tally, Tally { enters: 4, exits: 2 });
     }
 }

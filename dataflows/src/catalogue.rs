@@ -151,7 +151,7 @@ impl Catalogue {
         }
         let mut added = Vec::new();
         for geofence in edited {
-            self.reign(geofence, &mut added);
+            self.recompute_intervals(geofence, &mut added);
         }
         let boxes =
             added.iter().flat_map(|&id| self.version(id).definition.shape.boxes(0.0).into_iter().map(move |b| (b, id)));
@@ -198,8 +198,8 @@ impl Catalogue {
         left: &SafeRegion,
         mut found: impl FnMut(VersionId, GeofenceId),
     ) -> SafeRegion {
-        self.ask_cells(place, t, left.distance(place), &mut found).unwrap_or_else(|| {
-            self.ask_index(place, t, view, found);
+        self.lookup_cells(place, t, left.distance(place), &mut found).unwrap_or_else(|| {
+            self.lookup_index(place, t, view, found);
             SafeRegion::NONE
         })
     }
@@ -220,7 +220,7 @@ impl Catalogue {
     }
 
     /// Looks up the cells, whose contents are the same under both views.
-    fn ask_cells(
+    fn lookup_cells(
         &self,
         place: Place,
         t: Millis,
@@ -240,7 +240,7 @@ impl Catalogue {
     }
 
     /// Looks up the index of record.
-    fn ask_index(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
+    fn lookup_index(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
         self.index.visit(place, |id| {
             let version = self.version(id);
             if version.spans[view as usize].contains(t) && version.definition.shape.covers(place) {
@@ -324,7 +324,7 @@ impl Catalogue {
     }
 
     /// Recomputes the intervals of one geofence's versions in the new view.
-    fn reign(&mut self, geofence: GeofenceId, added: &mut Vec<VersionId>) {
+    fn recompute_intervals(&mut self, geofence: GeofenceId, added: &mut Vec<VersionId>) {
         let slot = geofence.0 as usize;
         let mut known = std::mem::take(&mut self.of[slot]);
         for &id in &known {

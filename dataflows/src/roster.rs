@@ -14,13 +14,13 @@ use watchtower_model::Span;
 use watchtower_model::{Millis, Speed, Vehicle, VehicleEdit, VehicleId};
 
 /// Values with the intervals in which they hold; ascending, without the intervals of no value.
-type Reigns<T> = Vec<(Span, T)>;
+type Intervals<T> = Vec<(Span, T)>;
 
 /// The values in a vehicle's metadata.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Said {
-    limits: Reigns<Speed>,
-    fleets: Reigns<Arc<str>>,
+struct Values {
+    limits: Intervals<Speed>,
+    fleets: Intervals<Arc<str>>,
 }
 
 /// The vehicles for which an epoch's edits change a value.
@@ -36,7 +36,7 @@ pub struct Edited {
 #[derive(Debug, Default)]
 struct Entry {
     history: History<VehicleId, Vehicle>,
-    said: [Said; 2],
+    values: [Values; 2],
 }
 
 /// The metadata of all vehicles.
@@ -58,10 +58,10 @@ impl Roster {
         }
         let mut edited = Edited::default();
         for vehicle in vehicles {
-            let Some(Entry { history, said: [old, new] }) = self.entries.get_mut(&vehicle) else { continue };
-            *new = Said {
-                limits: reigns(history, |vehicle| vehicle.speed_limit.micro_kmh().map(|_| vehicle.speed_limit)),
-                fleets: reigns(history, |vehicle| vehicle.fleet.as_deref().map(Arc::from)),
+            let Some(Entry { history, values: [old, new] }) = self.entries.get_mut(&vehicle) else { continue };
+            *new = Values {
+                limits: intervals(history, |vehicle| vehicle.speed_limit.micro_kmh().map(|_| vehicle.speed_limit)),
+                fleets: intervals(history, |vehicle| vehicle.fleet.as_deref().map(Arc::from)),
             };
             edited.limits.extend((old.limits != new.limits).then_some(vehicle));
             edited.fleets.extend((old.fleets != new.fleets).then_some(vehicle));
@@ -73,7 +73,7 @@ impl Roster {
     /// Drops the old view.
     pub fn commit(&mut self) {
         for vehicle in self.pending.drain(..) {
-            if let Some(Entry { said: [old, new], .. }) = self.entries.get_mut(&vehicle) {
+            if let Some(Entry { values: [old, new], .. }) = self.entries.get_mut(&vehicle) {
                 old.clone_from(new);
             }
         }
@@ -81,7 +81,7 @@ impl Roster {
 
     /// The fleet of the vehicle at `t`; empty if it has none.
     pub fn fleet(&self, vehicle: VehicleId, t: Millis, view: View) -> Arc<str> {
-        let fleets = self.said(vehicle, view).map_or(&[][..], |said| &said.fleets);
+        let fleets = self.values(vehicle, view).map_or(&[][..], |values| &values.fleets);
         let fleet = fleets.iter().find(|(span, _)| span.contains(t)).map(|(_, fleet)| Arc::clone(fleet));
         fleet.unwrap_or_else(|| Arc::clone(&self.none))
     }
@@ -107,26 +107,26 @@ impl Roster {
     }
 
     fn limits(&self, vehicle: VehicleId, view: View) -> &[(Span, Speed)] {
-        self.said(vehicle, view).map_or(&[], |said| &said.limits)
+        self.values(vehicle, view).map_or(&[], |values| &values.limits)
     }
 
-    fn said(&self, vehicle: VehicleId, view: View) -> Option<&Said> {
+    fn values(&self, vehicle: VehicleId, view: View) -> Option<&Values> {
         if self.entries.is_empty() {
             return None;
         }
-        self.entries.get(&vehicle).map(|entry| &entry.said[view as usize])
+        self.entries.get(&vehicle).map(|entry| &entry.values[view as usize])
     }
 }
 
 /// Intervals of a value over all versions; adjacent intervals with the same value are merged.
-fn reigns<T: PartialEq>(history: &History<VehicleId, Vehicle>, of: impl Fn(&Vehicle) -> Option<T>) -> Reigns<T> {
-    let mut reigns = Reigns::new();
+fn intervals<T: PartialEq>(history: &History<VehicleId, Vehicle>, of: impl Fn(&Vehicle) -> Option<T>) -> Intervals<T> {
+    let mut intervals = Intervals::new();
     for version in history.versions() {
         let Some(says) = of(version.definition) else { continue };
-        match reigns.last_mut() {
+        match intervals.last_mut() {
             Some((span, same)) if *same == says && span.until == version.span.from => span.until = version.span.until,
-            _ => reigns.push((version.span, says)),
+            _ => intervals.push((version.span, says)),
         }
     }
-    reigns
+    intervals
 }

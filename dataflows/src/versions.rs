@@ -48,7 +48,7 @@ impl<K: Copy, D> History<K, D> {
 
     /// The edits that are ever in force and have a definition, in the order of their intervals.
     pub fn versions(&self) -> impl Iterator<Item = Version<'_, D>> {
-        self.reigns().filter_map(|(edit, span)| {
+        self.intervals().filter_map(|(edit, span)| {
             edit.definition.as_ref().map(|definition| Version {
                 span,
                 valid_from: edit.valid_from,
@@ -60,7 +60,7 @@ impl<K: Copy, D> History<K, D> {
 
     /// The same in the form of a table's rows.
     pub fn in_force(&self) -> impl Iterator<Item = InForce<K>> {
-        self.reigns().filter(|(edit, _)| edit.definition.is_some()).map(|(edit, span)| InForce {
+        self.intervals().filter(|(edit, _)| edit.definition.is_some()).map(|(edit, span)| InForce {
             key: edit.key,
             effective_from: span.from,
             effective_until: span.until,
@@ -71,11 +71,11 @@ impl<K: Copy, D> History<K, D> {
 
     /// Whether a definition is in force at `t`.
     pub fn exists_at(&self, t: Millis) -> bool {
-        self.reigns().any(|(edit, span)| edit.definition.is_some() && span.contains(t))
+        self.intervals().any(|(edit, span)| edit.definition.is_some() && span.contains(t))
     }
 
     /// Every edit that is ever in force, deletions included, with its interval.
-    fn reigns(&self) -> impl Iterator<Item = (&Edit<K, D>, Span)> {
+    fn intervals(&self) -> impl Iterator<Item = (&Edit<K, D>, Span)> {
         let mut rest = self.edits.iter().peekable();
         let mut greatest = None;
         std::iter::from_fn(move || {

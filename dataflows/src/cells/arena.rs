@@ -7,7 +7,7 @@ pub(super) type Word = u64;
 const GRAIN: usize = 4;
 
 /// Offsets of the words that a prefetch reads, one per cache line of 64 bytes: few blocks are longer.
-const PEEKED: [usize; 3] = [0, 8, 16];
+const PREFETCHED: [usize; 3] = [0, 8, 16];
 
 /// An allocator of blocks, each identified by the index of its first word. Freed blocks are reused for the same size.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Arena {
     }
 
     /// Frees a block of `words` words.
-    pub(super) fn give_up(&mut self, begin: u32, words: usize) {
+    pub(super) fn free(&mut self, begin: u32, words: usize) {
         let grains = words.div_ceil(GRAIN);
         if self.free.len() <= grains {
             self.free.resize_with(grains + 1, Vec::new);
@@ -56,9 +56,9 @@ impl Arena {
 
     /// Touches one word of each of the block's first cache lines, so that the misses of several blocks overlap.
     #[inline]
-    pub(super) fn peek(&self, begin: u32) -> Word {
+    pub(super) fn prefetch(&self, begin: u32) -> Word {
         let words = self.from(begin);
-        PEEKED.iter().filter_map(|&at| words.get(at)).fold(0, |read, word| read ^ word)
+        PREFETCHED.iter().filter_map(|&at| words.get(at)).fold(0, |read, word| read ^ word)
     }
 
     /// Bytes of all blocks, free ones included.

@@ -147,7 +147,8 @@ impl<'a> Leaf<'a> {
         covers.iter().for_each(|&hit| found(hit));
         let (circles, mut areas) = rest.split_at(circles as usize * CIRCLE);
         for circle in circles.chunks_exact(CIRCLE) {
-            let (covered, metres) = Circle::from_words(&circle[1..]).standing(at.lon_degrees(), at.lat_degrees());
+            let (covered, metres) =
+                Circle::from_words(&circle[1..]).cover_and_margin(at.lon_degrees(), at.lat_degrees());
             if covered {
                 found(circle[0]);
             }

@@ -39,7 +39,7 @@ pub use region::SafeRegion;
 pub use square::PlaceBox;
 use square::{Square, overlap, quarter_of};
 pub use survey::{Candidate, Candidates};
-use survey::{Sight, TooMany};
+use survey::{Survey, TooMany};
 
 use crate::index::VersionId;
 use watchtower_model::geometry::BoundingBox;
@@ -87,8 +87,8 @@ enum Holder {
     Quarter(usize, usize),
 }
 
-/// Result of a lookup of a place.
-enum Standing<'a> {
+/// State of the cell of a place at an instant.
+enum CellState<'a> {
     /// No geofence has a box in these places.
     Outside(PlaceBox),
     /// The leaf of the place, and its square.
@@ -161,7 +161,7 @@ impl Cells {
         }
         let Some(number) = link.as_quarters() else {
             let length = Leaf::at(self.arena.from(link.0)).length();
-            self.arena.give_up(link.0, length);
+            self.arena.free(link.0, length);
             self.leaves -= 1;
             return Link::NONE;
         };
@@ -191,20 +191,20 @@ impl Cells {
         decide: impl Fn(VersionId) -> bool,
         found: impl FnMut(VersionId, GeofenceId),
     ) -> Result<(PlaceBox, Millis), Absent> {
-        match self.standing(place, t) {
-            Standing::Leaf(leaf, square) if come_far > (1 << square.log_size) / WORTH_MEASURING => {
+        match self.cell_at(place, t) {
+            CellState::Leaf(leaf, square) if come_far > (1 << square.log_size) / WORTH_MEASURING => {
                 let mut unmeasured = Room::NONE;
                 leaf.covering::<false>(place, &mut unmeasured, decide, found);
                 Ok((PlaceBox::only(place), leaf.span().until))
             }
-            Standing::Leaf(leaf, square) => {
+            CellState::Leaf(leaf, square) => {
                 let mut room = square.places().room_around(place);
                 leaf.covering::<true>(place, &mut room, decide, found);
                 Ok((PlaceBox::around(place, &room), leaf.span().until))
             }
-            Standing::Outside(places) => Ok((places, END)),
-            Standing::Missing => Err(Absent::Missing),
-            Standing::Before => Err(Absent::Before),
+            CellState::Outside(places) => Ok((places, END)),
+            CellState::Missing => Err(Absent::Missing),
+            CellState::Before => Err(Absent::Before),
         }
     }
 
@@ -212,7 +212,7 @@ impl Cells {
     #[cold]
     pub fn make(&mut self, place: Place, t: Millis, candidates: &impl Candidates) {
         let Some((mut holder, mut square)) = self.holder(place) else { return };
-        if let Standing::Leaf(..) | Standing::Before = self.standing(place, t) {
+        if let CellState::Leaf(..) | CellState::Before = self.cell_at(place, t) {
             return;
         }
         if self.arena.bytes() > MAX_LEAF_BYTES {
@@ -222,19 +222,19 @@ impl Cells {
         let stale = self.link(holder);
         if stale != Link::NONE {
             let length = Leaf::at(self.arena.from(stale.0)).length();
-            self.arena.give_up(stale.0, length);
+            self.arena.free(stale.0, length);
             self.leaves -= 1;
             self.set(holder, Link::NONE);
         }
         let is_ample = self.arena.bytes() < AMPLE_BYTES;
-        let (mut sight, mut part) = (Sight::default(), Sight::default());
+        let (mut survey, mut part) = (Survey::default(), Survey::default());
         let mut seen = match holder {
-            Holder::Grid(_) if is_ample => self.look_around(square, t, candidates, &mut sight, &mut part),
-            _ => sight.look(square, t, candidates),
+            Holder::Grid(_) if is_ample => self.survey_around(square, t, candidates, &mut survey, &mut part),
+            _ => survey.take(square, t, candidates),
         };
         loop {
-            if seen.is_ok() && sight.fits(square) {
-                let leaf = self.keep(&sight, square);
+            if seen.is_ok() && survey.fits(square) {
+                let leaf = self.keep(&survey, square);
                 self.set(holder, leaf);
                 return;
             }
@@ -243,53 +243,53 @@ impl Cells {
             let here = quarter_of(place, square.log_size - 1);
             if seen.is_ok() && is_ample {
                 for quarter in (0..4).filter(|&quarter| quarter != here) {
-                    self.quarters[number][quarter] = self.keep_part(&sight, square.quarter(quarter as u32), &mut part);
+                    self.quarters[number][quarter] = self.keep_part(&survey, square.quarter(quarter as u32), &mut part);
                 }
             }
             (holder, square) = (Holder::Quarter(number, here), square.quarter(here as u32));
             if seen.is_ok() {
-                sight.narrow(square, &mut part);
-                std::mem::swap(&mut sight, &mut part);
+                survey.narrow(square, &mut part);
+                std::mem::swap(&mut survey, &mut part);
             } else {
-                seen = sight.look(square, t, candidates);
+                seen = survey.take(square, t, candidates);
             }
         }
     }
 
     /// Surveys a square of the grid, and makes leaves of it and the squares that form the next larger square with it.
-    fn look_around<'c>(
+    fn survey_around<'c>(
         &mut self,
         square: Square,
         t: Millis,
         candidates: &'c impl Candidates,
-        sight: &mut Sight<'c>,
-        part: &mut Sight<'c>,
+        survey: &mut Survey<'c>,
+        part: &mut Survey<'c>,
     ) -> Result<(), TooMany> {
         let around = square.parent();
-        if around.is_none_or(|around| sight.look(around, t, candidates).is_err()) {
-            return sight.look(square, t, candidates);
+        if around.is_none_or(|around| survey.take(around, t, candidates).is_err()) {
+            return survey.take(square, t, candidates);
         }
         let quarters = around.into_iter().flat_map(|around| (0..4).map(move |quarter| around.quarter(quarter)));
         for other in quarters.filter(|other| *other != square) {
             let number = self.grid.and_then(|grid| grid.number(other.first()));
             if let Some(number) = number.filter(|&number| self.links[number] == Link::NONE) {
-                self.links[number] = self.keep_part(sight, other, part);
+                self.links[number] = self.keep_part(survey, other, part);
             }
         }
-        sight.narrow(square, part);
-        std::mem::swap(sight, part);
+        survey.narrow(square, part);
+        std::mem::swap(survey, part);
         Ok(())
     }
 
     /// A link to a new leaf for a part of a surveyed square, if its contents fit into one.
-    fn keep_part<'c>(&mut self, sight: &Sight<'c>, square: Square, part: &mut Sight<'c>) -> Link {
-        sight.narrow(square, part);
+    fn keep_part<'c>(&mut self, survey: &Survey<'c>, square: Square, part: &mut Survey<'c>) -> Link {
+        survey.narrow(square, part);
         if part.fits(square) { self.keep(part, square) } else { Link::NONE }
     }
 
     /// A link to a new leaf.
-    fn keep(&mut self, sight: &Sight<'_>, square: Square) -> Link {
-        let span = sight.draft(square, &mut self.draft);
+    fn keep(&mut self, survey: &Survey<'_>, square: Square) -> Link {
+        let span = survey.draft(square, &mut self.draft);
         self.leaves += 1;
         Link(self.arena.keep(self.draft.finish(span)))
     }
@@ -301,7 +301,7 @@ impl Cells {
         let mut read = 0;
         for place in places {
             if let Some(number) = grid.number(place) {
-                read ^= self.arena.peek(self.follow(self.links[number], place, grid.log_size).0.0);
+                read ^= self.arena.prefetch(self.follow(self.links[number], place, grid.log_size).0.0);
             }
         }
         std::hint::black_box(read);
@@ -323,21 +323,21 @@ impl Cells {
     }
 
     #[inline]
-    fn standing(&self, place: Place, t: Millis) -> Standing<'_> {
-        let Some(grid) = &self.grid else { return Standing::Outside(PlaceBox::ALL) };
-        let Some(number) = grid.number(place) else { return Standing::Outside(grid.outside(place)) };
+    fn cell_at(&self, place: Place, t: Millis) -> CellState<'_> {
+        let Some(grid) = &self.grid else { return CellState::Outside(PlaceBox::ALL) };
+        let Some(number) = grid.number(place) else { return CellState::Outside(grid.outside(place)) };
         let (link, log_size) = self.follow(self.links[number], place, grid.log_size);
         if link == Link::NONE {
-            return Standing::Missing;
+            return CellState::Missing;
         }
         let leaf = Leaf::at(self.arena.from(link.0));
         let span = leaf.span();
         if t < span.from {
-            Standing::Before
+            CellState::Before
         } else if t < span.until {
-            Standing::Leaf(leaf, Square::around(place, log_size))
+            CellState::Leaf(leaf, Square::around(place, log_size))
         } else {
-            Standing::Missing
+            CellState::Missing
         }
     }
 

@@ -1,7 +1,7 @@
 //! Surveys the contents of a square, from which it becomes a leaf or is divided.
 //!
 //! The quarters of a square with too many edges for a leaf, but not very many, are surveyed from its own survey,
-//! without another search of the index and whole shapes: see [`Sight::narrow`].
+//! without another search of the index and whole shapes: see [`Survey::narrow`].
 
 use std::ops::ControlFlow;
 
@@ -59,7 +59,7 @@ pub(super) struct Edge {
 
 /// The survey of a square at an instant.
 #[derive(Debug)]
-pub(super) struct Sight<'c> {
+pub(super) struct Survey<'c> {
     /// Interval in which it is valid: no version with a box there begins or ends.
     span: Span,
     /// Versions that cover every place of the square.
@@ -71,7 +71,7 @@ pub(super) struct Sight<'c> {
     edges: Vec<Edge>,
 }
 
-impl Default for Sight<'_> {
+impl Default for Survey<'_> {
     fn default() -> Self {
         let span = Span { from: BEGINNING, until: END };
         Self { span, covers: Vec::new(), circles: Vec::new(), areas: Vec::new(), edges: Vec::new() }
@@ -90,9 +90,9 @@ struct Site {
     grown: BoundingBox,
 }
 
-impl<'c> Sight<'c> {
+impl<'c> Survey<'c> {
     /// Surveys a square.
-    pub(super) fn look(&mut self, square: Square, t: Millis, candidates: &'c impl Candidates) -> Result<(), TooMany> {
+    pub(super) fn take(&mut self, square: Square, t: Millis, candidates: &'c impl Candidates) -> Result<(), TooMany> {
         self.clear(Span { from: BEGINNING, until: END });
         let site = Site::new(square);
         let most = if square.log_size > LEAST_LOG_SIZE { MAX_SEEN } else { usize::MAX };
@@ -218,7 +218,7 @@ fn during(span: Span, t: Millis, calm: &mut Span) -> bool {
 /// Whether a circle covers all of a square or nothing of it; `None` if its border comes near.
 fn circle_covers(circle: &Circle, site: &Site) -> Option<bool> {
     let (middle, reach) = site.on_earth.middle();
-    let (covered, margin_m) = circle.standing(middle.lon_degrees(), middle.lat_degrees());
+    let (covered, margin_m) = circle.cover_and_margin(middle.lon_degrees(), middle.lat_degrees());
     (margin_m > reach_m(reach as f64 + MARGIN)).then_some(covered)
 }
 

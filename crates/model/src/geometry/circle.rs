@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::geodesic::{Anchor, latitude_reach, longitude_reach};
+use super::geodesic::{ChordOrigin, latitude_reach, longitude_reach};
 use super::{BoundingBox, GeometryError};
 
 /// Degrees by which boxes are widened against rounding, far above the greatest rounding error.
@@ -12,7 +12,7 @@ const MARGIN: f64 = 1e-9;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Parts", into = "Parts")]
 pub struct Circle {
-    center: Anchor,
+    center: ChordOrigin,
     radius_m: f64,
 }
 
@@ -25,7 +25,7 @@ struct Parts {
 
 impl From<Parts> for Circle {
     fn from(Parts { center, radius_m }: Parts) -> Self {
-        Self { center: Anchor::new(center), radius_m }
+        Self { center: ChordOrigin::new(center), radius_m }
     }
 }
 
@@ -61,7 +61,7 @@ impl Circle {
     }
 
     /// Number of words in the form of [`Circle::to_words`].
-    pub const WORDS: usize = Anchor::NUMBERS + 1;
+    pub const WORDS: usize = ChordOrigin::NUMBERS + 1;
 
     /// The circle as words, from which [`Circle::from_words`] restores it without computation.
     pub fn to_words(self) -> impl Iterator<Item = u64> {
@@ -72,11 +72,11 @@ impl Circle {
     #[inline]
     pub fn from_words(words: &[u64]) -> Self {
         let number = |i: usize| f64::from_bits(words[i]);
-        Self { center: Anchor::from_numbers(std::array::from_fn(number)), radius_m: number(Anchor::NUMBERS) }
+        Self { center: ChordOrigin::from_numbers(std::array::from_fn(number)), radius_m: number(ChordOrigin::NUMBERS) }
     }
 
     /// Whether the place is covered, and a lower bound of its distance from the border, metres.
-    pub fn standing(&self, lon: f64, lat: f64) -> (bool, f64) {
+    pub fn cover_and_margin(&self, lon: f64, lat: f64) -> (bool, f64) {
         let [least, most] = self.center.distance_bounds_m(lon, lat);
         if most <= self.radius_m {
             (true, self.radius_m - most)

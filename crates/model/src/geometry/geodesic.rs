@@ -3,7 +3,7 @@
 //! *The* distance is the geodesic one, by Karney's algorithm (*Algorithms for geodesics*, J. Geodesy 87, 2013; crate
 //! `geographiclib-rs`), accurate to nanometres at a cost of about a microsecond. Two cheaper computations are tried
 //! first. Both use the straight chord `c` through the Earth, which costs a few multiplications once one of the two
-//! places has been prepared as an [`Anchor`].
+//! places has been prepared as a [`ChordOrigin`].
 //!
 //! **Bounds.** The geodesic distance `s` satisfies
 //!
@@ -148,29 +148,29 @@ pub fn longitude_reach(distance_m: f64, worst_lat: f64) -> f64 {
 
 /// A place prepared for chords to other places.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Anchor {
+pub struct ChordOrigin {
     lon: f64,
     lat: f64,
     meridian: Meridian,
 }
 
-impl Anchor {
+impl ChordOrigin {
     /// Prepares the place at `[lon, lat]` degrees.
     pub fn new([lon, lat]: [f64; 2]) -> Self {
         let (sin, cos) = lat.to_radians().sin_cos();
         Self { lon, lat, meridian: Meridian::new(sin, cos) }
     }
 
-    /// Number of numbers in the form of [`Anchor::to_numbers`].
+    /// Number of numbers in the form of [`ChordOrigin::to_numbers`].
     pub const NUMBERS: usize = 6;
 
-    /// The place as numbers, from which [`Anchor::from_numbers`] restores it without computation.
+    /// The place as numbers, from which [`ChordOrigin::from_numbers`] restores it without computation.
     pub fn to_numbers(self) -> [f64; Self::NUMBERS] {
         let Self { lon, lat, meridian: Meridian { sin, cos, axial, polar } } = self;
         [lon, lat, sin, cos, axial, polar]
     }
 
-    /// Restores a place from the numbers of [`Anchor::to_numbers`].
+    /// Restores a place from the numbers of [`ChordOrigin::to_numbers`].
     pub fn from_numbers([lon, lat, sin, cos, axial, polar]: [f64; Self::NUMBERS]) -> Self {
         Self { lon, lat, meridian: Meridian { sin, cos, axial, polar } }
     }

@@ -104,8 +104,8 @@ impl StoreError {
         move |source| Self::Statement { doing: doing.into(), source }
     }
 
-    /// Whether a compare-and-set found no row to change: see [`super::batch::only_if_one`].
-    pub fn found_nothing(&self) -> bool {
+    /// Whether a compare-and-set found no row to change: see [`super::queue::only_if_one`].
+    pub fn changed_no_row(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::DIVISION_BY_ZERO))
     }
 
