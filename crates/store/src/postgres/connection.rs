@@ -153,7 +153,7 @@ impl Database {
         client.batch_execute(SESSION).await.map_err(StoreError::statement(doing))?;
         let postgis = "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace \
                        WHERE extname = 'postgis'";
-        let postgis = ask(client, postgis).await.map_err(StoreError::statement(doing))?;
+        let postgis = first_cell(client, postgis).await.map_err(StoreError::statement(doing))?;
         let postgis = postgis.unwrap_or_else(|| "public".to_owned());
         let path = format!("SET search_path = \"{}\", {postgis}, public", self.schema);
         client.batch_execute(&path).await.map_err(StoreError::statement(doing))
@@ -179,13 +179,13 @@ impl Database {
 }
 
 async fn backend(client: &Client) -> Result<String, StoreError> {
-    let answer = ask(client, "SELECT pg_backend_pid()").await;
+    let answer = first_cell(client, "SELECT pg_backend_pid()").await;
     Ok(answer.map_err(StoreError::statement("read the session's process id"))?.unwrap_or_default())
 }
 
 /// First cell of the first row, without a prepared statement: behind a pooler in transaction mode a prepared statement
 /// could collide with one of another process under the same name.
-async fn ask(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
+async fn first_cell(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
     let messages = client.simple_query(sql).await?;
     Ok(messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),

@@ -9,7 +9,6 @@
 //! create the schema; the descriptors of the tables provide its comments: see [`schema`].
 
 pub mod archive;
-mod batch;
 pub mod claim;
 pub mod commit;
 mod connection;
@@ -20,6 +19,7 @@ mod error;
 mod ewkb;
 pub mod lagging;
 mod options;
+mod queue;
 pub mod schema;
 mod statements;
 
