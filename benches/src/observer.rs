@@ -92,7 +92,7 @@ impl Observer {
     /// Waits for the next commit.
     ///
     /// # Errors
-    /// If none comes within [`PATIENCE`], or Ctrl-C was pressed.
+    /// If none comes within `PATIENCE`, or Ctrl-C was pressed.
     pub fn next(&self, context: &Context<'_>) -> Result<ObservedCommit, BenchError> {
         let started = Instant::now();
         loop {

@@ -261,7 +261,7 @@ impl<'a> Pipeline<'a> {
     /// Starts the daemon and waits until the tables follow the streams.
     ///
     /// # Errors
-    /// If they do not within [`PATIENCE`].
+    /// If they do not within `PATIENCE`.
     pub fn start_ready(&self, context: &Context<'_>) -> Result<Daemon, BenchError> {
         let daemon = self.start()?;
         wait_until(context, "the daemon is ready", || {
@@ -354,7 +354,7 @@ impl Daemon {
 /// Polls until a condition is true.
 ///
 /// # Errors
-/// If it stays false for [`PATIENCE`], or the check fails, or Ctrl-C was pressed.
+/// If it stays false for `PATIENCE`, or the check fails, or Ctrl-C was pressed.
 pub fn wait_until(
     context: &Context<'_>,
     what: &str,
@@ -364,7 +364,7 @@ pub fn wait_until(
     while !is_so()? {
         context.check()?;
         if started.elapsed() > PATIENCE {
-            return Err(BenchError::Setup(format!("waited {} s in vain until {what}", PATIENCE.as_secs())));
+            return Err(BenchError::Setup(format!("gave up after {} s: waited until {what}", PATIENCE.as_secs())));
         }
         std::thread::sleep(POLL);
     }

@@ -167,7 +167,7 @@ pub async fn append_edits<'a>(queue: &mut StatementQueue<'a>, edits: &'a [Archiv
 }
 
 /// Reads the whole archive of a schema: all edits, then all positions in the order of their entries, in portions of
-/// [`READ_ROWS`]. `sink` returns whether to continue.
+/// `READ_ROWS`. `sink` returns whether to continue.
 ///
 /// # Errors
 /// If the database does not answer.

@@ -115,7 +115,7 @@ impl Database {
         self.tls.is_none() && !self.config.get_hosts().iter().all(local)
     }
 
-    /// Opens a session with the settings of [`SESSION`] and the pipeline's schema first in its search path. Its
+    /// Opens a session with the settings of `SESSION` and the pipeline's schema first in its search path. Its
     /// connection ends when the client is dropped.
     ///
     /// # Errors

@@ -74,12 +74,12 @@ pub enum ServerError {
         why: String,
     },
     /// A command failed.
-    #[error("{command}: {said}")]
+    #[error("{command}: {output}")]
     Command {
         /// The command line.
         command: String,
         /// Its error output.
-        said: String,
+        output: String,
     },
 }
 
