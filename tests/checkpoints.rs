@@ -111,8 +111,8 @@ fn text(flow: &FlowState, snapshots: &Snapshots) -> String {
     let Snapshots { mut timelines, groups } = snapshots.clone();
     timelines.sort_by_key(|timeline| timeline.vehicle);
     let parts = timelines.into_iter().map(|TimelineSnapshot { vehicle, newest, track, ledger }| {
-        let TrackParts { past, sealed, tail, head } = track.into();
-        (vehicle, newest, ledger, past, sealed, tail, head)
+        let TrackParts { past, sealed, tail, head, undecided } = track.into();
+        (vehicle, newest, ledger, past, sealed, tail, head, undecided)
     });
     let parts: Vec<_> = parts.collect();
     let mut groups: Vec<String> = groups.iter().map(|group| serde_json::to_string(group).unwrap()).collect();

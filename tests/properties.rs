@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use watchtower_dataflows::naive::Tables;
 use watchtower_model::geometry::Shape;
-use watchtower_model::{
-    Edit, Geofence, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId, ViewSet,
-};
+use watchtower_model::{Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId, ViewSet};
 
 use crate::support::facts;
 use crate::support::generate;
@@ -109,9 +107,18 @@ fn tables_of_the_membership_set_equal_a_recomputation_after_every_epoch() {
     }
     for seed in 0..100 {
         let (all, some) = (in_the_end(&generate::replay(2 * seed)), in_the_end(&case(2 * seed)));
-        let Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = all;
-        let only =
-            Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, ..Tables::default() };
+        let Tables { marks, visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = all;
+        let only = Tables {
+            marks,
+            visits,
+            membership,
+            occupancy,
+            offlines,
+            vehicle_state,
+            geofences,
+            vehicles,
+            ..Tables::default()
+        };
         assert_eq!(some, only, "the oracle itself, seed {}", 2 * seed);
     }
     Property { name: "membership", workers: &[1, 3], check, case, expected }.holds();
@@ -147,7 +154,8 @@ fn in_the_end(case: &Case) -> Tables {
 fn a_version_between_two_chunks_is_seen_though_a_late_position_comes_with_it() {
     let position = |ts| {
         let place = Place { lon: 34_725_000, lat: 65_530_000 };
-        let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+        let (speed, heading, ignition) = (Speed::NONE, Heading::NONE, Ignition::Unknown);
+        let position = Position { ts, place, speed, heading, ignition, mark: Mark::None };
         Event::Position(PositionEvent { vehicle: VehicleId(0), seq: 0, position, withdrawn: false })
     };
     let shape = Arc::new(Shape::circle([3.4725, 6.553], 300.0).unwrap());

@@ -12,7 +12,7 @@ use crate::events::Limits;
 use crate::time_zone;
 
 /// Raised whenever the program computes different tables from the same log and configuration.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The plan of this program under a configuration, as JSON on one line.
 pub fn of(limits: &Limits, rules: &Rules) -> String {
@@ -31,8 +31,16 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
     let Rules {
         views,
         offline_after_ms,
+        offline_count_ms,
+        max_accuracy_m,
+        outliers,
+        jump_mm,
         idle_speed,
         max_plausible,
+        speed_hold_ms,
+        speed_span_ms,
+        min_step_mm,
+        tow_min_mm,
         stop_radius_m,
         stop_min_ms,
         idle_min_ms,
@@ -55,8 +63,16 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         "limits.max_vehicles": max_vehicles,
         "limits.max_retained_positions": max_retained_positions,
         "rules.offline_after_ms": offline_after_ms,
+        "rules.offline_count_ms": offline_count_ms,
+        "rules.max_accuracy_m": max_accuracy_m,
+        "rules.outliers": outliers.name(),
+        "rules.jump_mm": jump_mm,
         "rules.idle_speed_kmh": idle_speed.kmh(),
         "rules.max_plausible_kmh": max_plausible.kmh(),
+        "rules.speed_hold_ms": speed_hold_ms,
+        "rules.speed_span_ms": speed_span_ms,
+        "rules.min_step_mm": min_step_mm,
+        "rules.tow_min_mm": tow_min_mm,
         "rules.stop_radius_m": stop_radius_m,
         "rules.stop_min_ms": stop_min_ms,
         "rules.idle_min_ms": idle_min_ms,

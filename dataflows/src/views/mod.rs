@@ -27,7 +27,12 @@ use differential_dataflow::VecCollection;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::{Scope, StreamVec};
 
+use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
+use watchtower_model::facts::{
+    FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround,
+};
 use crate::control::{Control, Epoch};
+use watchtower_model::{GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState, ViewSet, Visit};
 use crate::timeline::operator::timelines;
 use crate::timeline::{Stats, TimelineSnapshot};
 use fleet_daily::{FleetDailyGroup, FleetDay};
@@ -37,13 +42,6 @@ use groups::{GroupStats, reach_ms};
 use kind_daily::{KindDailyGroup, KindDay};
 use od_daily::{OdDailyGroup, OdDay};
 use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
-use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
-use watchtower_model::facts::{
-    FleetFact, Idling, KindVisit, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround,
-};
-use watchtower_model::{
-    GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState, ViewSet, Visit,
-};
 
 /// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
 pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
@@ -82,6 +80,8 @@ pub struct Snapshots {
 
 /// What the timelines say by themselves.
 pub struct Facts<'s> {
+    /// The mark of every position that has one.
+    pub marks: Rows<'s, Marked>,
     /// Every visit, ended or not.
     pub visits: Rows<'s, Visit>,
     /// Every silence.
@@ -92,6 +92,10 @@ pub struct Facts<'s> {
     pub idlings: Rows<'s, Idling>,
     /// Every overspeed.
     pub overspeeds: Rows<'s, Overspeed>,
+    /// Every move with the ignition off.
+    pub moves_off: Rows<'s, MovesOff>,
+    /// The days of these.
+    pub towings: Rows<'s, Towing>,
     /// Every trip.
     pub trips: Rows<'s, Trip>,
     /// Every turnaround.
@@ -118,6 +122,8 @@ pub struct Facts<'s> {
 
 /// All views.
 pub struct Views<'s> {
+    /// The mark of every position that has one.
+    pub marks: Rows<'s, Marked>,
     /// Every visit, ended or not.
     pub visits: Rows<'s, Visit>,
     /// Every silence.
@@ -128,6 +134,8 @@ pub struct Views<'s> {
     pub idlings: Rows<'s, Idling>,
     /// Every overspeed.
     pub overspeeds: Rows<'s, Overspeed>,
+    /// Every move with the ignition off.
+    pub moves_off: Rows<'s, MovesOff>,
     /// Every trip.
     pub trips: Rows<'s, Trip>,
     /// Every turnaround.
@@ -216,11 +224,14 @@ pub fn views<'s>(
     let given = Given::new(control.clone(), restored.groups, &rules, reach_ms(&rules));
     let set = rules.views;
     let Facts {
+        marks,
         visits,
         offlines,
         stops,
         idlings,
         overspeeds,
+        moves_off,
+        towings,
         trips,
         turnarounds,
         motions,
@@ -246,6 +257,7 @@ pub fn views<'s>(
         ViewSet::All => {
             let vehicle_facts = VehicleFacts {
                 motions,
+                towings,
                 spells,
                 overspeeds: overspeeds.clone(),
                 stops: stops.clone(),
@@ -270,11 +282,13 @@ pub fn views<'s>(
     let present = present::present(geofences.clone(), control);
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
     Views {
+        marks,
         visits,
         offlines,
         stops,
         idlings,
         overspeeds,
+        moves_off,
         trips,
         turnarounds,
         vehicle_daily: vehicle_daily.rows,

@@ -9,6 +9,7 @@ use super::error::EmbeddedError;
 use super::rows;
 use crate::Claim;
 use watchtower_core::crash;
+use watchtower_core::tables::position_marks;
 use watchtower_core::{Commit, Cursor, StreamPosition};
 use watchtower_geopackage::{Connection, GeoPackage, time};
 
@@ -73,6 +74,9 @@ impl Writer {
             crash::point("mid-upserts");
         }
         rows::write_positions(&transaction, archive).map_err(doing("write positions in"))?;
+        for changes in changes.tables().iter().filter(|changes| changes.table.name == position_marks::TABLE.name) {
+            rows::write_marks(&transaction, changes).map_err(doing("mark positions in"))?;
+        }
         if let Some(before) = forget_rejected_before {
             let drop = "DELETE FROM rejected_events WHERE arrived_at < ?1";
             transaction.execute(drop, [time::format(*before)]).map_err(doing("delete old rejected events in"))?;
