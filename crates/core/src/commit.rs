@@ -21,10 +21,19 @@ pub struct Commit {
     pub now: Millis,
     /// Events read, refused ones included.
     pub events: u64,
-    /// Refused events that arrived before this are dropped.
-    pub forget_rejected_before: Option<Millis>,
+    /// Refused events that have been kept long enough and are dropped.
+    pub expired: Vec<ExpiredRejected>,
     /// What an operator decided with it.
     pub note: Option<String>,
+}
+
+/// The refused events of a stream whose entries arrived at `until` or before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiredRejected {
+    /// Name of the stream.
+    pub stream: String,
+    /// The time in the ids of the last entries that are dropped.
+    pub until: Millis,
 }
 
 /// What a flush writes.

@@ -12,7 +12,7 @@ use crate::events::Limits;
 use crate::time_zone;
 
 /// Grows whenever the program computes something else from the same log and configuration.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The plan of this program under a configuration, as JSON on one line.
 pub fn of(limits: &Limits, rules: &Rules) -> String {
@@ -24,6 +24,9 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         future_tolerance_ms,
         horizon_ms,
         lateness_ms,
+        wall_clock: _, // where the clocks of the log come from is a property of the log
+        refuse_zero,
+        isolated_after_ms: _, // decided by whoever reads a file, before there is a log
         max_vehicles,
         max_retained_positions,
     } = limits;
@@ -54,6 +57,7 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         "limits.lateness_ms": lateness_ms,
         "limits.max_vehicles": max_vehicles,
         "limits.max_retained_positions": max_retained_positions,
+        "rules.refuse_zero": refuse_zero,
         "rules.offline_after_ms": offline_after_ms,
         "rules.idle_speed_kmh": idle_speed.kmh(),
         "rules.max_plausible_kmh": max_plausible.kmh(),

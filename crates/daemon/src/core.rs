@@ -19,7 +19,9 @@ use crate::checkpoint::{Saver, Shelf, load_newest};
 use crate::telemetry::health::Health;
 use watchtower_core::Cursor;
 use watchtower_core::StreamPosition;
+use watchtower_core::events::Limits;
 use watchtower_engine::flow::Settings;
+use watchtower_log::ClockSource;
 use watchtower_store::{Claim, LaggingWriter, Writer};
 
 /// Epochs between the intake and the committer.
@@ -32,6 +34,8 @@ pub(super) struct Ends {
     pub(super) keys: Vec<String>,
     /// How far the tables contain each.
     pub(super) stored: Vec<Cursor>,
+    /// Where the clock events of the log come from.
+    pub(super) clock: ClockSource,
     /// What the tables mean.
     pub(super) plan: String,
     /// The right to write them.
@@ -73,10 +77,10 @@ pub(super) struct Core {
 impl Core {
     /// Goes on from the newest checkpoint that fits, and starts everything but the reader.
     pub(super) async fn start(options: &Options, ends: Ends, health: &Health) -> Result<Self, DaemonError> {
-        let Ends { keys, stored, plan, claim, writer, lagging, shelf, trimmer } = ends;
+        let Ends { keys, stored, clock, plan, claim, writer, lagging, shelf, trimmer } = ends;
         let settings = Settings {
             keys: keys.clone(),
-            limits: options.limits.clone(),
+            limits: Limits { wall_clock: clock == ClockSource::Wall, ..options.limits.clone() },
             rules: options.rules.clone(),
             workers: options.engine.workers.into(),
             archive: options.store.archive,

@@ -53,7 +53,6 @@ impl Timeline {
         let mut rewrites = Vec::new();
         let mut appended = Vec::new();
         for event in latest_of_each_instant(happened.events) {
-            self.newest = self.newest.max(event.position.ts);
             let position = (!event.withdrawn).then_some(event.position);
             if position.is_some() && position == last {
                 continue; // the same fix sent again
@@ -84,6 +83,8 @@ impl Timeline {
         for position in appended {
             self.track.append(new, position, facts);
         }
+        // A withdrawal moves it back to the position before, and never ahead.
+        self.newest = self.track.head().last.map_or(BEGINNING, |last| last.ts);
         changed
     }
 

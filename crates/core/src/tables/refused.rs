@@ -3,7 +3,7 @@
 //! Whether one is kept depends on the entries of its stream alone, and time is what their ids say: the
 //! tables stay a function of the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use watchtower_model::Millis;
@@ -28,6 +28,10 @@ pub struct Refused {
     hour: Millis,
     /// Of the current hour: refused, and of those kept.
     counts: BTreeMap<Reason, (u64, u64)>,
+    /// Hours in which some were kept, ascending, each with an instant before which none of it are left.
+    expiring: VecDeque<(Millis, Millis)>,
+    /// The hour of the newest entry when those were dropped last of which nothing is remembered here.
+    swept_hour: Millis,
 }
 
 impl Refused {
@@ -57,12 +61,33 @@ impl Refused {
             let mut row = RejectedEvent::new(stream, position, rejection, raw);
             row.arrived_at = Some(arrived_at);
             self.kept += 1;
+            if self.expiring.back().is_none_or(|(last, _)| *last < hour) {
+                self.expiring.push_back((hour, arrived_at));
+            }
             self.kept_bytes += row.event.len();
             *kept += 1;
             changes.set(&rejected_events::TABLE, rejected_events::cells(&row));
         }
         let row = rejected_counts::cells(stream, hour * HOUR_MS, reason, *events, *kept);
         changes.set(&rejected_counts::TABLE, row);
+    }
+
+    /// Those that arrived at this instant or before are to be dropped, now that an entry of `newest` has been read and
+    /// they are kept for `keep_ms`; nothing if none can be left.
+    pub fn expired(&mut self, newest: Millis, keep_ms: Millis) -> Option<Millis> {
+        let until = newest.saturating_sub(keep_ms);
+        let mut is_due = std::mem::replace(&mut self.swept_hour, newest.div_euclid(HOUR_MS)) != self.swept_hour;
+        while let Some((hour, oldest)) = self.expiring.front_mut()
+            && *oldest <= until
+        {
+            is_due = true;
+            if until < (*hour + 1) * HOUR_MS - 1 {
+                *oldest = until + 1;
+                break;
+            }
+            self.expiring.pop_front();
+        }
+        is_due.then_some(until)
     }
 }
 

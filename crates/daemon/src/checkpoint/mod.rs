@@ -55,7 +55,7 @@ impl Default for Options {
 pub const KEPT: usize = 2;
 
 /// Grows with every change of what files hold.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 
 const CHECKPOINT: &str = "checkpoint";
 const CHUNKS: &str = "chunks";

@@ -9,7 +9,7 @@ use super::error::EmbeddedError;
 use super::rows;
 use crate::Claim;
 use watchtower_core::crash;
-use watchtower_core::{Commit, Cursor, StreamPosition};
+use watchtower_core::{Commit, Cursor, ExpiredRejected, StreamPosition};
 use watchtower_geopackage::{Connection, GeoPackage, time};
 
 /// Whoever appends to the log waits while a commit writes, and looks every half millisecond whether it is over: one
@@ -53,7 +53,7 @@ impl Writer {
     /// and the same may be tried again.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), EmbeddedError> {
         // The log that is read is the archive of edits, too.
-        let Commit { changes, archive, edits: _, cursors, now, events, forget_rejected_before, note } = commit;
+        let Commit { changes, archive, edits: _, cursors, now, events, expired, note } = commit;
         let next = self.commit_seq + 1;
         let file = &self.file;
         let doing = |what: &str| file.failed(format!("{what} commit {next}"));
@@ -73,9 +73,9 @@ impl Writer {
             crash::point("mid-upserts");
         }
         rows::write_positions(&transaction, archive).map_err(doing("write positions in"))?;
-        if let Some(before) = forget_rejected_before {
-            let drop = "DELETE FROM rejected_events WHERE arrived_at < ?1";
-            transaction.execute(drop, [time::format(*before)]).map_err(doing("drop old refused events in"))?;
+        for ExpiredRejected { stream, until } in expired {
+            let drop = "DELETE FROM rejected_events WHERE stream = ?1 AND arrived_at <= ?2";
+            transaction.execute(drop, params![stream, time::format(*until)]).map_err(doing("drop old refused events in"))?;
         }
         move_cursors(&transaction, cursors).map_err(doing("move the cursors in"))?;
         let log = "INSERT INTO commit_log (commit_seq, term, events, rows_changed, note) VALUES (?1, ?2, ?3, ?4, ?5)";

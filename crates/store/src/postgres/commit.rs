@@ -14,7 +14,7 @@ use super::error::StoreError;
 use super::statements;
 use crate::Claim;
 use watchtower_core::crash;
-use watchtower_core::{Commit, Cursor};
+use watchtower_core::{Commit, Cursor, ExpiredRejected};
 
 /// Commits that are kept in `commit_log`: more than a day of one a second.
 const COMMIT_LOG_ROWS: i64 = 100_000;
@@ -141,7 +141,7 @@ struct Claimed<'a> {
 
 /// Everything up to the end of the transaction, carried out.
 async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit: &'a Commit) -> Result<(), StoreError> {
-    let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = commit;
+    let Commit { changes, archive, edits, cursors, now, events, expired, note } = commit;
     let doing = |what: &str| format!("{what} commit {next}");
     batch.begin(doing("begin")).await?;
     let Claimed { pipeline, term, owner } = claim;
@@ -163,9 +163,10 @@ async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit:
         batch.crash_point("mid-upserts").await?;
     }
     archive::append_edits(batch, edits).await?;
-    if let Some(before) = forget_rejected_before {
-        let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
-        batch.execute(drop, &[], vec![Box::new(Time(*before))], doing("drop old refused events in")).await?;
+    for ExpiredRejected { stream, until } in expired {
+        let drop = "DELETE FROM rejected_events WHERE stream = $1 AND arrived_at <= $2";
+        let which: Parameters<'_> = vec![Box::new(stream.as_str()), Box::new(Time(*until))];
+        batch.execute(drop, &[], which, doing("drop old refused events in")).await?;
     }
     log(batch, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
     if !archive.is_empty() {
