@@ -26,7 +26,7 @@ use watchtower_dataflows::control::{Control, Epoch};
 use watchtower_dataflows::timeline::{Stats, TimelineSnapshot};
 use watchtower_dataflows::views::groups::GroupStats;
 use watchtower_dataflows::views::{AGGREGATES, GroupSnapshot, Restored, Rows, Snapshots, States, Views, views};
-use watchtower_model::{PositionEvent, Rules};
+use watchtower_model::{PositionEvent, Rules, computed_tables};
 
 use watchtower_core::crash;
 use watchtower_core::tables::Deltas;
@@ -294,7 +294,7 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
     let probe = ProbeHandle::new();
     let found = Rc::new(RefCell::new(BTreeMap::<Epoch, Completed>::new()));
     let arranged = count_arranged(worker);
-    let told = worker.dataflow::<Epoch, _, _>(|scope| {
+    let reported_stats = worker.dataflow::<Epoch, _, _>(|scope| {
         let positions = positions.to_stream(scope);
         let control = control.to_stream(scope);
         let restored = Restored { timelines: timelines.to_stream(scope), groups: groups.to_stream(scope) };
@@ -306,9 +306,9 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
         while until(reported) {
             let completed = found.borrow_mut().remove(&reported).unwrap_or_default();
             let stats = EngineStats {
-                timelines: told.timelines.get(),
+                timelines: reported_stats.timelines.get(),
                 arrangement_records: arranged.get(),
-                groups: told.groups.each_ref().map(|groups| groups.get()),
+                groups: reported_stats.groups.each_ref().map(|groups| groups.get()),
             };
             // The engine may be gone: it is being finished, and nobody wants to know.
             let _ = shares.send(Share { epoch: reported, worker: index, completed, stats });
@@ -366,58 +366,31 @@ fn count_arranged(worker: &Worker) -> Rc<Cell<u64>> {
     records
 }
 
-/// What the operators of a worker say of themselves.
-struct Told {
+/// What the operators of a worker report.
+struct OperatorStats {
     timelines: Rc<Cell<Stats>>,
     groups: [Rc<Cell<GroupStats>>; AGGREGATES.len()],
 }
 
-/// Gives every view its place in [`Completed`].
-fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>, probe: &ProbeHandle<Epoch>) -> Told {
-    let Views {
-        visits,
-        offlines,
-        stops,
-        idlings,
-        overspeeds,
-        trips,
-        turnarounds,
-        vehicle_daily,
-        geofence_hourly,
-        od_daily,
-        fleet_daily,
-        kind_daily,
-        vehicle_state,
-        membership,
-        occupancy,
-        geofences,
-        vehicles,
-        timelines,
-        groups,
-        stats,
-        group_stats,
-    } = views;
-    gather(visits, found, probe, |completed| &mut completed.deltas.visits);
-    gather(offlines, found, probe, |completed| &mut completed.deltas.offlines);
-    gather(stops, found, probe, |completed| &mut completed.deltas.stops);
-    gather(idlings, found, probe, |completed| &mut completed.deltas.idlings);
-    gather(overspeeds, found, probe, |completed| &mut completed.deltas.overspeeds);
-    gather(trips, found, probe, |completed| &mut completed.deltas.trips);
-    gather(turnarounds, found, probe, |completed| &mut completed.deltas.turnarounds);
-    gather(vehicle_daily, found, probe, |completed| &mut completed.deltas.vehicle_daily);
-    gather(geofence_hourly, found, probe, |completed| &mut completed.deltas.geofence_hourly);
-    gather(od_daily, found, probe, |completed| &mut completed.deltas.od_daily);
-    gather(fleet_daily, found, probe, |completed| &mut completed.deltas.fleet_daily);
-    gather(kind_daily, found, probe, |completed| &mut completed.deltas.kind_daily);
-    gather_states(vehicle_state, found, probe);
-    gather(membership, found, probe, |completed| &mut completed.deltas.membership);
-    gather(occupancy, found, probe, |completed| &mut completed.deltas.occupancy);
-    gather(geofences, found, probe, |completed| &mut completed.deltas.geofences);
-    gather(vehicles, found, probe, |completed| &mut completed.deltas.vehicles);
-    gather_each(timelines, found, probe, |completed| &mut completed.snapshots.timelines, |(snapshot, _)| snapshot);
-    gather_each(groups, found, probe, |completed| &mut completed.snapshots.groups, |(snapshot, _)| snapshot);
-    Told { timelines: stats, groups: group_stats }
+macro_rules! collect {
+    ($($(#[$doc:meta])* $name:ident: $row:ty,)*) => {
+        /// Gives every view its place in [`Completed`].
+        fn collect(
+            views: Views<'_>,
+            found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
+            probe: &ProbeHandle<Epoch>,
+        ) -> OperatorStats {
+            let Views { $($name,)* vehicle_state, timelines, groups, stats, group_stats } = views;
+            $(gather($name, found, probe, |completed| &mut completed.deltas.$name);)*
+            gather_states(vehicle_state, found, probe);
+            gather_each(timelines, found, probe, |completed| &mut completed.snapshots.timelines, |(row, _)| row);
+            gather_each(groups, found, probe, |completed| &mut completed.snapshots.groups, |(row, _)| row);
+            OperatorStats { timelines: stats, groups: group_stats }
+        }
+    };
 }
+
+computed_tables!(collect);
 
 fn gather<D: Clone + 'static>(
     rows: Rows<'_, D>,

@@ -2,7 +2,7 @@
 
 use watchtower_model::aggregates::FleetDaily;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, metres, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, metres, seconds};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -74,38 +74,41 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &FleetDaily, _: &Lookup) -> Row {
-    let FleetDaily {
-        fleet,
-        day,
-        vehicles_known,
-        vehicles_reporting,
-        vehicles_moving,
-        distance_mm,
-        moving_ms,
-        known_ms,
-        trips_started,
-        trips_completed,
-        turnarounds,
-        turnaround_mean_ms,
-        turnaround_p50_ms,
-        turnaround_p95_ms,
-    } = row;
-    vec![
-        Cell::Text(fleet.clone()),
-        Cell::Date(*day),
-        Cell::Integer(*vehicles_known),
-        Cell::Integer(*vehicles_reporting),
-        Cell::Integer(*vehicles_moving),
-        metres(*distance_mm),
-        seconds(*moving_ms),
-        Cell::Integer(*trips_started),
-        Cell::Integer(*trips_completed),
-        Cell::Integer(*turnarounds),
-        Cell::or_empty(*turnaround_mean_ms, seconds),
-        Cell::or_empty(*turnaround_p50_ms, seconds),
-        Cell::or_empty(*turnaround_p95_ms, seconds),
-        Cell::or_empty((*known_ms > 0).then(|| *moving_ms as f64 / *known_ms as f64), Cell::Real),
-    ]
+impl TableRow for FleetDaily {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, _: &Lookup) -> Row {
+        let FleetDaily {
+            fleet,
+            day,
+            vehicles_known,
+            vehicles_reporting,
+            vehicles_moving,
+            distance_mm,
+            moving_ms,
+            known_ms,
+            trips_started,
+            trips_completed,
+            turnarounds,
+            turnaround_mean_ms,
+            turnaround_p50_ms,
+            turnaround_p95_ms,
+        } = self;
+        vec![
+            Cell::Text(fleet.clone()),
+            Cell::Date(*day),
+            Cell::Integer(*vehicles_known),
+            Cell::Integer(*vehicles_reporting),
+            Cell::Integer(*vehicles_moving),
+            metres(*distance_mm),
+            seconds(*moving_ms),
+            Cell::Integer(*trips_started),
+            Cell::Integer(*trips_completed),
+            Cell::Integer(*turnarounds),
+            Cell::or_empty(*turnaround_mean_ms, seconds),
+            Cell::or_empty(*turnaround_p50_ms, seconds),
+            Cell::or_empty(*turnaround_p95_ms, seconds),
+            Cell::or_empty((*known_ms > 0).then(|| *moving_ms as f64 / *known_ms as f64), Cell::Real),
+        ]
+    }
 }

@@ -2,7 +2,7 @@
 
 use watchtower_model::aggregates::GeofenceHourly;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, seconds};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -74,34 +74,37 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &GeofenceHourly, lookup: &Lookup) -> Row {
-    let GeofenceHourly {
-        geofence,
-        hour,
-        entries,
-        exits,
-        confirmed_visits,
-        unique_vehicles,
-        dwell_total_ms,
-        dwell_mean_ms,
-        dwell_p50_ms,
-        dwell_p95_ms,
-        vehicle_ms_inside,
-        peak_vehicles,
-    } = *row;
-    vec![
-        Cell::Text(lookup.names.geofence_id(geofence).clone()),
-        Cell::Time(hour),
-        Cell::Integer(entries),
-        Cell::Integer(exits),
-        Cell::Integer(confirmed_visits),
-        Cell::Integer(unique_vehicles),
-        seconds(dwell_total_ms),
-        Cell::or_empty(dwell_mean_ms, seconds),
-        Cell::or_empty(dwell_p50_ms, seconds),
-        Cell::or_empty(dwell_p95_ms, seconds),
-        seconds(vehicle_ms_inside),
-        Cell::Integer(peak_vehicles),
-    ]
+impl TableRow for GeofenceHourly {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let GeofenceHourly {
+            geofence,
+            hour,
+            entries,
+            exits,
+            confirmed_visits,
+            unique_vehicles,
+            dwell_total_ms,
+            dwell_mean_ms,
+            dwell_p50_ms,
+            dwell_p95_ms,
+            vehicle_ms_inside,
+            peak_vehicles,
+        } = *self;
+        vec![
+            Cell::Text(lookup.names.geofence_id(geofence).clone()),
+            Cell::Time(hour),
+            Cell::Integer(entries),
+            Cell::Integer(exits),
+            Cell::Integer(confirmed_visits),
+            Cell::Integer(unique_vehicles),
+            seconds(dwell_total_ms),
+            Cell::or_empty(dwell_mean_ms, seconds),
+            Cell::or_empty(dwell_p50_ms, seconds),
+            Cell::or_empty(dwell_p95_ms, seconds),
+            seconds(vehicle_ms_inside),
+            Cell::Integer(peak_vehicles),
+        ]
+    }
 }

@@ -2,7 +2,7 @@
 
 use watchtower_model::Membership;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -17,12 +17,15 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Membership, lookup: &Lookup) -> Row {
-    let Membership { vehicle, geofence, entered_at } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Text(lookup.names.geofence_id(geofence).clone()),
-        Cell::Time(entered_at),
-    ]
+impl TableRow for Membership {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Membership { vehicle, geofence, entered_at } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Text(lookup.names.geofence_id(geofence).clone()),
+            Cell::Time(entered_at),
+        ]
+    }
 }

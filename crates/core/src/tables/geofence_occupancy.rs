@@ -2,7 +2,7 @@
 
 use watchtower_model::Occupancy;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -20,8 +20,11 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Occupancy, lookup: &Lookup) -> Row {
-    let Occupancy { geofence, vehicles } = *row;
-    vec![Cell::Text(lookup.names.geofence_id(geofence).clone()), Cell::Integer(vehicles)]
+impl TableRow for Occupancy {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Occupancy { geofence, vehicles } = *self;
+        vec![Cell::Text(lookup.names.geofence_id(geofence).clone()), Cell::Integer(vehicles)]
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use watchtower_model::{END, Geofence, GeofenceId, InForce};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -70,24 +70,27 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &InForce<GeofenceId>, lookup: &Lookup) -> Row {
-    let InForce { key, effective_from, effective_until, valid_from, seq } = *row;
-    let definition = lookup.geofence(key, seq);
-    let Geofence { id, name, kind, anchor: _, tags, min_dwell_ms, exit_buffer_m, speed_limit, shape } = definition;
-    vec![
-        Cell::Text(Arc::clone(id)),
-        Cell::Time(effective_from),
-        Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
-        Cell::Time(valid_from),
-        Cell::or_empty(name.as_deref(), Cell::text),
-        Cell::or_empty(kind.as_deref(), Cell::text),
-        Cell::Boolean(definition.is_anchor()),
-        Cell::Texts(tags.iter().map(|tag| tag.as_str().into()).collect()),
-        Cell::Real(*min_dwell_ms as f64 / 1000.0),
-        Cell::Real(*exit_buffer_m),
-        Cell::or_empty(speed_limit.kmh(), Cell::Real),
-        Cell::or_empty(shape.radius_m(), Cell::Real),
-        Cell::Geometry(Arc::clone(shape)),
-    ]
+impl TableRow for InForce<GeofenceId> {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let InForce { key, effective_from, effective_until, valid_from, seq } = *self;
+        let definition = lookup.geofence(key, seq);
+        let Geofence { id, name, kind, anchor: _, tags, min_dwell_ms, exit_buffer_m, speed_limit, shape } = definition;
+        vec![
+            Cell::Text(Arc::clone(id)),
+            Cell::Time(effective_from),
+            Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
+            Cell::Time(valid_from),
+            Cell::or_empty(name.as_deref(), Cell::text),
+            Cell::or_empty(kind.as_deref(), Cell::text),
+            Cell::Boolean(definition.is_anchor()),
+            Cell::Texts(tags.iter().map(|tag| tag.as_str().into()).collect()),
+            Cell::Real(*min_dwell_ms as f64 / 1000.0),
+            Cell::Real(*exit_buffer_m),
+            Cell::or_empty(speed_limit.kmh(), Cell::Real),
+            Cell::or_empty(shape.radius_m(), Cell::Real),
+            Cell::Geometry(Arc::clone(shape)),
+        ]
+    }
 }

@@ -2,7 +2,7 @@
 
 use watchtower_model::facts::Idling;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -27,12 +27,15 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Idling, lookup: &Lookup) -> Row {
-    let Idling { vehicle, started_at, ended_at } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Time(started_at),
-        Cell::or_empty(ended_at, Cell::Time),
-    ]
+impl TableRow for Idling {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Idling { vehicle, started_at, ended_at } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Time(started_at),
+            Cell::or_empty(ended_at, Cell::Time),
+        ]
+    }
 }

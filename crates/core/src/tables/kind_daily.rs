@@ -2,7 +2,7 @@
 
 use watchtower_model::aggregates::KindDaily;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, seconds};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -47,18 +47,21 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &KindDaily, _: &Lookup) -> Row {
-    let KindDaily { kind, day, visits, unique_vehicles, dwell_total_ms, dwell_mean_ms, dwell_p50_ms, dwell_p95_ms } =
-        row;
-    vec![
-        Cell::Text(kind.clone()),
-        Cell::Date(*day),
-        Cell::Integer(*visits),
-        Cell::Integer(*unique_vehicles),
-        seconds(*dwell_total_ms),
-        seconds(*dwell_mean_ms),
-        seconds(*dwell_p50_ms),
-        seconds(*dwell_p95_ms),
-    ]
+impl TableRow for KindDaily {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, _: &Lookup) -> Row {
+        let KindDaily { kind, day, visits, unique_vehicles, dwell_total_ms, dwell_mean_ms, dwell_p50_ms, dwell_p95_ms } =
+            self;
+        vec![
+            Cell::Text(kind.clone()),
+            Cell::Date(*day),
+            Cell::Integer(*visits),
+            Cell::Integer(*unique_vehicles),
+            seconds(*dwell_total_ms),
+            seconds(*dwell_mean_ms),
+            seconds(*dwell_p50_ms),
+            seconds(*dwell_p95_ms),
+        ]
+    }
 }

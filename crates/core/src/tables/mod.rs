@@ -1,7 +1,7 @@
 //! The tables: one descriptor each, which feeds every way of writing and explaining them.
 //!
-//! A file per table holds its [`Table`] and the function from the row of the dataflow (dense
-//! numbers) to cells (names, times, places). Nothing else knows the columns.
+//! A file per table holds its [`Table`] and the [`TableRow`] of the dataflow's rows (dense numbers) that makes cells
+//! (names, times, places). Nothing else knows the columns. [`Deltas::visit`] shows the changes of all of them.
 
 mod change_set;
 mod deltas;
@@ -30,11 +30,13 @@ pub mod vehicles;
 pub mod visits;
 
 pub use change_set::{ChangeSet, Key, KeyCell, Outcome, TableChanges};
-pub use deltas::Deltas;
+pub use deltas::{Deltas, Visitor};
 pub use materialized::{Materialized, transactional_changes};
 pub use refused::Refused;
 
 use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
@@ -182,6 +184,15 @@ fn seconds(milliseconds: i64) -> Cell {
 
 /// The cells of one row, in the order of its table's columns.
 pub type Row = Vec<Cell>;
+
+/// The rows of a computed table, as the dataflow has them.
+pub trait TableRow: Clone + Debug + Eq + Hash {
+    /// The descriptor of the table.
+    const TABLE: &'static Table;
+
+    /// The cells of the row, with the names that `lookup` has for its dense numbers.
+    fn cells(&self, lookup: &Lookup) -> Row;
+}
 
 /// What the rim knows and the dataflow does not: names for dense numbers, and what each edit said.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use watchtower_model::aggregates::OdDaily;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, metres, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, metres, seconds};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -34,27 +34,30 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &OdDaily, lookup: &Lookup) -> Row {
-    let OdDaily {
-        origin,
-        destination,
-        day,
-        trips,
-        duration_total_ms: _,
-        duration_mean_ms,
-        duration_p50_ms,
-        duration_p95_ms,
-        distance_mm,
-    } = *row;
-    vec![
-        Cell::Text(lookup.names.geofence_id(origin).clone()),
-        Cell::Text(lookup.names.geofence_id(destination).clone()),
-        Cell::Date(day),
-        Cell::Integer(trips),
-        seconds(duration_mean_ms),
-        seconds(duration_p50_ms),
-        seconds(duration_p95_ms),
-        metres(distance_mm),
-    ]
+impl TableRow for OdDaily {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let OdDaily {
+            origin,
+            destination,
+            day,
+            trips,
+            duration_total_ms: _,
+            duration_mean_ms,
+            duration_p50_ms,
+            duration_p95_ms,
+            distance_mm,
+        } = *self;
+        vec![
+            Cell::Text(lookup.names.geofence_id(origin).clone()),
+            Cell::Text(lookup.names.geofence_id(destination).clone()),
+            Cell::Date(day),
+            Cell::Integer(trips),
+            seconds(duration_mean_ms),
+            seconds(duration_p50_ms),
+            seconds(duration_p95_ms),
+            metres(distance_mm),
+        ]
+    }
 }

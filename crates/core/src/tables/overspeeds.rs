@@ -2,7 +2,7 @@
 
 use watchtower_model::facts::{Overspeed, OverspeedMeasures};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, kmh, metres};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, kmh, metres};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -41,20 +41,23 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Overspeed, lookup: &Lookup) -> Row {
-    let Overspeed { vehicle, started_at, ended_at, geofence, limit, measures } = *row;
-    let (max_speed, distance) = match measures {
-        Some(OverspeedMeasures { max_speed, distance_mm }) => (kmh(max_speed), metres(distance_mm)),
-        None => (Cell::Empty, Cell::Empty),
-    };
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Time(started_at),
-        Cell::or_empty(ended_at, Cell::Time),
-        Cell::or_empty(geofence, |geofence| Cell::Text(lookup.names.geofence_id(geofence).clone())),
-        kmh(limit),
-        max_speed,
-        distance,
-    ]
+impl TableRow for Overspeed {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Overspeed { vehicle, started_at, ended_at, geofence, limit, measures } = *self;
+        let (max_speed, distance) = match measures {
+            Some(OverspeedMeasures { max_speed, distance_mm }) => (kmh(max_speed), metres(distance_mm)),
+            None => (Cell::Empty, Cell::Empty),
+        };
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Time(started_at),
+            Cell::or_empty(ended_at, Cell::Time),
+            Cell::or_empty(geofence, |geofence| Cell::Text(lookup.names.geofence_id(geofence).clone())),
+            kmh(limit),
+            max_speed,
+            distance,
+        ]
+    }
 }

@@ -2,7 +2,7 @@
 
 use watchtower_model::facts::Stop;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -38,15 +38,18 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Stop, lookup: &Lookup) -> Row {
-    let Stop { vehicle, started_at, ended_at, place, geofence } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Time(started_at),
-        Cell::or_empty(ended_at, Cell::Time),
-        Cell::Real(place.lon_degrees()),
-        Cell::Real(place.lat_degrees()),
-        Cell::or_empty(geofence, |geofence| Cell::Text(lookup.names.geofence_id(geofence).clone())),
-    ]
+impl TableRow for Stop {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Stop { vehicle, started_at, ended_at, place, geofence } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Time(started_at),
+            Cell::or_empty(ended_at, Cell::Time),
+            Cell::Real(place.lon_degrees()),
+            Cell::Real(place.lat_degrees()),
+            Cell::or_empty(geofence, |geofence| Cell::Text(lookup.names.geofence_id(geofence).clone())),
+        ]
+    }
 }

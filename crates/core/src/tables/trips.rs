@@ -2,7 +2,7 @@
 
 use watchtower_model::facts::{Arrival, Trip, TripMeasures};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, kmh, metres, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, kmh, metres, seconds};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -65,30 +65,33 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Trip, lookup: &Lookup) -> Row {
-    let Trip { vehicle, origin, departed_at, arrival } = *row;
-    let mut cells = vec![Cell::Text(lookup.names.vehicle_id(vehicle).clone()), Cell::Time(departed_at)];
-    let origin = Cell::Text(lookup.names.geofence_id(origin).clone());
-    match arrival {
-        None => {
-            cells.extend([Cell::Empty, origin]);
-            cells.resize(TABLE.columns.len(), Cell::Empty);
+impl TableRow for Trip {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Trip { vehicle, origin, departed_at, arrival } = *self;
+        let mut cells = vec![Cell::Text(lookup.names.vehicle_id(vehicle).clone()), Cell::Time(departed_at)];
+        let origin = Cell::Text(lookup.names.geofence_id(origin).clone());
+        match arrival {
+            None => {
+                cells.extend([Cell::Empty, origin]);
+                cells.resize(TABLE.columns.len(), Cell::Empty);
+            }
+            Some(Arrival { destination, arrived_at, measures }) => {
+                let TripMeasures { distance_mm, moving_ms, stopped_ms, stops, max_speed } = measures;
+                cells.extend([
+                    Cell::Time(arrived_at),
+                    origin,
+                    Cell::Text(lookup.names.geofence_id(destination).clone()),
+                    metres(distance_mm),
+                    seconds(arrived_at - departed_at),
+                    seconds(moving_ms),
+                    seconds(stopped_ms),
+                    Cell::Integer(stops),
+                    kmh(max_speed),
+                ]);
+            }
         }
-        Some(Arrival { destination, arrived_at, measures }) => {
-            let TripMeasures { distance_mm, moving_ms, stopped_ms, stops, max_speed } = measures;
-            cells.extend([
-                Cell::Time(arrived_at),
-                origin,
-                Cell::Text(lookup.names.geofence_id(destination).clone()),
-                metres(distance_mm),
-                seconds(arrived_at - departed_at),
-                seconds(moving_ms),
-                seconds(stopped_ms),
-                Cell::Integer(stops),
-                kmh(max_speed),
-            ]);
-        }
+        cells
     }
-    cells
 }

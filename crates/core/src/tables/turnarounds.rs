@@ -2,7 +2,7 @@
 
 use watchtower_model::facts::Turnaround;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, metres, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, metres, seconds};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -39,18 +39,22 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Turnaround, lookup: &Lookup) -> Row {
-    let Turnaround { vehicle, terminal_left, departed_at, terminal_reached, returned_at, clients, distance_mm } = row;
-    let clients: Vec<&str> = clients.iter().map(|client| &**lookup.names.geofence_id(*client)).collect();
-    vec![
-        Cell::Text(lookup.names.vehicle_id(*vehicle).clone()),
-        Cell::Time(*departed_at),
-        Cell::Time(*returned_at),
-        Cell::Text(lookup.names.geofence_id(*terminal_left).clone()),
-        Cell::Text(lookup.names.geofence_id(*terminal_reached).clone()),
-        Cell::Text(clients.join(";").into()),
-        metres(*distance_mm),
-        seconds(returned_at - departed_at),
-    ]
+impl TableRow for Turnaround {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Turnaround { vehicle, terminal_left, departed_at, terminal_reached, returned_at, clients, distance_mm } =
+            self;
+        let clients: Vec<&str> = clients.iter().map(|client| &**lookup.names.geofence_id(*client)).collect();
+        vec![
+            Cell::Text(lookup.names.vehicle_id(*vehicle).clone()),
+            Cell::Time(*departed_at),
+            Cell::Time(*returned_at),
+            Cell::Text(lookup.names.geofence_id(*terminal_left).clone()),
+            Cell::Text(lookup.names.geofence_id(*terminal_reached).clone()),
+            Cell::Text(clients.join(";").into()),
+            metres(*distance_mm),
+            seconds(returned_at - departed_at),
+        ]
+    }
 }

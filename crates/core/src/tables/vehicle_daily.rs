@@ -2,7 +2,7 @@
 
 use watchtower_model::aggregates::VehicleDaily;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, kmh, metres, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, kmh, metres, seconds};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -55,41 +55,44 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &VehicleDaily, lookup: &Lookup) -> Row {
-    let VehicleDaily {
-        vehicle,
-        day,
-        distance_mm,
-        moving_ms,
-        stopped_ms,
-        idling_ms,
-        offline_ms,
-        overspeed_ms,
-        max_speed,
-        positions,
-        overspeeds,
-        stops,
-        visits,
-        trips,
-        moved,
-    } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Date(day),
-        metres(distance_mm),
-        seconds(moving_ms),
-        seconds(stopped_ms),
-        seconds(idling_ms),
-        seconds(offline_ms),
-        kmh(max_speed),
-        Cell::Integer(positions),
-        Cell::Integer(overspeeds),
-        seconds(overspeed_ms),
-        Cell::Integer(stops),
-        Cell::Integer(visits),
-        Cell::Integer(trips),
-        Cell::or_empty(moved, |(first, _)| Cell::Time(first)),
-        Cell::or_empty(moved, |(_, last)| Cell::Time(last)),
-    ]
+impl TableRow for VehicleDaily {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let VehicleDaily {
+            vehicle,
+            day,
+            distance_mm,
+            moving_ms,
+            stopped_ms,
+            idling_ms,
+            offline_ms,
+            overspeed_ms,
+            max_speed,
+            positions,
+            overspeeds,
+            stops,
+            visits,
+            trips,
+            moved,
+        } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Date(day),
+            metres(distance_mm),
+            seconds(moving_ms),
+            seconds(stopped_ms),
+            seconds(idling_ms),
+            seconds(offline_ms),
+            kmh(max_speed),
+            Cell::Integer(positions),
+            Cell::Integer(overspeeds),
+            seconds(overspeed_ms),
+            Cell::Integer(stops),
+            Cell::Integer(visits),
+            Cell::Integer(trips),
+            Cell::or_empty(moved, |(first, _)| Cell::Time(first)),
+            Cell::or_empty(moved, |(_, last)| Cell::Time(last)),
+        ]
+    }
 }

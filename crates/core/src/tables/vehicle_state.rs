@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use watchtower_model::{Status, VehicleId, VehicleState};
 
-use crate::tables::{Cell, ChangeSet, Class, Column, KeyCell, Kind, Lookup, Row, Table, kmh};
+use crate::tables::{Cell, ChangeSet, Class, Column, KeyCell, Kind, Lookup, Row, Table, TableRow, kmh};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -75,9 +75,12 @@ pub fn changes(rows: &[Named]) -> ChangeSet {
     changes
 }
 
-/// The cells of a row.
-pub fn cells(state: &VehicleState, lookup: &Lookup) -> Row {
-    row(lookup.names.vehicle_id(state.vehicle).clone(), state, inside(state, lookup))
+impl TableRow for VehicleState {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        row(lookup.names.vehicle_id(self.vehicle).clone(), self, inside(self, lookup))
+    }
 }
 
 /// The ids of the geofences that it is in, in order.

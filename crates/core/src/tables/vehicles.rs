@@ -2,7 +2,7 @@
 
 use watchtower_model::{END, InForce, Vehicle, VehicleId};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -50,18 +50,21 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &InForce<VehicleId>, lookup: &Lookup) -> Row {
-    let InForce { key, effective_from, effective_until, valid_from, seq } = *row;
-    let Vehicle { name, fleet, speed_limit, attributes } = lookup.vehicle(key, seq);
-    vec![
-        Cell::Text(lookup.names.vehicle_id(key).clone()),
-        Cell::Time(effective_from),
-        Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
-        Cell::Time(valid_from),
-        Cell::or_empty(name.as_deref(), Cell::text),
-        Cell::or_empty(fleet.as_deref(), Cell::text),
-        Cell::or_empty(speed_limit.kmh(), Cell::Real),
-        Cell::or_empty(attributes.as_deref(), |json| Cell::Json(json.into())),
-    ]
+impl TableRow for InForce<VehicleId> {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let InForce { key, effective_from, effective_until, valid_from, seq } = *self;
+        let Vehicle { name, fleet, speed_limit, attributes } = lookup.vehicle(key, seq);
+        vec![
+            Cell::Text(lookup.names.vehicle_id(key).clone()),
+            Cell::Time(effective_from),
+            Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
+            Cell::Time(valid_from),
+            Cell::or_empty(name.as_deref(), Cell::text),
+            Cell::or_empty(fleet.as_deref(), Cell::text),
+            Cell::or_empty(speed_limit.kmh(), Cell::Real),
+            Cell::or_empty(attributes.as_deref(), |json| Cell::Json(json.into())),
+        ]
+    }
 }

@@ -2,7 +2,7 @@
 
 use watchtower_model::Visit;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
 /// The descriptor.
 pub const TABLE: Table = Table {
@@ -29,14 +29,17 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Visit, lookup: &Lookup) -> Row {
-    let Visit { vehicle, geofence, entered_at, exited_at, confirmed } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Text(lookup.names.geofence_id(geofence).clone()),
-        Cell::Time(entered_at),
-        Cell::or_empty(exited_at, Cell::Time),
-        Cell::Boolean(confirmed),
-    ]
+impl TableRow for Visit {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Visit { vehicle, geofence, entered_at, exited_at, confirmed } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Text(lookup.names.geofence_id(geofence).clone()),
+            Cell::Time(entered_at),
+            Cell::or_empty(exited_at, Cell::Time),
+            Cell::Boolean(confirmed),
+        ]
+    }
 }
