@@ -64,7 +64,7 @@ impl Admitted {
             if let Err(rejection) = result {
                 let bytes = if decoded.bytes.is_empty() { field_lines(&fields) } else { decoded.bytes };
                 let position = format!("{}:{}", entry.id, decoded.index);
-                let row = RejectedEvent::new(key, position, rejection, Raw::complete(&bytes));
+                let row = RejectedEvent::new(key, position, rejection, Raw { bytes: &bytes, whole: decoded.whole });
                 self.rejected.push((arrived, row));
             }
         })

@@ -66,10 +66,17 @@ impl Intake {
         self.admission.now()
     }
 
-    /// The event of a record if it is accepted; otherwise it is kept with the reason.
-    pub fn take(&mut self, file: &str, record: Record<'_>) -> Option<Item> {
+    /// The event of a record if `judge`, who has read all files before, lets it pass and it is accepted; otherwise it
+    /// is kept with the reason.
+    pub fn take(
+        &mut self,
+        file: &str,
+        record: Record<'_>,
+        judge: impl FnOnce(&Event<'_>) -> Result<(), Rejection>,
+    ) -> Option<Item> {
         let Record { position, raw, result } = record;
-        match result.and_then(|event| self.admit(&event)) {
+        let judged = result.and_then(|event| judge(&event).map(|()| event));
+        match judged.and_then(|event| self.admit(&event)) {
             Ok(item) => Some(item),
             Err(rejection) => {
                 self.events += 1;
