@@ -53,7 +53,7 @@ fn halted(rig: &Rig, daemon: &Daemon) -> String {
         })
     });
     let why = rig.pipeline.sql("SELECT halted FROM pipeline");
-    let advice = "Nothing is written any more; `watchtower resume --accept-gap` goes on without those entries";
+    let advice = "Nothing is written any more; `watchtower resume --accept-gap` continues without those entries";
     assert_eq!(said.trim(), format!("halted: {why}. {advice}"));
     assert!(rig.status().contains(&format!("HALTED    {why}\n")), "{}", rig.status());
     assert!(daemon.page("/healthz").is_some(), "it is alive");
@@ -103,7 +103,7 @@ fn entries_are_lost(meanwhile: Meanwhile, remove: impl Fn(&Rig)) {
         let metric = format!("watchtower_lost_entries{{stream=\"{EVENTS}\"}} {lost}\n");
         assert!(daemon.page("/metrics").unwrap().1.contains(&metric), "{metric}");
         rig.accept();
-        daemon = accepted(&mut rig, daemon, &format!("{EVENTS}: goes on without {lost} entries"));
+        daemon = accepted(&mut rig, daemon, &format!("{EVENTS}: continues without {lost} entries"));
     }
     assert!(daemon.stop().success());
 }
@@ -226,7 +226,7 @@ fn streams_are_replaced(meanwhile: Meanwhile, all: bool, ids_from: Option<u64>, 
     assert_eq!(halted(&rig, &daemon), lost(&rig).1);
     let (lost, _) = lost(&rig);
     rig.accept();
-    daemon = accepted(&mut rig, daemon, &format!("{EVENTS}: goes on without {lost} entries"));
+    daemon = accepted(&mut rig, daemon, &format!("{EVENTS}: continues without {lost} entries"));
     assert!(daemon.stop().success());
 }
 
@@ -356,7 +356,7 @@ fn there_is_no_going_on_without_what_the_tables_contain() {
         wanted: contained,
         found: 10,
     };
-    assert!(daemon.log().contains(&format!("watchtower: {why}; the tables stay as they are")), "{}", daemon.log());
+    assert!(daemon.log().contains(&format!("watchtower: {why}; the tables are left unchanged")), "{}", daemon.log());
     assert_eq!(rig.pipeline.sql("SELECT halted FROM pipeline"), why.to_string());
     assert!(rig.status().contains(&format!("HALTED    {why}\n")));
     let output = rig.pipeline.run("resume", &["--accept-gap"]);

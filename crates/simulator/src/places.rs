@@ -1,11 +1,11 @@
-//! Where lorries go: terminals, depots and clients, each on a road, and what their geofences look like.
+//! Destinations of lorries: terminals, depots and clients, each on a road, with their geofences' shapes.
 
 use super::geodesy::{Offset, Spot};
 
-/// What happens at a place.
+/// Kind of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Containers come from here and go back to here; only so many lorries at once.
+    /// Containers start and end here; the number of lorries inside is limited.
     Terminal,
     /// Lorries spend the night here.
     Depot,
@@ -14,7 +14,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// As geofences name it.
+    /// The kind in the geofences.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Terminal => "terminal",
@@ -24,14 +24,14 @@ impl Kind {
     }
 }
 
-/// The ground of a place, about its middle.
+/// Shape of a place's ground, relative to its centre.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ground {
-    /// Everything within so many metres.
+    /// A circle, with its radius in metres.
     Circle(f64),
-    /// A rectangle: half its length, half its width, and how far it is turned clockwise from lying east to west.
+    /// A rectangle: half its length and half its width in metres, and its clockwise rotation from east-west in degrees.
     Yard(f64, f64, f64),
-    /// Corners, metres east and north.
+    /// A polygon: corners in metres east and north.
     Corners(&'static [(f64, f64)]),
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Place {
     pub(super) kind: Kind,
     pub(super) middle: Spot,
     pub(super) ground: Ground,
-    /// The junction that it is reached from.
+    /// The junction that gives access to it.
     pub(super) road: &'static str,
 }
 
@@ -60,14 +60,14 @@ const fn place(
 use Ground::{Circle, Corners, Yard};
 use Kind::{Client, Depot, Terminal};
 
-/// The terminal whose ground is redrawn.
+/// Index of the terminal whose ground is redrawn.
 pub(super) const ESSLIBRA: usize = 0;
-/// How many of the places are terminals; they come first.
+/// Number of terminals; they come first in [`PLACES`].
 pub(super) const TERMINALS: usize = 3;
-/// How many of them are depots; they come next.
+/// Number of depots; they follow the terminals.
 pub(super) const DEPOTS: usize = 3;
 
-/// Terminals, depots, clients.
+/// All places: terminals, depots, clients.
 pub(super) const PLACES: [Place; 30] = [
     place(
         ("esslibra", "ESSLIBRA Ibeshe"),
@@ -113,7 +113,7 @@ pub(super) const PLACES: [Place; 30] = [
     place(("gbagada", "Gbagada Industrial Scheme"), Client, (3.3890, 6.5590), Yard(140.0, 100.0, 50.0), "gbagada"),
 ];
 
-/// The ground of ESSLIBRA as its operator draws it later: with the road before the gate, where lorries wait.
+/// The ground of ESSLIBRA after it is redrawn: it then includes the road before the gate, where lorries wait.
 pub(super) const ESSLIBRA_REDRAWN: Ground = Corners(&[
     (-260.0, -240.0),
     (240.0, -270.0),
@@ -126,7 +126,7 @@ pub(super) const ESSLIBRA_REDRAWN: Ground = Corners(&[
     (-280.0, 40.0),
 ]);
 
-/// Where 40 km/h are enough for a lorry: the streets around the ports.
+/// Corners of the zone with a limit of 40 km/h: the streets around the ports.
 pub(super) const PORT_DISTRICT: [(f64, f64); 7] = [
     (3.3320, 6.4400),
     (3.3420, 6.4290),
@@ -138,7 +138,7 @@ pub(super) const PORT_DISTRICT: [(f64, f64); 7] = [
 ];
 
 impl Ground {
-    /// The corners, about the middle; of a circle none.
+    /// Corners relative to the centre; empty for a circle.
     pub(super) fn corners(self) -> Vec<Offset> {
         match self {
             Circle(_) => Vec::new(),
@@ -154,7 +154,7 @@ impl Ground {
         }
     }
 
-    /// How far it reaches from its middle. Metres.
+    /// Greatest distance of the ground from the centre, metres.
     pub(super) fn reach_m(self) -> f64 {
         match self {
             Circle(radius) => radius,
@@ -162,7 +162,7 @@ impl Ground {
         }
     }
 
-    /// How far from the middle lorries stand at most. Metres.
+    /// Greatest distance of a standing lorry from the centre, metres.
     pub(super) fn room_m(self) -> f64 {
         let edge = match self {
             Circle(radius) => radius,

@@ -11,70 +11,70 @@ use super::yard::{Ticket, Yard};
 use super::{MINUTE_MS, SECOND_MS};
 use watchtower_core::random::SplitMix;
 
-/// What a lorry in a queue takes of the road. Metres.
+/// Length of road per queueing lorry, metres.
 const QUEUED_M: f64 = 19.0;
-/// How far before the ground of a terminal its queue begins. Metres.
+/// Distance from the ground of a terminal to the head of its queue, metres.
 const GATE_M: f64 = 40.0;
-/// What is driven between two reports of a queue that moves. Metres.
+/// Distance driven between two reports in a moving queue, metres.
 const CREEP_M: f64 = 120.0;
-/// Reports on the road, ten seconds apart, from one breakdown to the next: thirty hours.
+/// Mean number of reports on the road, ten seconds apart, between two breakdowns: thirty hours.
 const REPORTS_TO_BREAKDOWN: u64 = 10_800;
-/// After this hour of the day lorries go to their depot.
+/// Hour of the day after which lorries drive to their depot.
 const EVENING: f64 = 19.5;
-/// Before this one they stay there.
+/// Hour of the day before which they stay there.
 const MORNING: f64 = 4.0;
-/// From this one on, many are on the road.
+/// Hour of the day after which many are on the road.
 const BUSY_FROM: f64 = 6.5;
-/// Of each depot.
+/// Nearest terminal of each depot.
 const NEAREST_TERMINAL: [Node; DEPOTS] = [2, 1, 0];
 
-/// What everybody shares.
+/// The state that all lorries share.
 #[derive(Debug)]
 pub(super) struct Town {
     pub(super) roads: Roads,
     pub(super) traffic: Traffic,
     pub(super) yards: [Yard; TERMINALS],
-    /// Of each place: how far it reaches, and how much room there is.
+    /// For each place: the radius of its ground, and of the area where lorries stand, metres.
     pub(super) grounds: Vec<(f64, f64)>,
 }
 
-/// What a lorry is doing.
+/// Activity of a lorry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Doing {
-    /// On its way to its goal; let into it, if that is a terminal and has a gate.
+    /// On the way to its goal; `admitted` once the goal's gate, if it has one, has let it in.
     Driving { admitted: bool },
-    /// Before the gate of a terminal.
+    /// Waits before the gate of a terminal.
     Queueing { ticket: Ticket },
-    /// At its goal.
+    /// Stands at its goal.
     Standing { until: Millis },
-    /// By the road.
+    /// Stands beside the road.
     Resting { until: Millis, why: Rest },
 }
 
-/// Why a lorry rests.
+/// Reason of a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     /// The driver eats.
     Lunch,
-    /// It is broken; perhaps its battery is, too.
+    /// The lorry is broken; `dark` if its battery is dead as well.
     Breakdown { dark: bool },
 }
 
-/// What happened in a lorry's last move that others should know.
+/// An incident during a lorry's last move that concerns its tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// Its tracker has no power until then.
+    /// The tracker has no power until then.
     Dark { until: Millis },
 }
 
-/// Where a lorry is and how it moves: the truth, which its tracker measures.
+/// True position and motion of a lorry, which its tracker measures.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Truth {
     pub(super) spot: Spot,
     pub(super) speed_kmh: f64,
     pub(super) heading_deg: f64,
     pub(super) ignition: bool,
-    /// It is on the road, not standing for long.
+    /// Whether it is on the road and not standing for long.
     pub(super) awake: bool,
 }
 
@@ -84,25 +84,25 @@ pub(super) struct Truck {
     pub(super) doing: Doing,
     from: Node,
     to: Node,
-    /// How far it is from `from`.
+    /// Distance from `from`, metres.
     metres: f64,
     goal: Node,
     home: Node,
-    /// Where in a yard it stands, as a share of the room there is.
+    /// Its place within a yard, as a share of the radius where lorries stand.
     berth: Offset,
-    /// How fast this driver drives, compared to others.
+    /// Speed of this driver relative to others.
     pace: f64,
-    /// How the traffic around it flows just now, around 1.
+    /// Current speed of the surrounding traffic, around 1.
     flow: f64,
     speed_kmh: f64,
     moved_at: Millis,
     lunched_on: i64,
-    /// Leaves the engine on while standing.
+    /// Whether the driver leaves the engine on while standing.
     idles: bool,
 }
 
 impl Truck {
-    /// A lorry as the simulation finds it: at any place, about to leave it sometime.
+    /// A lorry at the start of the simulation: at any place, about to leave at a random time.
     pub(super) fn new(mut random: SplitMix, town: &mut Town, now: Millis) -> Self {
         let home = (TERMINALS as u64 + random.below(DEPOTS as u64)) as Node;
         let night = !(MORNING..EVENING).contains(&hour_of_day(now));
@@ -114,7 +114,7 @@ impl Truck {
         };
         let until = now + random.below(150 * MINUTE_MS as u64) as Millis;
         if let Some(yard) = town.yards.get_mut(usize::from(at)) {
-            yard.draw(); // it is inside
+            yard.draw(); // it is inside already
         }
         let berth = Offset { east: random.between(-0.7, 0.7), north: random.between(-0.7, 0.7) };
         let speeder = random.below(8) == 0;
@@ -142,7 +142,7 @@ impl Truck {
         truck
     }
 
-    /// Somewhere on the way from where it is to where it might go.
+    /// Places the lorry somewhere on the way to a possible goal.
     fn set_on_its_way(&mut self, town: &mut Town) {
         if let Some(yard) = town.yards.get_mut(usize::from(self.from)) {
             yard.leave();
@@ -160,7 +160,7 @@ impl Truck {
         self.doing = Doing::Driving { admitted: false };
     }
 
-    /// What happens until `now`.
+    /// Simulates the lorry up to `now`.
     pub(super) fn advance(&mut self, town: &mut Town, now: Millis) -> Option<News> {
         let elapsed_s = (now - self.moved_at) as f64 / SECOND_MS as f64;
         self.moved_at = now;
@@ -174,7 +174,7 @@ impl Truck {
         None
     }
 
-    /// Chooses where to go next.
+    /// Chooses the next goal.
     fn depart(&mut self, town: &mut Town, now: Millis) {
         let here = self.goal;
         if let Some(yard) = town.yards.get_mut(usize::from(here)) {
@@ -183,7 +183,7 @@ impl Truck {
         let night = !(MORNING..EVENING).contains(&hour_of_day(now));
         self.goal = match PLACES[usize::from(here)].kind {
             Kind::Depot if night => {
-                // Woken too early: the night ends sometime before seven.
+                // Too early: the night ends at a random time before seven.
                 self.doing = Doing::Standing { until: next_morning(&mut self.random, now) };
                 return;
             }
@@ -205,11 +205,11 @@ impl Truck {
             };
         }
         let traffic = town.traffic;
-        // A slow walk around 1: traffic thickens and thins over minutes.
+        // Random walk around 1: the density of traffic changes over minutes.
         self.flow += (1.0 - self.flow) * 0.12 + self.random.between(-0.14, 0.14);
         self.flow = self.flow.clamp(0.25, 1.25);
         let mut left_s = elapsed_s;
-        // Many short stretches at most: a lorry that goes round in circles would be a fault of the roads.
+        // Bounded: a lorry that passes more stretches drives in circles, a fault of the road network.
         for _ in 0..64 {
             let stretch = *town.roads.stretch(self.from, self.to).expect("a lorry is on a road");
             let flow = if stretch.class == Class::Access { self.flow.min(1.05) } else { self.flow };
@@ -236,7 +236,7 @@ impl Truck {
         None
     }
 
-    /// How far it may go on this stretch: to its end, or to a gate that it has not passed.
+    /// Where it must stop on this stretch: at its end, or at a gate that has not admitted it. Metres.
     fn end_of(&self, town: &Town, metres: f64) -> f64 {
         let gated = self.to == self.goal && usize::from(self.goal) < TERMINALS;
         match self.doing {
@@ -258,7 +258,7 @@ impl Truck {
         }
     }
 
-    /// Closes up with those ahead.
+    /// Moves up in the queue.
     fn creep(&mut self, town: &mut Town, ticket: Ticket, elapsed_s: f64) {
         let Some(ahead) = town.yards[usize::from(self.goal)].ahead(ticket) else {
             self.doing = Doing::Driving { admitted: true };
@@ -285,9 +285,9 @@ impl Truck {
         self.doing = Doing::Standing { until: now + (minutes * MINUTE_MS as f64) as Millis };
     }
 
-    /// Whether the lorry breaks down or the driver eats.
+    /// Decides whether the lorry breaks down or the driver eats.
     fn rest(&mut self, now: Millis) -> Option<Doing> {
-        // Not at a gate, nor between it and the yard: the others are behind.
+        // Not at a gate, nor between gate and yard: it would block the lorries behind it.
         let on_the_road = self.to != self.goal && self.doing == Doing::Driving { admitted: false };
         if !on_the_road {
             return None;
@@ -306,7 +306,7 @@ impl Truck {
         None
     }
 
-    /// One of the terminals: mostly the one that is nearest to home.
+    /// A terminal for the next container: mostly the one nearest to home.
     fn terminal(&mut self) -> Node {
         match self.random.below(10) {
             0..5 => NEAREST_TERMINAL[usize::from(self.home) - TERMINALS],
@@ -334,7 +334,7 @@ impl Truck {
         }
     }
 
-    /// A place is not a point: each lorry has its berth.
+    /// The point of a node; within a place, the lorry's own berth.
     fn spot_at(&self, town: &Town, node: Node) -> Spot {
         let spot = town.roads.spot(node);
         match town.grounds.get(usize::from(node)) {
@@ -351,7 +351,7 @@ impl Truck {
     }
 }
 
-/// Where on the road to a terminal its queue begins.
+/// Where the queue of a terminal begins on the road to it, metres.
 fn gate(town: &Town, terminal: Node, metres: f64) -> f64 {
     (metres - town.grounds[usize::from(terminal)].0 - GATE_M).max(1.0)
 }
@@ -361,7 +361,7 @@ fn client(random: &mut SplitMix) -> Node {
     (first + random.below(PLACES.len() as u64 - first)) as Node
 }
 
-/// Sometime between half past four and seven, of today or tomorrow.
+/// A random instant between half past four and seven, today or tomorrow.
 fn next_morning(random: &mut SplitMix, now: Millis) -> Millis {
     let hours = (MORNING + 0.5 - hour_of_day(now)).rem_euclid(24.0) + random.between(0.0, 2.5);
     now + (hours * super::HOUR_MS as f64) as Millis

@@ -25,6 +25,14 @@
 use super::arena::Word;
 use watchtower_model::Place;
 
+/// An edge of an area, its ends as places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    /// The index of its first vertex: two that follow each other along a ring have consecutive ones.
+    pub(super) name: u32,
+    pub(super) ends: [Place; 2],
+}
+
 /// More units than a rounded coordinate is off.
 const OFF: f64 = 0.501;
 /// More units than the degrees of a place are off: 180 degrees are so by 1.5e-7.

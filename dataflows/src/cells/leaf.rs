@@ -12,8 +12,7 @@
 //! its shape: no place in the square was far enough from its edges to refer to.
 
 use super::arena::Word;
-use super::border::{MARGIN, Room, Walk, place, word};
-use super::survey::Edge;
+use super::border::{Edge, MARGIN, Room, Walk, place, word};
 use crate::index::VersionId;
 use watchtower_model::Span;
 use watchtower_model::geometry::Circle;

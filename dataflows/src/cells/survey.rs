@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use super::border::{MARGIN, distance, rounded, vector};
+use super::border::{Edge, MARGIN, distance, rounded, vector};
 use super::leaf::Draft;
 use super::square::{PlaceBox, Square};
 use crate::index::VersionId;
@@ -48,14 +48,6 @@ pub trait Candidates {
 
 /// More edges than are kept.
 pub(super) struct TooMany;
-
-/// An edge of an area, its ends as places.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Edge {
-    /// The index of its first vertex: two that follow each other along a ring have consecutive ones.
-    pub(super) name: u32,
-    pub(super) ends: [Place; 2],
-}
 
 /// What is seen in a square at an instant.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
-//! `fleet_daily`.
+//! The table `fleet_daily`: its descriptor and the cells of its rows.
 
 use watchtower_model::aggregates::FleetDaily;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, metres, seconds};
 
-/// The descriptor.
+/// Columns and comments of `fleet_daily`.
 pub const TABLE: Table = Table {
     name: "fleet_daily",
     comment: "What the vehicles of each fleet did on each local day. A vehicle's day counts for the fleet that its \

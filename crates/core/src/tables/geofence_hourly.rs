@@ -1,10 +1,10 @@
-//! `geofence_hourly`.
+//! The table `geofence_hourly`: its descriptor and the cells of its rows.
 
 use watchtower_model::aggregates::GeofenceHourly;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, seconds};
 
-/// The descriptor.
+/// Columns and comments of `geofence_hourly`.
 pub const TABLE: Table = Table {
     name: "geofence_hourly",
     comment: "What happened in each geofence in each local hour that has something to count. A silent vehicle counts \

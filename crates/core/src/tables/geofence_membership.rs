@@ -1,10 +1,10 @@
-//! `geofence_membership`.
+//! The table `geofence_membership`: its descriptor and the cells of its rows.
 
 use watchtower_model::Membership;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `geofence_membership`.
 pub const TABLE: Table = Table {
     name: "geofence_membership",
     comment: "The vehicles that are inside each geofence now: the visits that have not ended, confirmed or not.",

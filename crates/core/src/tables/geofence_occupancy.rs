@@ -1,10 +1,10 @@
-//! `geofence_occupancy`.
+//! The table `geofence_occupancy`: its descriptor and the cells of its rows.
 
 use watchtower_model::Occupancy;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `geofence_occupancy`.
 pub const TABLE: Table = Table {
     name: "geofence_occupancy",
     comment: "How many vehicles are inside each geofence now. A geofence in force has a row even if it is empty.",

@@ -1,4 +1,4 @@
-//! `geofences`.
+//! The table `geofences`: its descriptor and the cells of its rows.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use watchtower_model::{END, Geofence, GeofenceId, InForce};
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `geofences`.
 pub const TABLE: Table = Table {
     name: "geofences",
     comment: "The versions of every geofence: during effective_from <= t < effective_until this one was (or will be) \

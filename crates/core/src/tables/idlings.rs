@@ -1,10 +1,10 @@
-//! `idlings`.
+//! The table `idlings`: its descriptor and the cells of its rows.
 
 use watchtower_model::facts::Idling;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `idlings`.
 pub const TABLE: Table = Table {
     name: "idlings",
     comment: "Every time a vehicle had its ignition on and was slower than idle_speed_kmh for at least idle_min, the \

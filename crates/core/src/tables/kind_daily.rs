@@ -1,10 +1,10 @@
-//! `kind_daily`.
+//! The table `kind_daily`: its descriptor and the cells of its rows.
 
 use watchtower_model::aggregates::KindDaily;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, seconds};
 
-/// The descriptor.
+/// Columns and comments of `kind_daily`.
 pub const TABLE: Table = Table {
     name: "kind_daily",
     comment: "The confirmed visits to geofences of each kind that ended on each local day.",

@@ -1,4 +1,4 @@
-//! The computed tables as they stand: what a sink without a database keeps.
+//! The computed tables in memory, for sinks without a database.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -33,7 +33,7 @@ macro_rules! materialized {
                 }
             }
 
-            /// All tables with their rows: the tables in the order in which they are listed to people, rows in no order.
+            /// All tables with their rows: tables in the order of [`TABLES`](super::TABLES), rows in no order.
             pub fn tables(&self, lookup: &Lookup) -> Vec<(&'static Table, Vec<Row>)> {
                 let states = self.vehicle_state.values().map(|state| state.cells(lookup)).collect();
                 vec![(VehicleState::TABLE, states), $(self.$name.table(lookup),)*]
@@ -56,7 +56,7 @@ impl Materialized {
     }
 }
 
-/// The changes of an epoch in transactional tables, as rows: +1 for one that is new, -1 for one that is gone.
+/// The changes of an epoch in transactional tables, as rows: +1 for a new row, -1 for a removed one.
 pub fn transactional_changes(deltas: &Deltas, lookup: &Lookup) -> Vec<(&'static Table, Row, i64)> {
     let mut changes = Transactional { lookup, changes: Vec::new() };
     deltas.visit(&mut changes);
@@ -74,10 +74,10 @@ impl Visitor for Transactional<'_> {
         self.changes.extend(changes.iter().map(|(row, diff)| (R::TABLE, row.cells(self.lookup), *diff)));
     }
 
-    fn states(&mut self, _: &[(VehicleId, Option<VehicleState>)]) {} // they lag: see `vehicle_state`
+    fn states(&mut self, _: &[(VehicleId, Option<VehicleState>)]) {} // a lagging table: see `vehicle_state`
 }
 
-/// The rows of one table, each there once.
+/// The rows of one table, each with multiplicity one.
 #[derive(Debug)]
 struct Rows<D>(HashMap<D, i64, FxBuildHasher>);
 
@@ -88,7 +88,7 @@ impl<D> Default for Rows<D> {
 }
 
 impl<D: TableRow> Rows<D> {
-    /// Within an epoch the order of changes means nothing, so a count may pass through any value.
+    /// Applies the changes of an epoch. Their order is irrelevant, so a multiplicity may pass through any value.
     fn apply(&mut self, changes: Vec<(D, i64)>) {
         for (row, diff) in changes {
             match self.0.entry(row) {
@@ -97,7 +97,7 @@ impl<D: TableRow> Rows<D> {
                     if *entry.get() == 0 {
                         entry.remove();
                     } else {
-                        panic!("a row is there {} times: {:?}", entry.get(), entry.key());
+                        panic!("a row has multiplicity {}: {:?}", entry.get(), entry.key());
                     }
                 }
                 Entry::Vacant(entry) => {

@@ -1,10 +1,10 @@
-//! `od_daily`.
+//! The table `od_daily`: its descriptor and the cells of its rows.
 
 use watchtower_model::aggregates::OdDaily;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, metres, seconds};
 
-/// The descriptor.
+/// Columns and comments of `od_daily`.
 pub const TABLE: Table = Table {
     name: "od_daily",
     comment: "The trips from one anchor geofence to another that arrived on a local day.",

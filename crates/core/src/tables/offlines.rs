@@ -1,10 +1,10 @@
-//! `offlines`.
+//! The table `offlines`: its descriptor and the cells of its rows.
 
 use watchtower_model::Offline;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `offlines`.
 pub const TABLE: Table = Table {
     name: "offlines",
     comment: "Silences of a vehicle longer than offline_after (30 minutes unless configured), between two positions \

@@ -1,10 +1,10 @@
-//! `overspeeds`.
+//! The table `overspeeds`: its descriptor and the cells of its rows.
 
 use watchtower_model::facts::{Overspeed, OverspeedMeasures};
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, kmh, metres};
 
-/// The descriptor.
+/// Columns and comments of `overspeeds`.
 pub const TABLE: Table = Table {
     name: "overspeeds",
     comment: "Every time a vehicle was faster than the limit in force for at least overspeed_min, the current ones \

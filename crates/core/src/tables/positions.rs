@@ -1,4 +1,4 @@
-//! `positions`.
+//! The table `positions`: its descriptor and the cells of its rows.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use watchtower_model::{Millis, VehicleId};
 use crate::events::Measured;
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
 
-/// The descriptor.
+/// Columns and comments of `positions`.
 pub const TABLE: Table = Table {
     name: "positions",
     comment: "The accepted positions as they stand now: of several for the same vehicle and instant the last one in \
@@ -48,12 +48,12 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
+/// The cells of a row, by the number of the vehicle.
 pub fn cells(vehicle: VehicleId, ts: Millis, at: &Measured<'_>, lookup: &Lookup) -> Row {
     row(Arc::clone(lookup.names.vehicle_id(vehicle)), ts, at)
 }
 
-/// The cells of the row of a vehicle by its name.
+/// The cells of a row, by the id of the vehicle.
 pub fn row(vehicle_id: Arc<str>, ts: Millis, at: &Measured<'_>) -> Row {
     let Measured { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = at;
     vec![

@@ -1,12 +1,12 @@
-//! `rejected_events`.
+//! The table `rejected_events`: its descriptor and the cells of its rows.
 
 use crate::events::RejectedEvent;
 use crate::tables::{Cell, Class, Column, Kind, Row, Table};
 
-/// The descriptor.
+/// Columns and comments of `rejected_events`.
 pub const TABLE: Table = Table {
     name: "rejected_events",
-    comment: "Events that were refused, with the reason. Beyond a limit per minute and stream they are only counted, \
+    comment: "Events that were rejected, with the reason. Beyond a limit per minute and stream they are only counted, \
               in rejected_counts.",
     class: Class::Transactional,
     key: 2,
@@ -21,13 +21,13 @@ pub const TABLE: Table = Table {
         Column {
             name: "reason",
             kind: Kind::Text,
-            comment: "Name of the rule that refused the event (docs/semantics.md lists them).",
+            comment: "Name of the rule that rejected the event (docs/semantics.md lists them).",
         },
         Column { name: "event", kind: Kind::Bytes, comment: "First 64 KiB of the event, as bytes." },
         Column {
             name: "detail",
             kind: Kind::Text,
-            comment: "Text for people: which field, what it held, and what was expected.",
+            comment: "Explanation: the field, the value found, and the value expected.",
         },
         Column { name: "size_bytes", kind: Kind::Integer, comment: "Size of the whole event, bytes." },
         Column { name: "sha256", kind: Kind::Text, comment: "SHA-256 of the whole event, hexadecimal." },
@@ -40,7 +40,7 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// The cells of a row.
+/// The cells of a row, in the order of the columns.
 pub fn cells(row: &RejectedEvent) -> Row {
     let RejectedEvent { stream, position, reason, detail, event, size_bytes, sha256: _, arrived_at } = row;
     vec![

@@ -1,10 +1,10 @@
-//! `stops`.
+//! The table `stops`: its descriptor and the cells of its rows.
 
 use watchtower_model::facts::Stop;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `stops`.
 pub const TABLE: Table = Table {
     name: "stops",
     comment: "Every stop: a vehicle stayed within stop_radius_m of where it was first, for at least stop_min, the \

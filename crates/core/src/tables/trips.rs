@@ -1,10 +1,10 @@
-//! `trips`.
+//! The table `trips`: its descriptor and the cells of its rows.
 
 use watchtower_model::facts::{Arrival, Trip, TripMeasures};
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, kmh, metres, seconds};
 
-/// The descriptor.
+/// Columns and comments of `trips`.
 pub const TABLE: Table = Table {
     name: "trips",
     comment: "Every trip: from leaving the last confirmed visit to an anchor geofence (a terminal, client or depot, or \

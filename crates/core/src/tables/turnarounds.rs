@@ -1,10 +1,10 @@
-//! `turnarounds`.
+//! The table `turnarounds`: its descriptor and the cells of its rows.
 
 use watchtower_model::facts::Turnaround;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, metres, seconds};
 
-/// The descriptor.
+/// Columns and comments of `turnarounds`.
 pub const TABLE: Table = Table {
     name: "turnarounds",
     comment: "Every turnaround: from leaving a terminal (an anchor geofence of this kind) to reaching a terminal again, \

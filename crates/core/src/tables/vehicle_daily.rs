@@ -1,10 +1,10 @@
-//! `vehicle_daily`.
+//! The table `vehicle_daily`: its descriptor and the cells of its rows.
 
 use watchtower_model::aggregates::VehicleDaily;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, kmh, metres, seconds};
 
-/// The descriptor.
+/// Columns and comments of `vehicle_daily`.
 pub const TABLE: Table = Table {
     name: "vehicle_daily",
     comment: "What each vehicle did on each local day of the pipeline's time zone: intervals are split exactly at \

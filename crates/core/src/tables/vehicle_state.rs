@@ -1,4 +1,4 @@
-//! `vehicle_state`.
+//! The table `vehicle_state`: its descriptor and the cells of its rows.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use watchtower_model::{Status, VehicleId, VehicleState};
 
 use crate::tables::{Cell, ChangeSet, Class, Column, KeyCell, Kind, Lookup, Row, Table, TableRow, kmh};
 
-/// The descriptor.
+/// Columns and comments of `vehicle_state`.
 pub const TABLE: Table = Table {
     name: "vehicle_state",
     comment: "The last known position of every vehicle, its status, and the geofences it is in.",
@@ -42,17 +42,18 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// What becomes of a vehicle's row, with the ids of the log: it can be written when the log has gone on.
+/// A new row of a vehicle, or its deletion. It holds names instead of dense numbers, so that it can be written after
+/// the names have changed.
 #[derive(Clone, Debug)]
 pub struct Named {
-    /// Whose.
+    /// Id of the vehicle.
     pub vehicle: Arc<str>,
-    /// Where it is and what it is in, if anything is known of it.
+    /// State, and ids of the geofences it is in; `None` deletes the row.
     state: Option<(VehicleState, Vec<Arc<str>>)>,
 }
 
 impl Named {
-    /// With the names that there are.
+    /// Resolves the numbers to their current names.
     pub fn new(vehicle: VehicleId, state: Option<VehicleState>, lookup: &Lookup) -> Self {
         let state = state.map(|state| {
             let geofence_ids = inside(&state, lookup);
@@ -62,7 +63,7 @@ impl Named {
     }
 }
 
-/// What it takes to write these.
+/// The change set that writes these rows.
 pub fn changes(rows: &[Named]) -> ChangeSet {
     let mut changes = ChangeSet::default();
     for Named { vehicle, state } in rows {
@@ -83,7 +84,7 @@ impl TableRow for VehicleState {
     }
 }
 
-/// The ids of the geofences that it is in, in order.
+/// Ids of the geofences that the vehicle is in, sorted.
 fn inside(state: &VehicleState, lookup: &Lookup) -> Vec<Arc<str>> {
     let mut ids: Vec<_> = state.inside.iter().map(|geofence| lookup.names.geofence_id(*geofence).clone()).collect();
     ids.sort_unstable();

@@ -1,10 +1,10 @@
-//! `vehicles`.
+//! The table `vehicles`: its descriptor and the cells of its rows.
 
 use watchtower_model::{END, InForce, Vehicle, VehicleId};
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `vehicles`.
 pub const TABLE: Table = Table {
     name: "vehicles",
     comment: "The versions of each vehicle's metadata: during effective_from <= t < effective_until this version was \

@@ -1,10 +1,10 @@
-//! `visits`.
+//! The table `visits`: its descriptor and the cells of its rows.
 
 use watchtower_model::Visit;
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `visits`.
 pub const TABLE: Table = Table {
     name: "visits",
     comment: "Every stay of a vehicle inside a geofence, the current ones included: from the first instant inside to \

@@ -1,4 +1,4 @@
-//! The transaction, and what to think of it when its outcome is unknown.
+//! Commits to PostgreSQL: one transaction each; and how a commit of unknown outcome is resolved.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::Claim;
 use watchtower_core::crash;
 use watchtower_core::{Commit, Cursor, ExpiredRejected};
 
-/// Commits that are kept in `commit_log`: more than a day of one a second.
+/// Rows kept in `commit_log`: more than a day at one commit per second.
 const COMMIT_LOG_ROWS: i64 = 100_000;
-/// The oldest commits are dropped every so many.
+/// Commits between two removals of the oldest rows.
 const COMMIT_LOG_EVERY: i64 = 1_000;
 
-/// The one session that writes transactional tables.
+/// The writer of transactional tables; it owns one session.
 #[derive(Debug)]
 pub struct Writer {
     database: Database,
@@ -34,7 +34,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Writes in the name of a claim, in the session that made it.
+    /// A writer with the rights of a claim, in the session that made the claim.
     pub fn new(database: Database, client: Client, claim: &Claim) -> Self {
         Self {
             database,
@@ -47,16 +47,16 @@ impl Writer {
         }
     }
 
-    /// The last commit.
+    /// Number of the last commit.
     pub fn commit_seq(&self) -> i64 {
         self.commit_seq
     }
 
-    /// One commit; afterwards [`Self::commit_seq`] is its number.
+    /// Writes one commit; afterwards [`Self::commit_seq`] is its number.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] if another writer has taken over. After any other error the outcome is
-    /// unknown until [`Self::reconnect`] or [`Self::roll_back`] has said it.
+    /// [`StoreError::Fenced`] if another writer has taken over. After any other error the outcome is unknown until
+    /// [`Self::reconnect`] or [`Self::roll_back`] returns.
     pub async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         self.partitions.ensure(&self.client, &commit.archive).await?;
         let next = self.commit_seq + 1;
@@ -70,7 +70,7 @@ impl Writer {
         let mut sent = pin!(self.client.batch_execute("COMMIT"));
         let mut answer = None;
         if crash::is_due("commit-sent") {
-            // On its way, and nobody waits for the answer.
+            // COMMIT has been sent, and the process ends before the answer is read.
             answer = tokio::time::timeout(Duration::from_millis(20), sent.as_mut()).await.ok();
             crash::now("commit-sent");
         }
@@ -84,38 +84,38 @@ impl Writer {
         Ok(())
     }
 
-    /// Says in the pipeline's row why no more is written, or that all is well.
+    /// Records in the pipeline's row why writing has stopped; `None` clears the record.
     ///
     /// # Errors
-    /// If it cannot be said.
+    /// If the statement fails.
     pub async fn set_halted(&self, why: Option<&str>) -> Result<(), StoreError> {
         let sql = "UPDATE pipeline SET halted = $4 WHERE id = $1 AND term = $2 AND owner = $3";
-        let doing = StoreError::statement("say that the pipeline has halted");
+        let doing = StoreError::statement("record that the pipeline has halted");
         self.client.execute(sql, &[&self.database.pipeline, &self.term, &self.owner, &why]).await.map_err(doing)?;
         Ok(())
     }
 
-    /// Ends a transaction that failed in a session that lives.
+    /// Rolls back a failed transaction; the session must be alive.
     ///
     /// # Errors
-    /// If the session is gone after all.
+    /// If the session is lost.
     pub async fn roll_back(&mut self) -> Result<(), StoreError> {
         self.prepared.roll_back();
         self.client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))
     }
 
-    /// A new session in place of a lost one. Says whether the commit that was under way happened: the
-    /// row is locked for the answer, for what a plain query sees may be older than a commit in progress.
+    /// Replaces a lost session. Returns whether the unanswered commit was executed. The query locks the row: a plain
+    /// query could see the state before a commit that is still in progress.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] if another writer has taken over, or if there is still no database.
+    /// [`StoreError::Fenced`] if another writer has taken over; another error if the database cannot be reached.
     pub async fn reconnect(&mut self) -> Result<bool, StoreError> {
         let client = self.database.connect().await?;
         let sql = "SELECT term, owner, commit_seq FROM pipeline WHERE id = $1 FOR UPDATE";
         let row = client
             .query_opt(sql, &[&self.database.pipeline])
             .await
-            .map_err(StoreError::statement("ask what became of the last commit"))?;
+            .map_err(StoreError::statement("look up the outcome of the last commit"))?;
         let known: Option<(i64, String, i64)> = row.map(|row| (row.get(0), row.get(1), row.get(2)));
         let happened = match known {
             Some((term, owner, seq)) if term == self.term && owner == self.owner => seq == self.commit_seq + 1,
@@ -132,14 +132,14 @@ impl Writer {
     }
 }
 
-/// In whose name a commit is made.
+/// Identity of the writer, compared by the first statement.
 struct Claimed<'a> {
     pipeline: &'a str,
     term: i64,
     owner: &'a str,
 }
 
-/// Everything up to the end of the transaction, carried out.
+/// Executes all statements of the commit except COMMIT itself.
 async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit: &'a Commit) -> Result<(), StoreError> {
     let Commit { changes, archive, edits, cursors, now, events, expired, note } = commit;
     let doing = |what: &str| format!("{what} commit {next}");
@@ -166,7 +166,7 @@ async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit:
     for ExpiredRejected { stream, until } in expired {
         let drop = "DELETE FROM rejected_events WHERE stream = $1 AND arrived_at <= $2";
         let which: Parameters<'_> = vec![Box::new(stream.as_str()), Box::new(Time(*until))];
-        batch.execute(drop, &[], which, doing("drop old refused events in")).await?;
+        batch.execute(drop, &[], which, doing("delete old rejected events in")).await?;
     }
     log(batch, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
     if !archive.is_empty() {
@@ -177,7 +177,7 @@ async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit:
     Ok(())
 }
 
-/// Says how far the streams are committed.
+/// Writes cursors and `commit_log`.
 async fn log<'a>(
     batch: &mut Batch<'a>,
     next: i64,

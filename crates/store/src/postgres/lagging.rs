@@ -1,8 +1,8 @@
-//! Lagging tables: written on a connection of their own, a little later, in one piece.
+//! Lagging tables in PostgreSQL: each flush is one transaction, on its own connection.
 //!
-//! A flush is one transaction that makes the table equal to what it was at some commit and says so in
-//! `table_progress`. That row is its fence: it names the term, the first statement compares it, and
-//! whoever takes over raises it, so that a flush of a replaced daemon changes nothing.
+//! A flush makes the table equal to its contents at some commit, and records the commit in `table_progress`. That row
+//! is the fence: the first statement compares its term, and every claim raises it, so that a flush of a replaced daemon
+//! changes nothing.
 
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,13 @@ use crate::Claim;
 use watchtower_core::Flush;
 use watchtower_core::tables::vehicle_state;
 
-/// Rows that are written together; after them, as long again is left to others.
+/// Rows written without a pause. The pause after them is as long as their writing took, and leaves the server to
+/// others.
 const TOGETHER: usize = 1_000;
-/// The server gives up a transaction in which nothing happens for some seconds.
+/// Upper limit of that pause: the server ends a transaction that is idle for 15 s.
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
-/// The one session that writes lagging tables.
+/// The writer of lagging tables; it owns one session.
 #[derive(Debug)]
 pub struct LaggingWriter {
     database: Database,
@@ -32,16 +33,16 @@ pub struct LaggingWriter {
 }
 
 impl LaggingWriter {
-    /// Writes in the name of a claim; connects when there is something to write.
+    /// A writer with the rights of a claim. It connects at the first flush.
     pub fn new(database: Database, claim: &Claim) -> Self {
         Self { database, session: None, term: claim.term }
     }
 
-    /// Writes.
+    /// Writes a flush in one transaction.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] if another daemon has taken over. After any other error the same flush may
-    /// be tried again: it sets values.
+    /// [`StoreError::Fenced`] if another daemon has taken over. After any other error the same flush may be retried: it
+    /// sets values.
     pub async fn flush(&mut self, flush: &Flush) -> Result<(), StoreError> {
         let (client, mut prepared) = match self.session.take() {
             Some(session) => session,
@@ -57,7 +58,7 @@ impl LaggingWriter {
     }
 }
 
-/// The whole transaction.
+/// The whole transaction, including COMMIT.
 async fn write(client: &Client, prepared: &mut Prepared, term: i64, flush: &Flush) -> Result<(), StoreError> {
     begin(&mut Batch::new(client, prepared), term, flush).await?;
     let mut rest = Duration::ZERO;
@@ -75,10 +76,10 @@ async fn write(client: &Client, prepared: &mut Prepared, term: i64, flush: &Flus
     client.batch_execute("COMMIT").await.map_err(StoreError::statement("commit vehicle_state"))
 }
 
-/// Makes sure that it is ours to write, and that no other rows are left.
+/// Begins the transaction: compares the term, and deletes rows of unknown vehicles if the flush is complete.
 async fn begin<'a>(batch: &mut Batch<'a>, term: i64, flush: &'a Flush) -> Result<(), StoreError> {
     let doing = |what: &str| format!("{what} vehicle_state");
-    // What is written here is not written again: a crash of the database must not forget it.
+    // These rows are not written again later, so their commit must be durable.
     batch.begin(doing("begin to write")).await?;
     let mine =
         only_if_one("UPDATE table_progress SET commit_seq = $2 WHERE table_name = 'vehicle_state' AND term = $1");

@@ -1,7 +1,7 @@
-//! Writing the changes of a table: deletions first, then rows, each in key order.
+//! Writes the changes of a table: deletions first, then rows, each in key order.
 //!
-//! Few rows travel as one array a column; many go by COPY into a temporary table first, which keeps the
-//! server's memory small.
+//! Few rows are sent as one array per column; many by COPY into a temporary table first, which keeps the server's
+//! memory small.
 
 use std::pin::pin;
 
@@ -13,13 +13,13 @@ use super::encode::{Sql, SqlKey, array_type, copy_type, from_array};
 use super::error::StoreError;
 use watchtower_core::tables::{Column, Key, Row, Table, TableChanges};
 
-/// Up to this many rows travel as arrays. Both ways cost some 5 us a row; arrays save round trips.
+/// Up to this many rows are sent as arrays. Both ways cost some 5 us per row; arrays save round trips.
 const MAX_ARRAY_ROWS: usize = 2_000;
 
 /// Writes what changed in one table.
 ///
 /// # Errors
-/// If a statement fails; the transaction is void then.
+/// If a statement fails; the transaction is then void.
 pub async fn write<'a>(batch: &mut Batch<'a>, changes: &'a TableChanges) -> Result<(), StoreError> {
     let table = changes.table;
     let gone: Vec<&Key> = changes.rows.iter().filter(|(_, row)| row.is_none()).map(|(key, _)| key).collect();
@@ -102,7 +102,7 @@ fn names(columns: &[Column]) -> String {
     columns.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 
-/// `$1::text[], $2::..` and the types.
+/// Placeholders such as `$1::text[], $2::..`, and their types.
 fn arrays(columns: &[Column]) -> (String, Vec<Type>) {
     let mut types = Vec::new();
     let mut arrays = Vec::new();
