@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod durability;
 mod embedded;
+mod field;
 mod gaps;
 mod live;
 mod memory;

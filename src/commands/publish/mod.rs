@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use watchtower_core::events::{Limits, json};
+use watchtower_core::events::{Event, Limits, json};
 use watchtower_inputs::{self as inputs, FileJudge, InputFile, Present, Progress, SourceError, first_reading};
 use watchtower_log::append::{AppendError, Format, LayoutError, LinkError, OpenError, Outlet, Target, Wanted};
 use watchtower_log::file::LogError;
@@ -244,7 +244,7 @@ fn judge(
     if order.behind() > 0 && judge.has_isolated() {
         // Behind rows that are refused themselves?
         order = OrderCheck::new(limits);
-        let observe = |event: &_| {
+        let observe = |event: &Event<'_>| {
             if judge.check(event).is_ok() {
                 order.observe(event);
             }

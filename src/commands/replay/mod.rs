@@ -169,7 +169,7 @@ fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut
     print_events(*events, *elapsed, args.workers, out)?;
     print_refused(refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
     if unpublished.count > 0 {
-        writeln!(out, "{} records of files are no events, and nowhere", unpublished.count)?;
+        writeln!(out, "{} of them records of files that were refused before they were appended", unpublished.count)?;
     }
     writeln!(out, "rows written to {}:", file.path().display())?;
     for (table, rows) in rows {

@@ -110,4 +110,30 @@ mod tests {
         assert_eq!(rows("rejected_counts"), 1);
         assert_eq!(refused.counts[&Reason::Malformed], (MAX_KEPT_A_MINUTE + 6, MAX_KEPT_A_MINUTE + 1));
     }
+
+    #[test]
+    fn they_are_dropped_when_their_time_is_over_and_no_sooner() {
+        const KEEP: Millis = 2 * HOUR_MS;
+        let mut random = crate::random::SplitMix::new(3);
+        let (mut refused, mut table, mut newest) = (Refused::default(), Vec::new(), 1_000 * HOUR_MS);
+        let (mut deleted, mut due) = (0, 0);
+        for _ in 0..5_000 {
+            newest += [0, 1, 999, 59_000, 40 * MINUTE_MS, 3 * HOUR_MS][random.below(6) as usize] as Millis;
+            if random.below(3) == 0 {
+                let rejection = Rejection::new(Reason::Malformed, "");
+                refused.add("s", newest.to_string(), newest, rejection, Raw::complete(b""), &mut ChangeSet::default());
+                table.push(newest);
+            }
+            if random.below(4) == 0 {
+                continue; // the epoch goes on
+            }
+            if let Some(until) = refused.expired(newest, KEEP) {
+                let before = table.len();
+                table.retain(|arrived_at| *arrived_at > until);
+                (deleted, due) = (deleted + before - table.len(), due + 1);
+            }
+            assert!(table.iter().all(|arrived_at| newest - arrived_at < KEEP), "{newest}: {table:?}");
+        }
+        assert!(deleted > 500 && due < 4_000, "{deleted} deleted in {due} steps");
+    }
 }
