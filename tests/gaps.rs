@@ -206,7 +206,7 @@ fn streams_are_replaced(meanwhile: Meanwhile, all: bool, ids_from: Option<u64>, 
     rig.accept();
     let told = rig.resume();
     for key in rig.pipeline.keys() {
-        let went_on = format!("{key}: goes on from the beginning of what is there now, {} entries", rig.added(&key));
+        let went_on = format!("{key}: continues from the beginning of the present stream, {} entries", rig.added(&key));
         assert_eq!(told.contains(&went_on), all || key == EVENTS, "{key}: {told}");
     }
     daemon = rig.pipeline.start();
@@ -273,7 +273,7 @@ fn streams_that_are_gone_are_missed_though_nothing_comes() {
     daemon.signal("TERM");
     assert!(daemon.wait().success());
     rig.accept();
-    assert!(rig.resume().contains("from the beginning of what is there now, 0 entries, without 0 entries"));
+    assert!(rig.resume().contains("from the beginning of the present stream, 0 entries, without 0 entries"));
     daemon = rig.pipeline.start();
     rig.send(50);
     rig.wait();
@@ -321,7 +321,7 @@ fn a_replica_that_was_behind_is_an_older_state() {
         rig.accept();
         let told = rig.resume();
         for key in rig.pipeline.keys() {
-            assert!(told.contains(&format!("{key}: goes on after ")), "{told}");
+            assert!(told.contains(&format!("{key}: continues after ")), "{told}");
         }
         assert!(told.contains("where both streams are the same"), "{told}");
         let daemon = rig.pipeline.start();
@@ -362,7 +362,7 @@ fn there_is_no_going_on_without_what_the_tables_contain() {
     let output = rig.pipeline.run("resume", &["--accept-gap"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains(&why.to_string()) && said.contains("there is nothing to accept"), "{said}");
+    assert!(said.contains(&why.to_string()) && said.contains("there is no loss to accept"), "{said}");
 }
 
 /// Connections that break at any moment lose nothing.

@@ -1,4 +1,4 @@
-//! The configuration as it is in force, as TOML. Of a server it shows what the client library parsed, never the URL.
+//! The effective configuration as TOML. Of a server it shows what the client library parsed, never the URL.
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -14,7 +14,7 @@ use watchtower_store::postgres::{self, Database};
 
 use super::duration::format_ms;
 
-/// Every key with its value, from wherever it came. Where a URL was given, a comment names the server.
+/// All keys with their values from any source. For a URL, a comment names the server.
 pub fn describe(options: &Options) -> String {
     let mut text = String::new();
     write(options, &mut text).expect("a string takes all that is written to it");
@@ -102,7 +102,7 @@ fn limits_section(limits: &Limits, f: &mut impl Write) -> fmt::Result {
 }
 
 fn rules_section(rules: &Rules, f: &mut impl Write) -> fmt::Result {
-    // What is remembered is limits.horizon and limits.lateness.
+    // `retention` follows from limits.horizon and limits.lateness.
     let Rules {
         views,
         offline_after_ms,
