@@ -149,6 +149,8 @@ fn shown(ts: Millis) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use watchtower_core::random::SplitMix;
 
@@ -170,23 +172,24 @@ mod tests {
     fn by_the_book(rows: &[Millis], now: Millis, limits: &Limits) -> Vec<Option<Reason>> {
         let judged: Vec<Millis> = rows.iter().copied().filter(|ts| ts - now <= limits.future_tolerance_ms).collect();
         let day = |ts: Millis| ts.div_euclid(DAY_MS);
-        let group_of = |ts: Millis| -> Vec<Millis> {
-            let mut reached = vec![day(ts)];
+        let days: BTreeSet<i64> = judged.iter().map(|ts| day(*ts)).collect();
+        let group_of = |first: i64| -> Vec<Millis> {
+            let mut reached = vec![first];
             loop {
                 let near = |of: i64| reached.iter().any(|d| ((d - of).abs() - 1) * DAY_MS <= limits.isolated_after_ms);
-                let more = judged.iter().map(|ts| day(*ts)).find(|of| !reached.contains(of) && near(*of));
-                let Some(more) = more else { break };
+                let Some(more) = days.iter().copied().find(|of| !reached.contains(of) && near(*of)) else { break };
                 reached.push(more);
             }
             judged.iter().copied().filter(|ts| reached.contains(&day(*ts))).collect()
         };
-        let largest = judged.iter().map(|ts| group_of(*ts).len()).max().unwrap_or(0);
+        let groups: BTreeMap<i64, Vec<Millis>> = days.iter().map(|day| (*day, group_of(*day))).collect();
+        let largest = groups.values().map(Vec::len).max().unwrap_or(0);
         rows.iter()
             .map(|&ts| {
                 if ts - now > limits.future_tolerance_ms {
                     return Some(Reason::Future);
                 }
-                let group = group_of(ts);
+                let group = &groups[&day(ts)];
                 let small = group.len() <= 5 || group.len() * 100 <= judged.len();
                 let recent = group.iter().any(|ts| now - ts <= limits.isolated_after_ms);
                 let isolated = limits.isolated_after_ms > 0 && small && group.len() * 8 <= largest && !recent;

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
 use watchtower_core::events::{Event, Fix, Limits};
@@ -114,8 +115,7 @@ impl Sorter {
         self.lines.sort_by_key(|(key, _)| *key);
         let mut runs: Vec<Run> = Vec::new();
         for run in self.runs {
-            let file = BufReader::new(run.open()?);
-            runs.push(Run::File(file, run));
+            runs.push(Run::File { lines: BufReader::new(run.open()?), _file: run });
         }
         runs.push(Run::Memory(self.lines.into_iter()));
         let mut sorted = Sorted { runs, next: BinaryHeap::new() };
@@ -129,7 +129,11 @@ impl Sorter {
 /// Sorted lines.
 #[derive(Debug)]
 enum Run {
-    File(BufReader<std::fs::File>, TemporaryFile),
+    File {
+        lines: BufReader<File>,
+        /// Removed with this.
+        _file: TemporaryFile,
+    },
     Memory(std::vec::IntoIter<(Millis, String)>),
 }
 
@@ -155,9 +159,9 @@ impl Sorted {
     fn refill(&mut self, run: usize) -> io::Result<()> {
         let next = match &mut self.runs[run] {
             Run::Memory(lines) => lines.next(),
-            Run::File(file, _) => {
+            Run::File { lines, .. } => {
                 let mut line = String::new();
-                file.read_line(&mut line)?;
+                lines.read_line(&mut line)?;
                 let parts = line.strip_suffix('\n').and_then(|line| line.split_once(' '));
                 let parts = parts.and_then(|(key, line)| Some((key.parse().ok()?, line.to_owned())));
                 if parts.is_none() && !line.is_empty() {
