@@ -294,7 +294,8 @@ fn a_stop_leaves_whole_entries_and_says_where() {
     let files = Files::new(&server).positions(&rows(20_000));
     let stop = AtomicBool::new(false);
     // Not in the first reading, which publishes nothing.
-    let summary = publish(&files.options, &stop, &mut |_, _, records| stop.store(records > 0, Ordering::Relaxed)).unwrap();
+    let summary =
+        publish(&files.options, &stop, &mut |_, _, records| stop.store(records > 0, Ordering::Relaxed)).unwrap();
     let place = summary.interrupted_at.unwrap();
     let events = streams(&server, 1).remove(0);
     let published = without_clocks(&events).len() as u64;

@@ -79,7 +79,8 @@ fn zeros_are_refused_unless_they_are_wanted() {
         let out = replay(&[field.join(name)], &[], &[]);
         assert_eq!(refused(out.path()), counts(&[("null_island", zeros)]), "{name}");
         let config = out.path().join("old.toml");
-        std::fs::write(&config, "pipeline = \"lagos\"\n[rules]\nrefuse_zero = false\nisolated_after = \"0s\"\n").unwrap();
+        std::fs::write(&config, "pipeline = \"lagos\"\n[rules]\nrefuse_zero = false\nisolated_after = \"0s\"\n")
+            .unwrap();
         let all = replay(&[field.join(name)], &[], &["--config", config.to_str().unwrap()]);
         assert_eq!(refused(all.path()), counts(&[]), "{name}");
     }
@@ -103,7 +104,8 @@ fn a_receiver_that_lost_1024_weeks_makes_no_visit_of_20_years() {
 fn a_depot_across_the_antimeridian_is_where_it_was_drawn() {
     let Some(field) = field() else { return };
     for depot in ["antimeridian-uncut.geojson", "antimeridian-cut.geojson"] {
-        let out = replay(&[field.join("antimeridian.csv"), field.join("antimeridian-far.csv")], &[field.join(depot)], &[]);
+        let out =
+            replay(&[field.join("antimeridian.csv"), field.join("antimeridian-far.csv")], &[field.join(depot)], &[]);
         let visits = table(out.path(), "visits");
         let times: Vec<_> = visits.iter().map(|row| (row["entered_at"].as_str(), row["exited_at"].as_str())).collect();
         assert_eq!(times, [("2026-11-20T06:04:00.000Z", "2026-11-20T06:11:00.000Z")], "{depot}");
@@ -141,8 +143,7 @@ fn taken_live(clock: &str, events: i64, send: impl FnOnce(&OneFile)) -> OneFile 
 /// How many events were refused, by reason.
 fn rejected(one: &OneFile) -> BTreeMap<String, usize> {
     let connection = one.connection();
-    let mut statement =
-        connection.prepare("SELECT reason, count(*) FROM rejected_events GROUP BY reason").unwrap();
+    let mut statement = connection.prepare("SELECT reason, count(*) FROM rejected_events GROUP BY reason").unwrap();
     let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as usize))).unwrap();
     rows.map(Result::unwrap).collect()
 }
@@ -239,8 +240,7 @@ fn a_pipe_is_read_twice_through_a_copy() {
     let csv = format!("vehicle_id,ts,lon,lat\n{rows}A,2007-04-06T06:00:00Z,3.4,6.5\n");
     let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower"));
     command.args(["replay", "--positions", "/dev/stdin", "--now", "2026-11-30T08:00:00Z", "--out"]).arg(out.path());
-    let mut child =
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), csv.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(refused(out.path()), counts(&[("isolated_time", 1)]));

@@ -134,8 +134,7 @@ impl FileJudge {
         let day = ts.div_euclid(DAY_MS);
         match self.isolated.iter().find(|group| (group.days.0..=group.days.1).contains(&day)) {
             Some(group) => {
-                let detail =
-                    format!("ts: {} is far from all rows but {} of {}", shown(ts), group.rows, self.rows);
+                let detail = format!("ts: {} is far from all rows but {} of {}", shown(ts), group.rows, self.rows);
                 Err(Rejection::new(Reason::IsolatedTime, detail))
             }
             None => Ok(()),

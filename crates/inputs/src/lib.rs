@@ -19,9 +19,9 @@ mod ndjson;
 mod spool;
 
 pub use csv::{Csv, MAX_ROW_BYTES};
-pub use geojson::{GeoJson, MAX_DOCUMENT_BYTES};
 pub use days::{Days, FileJudge};
 pub use first_reading::{Present, first_reading};
+pub use geojson::{GeoJson, MAX_DOCUMENT_BYTES};
 pub use ndjson::Ndjson;
 pub use spool::{InputFile, TemporaryFile};
 

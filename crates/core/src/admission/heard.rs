@@ -91,7 +91,8 @@ impl Bounds {
     /// What is remembered after a position, with the stream's clock at `now`. In `ahead` are accepted
     /// positions before the two windows that the clock has not passed.
     fn after(&self, heard: Option<Heard>, ahead: u32, ts: Millis, now: Millis) -> (Heard, u32) {
-        let Some(Heard { newest, counts: [in_newest, before] }) = heard.filter(|heard| heard.newest != BEGINNING) else {
+        let Some(Heard { newest, counts: [in_newest, before] }) = heard.filter(|heard| heard.newest != BEGINNING)
+        else {
             return (Heard { newest: ts, counts: [1, 0] }, 0);
         };
         let (counts, gone) = match self.window(ts) - self.window(newest) {

@@ -197,7 +197,8 @@ impl Admission {
         self.check_zero(&report.fix)?;
         self.check_lateness(ts, known).or_else(|rejection| self.unless_repair(known, ts, rejection))?;
         self.vehicles.check_room(self.bounds.as_ref(), known)?;
-        let heard = if withdrawn { None } else { Some(self.vehicles.decide(self.bounds.as_ref(), known, ts, self.now)?) };
+        let heard =
+            if withdrawn { None } else { Some(self.vehicles.decide(self.bounds.as_ref(), known, ts, self.now)?) };
 
         let vehicle = known.unwrap_or_else(|| names.intern_vehicle(id));
         self.remember(vehicle, ts, heard);

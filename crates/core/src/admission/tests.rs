@@ -254,10 +254,9 @@ fn a_replay_raises_nothing() {
 #[test]
 fn the_first_version_of_an_id_was_always_there() {
     let mut rig = Rig::new(Stream::Control);
-    let mut vehicle = |id: &str, arrival| match rig.admit(
-        &format!(r#"{{"type":"vehicle","vehicle_id":"{id}","name":"x"}}"#),
-        arrival,
-    ) {
+    let mut vehicle = |id: &str, arrival| match rig
+        .admit(&format!(r#"{{"type":"vehicle","vehicle_id":"{id}","name":"x"}}"#), arrival)
+    {
         Ok(Accepted::Vehicle(edit)) => (edit.valid_from, edit.effective_from),
         other => panic!("{other:?}"),
     };

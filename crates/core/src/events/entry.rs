@@ -46,7 +46,8 @@ pub fn decode_entry<'a>(
     limits: &Limits,
     mut sink: impl FnMut(Decoded<'a>),
 ) -> Result<(), UnknownVersion> {
-    let mut refuse_all = |bytes: Cow<'a, [u8]>, rejection| sink(Decoded { index: 0, bytes, whole: None, result: Err(rejection) });
+    let mut refuse_all =
+        |bytes: Cow<'a, [u8]>, rejection| sink(Decoded { index: 0, bytes, whole: None, result: Err(rejection) });
     let size: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > limits.max_entry_bytes {
         let detail = format!("expected at most {} bytes, found {size}", limits.max_entry_bytes);
@@ -100,11 +101,8 @@ pub fn refused_fields<'a>(
     texts: &'a mut [String; 2],
 ) -> Vec<(&'static [u8], &'a [u8])> {
     let kept = &raw.bytes[..raw.bytes.len().min(MAX_KEPT_BYTES)];
-    let mut fields = vec![
-        (REFUSED, rejection.reason.as_str().as_bytes()),
-        (DETAIL, rejection.detail.as_bytes()),
-        (EVENT, kept),
-    ];
+    let mut fields =
+        vec![(REFUSED, rejection.reason.as_str().as_bytes()), (DETAIL, rejection.detail.as_bytes()), (EVENT, kept)];
     if kept.len() < raw.bytes.len() || raw.whole.is_some() {
         let Whole { size_bytes, sha256 } = raw.whole();
         *texts = [size_bytes.to_string(), hexadecimal(&sha256)];

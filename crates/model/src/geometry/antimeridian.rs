@@ -76,7 +76,9 @@ fn runs_on(ring: &[[f64; 2]]) -> bool {
 }
 
 fn is_ring(ring: &[[f64; 2]]) -> bool {
-    ring.len() >= 4 && ring.first() == ring.last() && ring.iter().all(|[lon, lat]| lon.abs() <= REACH && lat.abs() <= 90.0)
+    ring.len() >= 4
+        && ring.first() == ring.last()
+        && ring.iter().all(|[lon, lat]| lon.abs() <= REACH && lat.abs() <= 90.0)
 }
 
 /// The ring with longitudes that run on; or the vertex from which it goes round the world and does not come back.
@@ -169,7 +171,9 @@ fn within(polygons: Vec<Vec<Ring>>, turn: i32) -> impl Iterator<Item = Rings> {
         };
         [lon, vertex.lat]
     };
-    polygons.into_iter().map(move |rings| rings.into_iter().map(|ring| ring.into_iter().map(vertex).collect()).collect())
+    polygons
+        .into_iter()
+        .map(move |rings| rings.into_iter().map(|ring| ring.into_iter().map(vertex).collect()).collect())
 }
 
 /// What of a polygon lies west (`side` is -1) or east (1) of the meridian behind the copy `turn`.
@@ -316,7 +320,9 @@ mod tests {
             lons.sort_by(|a, b| a[0].total_cmp(&b[0]));
             assert_eq!(lons, [vec![-180.0, -179.5], vec![179.5, 180.0]], "{ring:?}");
             let shape = Shape::from_polygons(vec![vec![ring]]).unwrap();
-            for (lon, inside) in [(179.4, false), (179.6, true), (180.0, true), (-180.0, true), (-179.6, true), (0.0, false)] {
+            for (lon, inside) in
+                [(179.4, false), (179.6, true), (180.0, true), (-180.0, true), (-179.6, true), (0.0, false)]
+            {
                 assert_eq!(covers(&shape, lon, 0.5), inside, "{lon}");
             }
         }
@@ -336,7 +342,8 @@ mod tests {
         let around = vec![[-150.0, 70.0], [-30.0, 70.0], [90.0, 75.0], [170.0, 70.0], [-150.0, 70.0]];
         let fault = Shape::from_polygons(vec![vec![around]]).unwrap_err();
         assert!(matches!(fault, GeometryError::AroundPole(VertexRef { vertex: 3, .. })), "{fault}");
-        let wide = vec![[-190.0, 0.0], [-10.0, 0.0], [170.0, 0.0], [200.0, 9.0], [20.0, 9.0], [-160.0, 9.0], [-190.0, 0.0]];
+        let wide =
+            vec![[-190.0, 0.0], [-10.0, 0.0], [170.0, 0.0], [200.0, 9.0], [20.0, 9.0], [-160.0, 9.0], [-190.0, 0.0]];
         let fault = Shape::from_polygons(vec![vec![wide]]).unwrap_err();
         assert!(matches!(fault, GeometryError::TooWide(_)), "{fault}");
         let bow_tie = vec![[179.0, 0.0], [-179.0, 1.0], [-179.0, 0.0], [179.0, 1.0], [179.0, 0.0]];
@@ -372,13 +379,18 @@ mod tests {
             } else {
                 vec![shell]
             };
-            let Ok(plain) = Shape::from_polygons(vec![rings.iter().map(|ring| moved(90.0, ring)).collect()]) else { continue };
+            let Ok(plain) = Shape::from_polygons(vec![rings.iter().map(|ring| moved(90.0, ring)).collect()]) else {
+                continue;
+            };
             let runs_on: Rings = rings.iter().map(|ring| moved(180.0, ring)).collect();
             let jumps: Rings = (runs_on.iter())
-                .map(|ring| ring.iter().map(|[lon, lat]| [if *lon > 180.0 { lon - 360.0 } else { *lon }, *lat]).collect())
+                .map(|ring| {
+                    ring.iter().map(|[lon, lat]| [if *lon > 180.0 { lon - 360.0 } else { *lon }, *lat]).collect()
+                })
                 .collect();
             for drawn in [runs_on, jumps] {
-                let shape = Shape::from_polygons(vec![drawn.clone()]).unwrap_or_else(|fault| panic!("{fault}: {drawn:?}"));
+                let shape =
+                    Shape::from_polygons(vec![drawn.clone()]).unwrap_or_else(|fault| panic!("{fault}: {drawn:?}"));
                 cases += 1;
                 pieces += shape.polygons().count();
                 for (x, y) in (-9..=9).flat_map(|x| (-9..=9).map(move |y| (f64::from(x) / 4.0, f64::from(y) / 4.0))) {

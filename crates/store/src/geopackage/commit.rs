@@ -75,7 +75,9 @@ impl Writer {
         rows::write_positions(&transaction, archive).map_err(doing("write positions in"))?;
         for ExpiredRejected { stream, until } in expired {
             let drop = "DELETE FROM rejected_events WHERE stream = ?1 AND arrived_at <= ?2";
-            transaction.execute(drop, params![stream, time::format(*until)]).map_err(doing("delete old rejected events in"))?;
+            transaction
+                .execute(drop, params![stream, time::format(*until)])
+                .map_err(doing("delete old rejected events in"))?;
         }
         move_cursors(&transaction, cursors).map_err(doing("move the cursors in"))?;
         let log = "INSERT INTO commit_log (commit_seq, term, events, rows_changed, note) VALUES (?1, ?2, ?3, ?4, ?5)";

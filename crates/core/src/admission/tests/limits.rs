@@ -139,7 +139,8 @@ fn every_event_is_judged_as_the_rules_say() {
             let event = Sent { ts, is_kept, arrival, now: rig.admission.now() };
             let is_new = !known.contains_key(&vehicle);
             let expected = of.judge(event, (is_new, known.len()), &limits);
-            let (id, deleted) = (format!("v{vehicle}"), if is_kept { r#""lon":1,"lat":2"# } else { r#""deleted":true"# });
+            let (id, deleted) =
+                (format!("v{vehicle}"), if is_kept { r#""lon":1,"lat":2"# } else { r#""deleted":true"# });
             let json = format!(r#"{{"type":"position","vehicle_id":"{id}","ts":{ts},{deleted}}}"#);
             let found = rig.admit(&json, arrival).map(|_| ());
             assert_eq!(found, expected, "seed {seed}, step {step}: {event:?} of {of:?}");
