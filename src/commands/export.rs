@@ -88,7 +88,7 @@ pub enum ExportError {
     /// Redis cannot be reached, or refuses.
     #[error("cannot {doing} at {server}: {source}")]
     Redis {
-        /// The operation, as in "cannot <doing> at <server>".
+        /// The operation, as in `cannot <doing> at <server>`.
         doing: String,
         /// Host, port and database.
         server: String,

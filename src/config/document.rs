@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Place, Problem};
+use super::key::Key;
 use super::kinds::Value;
-use super::reader::Key;
 
 /// A file parsed as TOML, as far as it is valid.
 pub(super) struct Document<'a> {
@@ -53,14 +53,14 @@ impl<'a> Document<'a> {
 
     /// Every key in the file: section (empty at the top), name, place of the name, and whether the value is a table or
     /// a list of tables.
-    pub(super) fn keys(&self) -> Vec<(&str, &str, Place, Held)> {
+    pub(super) fn keys(&self) -> Vec<(&str, &str, Place, ValueShape)> {
         let mut keys = Vec::new();
         for (name, value) in &self.table {
-            let held = held(value.get_ref());
-            keys.push(("", name.get_ref().as_ref(), self.place(name.span().start), held));
+            let shape = shape(value.get_ref());
+            keys.push(("", name.get_ref().as_ref(), self.place(name.span().start), shape));
             for (inner, value) in value.get_ref().as_table().into_iter().flatten() {
                 let place = self.place(inner.span().start);
-                keys.push((name.get_ref().as_ref(), inner.get_ref().as_ref(), place, self::held(value.get_ref())));
+                keys.push((name.get_ref().as_ref(), inner.get_ref().as_ref(), place, self::shape(value.get_ref())));
             }
         }
         keys
@@ -186,7 +186,7 @@ impl Fault {
 
 /// Kind of a key's value, as far as sections are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
+pub(super) enum ValueShape {
     /// A table: a section, or `{ .. }`.
     Table,
     /// A list of tables: a section in double brackets.
@@ -195,16 +195,16 @@ pub(super) enum Held {
     Value,
 }
 
-fn held(value: &DeValue<'_>) -> Held {
+fn shape(value: &DeValue<'_>) -> ValueShape {
     match value {
-        DeValue::Table(_) => Held::Table,
-        DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => Held::Tables,
+        DeValue::Table(_) => ValueShape::Table,
+        DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => ValueShape::Tables,
         DeValue::Array(_)
         | DeValue::String(_)
         | DeValue::Integer(_)
         | DeValue::Float(_)
         | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => Held::Value,
+        | DeValue::Datetime(_) => ValueShape::Value,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::error::{Place, Problem};
+use super::key::{Key, PARTS_OF_A_URL};
 use super::kinds::{Value, did_you_mean, either};
 use super::nearest::nearest;
-use super::reader::{Key, PARTS_OF_A_URL};
 
 /// Prefix of all variables of the project.
 const PREFIX: &str = "WATCHTOWER_";

@@ -21,6 +21,7 @@ mod document;
 pub mod duration;
 mod environment;
 mod error;
+mod key;
 mod kinds;
 mod nearest;
 mod reader;

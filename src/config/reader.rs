@@ -1,35 +1,13 @@
 //! Reads keys from the file and the environment, and collects the problems.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use super::document::{Document, Held};
+use super::document::{Document, ValueShape};
 use super::environment::Variables;
 use super::error::{Place, Problem};
+use super::key::{Key, PARTS_OF_A_URL};
 use super::kinds::{Value, Wrong, did_you_mean};
 use super::nearest::nearest;
-
-/// Section and name of a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    /// Its section; empty at the top of the file.
-    pub section: &'static str,
-    /// Its name within the section.
-    pub name: &'static str,
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.section.is_empty() {
-            write!(f, "[{}] ", self.section)?;
-        }
-        f.write_str(self.name)
-    }
-}
-
-/// Names that users look for and that are parts of a URL.
-pub(super) const PARTS_OF_A_URL: [&str; 9] =
-    ["host", "port", "user", "username", "password", "database", "dbname", "db", "sslmode"];
 
 /// The settings of a file and of the environment.
 pub(super) struct Reader<'a> {
@@ -116,9 +94,9 @@ impl<'a> Reader<'a> {
         let sections: BTreeSet<&str> =
             self.known.iter().map(|key| key.section).filter(|name| !name.is_empty()).collect();
         let mut problems = Vec::new();
-        for (section, name, place, held) in self.document.keys() {
+        for (section, name, place, shape) in self.document.keys() {
             let text = if section.is_empty() {
-                self.unknown_at_the_top(&sections, name, held)
+                self.unknown_at_the_top(&sections, name, shape)
             } else if sections.contains(section) {
                 self.unknown_in(section, name)
             } else {
@@ -130,23 +108,25 @@ impl<'a> Reader<'a> {
         problems
     }
 
-    fn unknown_at_the_top(&self, sections: &BTreeSet<&str>, name: &str, held: Held) -> Option<String> {
+    fn unknown_at_the_top(&self, sections: &BTreeSet<&str>, name: &str, shape: ValueShape) -> Option<String> {
         if self.known.iter().any(|key| key.section.is_empty() && key.name == name) {
             return None;
         }
         let is_section = sections.contains(name);
-        match held {
-            Held::Table if is_section => None,
-            Held::Tables if is_section => Some(format!("expected [{name}] in single brackets: there is one of it")),
-            Held::Value if is_section => Some(format!("expected a section: a line [{name}], then its keys")),
-            Held::Table | Held::Tables => {
+        match shape {
+            ValueShape::Table if is_section => None,
+            ValueShape::Tables if is_section => {
+                Some(format!("expected [{name}] in single brackets: there is one of it"))
+            }
+            ValueShape::Value if is_section => Some(format!("expected a section: a line [{name}], then its keys")),
+            ValueShape::Table | ValueShape::Tables => {
                 let hint = match nearest(name, sections.iter().copied()) {
                     Some(section) => format!("; did you mean [{section}]?"),
                     None => format!("; there are {}", all(sections.iter().map(|section| format!("[{section}]")))),
                 };
                 Some(format!("unknown section {}{hint}", shown(name, "[", "]")))
             }
-            Held::Value => Some(format!("unknown key {}{}", shown(name, "`", "`"), self.hint("", name))),
+            ValueShape::Value => Some(format!("unknown key {}{}", shown(name, "`", "`"), self.hint("", name))),
         }
     }
 

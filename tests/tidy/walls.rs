@@ -19,7 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("watchtower-simulator", 3),
     ("watchtower", 4),
     ("watchtower-testing", 5),
-    ("watchtower-bench", 5),
+    ("watchtower-bench", 6),
 ];
 
 /// Outside crates that only these crates of ours may use. Programs and tests may use what they like of the rest.

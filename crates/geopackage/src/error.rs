@@ -47,7 +47,7 @@ pub enum FileError {
     Statement {
         /// Path of the file.
         path: PathBuf,
-        /// The operation and its object, as in "cannot <doing> in <path>".
+        /// The operation and its object, as in `cannot <doing> in <path>`.
         doing: String,
         /// Cause reported by SQLite.
         source: rusqlite::Error,

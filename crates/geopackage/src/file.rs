@@ -90,7 +90,7 @@ impl GeoPackage {
         }
     }
 
-    /// Wraps an error of a statement; `doing` is the operation, as in "cannot <doing> in <path>".
+    /// Wraps an error of a statement; `doing` is the operation, as in `cannot <doing> in <path>`.
     pub fn failed(&self, doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> FileError {
         let (path, doing) = (self.path.clone(), doing.into());
         move |source| FileError::Statement { path, doing, source }

@@ -25,7 +25,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the lock. Returns `None` if another process holds it for longer than [`A_MOMENT`].
+    /// Takes the lock. Returns `None` if another process holds it for longer than `A_MOMENT`.
     ///
     /// # Errors
     /// If the lock file cannot be created.

@@ -20,7 +20,7 @@ pub fn format(t: Millis) -> String {
 /// [`LAST`], formatted.
 const LAST_TEXT: &str = "9999-12-31T23:59:59.999Z";
 
-/// Parses the text of [`format`]; `None` for any other text.
+/// Parses the text of [`format()`]; `None` for any other text.
 pub fn parse(text: &str) -> Option<Millis> {
     if text == LAST_TEXT {
         return Some(END); // jiff's range ends a day earlier

@@ -10,7 +10,7 @@ use watchtower_core::events::{Event, Fix, Measured, PositionReport};
 
 /// A fault of a lorry's tracker. The lorry's number decides which; small fleets lack some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quirk {
+pub(super) enum TrackerFault {
     /// Loses the network in the morning and uploads before noon.
     Late,
     /// Its receiver is inaccurate.
@@ -25,7 +25,7 @@ pub(super) enum Quirk {
     WrongClock,
 }
 
-impl Quirk {
+impl TrackerFault {
     pub(super) fn of(truck: u32) -> Option<Self> {
         match truck {
             LATE_TRUCK => Some(Self::Late),

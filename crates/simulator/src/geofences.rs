@@ -7,7 +7,7 @@ use watchtower_model::{Geofence, Millis, Speed};
 
 use super::MINUTE_MS;
 use super::geodesy::Spot;
-use super::places::{Ground, Kind, PLACES, PORT_DISTRICT, Place};
+use super::places::{Ground, PLACES, PORT_DISTRICT, Site, SiteKind};
 use watchtower_core::events::{Event, GeofenceChange, GeofenceDefinition, Geometry};
 
 /// `min_dwell` of the places' geofences.
@@ -22,7 +22,7 @@ pub(super) fn all(valid_from: Millis) -> impl Iterator<Item = Event<'static>> {
 }
 
 /// The geofence of a place, with the given ground.
-pub(super) fn place(place: &Place, ground: Ground, valid_from: Millis, received_at: Millis) -> Event<'static> {
+pub(super) fn place(place: &Site, ground: Ground, valid_from: Millis, received_at: Millis) -> Event<'static> {
     let geometry = match ground {
         Ground::Circle(radius_m) => Geometry::Circle { center: degrees(place.middle), radius_m },
         Ground::Yard(..) | Ground::Corners(_) => {
@@ -30,7 +30,7 @@ pub(super) fn place(place: &Place, ground: Ground, valid_from: Millis, received_
             Geometry::Polygon(vec![ring(corners)])
         }
     };
-    let limit_kmh = (place.kind == Kind::Terminal).then_some(20.0);
+    let limit_kmh = (place.kind == SiteKind::Terminal).then_some(20.0);
     event(
         place.id,
         place.name,

@@ -38,12 +38,12 @@ mod yard;
 pub use cast::{Correction, CorrectionKind};
 pub use tracker::{MOVING_EVERY_S, PARKED_EVERY_S, STANDING_EVERY_S};
 
-use cast::{Quirk, SILENT_FROM, UPLOADS_AT};
+use cast::{SILENT_FROM, TrackerFault, UPLOADS_AT};
 use places::PLACES;
 use roads::Roads;
 use tracker::Silence;
 use traffic::Traffic;
-use truck::{News, Town, Truck};
+use truck::{Incident, Town, Truck};
 use wheel::Wheel;
 use yard::Yard;
 
@@ -160,16 +160,17 @@ impl Simulator {
         corrections: &mut Vec<Correction>,
     ) -> u32 {
         let truck = &mut self.trucks[number as usize];
-        if let Some(News::Dark { until }) = truck.advance(&mut self.town, now) {
+        if let Some(Incident::Dark { until }) = truck.advance(&mut self.town, now) {
             self.silent.entry(number).or_insert(Silence { until, kept: None });
         }
         // A wrong clock only shows in reports sent at once: by the time of an upload the reported time has passed.
-        let quirk = Quirk::of(number).filter(|quirk| *quirk != Quirk::WrongClock || !self.silent.contains_key(&number));
+        let fault = TrackerFault::of(number)
+            .filter(|fault| *fault != TrackerFault::WrongClock || !self.silent.contains_key(&number));
         let (truth, id) = (truck.truth(&self.town), vehicles::id(number));
-        let (event, refused) = tracker::fix(&id, &truth, quirk, &mut truck.random, now);
+        let (event, refused) = tracker::fix(&id, &truth, fault, &mut truck.random, now);
         self.meant_to_be_refused += u64::from(refused);
-        let lost = match quirk {
-            Some(Quirk::Late) => (SILENT_FROM..UPLOADS_AT).contains(&now).then_some(UPLOADS_AT),
+        let lost = match fault {
+            Some(TrackerFault::Late) => (SILENT_FROM..UPLOADS_AT).contains(&now).then_some(UPLOADS_AT),
             _ if refused => None,
             _ => tracker::lost(&truth, &mut truck.random, now),
         };
@@ -202,7 +203,7 @@ impl Simulator {
             None => match tracker::delay_s(&mut truck.random) {
                 Some(delay_s) if !refused => self.delayed.put(now, delay_s, event),
                 Some(_) | None => {
-                    if quirk == Some(Quirk::Twice) {
+                    if fault == Some(TrackerFault::Twice) {
                         events.push(event.clone());
                     }
                     events.push(event);

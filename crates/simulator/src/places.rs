@@ -4,7 +4,7 @@ use super::geodesy::{Offset, Spot};
 
 /// Kind of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SiteKind {
     /// Containers start and end here; the number of lorries inside is limited.
     Terminal,
     /// Lorries spend the night here.
@@ -13,7 +13,7 @@ pub(super) enum Kind {
     Client,
 }
 
-impl Kind {
+impl SiteKind {
     /// The kind in the geofences.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -37,10 +37,10 @@ pub(super) enum Ground {
 
 /// A terminal, depot or client.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Site {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: SiteKind,
     pub(super) middle: Spot,
     pub(super) ground: Ground,
     /// The junction that gives access to it.
@@ -49,16 +49,16 @@ pub(super) struct Place {
 
 const fn place(
     (id, name): (&'static str, &'static str),
-    kind: Kind,
+    kind: SiteKind,
     (lon, lat): (f64, f64),
     ground: Ground,
     road: &'static str,
-) -> Place {
-    Place { id, name, kind, middle: Spot { lon, lat }, ground, road }
+) -> Site {
+    Site { id, name, kind, middle: Spot { lon, lat }, ground, road }
 }
 
 use Ground::{Circle, Corners, Yard};
-use Kind::{Client, Depot, Terminal};
+use SiteKind::{Client, Depot, Terminal};
 
 /// Index of the terminal whose ground is redrawn.
 pub(super) const ESSLIBRA: usize = 0;
@@ -68,7 +68,7 @@ pub(super) const TERMINALS: usize = 3;
 pub(super) const DEPOTS: usize = 3;
 
 /// All places: terminals, depots, clients.
-pub(super) const PLACES: [Place; 30] = [
+pub(super) const PLACES: [Site; 30] = [
     place(
         ("esslibra", "ESSLIBRA Ibeshe"),
         Terminal,

@@ -139,13 +139,13 @@ fn nothing_is_refused_but_what_is_meant_to_be() {
 #[test]
 fn speeds_are_those_of_lorries() {
     let (_, events) = simulate(84, 11, BEGINS, 10);
-    let quirky: BTreeSet<String> = (0..84).filter(|n| Quirk::of(*n).is_some()).map(vehicles::id).collect();
+    let faulty: BTreeSet<String> = (0..84).filter(|n| TrackerFault::of(*n).is_some()).map(vehicles::id).collect();
     let mut last: BTreeMap<String, (Millis, geodesy::Spot)> = BTreeMap::new();
     let (mut moving, mut fast) = (0u32, 0u32);
     for event in &events {
         let Event::Position(report) = event else { continue };
         let Fix::At(measured) = &report.fix else { continue };
-        if quirky.contains(report.vehicle_id.as_ref()) || measured.place == Place::from_degrees(0.0, 0.0) {
+        if faulty.contains(report.vehicle_id.as_ref()) || measured.place == Place::from_degrees(0.0, 0.0) {
             continue;
         }
         let kmh = measured.speed.kmh().expect("a tracker without faults reports speed");

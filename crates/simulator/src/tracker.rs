@@ -2,7 +2,7 @@
 
 use watchtower_model::{Heading, Millis, Place, Speed};
 
-use super::cast::{Quirk, position};
+use super::cast::{TrackerFault, position};
 use super::geodesy::Offset;
 use super::truck::Truth;
 use super::{HOUR_MS, MINUTE_MS};
@@ -38,20 +38,27 @@ pub(super) struct Silence {
 pub(super) fn fix(
     id: &str,
     truth: &Truth,
-    quirk: Option<Quirk>,
+    fault: Option<TrackerFault>,
     random: &mut SplitMix,
     now: Millis,
 ) -> (Event<'static>, bool) {
-    let scatter = if quirk == Some(Quirk::Jittery) { BAD_SCATTER_M } else { SCATTER_M };
+    let scatter = if fault == Some(TrackerFault::Jittery) { BAD_SCATTER_M } else { SCATTER_M };
     let noise = Offset { east: random.between(-scatter, scatter), north: random.between(-scatter, scatter) };
     let spot = truth.spot.moved(noise);
     let mut speed_kmh = Some(truth.speed_kmh);
     let (mut ts, mut refused) = (now, false);
-    match quirk {
-        Some(Quirk::NoSpeed) => speed_kmh = None,
-        Some(Quirk::WrongSpeed) if random.below(6) == 0 => speed_kmh = Some(655.35),
-        Some(Quirk::WrongClock) if random.below(90) == 0 => (ts, refused) = (now + WRONG_CLOCK_MS, true),
-        Some(Quirk::WrongSpeed | Quirk::WrongClock | Quirk::Jittery | Quirk::Twice | Quirk::Late) | None => {}
+    match fault {
+        Some(TrackerFault::NoSpeed) => speed_kmh = None,
+        Some(TrackerFault::WrongSpeed) if random.below(6) == 0 => speed_kmh = Some(655.35),
+        Some(TrackerFault::WrongClock) if random.below(90) == 0 => (ts, refused) = (now + WRONG_CLOCK_MS, true),
+        Some(
+            TrackerFault::WrongSpeed
+            | TrackerFault::WrongClock
+            | TrackerFault::Jittery
+            | TrackerFault::Twice
+            | TrackerFault::Late,
+        )
+        | None => {}
     }
     let moving = truth.speed_kmh > 0.0;
     let measured = Measured {

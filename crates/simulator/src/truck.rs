@@ -4,7 +4,7 @@ use watchtower_model::Millis;
 
 use super::geodesy::{Offset, Spot};
 use super::map::Class;
-use super::places::{DEPOTS, Kind, PLACES, TERMINALS};
+use super::places::{DEPOTS, PLACES, SiteKind, TERMINALS};
 use super::roads::{Node, Roads};
 use super::traffic::{Traffic, day, hour_of_day};
 use super::yard::{Ticket, Yard};
@@ -40,7 +40,7 @@ pub(super) struct Town {
 
 /// Activity of a lorry.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Doing {
+pub(super) enum Activity {
     /// On the way to its goal; `admitted` once the goal's gate, if it has one, has let it in.
     Driving { admitted: bool },
     /// Waits before the gate of a terminal.
@@ -48,12 +48,12 @@ pub(super) enum Doing {
     /// Stands at its goal.
     Standing { until: Millis },
     /// Stands beside the road.
-    Resting { until: Millis, why: Rest },
+    Resting { until: Millis, why: RestReason },
 }
 
 /// Reason of a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum RestReason {
     /// The driver eats.
     Lunch,
     /// The lorry is broken; `dark` if its battery is dead as well.
@@ -62,7 +62,7 @@ pub(super) enum Rest {
 
 /// An incident during a lorry's last move that concerns its tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum Incident {
     /// The tracker has no power until then.
     Dark { until: Millis },
 }
@@ -81,7 +81,7 @@ pub(super) struct Truth {
 #[derive(Clone, Debug)]
 pub(super) struct Truck {
     pub(super) random: SplitMix,
-    pub(super) doing: Doing,
+    pub(super) activity: Activity,
     from: Node,
     to: Node,
     /// Distance from `from`, metres.
@@ -122,7 +122,7 @@ impl Truck {
         let idles = random.below(4) == 0;
         let mut truck = Self {
             random,
-            doing: Doing::Standing { until },
+            activity: Activity::Standing { until },
             from: at,
             to: town.roads.way_out(at).to,
             metres: 0.0,
@@ -148,8 +148,8 @@ impl Truck {
             yard.leave();
         }
         self.goal = match PLACES[usize::from(self.from)].kind {
-            Kind::Terminal => client(&mut self.random),
-            Kind::Client | Kind::Depot => self.terminal(),
+            SiteKind::Terminal => client(&mut self.random),
+            SiteKind::Client | SiteKind::Depot => self.terminal(),
         };
         for _ in 0..self.random.below(12) {
             match town.roads.next(self.to, self.goal, false) {
@@ -157,19 +157,19 @@ impl Truck {
                 Some(_) | None => break,
             }
         }
-        self.doing = Doing::Driving { admitted: false };
+        self.activity = Activity::Driving { admitted: false };
     }
 
     /// Simulates the lorry up to `now`.
-    pub(super) fn advance(&mut self, town: &mut Town, now: Millis) -> Option<News> {
+    pub(super) fn advance(&mut self, town: &mut Town, now: Millis) -> Option<Incident> {
         let elapsed_s = (now - self.moved_at) as f64 / SECOND_MS as f64;
         self.moved_at = now;
-        match self.doing {
-            Doing::Driving { .. } => return self.drive(town, now, elapsed_s),
-            Doing::Queueing { ticket } => self.creep(town, ticket, elapsed_s),
-            Doing::Standing { until } if now >= until => self.depart(town, now),
-            Doing::Resting { until, .. } if now >= until => self.doing = Doing::Driving { admitted: false },
-            Doing::Standing { .. } | Doing::Resting { .. } => self.speed_kmh = 0.0,
+        match self.activity {
+            Activity::Driving { .. } => return self.drive(town, now, elapsed_s),
+            Activity::Queueing { ticket } => self.creep(town, ticket, elapsed_s),
+            Activity::Standing { until } if now >= until => self.depart(town, now),
+            Activity::Resting { until, .. } if now >= until => self.activity = Activity::Driving { admitted: false },
+            Activity::Standing { .. } | Activity::Resting { .. } => self.speed_kmh = 0.0,
         }
         None
     }
@@ -182,25 +182,27 @@ impl Truck {
         }
         let night = !(MORNING..EVENING).contains(&hour_of_day(now));
         self.goal = match PLACES[usize::from(here)].kind {
-            Kind::Depot if night => {
+            SiteKind::Depot if night => {
                 // Too early: the night ends at a random time before seven.
-                self.doing = Doing::Standing { until: next_morning(&mut self.random, now) };
+                self.activity = Activity::Standing { until: next_morning(&mut self.random, now) };
                 return;
             }
             _ if night => self.home,
-            Kind::Terminal => client(&mut self.random),
-            Kind::Client | Kind::Depot => self.terminal(),
+            SiteKind::Terminal => client(&mut self.random),
+            SiteKind::Client | SiteKind::Depot => self.terminal(),
         };
         (self.from, self.to, self.metres) = (here, town.roads.way_out(here).to, 0.0);
-        self.doing = Doing::Driving { admitted: false };
+        self.activity = Activity::Driving { admitted: false };
     }
 
-    fn drive(&mut self, town: &mut Town, now: Millis, elapsed_s: f64) -> Option<News> {
+    fn drive(&mut self, town: &mut Town, now: Millis, elapsed_s: f64) -> Option<Incident> {
         if let Some(rest) = self.rest(now) {
             self.speed_kmh = 0.0;
-            self.doing = rest;
+            self.activity = rest;
             return match rest {
-                Doing::Resting { until, why: Rest::Breakdown { dark: true } } => Some(News::Dark { until }),
+                Activity::Resting { until, why: RestReason::Breakdown { dark: true } } => {
+                    Some(Incident::Dark { until })
+                }
                 _ => None,
             };
         }
@@ -239,9 +241,12 @@ impl Truck {
     /// Where it must stop on this stretch: at its end, or at a gate that has not admitted it. Metres.
     fn end_of(&self, town: &Town, metres: f64) -> f64 {
         let gated = self.to == self.goal && usize::from(self.goal) < TERMINALS;
-        match self.doing {
-            Doing::Driving { admitted: false } if gated => gate(town, self.goal, metres),
-            Doing::Driving { .. } | Doing::Queueing { .. } | Doing::Standing { .. } | Doing::Resting { .. } => metres,
+        match self.activity {
+            Activity::Driving { admitted: false } if gated => gate(town, self.goal, metres),
+            Activity::Driving { .. }
+            | Activity::Queueing { .. }
+            | Activity::Standing { .. }
+            | Activity::Resting { .. } => metres,
         }
     }
 
@@ -249,9 +254,9 @@ impl Truck {
         let yard = &mut town.yards[usize::from(self.goal)];
         let ticket = yard.draw();
         match yard.ahead(ticket) {
-            None => self.doing = Doing::Driving { admitted: true },
+            None => self.activity = Activity::Driving { admitted: true },
             Some(ahead) => {
-                self.doing = Doing::Queueing { ticket };
+                self.activity = Activity::Queueing { ticket };
                 self.speed_kmh = 0.0;
                 self.metres = (self.metres - f64::from(ahead) * QUEUED_M).max(0.0);
             }
@@ -261,7 +266,7 @@ impl Truck {
     /// Moves up in the queue.
     fn creep(&mut self, town: &mut Town, ticket: Ticket, elapsed_s: f64) {
         let Some(ahead) = town.yards[usize::from(self.goal)].ahead(ticket) else {
-            self.doing = Doing::Driving { admitted: true };
+            self.activity = Activity::Driving { admitted: true };
             return;
         };
         let metres = town.roads.stretch(self.from, self.to).expect("a lorry is on a road").metres;
@@ -274,34 +279,34 @@ impl Truck {
     fn arrive(&mut self, now: Millis) {
         self.speed_kmh = 0.0;
         let minutes = match PLACES[usize::from(self.goal)].kind {
-            Kind::Terminal => self.random.between(22.0, 75.0),
-            Kind::Client => self.random.between(20.0, 105.0),
-            Kind::Depot if hour_of_day(now) >= EVENING - 1.0 => {
-                self.doing = Doing::Standing { until: next_morning(&mut self.random, now) };
+            SiteKind::Terminal => self.random.between(22.0, 75.0),
+            SiteKind::Client => self.random.between(20.0, 105.0),
+            SiteKind::Depot if hour_of_day(now) >= EVENING - 1.0 => {
+                self.activity = Activity::Standing { until: next_morning(&mut self.random, now) };
                 return;
             }
-            Kind::Depot => self.random.between(25.0, 60.0),
+            SiteKind::Depot => self.random.between(25.0, 60.0),
         };
-        self.doing = Doing::Standing { until: now + (minutes * MINUTE_MS as f64) as Millis };
+        self.activity = Activity::Standing { until: now + (minutes * MINUTE_MS as f64) as Millis };
     }
 
     /// Decides whether the lorry breaks down or the driver eats.
-    fn rest(&mut self, now: Millis) -> Option<Doing> {
+    fn rest(&mut self, now: Millis) -> Option<Activity> {
         // Not at a gate, nor between gate and yard: it would block the lorries behind it.
-        let on_the_road = self.to != self.goal && self.doing == Doing::Driving { admitted: false };
+        let on_the_road = self.to != self.goal && self.activity == Activity::Driving { admitted: false };
         if !on_the_road {
             return None;
         }
         let minutes = |random: &mut SplitMix, from, to| (random.between(from, to) * MINUTE_MS as f64) as Millis;
         if self.random.below(REPORTS_TO_BREAKDOWN) == 0 {
             let (dark, lasts) = (self.random.below(2) == 0, minutes(&mut self.random, 35.0, 150.0));
-            return Some(Doing::Resting { until: now + lasts, why: Rest::Breakdown { dark } });
+            return Some(Activity::Resting { until: now + lasts, why: RestReason::Breakdown { dark } });
         }
         let hungry = (11.75..14.5).contains(&hour_of_day(now)) && self.lunched_on != day(now);
         if hungry && self.random.below(240) == 0 {
             self.lunched_on = day(now);
             let lasts = minutes(&mut self.random, 18.0, 40.0);
-            return Some(Doing::Resting { until: now + lasts, why: Rest::Lunch });
+            return Some(Activity::Resting { until: now + lasts, why: RestReason::Lunch });
         }
         None
     }
@@ -318,12 +323,12 @@ impl Truck {
         let (a, b) = (self.spot_at(town, self.from), self.spot_at(town, self.to));
         let way = a.to(b);
         let metres = town.roads.stretch(self.from, self.to).expect("a lorry is on a road").metres;
-        let awake = matches!(self.doing, Doing::Driving { .. });
-        let ignition = match self.doing {
-            Doing::Driving { .. } | Doing::Queueing { .. } => true,
-            Doing::Standing { .. } => self.idles && usize::from(self.goal) < TERMINALS,
-            Doing::Resting { why: Rest::Lunch, .. } => self.idles,
-            Doing::Resting { why: Rest::Breakdown { .. }, .. } => false,
+        let awake = matches!(self.activity, Activity::Driving { .. });
+        let ignition = match self.activity {
+            Activity::Driving { .. } | Activity::Queueing { .. } => true,
+            Activity::Standing { .. } => self.idles && usize::from(self.goal) < TERMINALS,
+            Activity::Resting { why: RestReason::Lunch, .. } => self.idles,
+            Activity::Resting { why: RestReason::Breakdown { .. }, .. } => false,
         };
         Truth {
             spot: a.between(b, (self.metres / metres).min(1.0)),
@@ -347,7 +352,7 @@ impl Truck {
 
     /// Whether it stands in its depot for the night.
     pub(super) fn is_parked(&self) -> bool {
-        matches!(self.doing, Doing::Standing { .. }) && PLACES[usize::from(self.goal)].kind == Kind::Depot
+        matches!(self.activity, Activity::Standing { .. }) && PLACES[usize::from(self.goal)].kind == SiteKind::Depot
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Stored {
     pub cursors: Vec<Cursor>,
 }
 
-/// Name of this machine, or a substitute if the system has none.
+/// Host name of this machine; `unknown` if the system reports none.
 pub fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }

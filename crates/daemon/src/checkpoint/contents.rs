@@ -86,7 +86,7 @@ pub(super) enum Stored {
 
 /// The same as [`Stored`], borrowed for writing.
 #[derive(Debug, Serialize)]
-pub(super) enum Storing<'a> {
+pub(super) enum StoredRef<'a> {
     Timelines(&'a [StoredTimeline]),
     Groups(&'a [GroupSnapshot]),
 }

@@ -80,12 +80,12 @@ pub struct Loaded {
     /// The restored state.
     pub checkpoint: Checkpoint,
     /// Its files, for the [`Saver`](super::Saver) that writes the next checkpoint.
-    pub known: Known,
+    pub known: CheckpointFiles,
 }
 
 /// The files of a checkpoint.
 #[derive(Debug)]
-pub struct Known {
+pub struct CheckpointFiles {
     /// The commit whose state it holds.
     pub commit_seq: i64,
     /// Locations of its chunks.
@@ -162,5 +162,5 @@ fn load(shelf: &Shelf, name: FileName, tables: &Tables) -> Result<Loaded, SkipRe
             }
         }
     }
-    Ok(Loaded { checkpoint: Checkpoint { flow, snapshots }, known: Known { commit_seq, written, sizes } })
+    Ok(Loaded { checkpoint: Checkpoint { flow, snapshots }, known: CheckpointFiles { commit_seq, written, sizes } })
 }

@@ -29,7 +29,7 @@ mod tests;
 
 pub use block::BlockError;
 pub use contents::{FileName, Head};
-pub use load::{Known, Loaded, SkipReason, Skipped, Tables, load_newest};
+pub use load::{CheckpointFiles, Loaded, SkipReason, Skipped, Tables, load_newest};
 pub use save::{SaveError, Saver};
 pub use shelf::Shelf;
 

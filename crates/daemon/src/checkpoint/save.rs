@@ -12,18 +12,18 @@ use watchtower_dataflows::views::Snapshots;
 use super::block::{BlockError, BlockWriter, Kind};
 use watchtower_engine::Checkpoint;
 
-use super::contents::{ChunkPlace, FileName, Head, StoredTimeline, Storing, Written};
-use super::load::{Known, Skipped, read_head};
+use super::contents::{ChunkPlace, FileName, Head, StoredRef, StoredTimeline, Written};
+use super::load::{CheckpointFiles, Skipped, read_head};
 use super::shelf::Shelf;
 use super::{CHECKPOINT, CHUNKS, KEPT};
 use watchtower_core::crash;
 
 /// Chunks per block: some hundred kilobytes.
-const CHUNKS_A_BLOCK: usize = 256;
+const CHUNKS_PER_BLOCK: usize = 256;
 /// Timelines per block.
-const TIMELINES_A_BLOCK: usize = 1024;
+const TIMELINES_PER_BLOCK: usize = 1024;
 /// Groups of aggregates per block.
-const GROUPS_A_BLOCK: usize = 4096;
+const GROUPS_PER_BLOCK: usize = 4096;
 /// A segment is rewritten when fewer than one in this many of its chunks are in use.
 const LIVE_ONE_IN: usize = 4;
 
@@ -79,8 +79,8 @@ impl Saver {
     }
 
     /// Registers the files of a loaded checkpoint: its chunks are not written again.
-    pub fn register_loaded(&mut self, loaded: Known) {
-        let Known { commit_seq, written, sizes } = loaded;
+    pub fn register_loaded(&mut self, loaded: CheckpointFiles) {
+        let CheckpointFiles { commit_seq, written, sizes } = loaded;
         self.newest = Some(commit_seq);
         self.sizes.extend(sizes);
         self.written.extend(written.into_iter().map(|written| (address(&written.chunk), written)));
@@ -114,11 +114,11 @@ impl Saver {
         let mut bytes = 0;
         if !new.is_empty() {
             bytes += self.write_file(name, CHUNKS, Kind::Chunks, |out| {
-                new.chunks(CHUNKS_A_BLOCK).try_for_each(|chunks| out.write(&chunks).map(drop))
+                new.chunks(CHUNKS_PER_BLOCK).try_for_each(|chunks| out.write(&chunks).map(drop))
             })?;
             self.sizes.insert(name, new.len());
             for (at, chunk) in new.iter().enumerate() {
-                let (block, index) = ((at / CHUNKS_A_BLOCK) as u32, (at % CHUNKS_A_BLOCK) as u32);
+                let (block, index) = ((at / CHUNKS_PER_BLOCK) as u32, (at % CHUNKS_PER_BLOCK) as u32);
                 let written = Written { chunk: Arc::clone(chunk), segment: name, block, index };
                 self.written.insert(address(chunk), written);
             }
@@ -150,8 +150,8 @@ impl Saver {
         bytes += self.write_file(name, CHECKPOINT, Kind::Checkpoint, |out| {
             out.write(&head)?;
             out.write(&flow)?;
-            let timelines = stored.chunks(TIMELINES_A_BLOCK).map(Storing::Timelines);
-            let groups = groups.chunks(GROUPS_A_BLOCK).map(Storing::Groups);
+            let timelines = stored.chunks(TIMELINES_PER_BLOCK).map(StoredRef::Timelines);
+            let groups = groups.chunks(GROUPS_PER_BLOCK).map(StoredRef::Groups);
             timelines.chain(groups).try_for_each(|block| out.write(&block).map(drop))
         })?;
         self.newest = Some(commit_seq);

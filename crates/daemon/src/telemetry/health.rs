@@ -24,10 +24,10 @@ pub enum State {
 /// A halted daemon stays halted, whatever other tasks report afterwards. An outage is recorded per server: the tables
 /// follow the streams when no server has one.
 #[derive(Clone, Debug)]
-pub struct Health(Arc<RwLock<Held>>);
+pub struct Health(Arc<RwLock<Inner>>);
 
 #[derive(Debug)]
-struct Held {
+struct Inner {
     /// Never [`State::NotReady`], which is derived from `away`.
     state: State,
     /// Reason of the outage, by server.
@@ -37,7 +37,7 @@ struct Held {
 impl Health {
     /// A daemon that starts, with `what` as its current step.
     pub fn starting(what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(RwLock::new(Held { state: State::Starting(what.into()), away: [None, None, None] })))
+        Self(Arc::new(RwLock::new(Inner { state: State::Starting(what.into()), away: [None, None, None] })))
     }
 
     /// Sets the current step of the start.
@@ -70,7 +70,7 @@ impl Health {
 
     /// The current state.
     pub fn state(&self) -> State {
-        let Held { state, away } = &*self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Inner { state, away } = &*self.0.read().unwrap_or_else(PoisonError::into_inner);
         let away: Vec<&str> = away.iter().flatten().map(String::as_str).collect();
         match state {
             State::Ready if !away.is_empty() => State::NotReady(away.join("; ").into()),

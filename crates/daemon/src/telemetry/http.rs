@@ -103,7 +103,7 @@ pub async fn serve(
 }
 
 impl Server {
-    /// Binds the address, retrying for [`ADDRESS_IS_FREE_WITHIN`]; port 0 selects a free port.
+    /// Binds the address, retrying for `ADDRESS_IS_FREE_WITHIN`; port 0 selects a free port.
     ///
     /// # Errors
     /// If it cannot be bound.
@@ -126,7 +126,7 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` completes; requests in progress may then finish within [`GRACE`].
+    /// Serves until `shutdown` completes; requests in progress may then finish within `GRACE`.
     ///
     /// # Errors
     /// If the system refuses to accept connections.

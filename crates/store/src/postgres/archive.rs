@@ -8,9 +8,9 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 use watchtower_model::{Heading, Place, Speed};
 
-use super::batch::{Batch, Parameters};
 use super::encode::{Sql, Time};
 use super::error::StoreError;
+use super::queue::{Parameters, StatementQueue};
 use watchtower_core::events::Measured;
 use watchtower_core::tables::Cell;
 use watchtower_core::{Archived, ArchivedEdit, ArchivedPosition};
@@ -151,7 +151,7 @@ pub async fn append(client: &Client, rows: &[ArchivedPosition]) -> Result<(), St
 ///
 /// # Errors
 /// If the statement fails; the transaction is then void.
-pub async fn append_edits<'a>(batch: &mut Batch<'a>, edits: &'a [ArchivedEdit]) -> Result<(), StoreError> {
+pub async fn append_edits<'a>(queue: &mut StatementQueue<'a>, edits: &'a [ArchivedEdit]) -> Result<(), StoreError> {
     if edits.is_empty() {
         return Ok(());
     }
@@ -163,11 +163,11 @@ pub async fn append_edits<'a>(batch: &mut Batch<'a>, edits: &'a [ArchivedEdit]) 
         Box::new(edits.iter().map(|edit| Time(edit.received_at)).collect::<Vec<_>>()),
         Box::new(edits.iter().map(|edit| edit.event.as_str()).collect::<Vec<_>>()),
     ];
-    batch.execute(sql, &[], parameters, "append to edits_log".to_owned()).await
+    queue.execute(sql, &[], parameters, "append to edits_log".to_owned()).await
 }
 
 /// Reads the whole archive of a schema: all edits, then all positions in the order of their entries, in portions of
-/// [`READ_ROWS`]. `sink` returns whether to continue.
+/// `READ_ROWS`. `sink` returns whether to continue.
 ///
 /// # Errors
 /// If the database does not answer.

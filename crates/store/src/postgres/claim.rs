@@ -154,7 +154,7 @@ pub async fn fenced(client: &Client, database: &Database, ours: i64) -> StoreErr
 }
 
 /// Rolls back the transaction of a writer that was fenced, and returns its error.
-pub async fn give_up(client: &Client, database: &Database, ours: i64) -> StoreError {
+pub async fn roll_back_fenced(client: &Client, database: &Database, ours: i64) -> StoreError {
     match client.batch_execute("ROLLBACK").await {
         Ok(()) => fenced(client, database, ours).await,
         Err(source) => StoreError::statement("roll back")(source),

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::archive::{self, Partitions};
-use super::batch::{Batch, Parameters, Prepared, only_if_one};
-use super::claim::{fenced, give_up, try_lock};
+use super::claim::{fenced, roll_back_fenced, try_lock};
 use super::connection::Database;
 use super::encode::Time;
 use super::error::StoreError;
+use super::queue::{Parameters, SessionCache, StatementQueue, only_if_one};
 use super::statements;
 use crate::Claim;
 use watchtower_core::crash;
@@ -26,7 +26,7 @@ const COMMIT_LOG_EVERY: i64 = 1_000;
 pub struct Writer {
     database: Database,
     client: Client,
-    prepared: Prepared,
+    prepared: SessionCache,
     partitions: Partitions,
     term: i64,
     owner: String,
@@ -39,7 +39,7 @@ impl Writer {
         Self {
             database,
             client,
-            prepared: Prepared::default(),
+            prepared: SessionCache::default(),
             partitions: Partitions::default(),
             term: claim.term,
             owner: claim.owner.clone(),
@@ -61,10 +61,12 @@ impl Writer {
         self.partitions.ensure(&self.client, &commit.archive).await?;
         let next = self.commit_seq + 1;
         crash::point("before-begin");
-        let mut batch = Batch::new(&self.client, &mut self.prepared);
+        let mut queue = StatementQueue::new(&self.client, &mut self.prepared);
         let claim = Claimed { pipeline: &self.database.pipeline, term: self.term, owner: &self.owner };
-        match write(&mut batch, claim, next, commit).await {
-            Err(error) if error.found_nothing() => return Err(give_up(&self.client, &self.database, self.term).await),
+        match write(&mut queue, claim, next, commit).await {
+            Err(error) if error.changed_no_row() => {
+                return Err(roll_back_fenced(&self.client, &self.database, self.term).await);
+            }
             written => written?,
         }
         let mut sent = pin!(self.client.batch_execute("COMMIT"));
@@ -123,7 +125,7 @@ impl Writer {
         };
         try_lock(&client, &self.database).await?;
         self.client = client;
-        self.prepared = Prepared::default();
+        self.prepared = SessionCache::default();
         self.partitions = Partitions::default();
         if happened {
             self.commit_seq += 1;
@@ -140,10 +142,15 @@ struct Claimed<'a> {
 }
 
 /// Executes all statements of the commit except COMMIT itself.
-async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit: &'a Commit) -> Result<(), StoreError> {
+async fn write<'a>(
+    queue: &mut StatementQueue<'a>,
+    claim: Claimed<'a>,
+    next: i64,
+    commit: &'a Commit,
+) -> Result<(), StoreError> {
     let Commit { changes, archive, edits, cursors, now, events, expired, note } = commit;
     let doing = |what: &str| format!("{what} commit {next}");
-    batch.begin(doing("begin")).await?;
+    queue.begin(doing("begin")).await?;
     let Claimed { pipeline, term, owner } = claim;
     let compare_and_set = only_if_one(
         "UPDATE pipeline SET commit_seq = $5, now = $6 WHERE id = $1 AND term = $2 AND owner = $3 AND commit_seq = $4",
@@ -156,30 +163,30 @@ async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit:
         Box::new(next),
         Box::new(Time(*now)),
     ];
-    batch.execute(&compare_and_set, &[], whose, doing("claim")).await?;
-    batch.crash_point("after-compare-and-set").await?;
+    queue.execute(&compare_and_set, &[], whose, doing("claim")).await?;
+    queue.crash_point("after-compare-and-set").await?;
     for table in changes.tables() {
-        statements::write(batch, table).await?;
-        batch.crash_point("mid-upserts").await?;
+        statements::write(queue, table).await?;
+        queue.crash_point("mid-upserts").await?;
     }
-    archive::append_edits(batch, edits).await?;
+    archive::append_edits(queue, edits).await?;
     for ExpiredRejected { stream, until } in expired {
         let drop = "DELETE FROM rejected_events WHERE stream = $1 AND arrived_at <= $2";
         let which: Parameters<'_> = vec![Box::new(stream.as_str()), Box::new(Time(*until))];
-        batch.execute(drop, &[], which, doing("delete old rejected events in")).await?;
+        queue.execute(drop, &[], which, doing("delete old rejected events in")).await?;
     }
-    log(batch, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
+    log(queue, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
     if !archive.is_empty() {
-        archive::append(batch.client().await?, archive).await?;
+        archive::append(queue.client().await?, archive).await?;
     }
-    batch.answered().await?;
+    queue.answered().await?;
     crash::point("before-commit");
     Ok(())
 }
 
 /// Writes cursors and `commit_log`.
 async fn log<'a>(
-    batch: &mut Batch<'a>,
+    queue: &mut StatementQueue<'a>,
     next: i64,
     term: i64,
     rows: i64,
@@ -211,10 +218,10 @@ async fn log<'a>(
         Box::new(rows),
         Box::new(note),
     ];
-    batch.execute(sql, &[], parameters, doing()).await?;
+    queue.execute(sql, &[], parameters, doing()).await?;
     if next % COMMIT_LOG_EVERY == 0 {
         let drop = "DELETE FROM commit_log WHERE commit_seq <= $1";
-        batch.execute(drop, &[], vec![Box::new(next - COMMIT_LOG_ROWS)], doing()).await?;
+        queue.execute(drop, &[], vec![Box::new(next - COMMIT_LOG_ROWS)], doing()).await?;
     }
     Ok(())
 }

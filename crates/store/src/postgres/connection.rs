@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -48,6 +48,26 @@ impl std::fmt::Debug for Database {
     }
 }
 
+/// Host, port, database and user of a PostgreSQL URL as the client parses it; nothing of a URL that it does not
+/// understand, which may hold a password.
+pub fn address(url: &SecretString) -> String {
+    let (address, _) = split_ssl_mode(url.expose_secret());
+    address.parse().map_or_else(|_| "a server with an unreadable URL".to_owned(), |config| server(&config))
+}
+
+fn server(config: &tokio_postgres::Config) -> String {
+    let host = config.get_hosts().first().map_or_else(
+        || "localhost".to_owned(),
+        |host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        },
+    );
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let user = config.get_user().unwrap_or("?");
+    format!("{host}:{port}/{} as {user}", config.get_dbname().unwrap_or(user))
+}
+
 impl Database {
     /// Parses the address in the options.
     ///
@@ -81,18 +101,9 @@ impl Database {
         Ok(Self { config, tls, pipeline: pipeline.to_owned(), schema: options.schema.clone() })
     }
 
-    /// Host, port, database and user, for messages.
+    /// Host, port, database and user, as text for people.
     pub fn server(&self) -> String {
-        let host = self.config.get_hosts().first().map_or_else(
-            || "localhost".to_owned(),
-            |host| match host {
-                Host::Tcp(name) => name.clone(),
-                Host::Unix(path) => path.display().to_string(),
-            },
-        );
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let user = self.config.get_user().unwrap_or("?");
-        format!("{host}:{port}/{} as {user}", self.config.get_dbname().unwrap_or(user))
+        server(&self.config)
     }
 
     /// Whether the connection crosses a network without encryption.
@@ -104,7 +115,7 @@ impl Database {
         self.tls.is_none() && !self.config.get_hosts().iter().all(local)
     }
 
-    /// Opens a session with the settings of [`SESSION`] and the pipeline's schema first in its search path. Its
+    /// Opens a session with the settings of `SESSION` and the pipeline's schema first in its search path. Its
     /// connection ends when the client is dropped.
     ///
     /// # Errors
@@ -142,7 +153,7 @@ impl Database {
         client.batch_execute(SESSION).await.map_err(StoreError::statement(doing))?;
         let postgis = "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace \
                        WHERE extname = 'postgis'";
-        let postgis = ask(client, postgis).await.map_err(StoreError::statement(doing))?;
+        let postgis = first_cell(client, postgis).await.map_err(StoreError::statement(doing))?;
         let postgis = postgis.unwrap_or_else(|| "public".to_owned());
         let path = format!("SET search_path = \"{}\", {postgis}, public", self.schema);
         client.batch_execute(&path).await.map_err(StoreError::statement(doing))
@@ -168,13 +179,13 @@ impl Database {
 }
 
 async fn backend(client: &Client) -> Result<String, StoreError> {
-    let answer = ask(client, "SELECT pg_backend_pid()").await;
+    let answer = first_cell(client, "SELECT pg_backend_pid()").await;
     Ok(answer.map_err(StoreError::statement("read the session's process id"))?.unwrap_or_default())
 }
 
 /// First cell of the first row, without a prepared statement: behind a pooler in transaction mode a prepared statement
 /// could collide with one of another process under the same name.
-async fn ask(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
+async fn first_cell(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
     let messages = client.simple_query(sql).await?;
     Ok(messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),

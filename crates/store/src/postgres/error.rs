@@ -42,7 +42,7 @@ pub enum StoreError {
     /// A statement failed.
     #[error("cannot {doing}: {}", explain(source))]
     Statement {
-        /// The operation and its object, as in "cannot <doing>".
+        /// The operation and its object, as in `cannot <doing>`.
         doing: String,
         /// Cause reported by the server or the client library.
         source: tokio_postgres::Error,
@@ -99,13 +99,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Wraps an error of a statement; `doing` is the operation, as in "cannot <doing>".
+    /// Wraps an error of a statement; `doing` is the operation, as in `cannot <doing>`.
     pub fn statement(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Statement { doing: doing.into(), source }
     }
 
-    /// Whether a compare-and-set found no row to change: see [`super::batch::only_if_one`].
-    pub fn found_nothing(&self) -> bool {
+    /// Whether a compare-and-set found no row to change: see [`super::queue::only_if_one`].
+    pub fn changed_no_row(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::DIVISION_BY_ZERO))
     }
 

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
-use super::batch::{Batch, Prepared, only_if_one};
-use super::claim::give_up;
+use super::claim::roll_back_fenced;
 use super::connection::Database;
 use super::error::StoreError;
+use super::queue::{SessionCache, StatementQueue, only_if_one};
 use super::statements;
 use crate::Claim;
 use watchtower_core::Flush;
@@ -28,7 +28,7 @@ const LONGEST_REST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct LaggingWriter {
     database: Database,
-    session: Option<(Client, Prepared)>,
+    session: Option<(Client, SessionCache)>,
     term: i64,
 }
 
@@ -46,11 +46,13 @@ impl LaggingWriter {
     pub async fn flush(&mut self, flush: &Flush) -> Result<(), StoreError> {
         let (client, mut prepared) = match self.session.take() {
             Some(session) => session,
-            None => (self.database.connect().await?, Prepared::default()),
+            None => (self.database.connect().await?, SessionCache::default()),
         };
         // An error drops the session, and with it the transaction.
         match write(&client, &mut prepared, self.term, flush).await {
-            Err(error) if error.found_nothing() => return Err(give_up(&client, &self.database, self.term).await),
+            Err(error) if error.changed_no_row() => {
+                return Err(roll_back_fenced(&client, &self.database, self.term).await);
+            }
             written => written?,
         }
         self.session = Some((client, prepared));
@@ -59,39 +61,39 @@ impl LaggingWriter {
 }
 
 /// The whole transaction, including COMMIT.
-async fn write(client: &Client, prepared: &mut Prepared, term: i64, flush: &Flush) -> Result<(), StoreError> {
-    begin(&mut Batch::new(client, prepared), term, flush).await?;
+async fn write(client: &Client, prepared: &mut SessionCache, term: i64, flush: &Flush) -> Result<(), StoreError> {
+    begin(&mut StatementQueue::new(client, prepared), term, flush).await?;
     let mut rest = Duration::ZERO;
     for rows in flush.rows.chunks(TOGETHER) {
         sleep(rest).await;
         let begun = Instant::now();
         let changes = vehicle_state::changes(rows);
-        let mut batch = Batch::new(client, prepared);
+        let mut queue = StatementQueue::new(client, prepared);
         for table in changes.tables() {
-            statements::write(&mut batch, table).await?;
+            statements::write(&mut queue, table).await?;
         }
-        batch.answered().await?;
+        queue.answered().await?;
         rest = begun.elapsed().min(LONGEST_REST);
     }
     client.batch_execute("COMMIT").await.map_err(StoreError::statement("commit vehicle_state"))
 }
 
 /// Begins the transaction: compares the term, and deletes rows of unknown vehicles if the flush is complete.
-async fn begin<'a>(batch: &mut Batch<'a>, term: i64, flush: &'a Flush) -> Result<(), StoreError> {
+async fn begin<'a>(queue: &mut StatementQueue<'a>, term: i64, flush: &'a Flush) -> Result<(), StoreError> {
     let doing = |what: &str| format!("{what} vehicle_state");
     // These rows are not written again later, so their commit must be durable.
-    batch.begin(doing("begin to write")).await?;
+    queue.begin(doing("begin to write")).await?;
     let mine =
         only_if_one("UPDATE table_progress SET commit_seq = $2 WHERE table_name = 'vehicle_state' AND term = $1");
-    batch.execute(&mine, &[], vec![Box::new(term), Box::new(flush.commit_seq)], doing("claim")).await?;
+    queue.execute(&mine, &[], vec![Box::new(term), Box::new(flush.commit_seq)], doing("claim")).await?;
     if flush.complete {
-        delete_others(batch, flush).await?;
+        delete_others(queue, flush).await?;
     }
-    batch.answered().await
+    queue.answered().await
 }
 
-async fn delete_others<'a>(batch: &mut Batch<'a>, flush: &'a Flush) -> Result<(), StoreError> {
+async fn delete_others<'a>(queue: &mut StatementQueue<'a>, flush: &'a Flush) -> Result<(), StoreError> {
     let ids: Vec<&str> = flush.rows.iter().map(|row| &*row.vehicle).collect();
     let others = "DELETE FROM vehicle_state AS t WHERE NOT EXISTS (SELECT FROM unnest($1::text[]) AS u(id) WHERE u.id = t.vehicle_id)";
-    batch.execute(others, &[], vec![Box::new(ids)], "delete old rows of vehicle_state".to_owned()).await
+    queue.execute(others, &[], vec![Box::new(ids)], "delete old rows of vehicle_state".to_owned()).await
 }

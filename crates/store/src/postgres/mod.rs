@@ -9,7 +9,6 @@
 //! create the schema; the descriptors of the tables provide its comments: see [`schema`].
 
 pub mod archive;
-mod batch;
 pub mod claim;
 pub mod commit;
 mod connection;
@@ -20,10 +19,11 @@ mod error;
 mod ewkb;
 pub mod lagging;
 mod options;
+mod queue;
 pub mod schema;
 mod statements;
 
-pub use connection::Database;
+pub use connection::{Database, address};
 pub use connection_string::{SslMode, split_ssl_mode};
 pub use error::StoreError;
 pub use options::Options;

@@ -60,7 +60,7 @@ pub enum ServerError {
     /// The operating system refused an operation.
     #[error("cannot {doing}")]
     Io {
-        /// The operation, as in "cannot <doing>".
+        /// The operation, as in `cannot <doing>`.
         doing: String,
         /// Cause reported by the operating system.
         source: io::Error,
@@ -74,12 +74,12 @@ pub enum ServerError {
         why: String,
     },
     /// A command failed.
-    #[error("{command}: {said}")]
+    #[error("{command}: {output}")]
     Command {
         /// The command line.
         command: String,
         /// Its error output.
-        said: String,
+        output: String,
     },
 }
 
@@ -98,8 +98,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` in a folder that is removed with the process; its output goes to the file `log` there. `at_end` is
-    /// the signal sent when the value is dropped.
+    /// Starts `command` in a folder that is removed with the process; its output goes to the file `log` there. `at_end`
+    /// is the signal sent when the value is dropped.
     ///
     /// # Errors
     /// If the supervisor shell cannot be started.

@@ -139,7 +139,7 @@ pub fn psql(url: &str, sql: &str) -> Result<String, ServerError> {
     if output.status.success() {
         Ok(text(&output.stdout))
     } else {
-        Err(ServerError::Command { command: format!("psql {url}"), said: text(&output.stderr) })
+        Err(ServerError::Command { command: format!("psql {url}"), output: text(&output.stderr) })
     }
 }
 
@@ -171,7 +171,7 @@ fn version() -> Result<u32, ServerError> {
     let text = succeed(Command::new(binary("postgres")?).arg("--version"))?;
     let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
     let major = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    let unknown = |_| ServerError::Command { command: "postgres --version".to_owned(), said: text.clone() };
+    let unknown = |_| ServerError::Command { command: "postgres --version".to_owned(), output: text.clone() };
     major.parse().map_err(unknown)
 }
 
@@ -223,5 +223,5 @@ fn succeed(command: &mut Command) -> Result<String, ServerError> {
         return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&stderr).trim_end().to_owned();
-    Err(ServerError::Command { command: format!("{command:?}"), said })
+    Err(ServerError::Command { command: format!("{command:?}"), output: said })
 }

@@ -21,20 +21,20 @@ pub type Parameters<'a> = Vec<Box<dyn ToSql + Send + Sync + 'a>>;
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
 /// Wraps a change so that it fails unless it changes one row; the statements sent behind it then do nothing. See
-/// [`StoreError::found_nothing`].
+/// [`StoreError::changed_no_row`].
 pub fn only_if_one(change: &str) -> String {
     format!("WITH changed AS ({change} RETURNING 1) SELECT 1 / count(*) FROM changed")
 }
 
 /// Statements prepared and temporary tables created in a session.
 #[derive(Debug, Default)]
-pub struct Prepared {
+pub struct SessionCache {
     statements: HashMap<String, Statement>,
     /// Temporary tables that exist.
     staged: Vec<String>,
 }
 
-impl Prepared {
+impl SessionCache {
     /// Forgets the temporary tables that a rolled-back transaction had created.
     pub fn roll_back(&mut self) {
         self.staged.clear();
@@ -42,15 +42,15 @@ impl Prepared {
 }
 
 /// Statements of one session that may be unanswered.
-pub struct Batch<'a> {
+pub struct StatementQueue<'a> {
     client: &'a Client,
-    prepared: &'a mut Prepared,
+    prepared: &'a mut SessionCache,
     unanswered: VecDeque<Answer<'a>>,
 }
 
-impl<'a> Batch<'a> {
-    /// A pipeline without unanswered statements.
-    pub fn new(client: &'a Client, prepared: &'a mut Prepared) -> Self {
+impl<'a> StatementQueue<'a> {
+    /// A queue without unanswered statements.
+    pub fn new(client: &'a Client, prepared: &'a mut SessionCache) -> Self {
         Self { client, prepared, unanswered: VecDeque::new() }
     }
 
@@ -64,7 +64,7 @@ impl<'a> Batch<'a> {
         self.answered().await
     }
 
-    /// Sends statements without parameters; `doing` describes them in errors, as in "cannot <doing>".
+    /// Sends statements without parameters; `doing` describes them in errors, as in `cannot <doing>`.
     ///
     /// # Errors
     /// If these or earlier statements are already known to have failed.
