@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use watchtower_core::admission::{Heard, Memory};
+use watchtower_core::admission::{Heard, Memory, VehicleMemory};
 use watchtower_core::tables::Refused;
 use watchtower_core::{EntryId, StreamPosition};
 use watchtower_daemon::checkpoint::{Saver, Tables, load_newest};
@@ -89,12 +89,19 @@ fn advance(engine: &mut Engine, mut batch: Batch) -> Snapshots {
 fn flow(commit_seq: i64, edits: &[Control], now: Millis) -> FlowState {
     let at = commit_seq.unsigned_abs();
     let refused = Refused::default();
-    let heard = (0..at as u32).map(|i| (VehicleId(i), Heard { newest: now, counts: [i, 1] }, i % 2)).collect();
+    let heard = (0..at as u32).map(|i| VehicleMemory {
+        vehicle: VehicleId(i),
+        heard: Heard { newest: now, counts: [i, 1] },
+        ahead: i % 2,
+        kept_from: now - Millis::from(i),
+        keys: (0..i).map(|k| now - 1_000 * Millis::from(k)).collect(),
+    });
+    let heard = heard.collect();
     let admission = Memory { now, edits: edits.len() as u64, heard, named: vec![VehicleId(0)] };
     let inlet = InletState { stream: KEY.to_owned(), position: position(at), admission, refused };
     let ids = |kind: &str| (0..commit_seq).map(|number| format!("{kind}-{number}").into()).collect();
     let (vehicles, geofences) = (ids("truck"), ids("yard"));
-    FlowState { vehicles, geofences, edits: edits.to_vec(), now, forgotten_hour: now, inlets: vec![inlet] }
+    FlowState { vehicles, geofences, edits: edits.to_vec(), now, inlets: vec![inlet] }
 }
 
 fn position(entries: u64) -> StreamPosition {

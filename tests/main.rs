@@ -14,6 +14,7 @@ mod crash;
 mod demo;
 mod durability;
 mod embedded;
+mod field;
 mod gaps;
 mod live;
 mod memory;

@@ -11,6 +11,7 @@ use watchtower::commands::replay::{self, Options};
 use watchtower_core::events::{Limits, Measured};
 use watchtower_core::tables::{Lookup, Materialized, Row, positions};
 use watchtower_engine::Engine;
+use watchtower_inputs::Present;
 use watchtower_model::{BEGINNING, Geofence, GeofenceEdit, Mark, Millis, PositionEvent, Rules, VehicleId};
 use watchtower_store::csv;
 
@@ -40,6 +41,7 @@ fn options(rules: Rules) -> Options {
         shuffle: None,
         workers: 2,
         limits: Limits::for_replay(),
+        present: Present::At(Millis::MAX),
         rules,
     }
 }

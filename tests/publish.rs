@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use watchtower::commands::publish::{Options, Pace, Summary, publish};
 use watchtower_core::events::{Event, Fix, Limits, Reason, decode_entry, stream_of};
-use watchtower_inputs::{self, FileFormat};
+use watchtower_inputs::Present;
 use watchtower_log::ClockSource as ClockKind;
 use watchtower_log::ClockSource;
 use watchtower_log::append::{Format, PipelineName, Target, Wanted};
@@ -46,6 +46,8 @@ impl Files {
             pace: Pace::Unpaced,
             format: Format::Bin,
             batch: 64,
+            limits: Limits::default(),
+            present: Present::At(T0 + 30 * 86_400_000),
         };
         Self { folder: tempfile::tempdir().unwrap(), options }
     }
@@ -118,11 +120,10 @@ fn expected(options: &Options, streams: u16) -> (Vec<Vec<Read>>, Millis) {
         while let Some(record) = source.next_record().unwrap() {
             let mut event = match record.result {
                 Ok(event) => event.into_owned(),
-                Err(rejection) if format == FileFormat::Ndjson => {
+                Err(rejection) => {
                     by_stream[usize::from(streams)].push(Err((rejection.reason, record.raw.bytes.to_vec())));
                     continue;
                 }
-                Err(_) => continue,
             };
             let (index, instant, valid_from) = match &event {
                 Event::Position(report) => (stream_of(&report.vehicle_id, streams), Some(report.ts), None),
@@ -130,9 +131,14 @@ fn expected(options: &Options, streams: u16) -> (Vec<Vec<Read>>, Millis) {
                 Event::Geofence(change) => (streams, None, change.valid_from),
                 Event::Vehicle(change) => (streams, None, change.valid_from),
             };
-            newest = newest.max(instant).max(event.received_at());
+            let withdraws = matches!(&event, Event::Position(report) if report.fix == Fix::Withdrawn);
+            let counted = newest.max(instant);
+            let is_ahead = |own| instant > Some(own + Limits::default().future_tolerance_ms);
+            if !withdraws && !event.received_at().is_some_and(is_ahead) {
+                newest = counted;
+            }
             let arrival = event.received_at_mut();
-            *arrival = arrival.or(newest).or(valid_from).or(Some(T0));
+            *arrival = arrival.or(if withdraws { counted } else { newest }).or(valid_from).or(Some(T0));
             if !matches!(event, Event::Clock(_)) {
                 by_stream[usize::from(index)].push(Ok(event));
             }
@@ -258,7 +264,7 @@ fn the_daemon_says_how_many_streams_and_whose_clock() {
 }
 
 #[test]
-fn what_is_no_event_is_passed_on_or_told() {
+fn what_is_no_event_is_appended_for_the_daemon_to_keep() {
     let server = RedisServer::start(RedisOptions::default());
     let clock = r#"{"type":"clock","now":"2026-11-23T06:00:00Z"}"#;
     let mut lines = format!("nonsense\n{clock}\n[{clock}]\n").into_bytes();
@@ -277,8 +283,9 @@ fn what_is_no_event_is_passed_on_or_told() {
     assert!(places[1].0.to_string().ends_with("positions.csv, line 5"));
     assert_eq!(last.1.reason, Reason::Coordinates);
     let refused: Vec<_> = streams(&server, 1)[1].iter().filter_map(|event| event.clone().err()).collect();
-    assert_eq!(refused.len(), 3);
-    assert_eq!(refused[1], (Reason::Malformed, format!("[{clock}]").into_bytes()));
+    assert_eq!(refused.len(), 1 + 20 + 3);
+    assert!(refused[1..21].iter().all(|kept| *kept == (Reason::Coordinates, bad_row.trim_end().into())));
+    assert_eq!(refused[22], (Reason::Malformed, format!("[{clock}]").into_bytes()));
 }
 
 #[test]
@@ -286,7 +293,9 @@ fn a_stop_leaves_whole_entries_and_says_where() {
     let server = RedisServer::start(RedisOptions::default());
     let files = Files::new(&server).positions(&rows(20_000));
     let stop = AtomicBool::new(false);
-    let summary = publish(&files.options, &stop, &mut |_, _, _| stop.store(true, Ordering::Relaxed)).unwrap();
+    // Not in the first reading, which publishes nothing.
+    let summary =
+        publish(&files.options, &stop, &mut |_, _, records| stop.store(records > 0, Ordering::Relaxed)).unwrap();
     let place = summary.interrupted_at.unwrap();
     let events = streams(&server, 1).remove(0);
     let published = without_clocks(&events).len() as u64;

@@ -9,6 +9,14 @@ use crate::support::data_dir;
 const ANSWERS: [(&str, usize, usize); 2] =
     [("bus_austin_2016-11-24_27.csv.gz", 52_010, 51_838), ("bus_austin_messy.csv.gz", 48_894, 48_562)];
 
+/// The answers count every fix.
+fn config(out: &Path) -> PathBuf {
+    let path = out.with_extension("toml");
+    let rules = "pipeline = \"lagos\"\n[rules]\nrefuse_zero = false\nisolated_after = \"0s\"\n";
+    std::fs::write(&path, rules).unwrap();
+    path
+}
+
 fn replay(data: &Path, positions: &str, out: &Path, more: &[&str]) {
     let output = Command::new(env!("CARGO_BIN_EXE_watchtower"))
         .arg("replay")
@@ -18,6 +26,8 @@ fn replay(data: &Path, positions: &str, out: &Path, more: &[&str]) {
         .arg(data.join("geofences/city_austin_neighbourhoods.geojson.gz"))
         .arg("--out")
         .arg(out)
+        .arg("--config")
+        .arg(config(out))
         .args(more)
         .output()
         .unwrap();

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use watchtower_core::admission::{Accepted, Admission, Stream};
+use watchtower_core::admission::{Accepted, Admission, Stream, retention_ms};
 use watchtower_core::events::{Limits, json, stream_of};
 use watchtower_core::tables::{Lookup, Materialized};
 use watchtower_dataflows::control::Control;
@@ -76,7 +76,7 @@ fn read(log: &[Vec<Entry>], rng: &mut Rng, workers: usize) -> (BTreeSet<String>,
     let of = |index| if index == streams { Stream::Control } else { Stream::Positions { index, streams } };
     let mut admissions: Vec<_> = (0..=streams).map(|index| Admission::new(of(index), limits.clone())).collect();
     let mut lookup = Lookup::default();
-    let rules = Rules { retention_ms: limits.lateness_ms, ..Rules::default() };
+    let rules = Rules { retention_ms: retention_ms(&limits), ..Rules::default() };
     let (mut engine, mut batch, mut tables) =
         (Engine::start(workers, rules), Batch::default(), Materialized::default());
     let (mut next, mut refused) = (vec![0; log.len()], vec![0; log.len()]);

@@ -265,12 +265,12 @@ fn commits(flow: &mut Flow<()>, keys: &[String], replies: &[(usize, Reply)]) -> 
 
 /// Appends a later commit to an earlier one.
 fn join(earlier: &mut Commit, later: Commit) {
-    let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = later;
+    let Commit { changes, archive, edits, cursors, now, events, expired, note } = later;
     earlier.changes.then(changes);
     earlier.archive.extend(archive);
     earlier.edits.extend(edits);
     (earlier.cursors, earlier.now) = (cursors, now);
     earlier.events += events;
-    earlier.forget_rejected_before = forget_rejected_before.or(earlier.forget_rejected_before);
+    earlier.expired.extend(expired);
     earlier.note = note.or(earlier.note.take());
 }

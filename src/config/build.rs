@@ -217,7 +217,15 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     let default = Limits::default();
     let lateness_ms = default.lateness_ms.unwrap_or(6 * HOUR_MS);
     let lateness_ms = reader.read(key("lateness"), lateness_ms, kinds::duration(0..=MAX_KEPT_MS));
+    let rule = |name| Key { section: "rules", name };
     let limits = Limits {
+        wall_clock: default.wall_clock,
+        refuse_zero: reader.read(rule("refuse_zero"), default.refuse_zero, kinds::boolean),
+        isolated_after_ms: reader.read(
+            rule("isolated_after"),
+            default.isolated_after_ms,
+            kinds::duration(0..=MAX_KEPT_MS),
+        ),
         future_tolerance_ms: reader.read(
             key("future_tolerance"),
             default.future_tolerance_ms,

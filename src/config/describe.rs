@@ -32,6 +32,8 @@ fn write(options: &Options, f: &mut impl Write) -> fmt::Result {
     store_section(store, f)?;
     limits_section(limits, f)?;
     rules_section(rules, f)?;
+    let Limits { refuse_zero, isolated_after_ms, .. } = limits;
+    writeln!(f, "refuse_zero = {refuse_zero}\nisolated_after = {}", duration(*isolated_after_ms))?;
     let checkpoint::Options { folder, every } = checkpoints;
     writeln!(f, "\n[checkpoints]\nfolder = {}\nevery = {}", file(Some(folder)), span(*every))?;
     let Engine { workers, in_flight_bytes } = engine;
@@ -81,6 +83,9 @@ fn limits_section(limits: &Limits, f: &mut impl Write) -> fmt::Result {
         future_tolerance_ms,
         horizon_ms,
         lateness_ms,
+        wall_clock: _,        // said as [clock] source
+        refuse_zero: _,       // said with the rules
+        isolated_after_ms: _, // said with the rules
         max_vehicles,
         max_retained_positions,
     } = limits;

@@ -8,6 +8,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use watchtower::commands::replay::{self, Options};
 use watchtower_core::events::Limits;
+use watchtower_inputs::Present;
 use watchtower_model::Rules;
 
 use super::pipeline;
@@ -50,6 +51,7 @@ fn come_to_the_tables_of_a_replay(file: &str, counts: &str, shapes: &[(u16, u16)
         shuffle: None,
         workers: 2,
         limits: Limits::for_replay(),
+        present: Present::At(i64::MAX),
         rules: Rules::default(),
     };
     let (tables, _) = replay::replay(&options, &mut |_, _| {}).unwrap();

@@ -12,6 +12,7 @@ FROM version,
         ('it has ended when the next begins', effective_until <= next_from),
         ('the next was wanted no earlier', valid_from <= next_valid_from),
         ('it does not begin before it was wanted', effective_from >= valid_from),
+        ('it says whether it was cut off', cut_off = (valid_from > '-infinity' AND valid_from < effective_from)),
         ('it has an id', geofence_id <> ''),
         ('it is an area or a circle', GeometryType(geometry) IN ('POINT', 'POLYGON', 'MULTIPOLYGON')
             AND (GeometryType(geometry) = 'POINT') = (radius_m IS NOT NULL)),

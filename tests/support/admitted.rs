@@ -16,6 +16,9 @@ use crate::support::entries::{Entry, Log};
 
 const HOUR_MS: Millis = 3_600_000;
 
+/// How long a refused event is kept by default.
+const KEEP_MS: Millis = 30 * 24 * HOUR_MS;
+
 /// Everything that was decided.
 #[derive(Debug, Default)]
 pub(crate) struct Admitted {
@@ -29,6 +32,8 @@ pub(crate) struct Admitted {
     pub(crate) events: u64,
     /// The refused events, with the times in the ids of their entries.
     pub(crate) rejected: Vec<(Millis, RejectedEvent)>,
+    /// Of each stream the time in the id of its newest entry.
+    newest: BTreeMap<String, Millis>,
 }
 
 impl Admitted {
@@ -54,6 +59,7 @@ impl Admitted {
         let fields: Vec<(&[u8], &[u8])> = entry.fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
         admission.begin_epoch();
         let arrived = entry.id.instant();
+        self.newest.insert(key.to_owned(), arrived);
         decode_entry(&fields, limits, |decoded| {
             self.events += 1;
             let result = decoded.result.and_then(|event| {
@@ -64,7 +70,7 @@ impl Admitted {
             if let Err(rejection) = result {
                 let bytes = if decoded.bytes.is_empty() { field_lines(&fields) } else { decoded.bytes };
                 let position = format!("{}:{}", entry.id, decoded.index);
-                let row = RejectedEvent::new(key, position, rejection, Raw::complete(&bytes));
+                let row = RejectedEvent::new(key, position, rejection, Raw { bytes: &bytes, whole: decoded.whole });
                 self.rejected.push((arrived, row));
             }
         })
@@ -120,7 +126,8 @@ impl Admitted {
             let RejectedEvent { stream, position, reason, size_bytes, .. } = row;
             format!("{stream}|{position}|{reason}|{}|{size_bytes}|{}", row.event.len(), row.sha256_hex())
         };
-        self.rejected.iter().map(line).collect()
+        let is_kept = |(arrived, row): &&(Millis, RejectedEvent)| *arrived > self.newest[&row.stream] - KEEP_MS;
+        self.rejected.iter().filter(is_kept).map(line).collect()
     }
 
     /// The rows of `rejected_counts`: stream, hour, reason, how many. None is beyond the cap.

@@ -21,10 +21,19 @@ pub struct Commit {
     pub now: Millis,
     /// Events read, rejected ones included.
     pub events: u64,
-    /// Rejected events that arrived before this instant are deleted.
-    pub forget_rejected_before: Option<Millis>,
+    /// Rejected events that have been kept long enough and are deleted.
+    pub expired: Vec<ExpiredRejected>,
     /// Decision of an operator, recorded with the commit.
     pub note: Option<String>,
+}
+
+/// The rejected events of a stream whose entries arrived at `until` or before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiredRejected {
+    /// Name of the stream.
+    pub stream: String,
+    /// The time in the ids of the last entries that are deleted.
+    pub until: Millis,
 }
 
 /// The contents of one flush of `vehicle_state`.

@@ -18,7 +18,7 @@ pub mod tables;
 pub mod time_zone;
 
 pub use archived::{Archived, ArchivedEdit, ArchivedPosition};
-pub use commit::{Commit, Flush};
+pub use commit::{Commit, ExpiredRejected, Flush};
 pub use cursor::{Cursor, StreamPosition};
 pub use entry_id::{EntryId, NoEntryId};
 pub use remedy::Remedy;

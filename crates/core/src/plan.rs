@@ -24,6 +24,9 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         future_tolerance_ms,
         horizon_ms,
         lateness_ms,
+        wall_clock: _, // where the clocks of the log come from is a property of the log
+        refuse_zero,
+        isolated_after_ms: _, // decided by whoever reads a file, before there is a log
         max_vehicles,
         max_retained_positions,
     } = limits;
@@ -62,6 +65,7 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         "limits.lateness_ms": lateness_ms,
         "limits.max_vehicles": max_vehicles,
         "limits.max_retained_positions": max_retained_positions,
+        "rules.refuse_zero": refuse_zero,
         "rules.offline_after_ms": offline_after_ms,
         "rules.offline_count_ms": offline_count_ms,
         "rules.max_accuracy_m": max_accuracy_m,

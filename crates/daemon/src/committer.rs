@@ -80,7 +80,7 @@ impl Group {
         self.events.iter_mut().zip(events).for_each(|(sum, more)| *sum += more);
         refused.into_iter().for_each(|(reason, more)| *self.refused.entry(reason).or_default() += more);
         // Only `resume` writes `note`; a running daemon never does.
-        let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note: _ } = commit;
+        let Commit { changes, archive, edits, cursors, now, events, expired, note: _ } = commit;
         let mine = &mut self.commit;
         mine.changes.then(changes);
         mine.archive.extend(archive);
@@ -88,7 +88,7 @@ impl Group {
         mine.cursors = cursors;
         mine.now = now;
         mine.events += events;
-        mine.forget_rejected_before = forget_rejected_before.or(mine.forget_rejected_before);
+        mine.expired.extend(expired);
     }
 
     /// Whether the group ends here. Rows of lagging tables and checkpoints equal the last epoch before them, so no

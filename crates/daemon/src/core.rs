@@ -19,7 +19,9 @@ use crate::checkpoint::{Saver, Shelf, load_newest};
 use crate::telemetry::health::Health;
 use watchtower_core::Cursor;
 use watchtower_core::StreamPosition;
+use watchtower_core::events::Limits;
 use watchtower_engine::flow::Settings;
+use watchtower_log::ClockSource;
 use watchtower_store::{Claim, LaggingWriter, Writer};
 
 /// Capacity of the channel of closed epochs from the intake to the committer.
@@ -32,6 +34,8 @@ pub(super) struct Ends {
     pub(super) keys: Vec<String>,
     /// Committed position of each stream.
     pub(super) stored: Vec<Cursor>,
+    /// Source of the clock events of the log.
+    pub(super) clock: ClockSource,
     /// The plan of the tables.
     pub(super) plan: String,
     /// The right to write the tables.
@@ -73,10 +77,10 @@ pub(super) struct Core {
 impl Core {
     /// Restores the newest checkpoint that matches the tables, and starts all tasks but the reader.
     pub(super) async fn start(options: &Options, ends: Ends, health: &Health) -> Result<Self, DaemonError> {
-        let Ends { keys, stored, plan, claim, writer, lagging, shelf, trimmer } = ends;
+        let Ends { keys, stored, clock, plan, claim, writer, lagging, shelf, trimmer } = ends;
         let settings = Settings {
             keys: keys.clone(),
-            limits: options.limits.clone(),
+            limits: Limits { wall_clock: clock == ClockSource::Wall, ..options.limits.clone() },
             rules: options.rules.clone(),
             workers: options.engine.workers.into(),
             archive: options.store.archive,

@@ -78,6 +78,7 @@ pub(super) async fn start(options: &Options, job: Job, health: &Health) -> Resul
     let ends = Ends {
         stored: stored.collect(),
         keys,
+        clock,
         plan,
         shelf: Shelf::Inside(job.tables.clone()),
         writer: Writer::Embedded(writer),

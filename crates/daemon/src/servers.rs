@@ -44,6 +44,7 @@ pub(super) async fn start(options: &Options, purpose: Purpose, health: &Health) 
     let ends = Ends {
         keys: keys.clone(),
         stored,
+        clock: options.clock,
         plan,
         shelf: Shelf::from(&*resume::folder(options, &claim)),
         writer: Writer::Postgres(writer),

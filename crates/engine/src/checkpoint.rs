@@ -30,8 +30,6 @@ pub struct FlowState {
     pub edits: Vec<Control>,
     /// The log's time.
     pub now: Millis,
-    /// The hour up to which old refused events were dropped.
-    pub forgotten_hour: Millis,
     /// By stream, in the order of the keys.
     pub inlets: Vec<InletState>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchtower_dataflows::control::Control;
-use watchtower_model::{Millis, Rules};
+use watchtower_model::{BEGINNING, Millis, Rules};
 
 use crate::Batch;
 use crate::flow::{Inlet, OpenEpoch};
@@ -31,21 +31,21 @@ impl<H> EntryAdmission<'_, H> {
     pub(super) fn event(&mut self, decoded: Decoded<'_>) {
         self.open.commit.events += 1;
         self.open.counts.events[self.stream] += 1;
-        let Decoded { index, bytes, result } = decoded;
+        let Decoded { index, bytes, whole, result } = decoded;
         let refused = match result {
             Ok(event) => match self.inlet.admission.admit(&event, self.id.instant(), &mut self.lookup.names) {
                 Ok(accepted) => return self.accept(accepted, &event, index),
                 Err(rejection) if self.fields.is_empty() => {
-                    return self.refuse(index, rejection, json::encode(&event).as_bytes());
+                    return self.refuse(index, rejection, Raw::complete(json::encode(&event).as_bytes()));
                 }
                 Err(rejection) if bytes.is_empty() => {
-                    return self.refuse(index, rejection, &field_lines(self.fields));
+                    return self.refuse(index, rejection, Raw::complete(&field_lines(self.fields)));
                 }
                 Err(rejection) => rejection,
             },
             Err(rejection) => rejection,
         };
-        self.refuse(index, refused, &bytes);
+        self.refuse(index, refused, Raw { bytes: &bytes, whole });
     }
 
     fn accept(&mut self, accepted: Accepted, event: &Event<'_>, index: usize) {
@@ -55,7 +55,7 @@ impl<H> EntryAdmission<'_, H> {
                     position.position.mark = self.rules.mark(report.fix.accuracy_m());
                     if self.archive {
                         let vehicle_id = self.lookup.names.vehicle_id(position.vehicle).clone();
-                        self.open.commit.archive.push(self.archived(vehicle_id, report, index));
+                        self.open.commit.archive.push(self.archived(vehicle_id, event, report, index));
                     }
                 }
                 self.batch.positions.push(position);
@@ -74,13 +74,19 @@ impl<H> EntryAdmission<'_, H> {
         }
     }
 
-    fn archived(&self, vehicle_id: Arc<str>, report: &PositionReport<'_>, index: usize) -> ArchivedPosition {
+    fn archived(
+        &self,
+        vehicle_id: Arc<str>,
+        event: &Event<'_>,
+        report: &PositionReport<'_>,
+        index: usize,
+    ) -> ArchivedPosition {
         ArchivedPosition {
             vehicle_id,
             ts: report.ts,
             entry: self.inlet.position.entries,
             entry_index: index as u32,
-            received_at: report.received_at.unwrap_or_else(|| self.id.instant()),
+            received_at: self.inlet.admission.arrival(event, self.id.instant()),
             measured: match &report.fix {
                 Fix::Withdrawn => None,
                 Fix::At(measured) => Some(measured.clone().into_owned()),
@@ -93,24 +99,24 @@ impl<H> EntryAdmission<'_, H> {
         if self.muted {
             return;
         }
-        let received_at =
-            self.inlet.admission.arrival_not_before_clock(event.received_at().unwrap_or(self.id.instant()));
+        let received_at = self.inlet.admission.counted_arrival(event, self.id.instant());
         let mut event = event.clone();
         *event.received_at_mut() = Some(received_at);
+        // The beginning of time is no time that an event can name; the first version of an id has it if it names none.
+        let valid_from = Some(valid_from).filter(|valid_from| *valid_from != BEGINNING);
         match &mut event {
-            Event::Geofence(change) => change.valid_from = Some(valid_from),
-            Event::Vehicle(change) => change.valid_from = Some(valid_from),
+            Event::Geofence(change) => change.valid_from = valid_from,
+            Event::Vehicle(change) => change.valid_from = valid_from,
             Event::Position(_) | Event::Clock(_) => {}
         }
         let (entry, entry_index) = (self.inlet.position.entries, index as u32);
         self.open.commit.edits.push(ArchivedEdit { entry, entry_index, received_at, event: json::encode(&event) });
     }
 
-    fn refuse(&mut self, index: usize, rejection: Rejection, bytes: &[u8]) {
+    fn refuse(&mut self, index: usize, rejection: Rejection, raw: Raw<'_>) {
         *self.open.counts.refused.entry(rejection.reason).or_default() += 1;
         let Inlet { stream, refused, .. } = &mut *self.inlet;
         let position = format!("{}:{index}", self.id);
-        let raw = Raw::complete(bytes);
         refused.add(stream, position, self.id.instant(), rejection, raw, &mut self.open.commit.changes);
     }
 }

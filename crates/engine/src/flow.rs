@@ -19,9 +19,7 @@ use crate::entry_admission::EntryAdmission;
 use watchtower_core::admission::{Admission, Stream, reach_ms, retention_ms};
 use watchtower_core::events::{Decoded, Event, Fix, Limits, PositionReport, Reason, decode_entry, json, stream_of};
 use watchtower_core::tables::{self, ChangeSet, Lookup, Refused, vehicle_state};
-use watchtower_core::{Archived, Commit, Cursor, EntryId, StreamPosition};
-
-const HOUR_MS: Millis = 3_600_000;
+use watchtower_core::{Archived, Commit, Cursor, EntryId, ExpiredRejected, StreamPosition};
 
 /// What a flow is made of.
 #[derive(Clone, Debug)]
@@ -112,6 +110,12 @@ impl Inlet {
         Cursor { stream: stream.clone(), position: *position, rebased_after: *rebased_after, now: admission.now() }
     }
 
+    /// Which of its refused events have been kept long enough.
+    fn expired(&mut self, keep_ms: Millis) -> Option<ExpiredRejected> {
+        let until = self.refused.expired(self.position.last.instant(), keep_ms)?;
+        Some(ExpiredRejected { stream: self.stream.clone(), until })
+    }
+
     /// Continues from where the tables are.
     fn set_cursor(&mut self, cursor: &Cursor) {
         (self.position, self.rebased_after) = (cursor.position, cursor.rebased_after);
@@ -148,8 +152,6 @@ pub struct Flow<H> {
     /// All accepted edits, in the order of the log.
     edits: Vec<Control>,
     now: Millis,
-    /// The hour of `now` up to which old refused events were dropped.
-    forgotten_hour: Millis,
     /// While what the tables already contain is read again: nothing is to be written.
     muted: bool,
     /// The rows of `vehicle_state` that changed since [`Self::take_state`].
@@ -175,7 +177,7 @@ impl<H: Clone> Flow<H> {
     /// After the epoch of a checkpoint; muted, for the tables may contain more.
     pub fn resume(settings: Settings, checkpoint: Checkpoint) -> Self {
         let Checkpoint { flow, snapshots } = checkpoint;
-        let FlowState { vehicles, geofences, edits, now, forgotten_hour, inlets } = flow;
+        let FlowState { vehicles, geofences, edits, now, inlets } = flow;
         let inlet = |(i, state): (usize, InletState)| {
             let InletState { stream, position, admission, refused } = state;
             let admission = Admission::resume(settings.stream(i), settings.limits.clone(), admission);
@@ -199,7 +201,7 @@ impl<H: Clone> Flow<H> {
         let control = edits.iter().cloned().chain([Control::Now(now)]).collect();
         flow.engine.submit(Batch { positions: Vec::new(), control, restored: Some(snapshots) });
         flow.under_way.push_back(OpenEpoch::new());
-        (flow.edits, flow.now, flow.forgotten_hour) = (edits, now, forgotten_hour);
+        (flow.edits, flow.now) = (edits, now);
         flow
     }
 
@@ -215,7 +217,6 @@ impl<H: Clone> Flow<H> {
             under_way: VecDeque::new(),
             edits: Vec::new(),
             now: BEGINNING,
-            forgotten_hour: BEGINNING,
             muted,
             states: HashMap::default(),
             states_complete: muted,
@@ -287,6 +288,7 @@ impl<H: Clone> Flow<H> {
         self.admit_entry(stream, id, &[]).event(Decoded {
             index: index as usize,
             bytes: Cow::default(),
+            whole: None,
             result: event,
         });
         self.batch.is_full()
@@ -338,11 +340,8 @@ impl<H: Clone> Flow<H> {
         commit.now = self.now;
         // Those of streams that nothing was read of yet, too: what is lost from now on will be missed.
         commit.cursors = self.inlets.iter().map(Inlet::cursor).collect();
-        let hour = self.now.div_euclid(HOUR_MS);
-        if hour > self.forgotten_hour && self.now != BEGINNING {
-            self.forgotten_hour = hour;
-            commit.forget_rejected_before = Some(hour * HOUR_MS - self.settings.rejected_keep_ms);
-        }
+        let keep_ms = self.settings.rejected_keep_ms;
+        commit.expired = self.inlets.iter_mut().filter_map(|inlet| inlet.expired(keep_ms)).collect();
         let edits = batch.control.iter().filter(|control| !matches!(control, Control::Now(_)));
         self.edits.extend(edits.cloned());
         if with_checkpoint {
@@ -366,7 +365,6 @@ impl<H: Clone> Flow<H> {
             geofences: self.lookup.names.geofence_ids().to_vec(),
             edits: self.edits.clone(),
             now: self.now,
-            forgotten_hour: self.forgotten_hour,
             inlets: self.inlets.iter().map(inlet).collect(),
         }
     }

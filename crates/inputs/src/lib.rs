@@ -10,14 +10,20 @@ use std::path::{Path, PathBuf};
 use watchtower_core::events::{Limits, Record};
 
 mod csv;
+mod days;
+mod first_reading;
 mod geojson;
 mod input;
 mod lines;
 mod ndjson;
+mod spool;
 
 pub use csv::{Csv, MAX_ROW_BYTES};
+pub use days::{Days, FileJudge};
+pub use first_reading::{Present, first_reading};
 pub use geojson::{GeoJson, MAX_DOCUMENT_BYTES};
 pub use ndjson::Ndjson;
+pub use spool::{InputFile, TemporaryFile};
 
 /// How far a file has been read, in bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,4 +103,16 @@ pub enum SourceError {
         /// Which columns are missing or repeated, and which there are.
         fault: String,
     },
+}
+
+impl SourceError {
+    /// The same of a file that is named otherwise.
+    pub(crate) fn of(self, named: &Path) -> Self {
+        let path = named.to_owned();
+        match self {
+            Self::Open { source, .. } => Self::Open { path, source },
+            Self::Read { source, .. } => Self::Read { path, source },
+            Self::Header { fault, .. } => Self::Header { path, fault },
+        }
+    }
 }

@@ -74,7 +74,7 @@ pub struct Changes {
 pub struct TimelineSnapshot {
     /// Whose.
     pub vehicle: VehicleId,
-    /// The greatest instant of any of its position events, withdrawals included.
+    /// The instant of its last position; [`BEGINNING`] if it has none.
     pub newest: Millis,
     /// What is kept of its past.
     pub track: Track,
@@ -101,7 +101,7 @@ pub struct Arrivals {
 #[derive(Debug)]
 struct Timeline {
     track: Track,
-    /// The greatest instant of any of its position events, withdrawals included.
+    /// The instant of its last position; [`BEGINNING`] if it has none.
     newest: Millis,
     /// The facts with numbers that stand, as far as they may change; none if there never was any.
     ledger: Option<Box<Ledger>>,

@@ -56,7 +56,6 @@ impl Timeline {
         let mut rewrites = Vec::new();
         let mut appended = Vec::new();
         for event in latest_of_each_instant(happened.events) {
-            self.newest = self.newest.max(event.position.ts);
             let position = (!event.withdrawn).then_some(event.position);
             if position.is_some() && position == last.map(|last| as_arrived(last)) {
                 continue; // the same fix sent again
@@ -89,6 +88,8 @@ impl Timeline {
                 changed.from = changed.from.min(rewound.span.from);
             }
         }
+        // A withdrawal moves it back to the position before, and never ahead.
+        self.newest = self.track.head().last.map_or(BEGINNING, |last| last.ts);
         changed
     }
 

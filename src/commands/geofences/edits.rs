@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use watchtower_model::Millis;
 
+use watchtower_core::admission::keep_tracks_ms;
 use watchtower_core::events::{
     Event, GeofenceChange, Geometry, Limits, Rejection, Rings, check_time, json, parse_time,
 };
@@ -23,7 +24,7 @@ pub struct Import {
     pub files: Vec<PathBuf>,
     /// Where to.
     pub target: Target,
-    /// Since when those hold that do not say it. Nothing: since they arrive.
+    /// Since when those hold that do not say it. Nothing: new ones always did, others since they arrive.
     pub valid_from: Option<Millis>,
 }
 
@@ -49,6 +50,10 @@ pub enum Outcome {
         vertices: u64,
         /// Geofences that are circles.
         circles: u64,
+        /// Ids of geofences that lie across the antimeridian, where their shapes are cut.
+        cut: Vec<String>,
+        /// Geofences that are wanted from earlier on than a daemon can change anything by default.
+        cut_off: u64,
         /// Whether a daemon of the pipeline has run.
         by_daemon: bool,
     },
@@ -130,6 +135,8 @@ struct Edits {
     texts: Vec<String>,
     vertices: u64,
     circles: u64,
+    cut: Vec<String>,
+    cut_off: u64,
 }
 
 impl Edits {
@@ -140,6 +147,11 @@ impl Edits {
             Some(Geometry::Polygon(polygon)) => self.vertices += rings(polygon),
             Some(Geometry::MultiPolygon(polygons)) => self.vertices += polygons.iter().map(rings).sum::<u64>(),
             Some(Geometry::Circle { .. }) => self.circles += 1,
+        }
+        let earliest = change.received_at.zip(keep_tracks_ms(&Limits::default())).map(|(at, ms)| at - ms);
+        self.cut_off += u64::from(change.valid_from.is_some_and(|valid_from| Some(valid_from) < earliest));
+        if change.definition.as_ref().is_some_and(|definition| definition.geometry.crosses_antimeridian()) {
+            self.cut.push(change.geofence_id.to_string());
         }
         self.texts.push(json::encode(&Event::Geofence(change)));
     }
@@ -164,6 +176,8 @@ impl Edits {
             geofences: tally.events,
             vertices: self.vertices,
             circles: self.circles,
+            cut: self.cut,
+            cut_off: self.cut_off,
             by_daemon: layout.by_daemon,
         })
     }

@@ -54,7 +54,7 @@ pub struct ImportArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     /// Since when features hold that have no valid_from themselves: RFC 3339 or epoch milliseconds
-    /// [default: now]
+    /// [default: a new geofence always held; a new version of one holds from now on]
     #[arg(long, value_name = "TIME", value_parser = parse_valid_from)]
     pub valid_from: Option<Millis>,
 }
@@ -126,7 +126,7 @@ fn tell_outcome(
     notes: &mut dyn Write,
 ) -> io::Result<ExitCode> {
     match outcome {
-        Outcome::Published { geofences, vertices, circles, by_daemon } => {
+        Outcome::Published { geofences, vertices, circles, cut, cut_off, by_daemon } => {
             write!(out, "{} {done}", counted(*geofences, "geofence", "geofences"))?;
             if *vertices > 0 || *circles > 0 {
                 let (vertices, circles) =
@@ -134,6 +134,17 @@ fn tell_outcome(
                 write!(out, ", {vertices} and {circles}")?;
             }
             writeln!(out, ": {}", target.control())?;
+            for id in cut {
+                writeln!(notes, "geofence {id:?} lies across the antimeridian: its shape is cut there")?;
+            }
+            if *cut_off > 0 {
+                let geofences = counted(*cut_off, "geofence is", "geofences are");
+                writeln!(
+                    notes,
+                    "{geofences} wanted from earlier on than tracks are kept (limits.lateness, 6h by default): the column \
+                     cut_off of the table geofences shows which are in force only from then"
+                )?;
+            }
             if !by_daemon {
                 writeln!(notes, "no daemon of {} has run yet; is that its name?", target.name())?;
             }

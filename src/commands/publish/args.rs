@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use watchtower_core::events::{Limits, check_time, parse_time};
+use watchtower_inputs::Present;
 use watchtower_log::ClockSource;
 use watchtower_log::append::{Format, MAX_STREAMS, Wanted};
+use watchtower_model::Millis;
 
-use super::{Options, Pace};
+use super::{Options, Pace, now_ms};
 use crate::commands::arguments::TargetArgs;
+use crate::config::{self, ConfigError};
 
 /// Shown below the help.
 pub const EXAMPLE: &str = "\
@@ -38,6 +42,14 @@ pub struct PublishArgs {
     /// Where to
     #[command(flatten)]
     pub target: TargetArgs,
+    /// What time it is: a row that is later by more than future_tolerance is refused [default: the machine's time;
+    /// the greatest clock event in the files, if that is later]
+    #[arg(long, value_name = "TIME", value_parser = parse_now)]
+    pub now: Option<Millis>,
+    /// Take [limits] and [rules] isolated_after of the daemon's configuration; nothing else of it matters here
+    /// [default: as `watchtower example` has them]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Number of the pipeline's event streams, if its daemon has not run yet [default: 1]
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_STREAMS)))]
     pub streams: Option<u16>,
@@ -82,8 +94,13 @@ pub enum FormatArg {
 
 impl PublishArgs {
     /// What to publish, where, and how.
-    pub fn options(&self) -> Options {
-        Options {
+    ///
+    /// # Errors
+    /// If the configuration cannot be read, or is wrong.
+    pub fn options(&self) -> Result<Options, ConfigError> {
+        let configured = self.config.as_deref().map(|path| config::load_embedded(Some(path), config::environment()));
+        let limits = configured.transpose()?.map_or_else(Limits::default, |options| options.limits);
+        Ok(Options {
             geofences: self.geofences.clone(),
             positions: self.positions.clone(),
             events: self.events.clone(),
@@ -96,8 +113,24 @@ impl PublishArgs {
             },
             format: self.format.into(),
             batch: self.batch,
-        }
+            limits,
+            present: present(self.now),
+        })
     }
+}
+
+/// A time, as typed.
+///
+/// # Errors
+/// If it is neither RFC 3339 nor epoch milliseconds, or out of range.
+pub fn parse_now(text: &str) -> Result<Millis, String> {
+    let ms = parse_time(text).ok_or("expected an RFC 3339 time, as in 2026-11-23T06:00:00Z, or epoch milliseconds")?;
+    check_time("now", ms, &Limits::default()).map_err(|rejection| rejection.detail)
+}
+
+/// What the present is where files are judged.
+pub fn present(now: Option<Millis>) -> Present {
+    now.map_or_else(|| Present::AtLeast(now_ms()), Present::At)
 }
 
 impl From<ClockArg> for ClockSource {

@@ -18,13 +18,12 @@ const CLOCK_EVERY_EVENTS_PER_STREAM: u64 = 8;
 pub(super) struct LogTime {
     limits: Limits,
     arrival: Option<Millis>,
-    clock: Option<Millis>,
 }
 
 impl LogTime {
     /// Before the first event.
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, arrival: None, clock: None }
+        Self { limits, arrival: None }
     }
 
     /// When an event arrives that comes now.
@@ -32,46 +31,38 @@ impl LogTime {
         self.arrival
     }
 
-    /// What a clock says now: as in a replay, the time that withdrawals speak of does not count.
+    /// What a clock says now.
     pub(super) fn clock(&self) -> Option<Millis> {
-        self.clock
+        self.arrival
     }
 
     /// Takes the next event into account and says when it arrives. `otherwise`: if it is an edit
     /// and nothing has said yet what time it is.
-    pub(super) fn stamp<E>(
-        &mut self,
-        event: &mut Event<'_>,
-        otherwise: impl FnOnce() -> Result<Millis, E>,
-    ) -> Result<(), E> {
-        self.observe(event);
+    pub(super) fn stamp(&mut self, event: &mut Event<'_>, otherwise: impl FnOnce() -> Millis) {
+        let arrival = self.observe(event);
         if event.received_at().is_none() {
-            let arrival = match (self.arrival, valid_from(event)) {
+            let arrival = match (arrival, valid_from(event)) {
                 (Some(arrival), _) => arrival,
                 (None, Some(valid_from)) => valid_from,
-                (None, None) => otherwise()?,
+                (None, None) => otherwise(),
             };
             *event.received_at_mut() = Some(arrival);
         }
-        Ok(())
     }
 
-    fn observe(&mut self, event: &Event<'_>) {
-        let own = event.received_at();
-        if let Some(own) = own.filter(|own| (self.limits.earliest..self.limits.latest).contains(own)) {
-            self.arrival = self.arrival.max(Some(own));
-            self.clock = self.clock.max(Some(own));
+    /// When an event arrives that has no arrival of its own. A withdrawal speaks of a mistaken time: it arrives when
+    /// it holds, and moves the time of nothing else. What an event says of its own arrival may be mistaken, too.
+    fn observe(&mut self, event: &Event<'_>) -> Option<Millis> {
+        let Some(said) = instant(event) else { return self.arrival };
+        if matches!(event, Event::Position(report) if report.fix == Fix::Withdrawn) {
+            return self.arrival.max(Some(said));
         }
-        let Some(said) = instant(event) else { return };
         // A daemon refuses what is so far ahead of its own arrival: it says nothing about the others'.
-        if own.is_some_and(|own| said.saturating_sub(own) > self.limits.future_tolerance_ms) {
-            return;
+        let is_ahead = |own: Millis| said.saturating_sub(own) > self.limits.future_tolerance_ms;
+        if !event.received_at().is_some_and(is_ahead) {
+            self.arrival = self.arrival.max(Some(said));
         }
-        self.arrival = self.arrival.max(Some(said));
-        let withdrawn = matches!(event, Event::Position(report) if report.fix == Fix::Withdrawn);
-        if !withdrawn {
-            self.clock = self.clock.max(Some(said));
-        }
+        self.arrival
     }
 }
 
@@ -146,8 +137,6 @@ impl Clocks {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
     use watchtower_core::events::json;
 
@@ -157,7 +146,7 @@ mod tests {
     fn stamped(time: &mut LogTime, text: &str) -> (Option<Millis>, Option<Millis>) {
         let limits = Limits::default();
         let mut event = json::decode(text.as_bytes(), &limits).unwrap();
-        time.stamp(&mut event, || Ok::<_, Infallible>(7)).unwrap();
+        time.stamp(&mut event, || 7);
         (event.received_at().map(|ms| if ms > 1000 { ms - T } else { ms }), time.clock().map(|ms| ms - T))
     }
 
@@ -178,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn an_arrival_of_its_own_is_kept_and_counts() {
+    fn an_arrival_of_its_own_is_kept_and_is_nobody_elses() {
         let mut time = LogTime::new(Limits::default());
         let own = |after_ms: Millis| format!(r#","received_at":{}"#, T + after_ms);
-        assert_eq!(stamped(&mut time, &position(0, &own(4000))), (Some(4000), Some(4000)));
-        assert_eq!(stamped(&mut time, &position(1000, "")), (Some(4000), Some(4000)));
-        assert_eq!(stamped(&mut time, &position(1000, &own(2000))), (Some(2000), Some(4000)));
+        assert_eq!(stamped(&mut time, &position(0, &own(99_000_000))), (Some(99_000_000), Some(0)));
+        assert_eq!(stamped(&mut time, &position(1000, "")), (Some(1000), Some(1000)));
+        assert_eq!(stamped(&mut time, &position(1000, &own(2000))), (Some(2000), Some(1000)));
         // Within the tolerance, and beyond it: the latter is refused as from the future.
         assert_eq!(stamped(&mut time, &position(62_000, &own(5000))), (Some(5000), Some(62_000)));
         assert_eq!(stamped(&mut time, &position(99_000_000, &own(6000))), (Some(6000), Some(62_000)));
@@ -192,11 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_withdrawal_moves_the_arrival_and_no_clock() {
+    fn a_withdrawal_arrives_when_it_holds_and_moves_no_time() {
         let mut time = LogTime::new(Limits::default());
         let withdrawn = format!(r#"{{"type":"position","vehicle_id":"a","ts":{},"deleted":true}}"#, T + 5000);
         assert_eq!(stamped(&mut time, &withdrawn), (Some(5000), None));
-        assert_eq!(stamped(&mut time, &position(0, "")), (Some(5000), Some(0)));
+        assert_eq!(stamped(&mut time, &position(0, "")), (Some(0), Some(0)));
+        assert_eq!(stamped(&mut time, &position(9000, "")), (Some(9000), Some(9000)));
+        assert_eq!(stamped(&mut time, &withdrawn), (Some(9000), Some(9000)));
     }
 
     #[test]

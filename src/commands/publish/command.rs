@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use watchtower_log::append::{Layout, Target};
 
+use crate::config::duration::format_ms;
 use crate::interrupt;
 use crate::progress::FileBar;
 
@@ -24,7 +25,7 @@ pub fn run(
     out: &mut dyn Write,
     notes: &mut dyn Write,
 ) -> Result<ExitCode, PublishError> {
-    let options = args.options();
+    let options = args.options().map_err(PublishError::Config)?;
     let mut bar = FileBar::new(io::stderr().is_terminal());
     let started = Instant::now();
     let published = publish(&options, stop, &mut |path, progress, records| {
@@ -72,6 +73,13 @@ fn tell_notes(summary: &Summary, target: &Target, notes: &mut dyn Write) -> io::
         let lines = counted(summary.passed_on, "line is no event and was", "lines are no events and were");
         writeln!(notes, "{lines} appended as they stand: the daemon keeps them in rejected_events")?;
     }
+    if summary.reordered > 0 {
+        let positions = counted(summary.reordered, "position", "positions");
+        writeln!(
+            notes,
+            "in the order of the files {positions} would come too late to count: everything was delivered in order of ts"
+        )?;
+    }
     if summary.behind_horizon > 0 {
         let positions = counted(summary.behind_horizon, "position is", "positions are");
         let than = if summary.layout.is_at_machine_time() {
@@ -79,7 +87,8 @@ fn tell_notes(summary: &Summary, target: &Target, notes: &mut dyn Write) -> io::
         } else {
             "what was before"
         };
-        writeln!(notes, "{positions} more than 14 days older than {than}: a daemon refuses that by default")?;
+        let than = format!("{} older than {than}", format_ms(summary.horizon_ms));
+        writeln!(notes, "{positions} more than {than}: a daemon refuses that")?;
     }
     tell_refused(&summary.refused, notes)
 }
@@ -88,7 +97,8 @@ fn tell_refused(refused: &Refused, notes: &mut dyn Write) -> io::Result<()> {
     if refused.count == 0 {
         return Ok(());
     }
-    writeln!(notes, "{} refused and not published:", counted(refused.count, "record is", "records are"))?;
+    let records = counted(refused.count, "record is", "records are");
+    writeln!(notes, "{records} refused and appended with the reason: the daemon keeps them in rejected_events:")?;
     for (place, rejection) in &refused.first {
         writeln!(notes, "  {place}: {rejection}")?;
     }

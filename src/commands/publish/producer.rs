@@ -16,8 +16,8 @@ use super::pace::{Pace, Pacer};
 use super::summary::{RecordPlace, Refused};
 use watchtower_core::admission::ARRIVAL_SLACK_MS;
 use watchtower_core::events::Record;
-use watchtower_core::events::{Clock, Event, Limits, Raw, stream_of};
-use watchtower_inputs::{self as inputs, FileFormat, SourceError};
+use watchtower_core::events::{Clock, Event, Limits, Raw, Rejection, stream_of};
+use watchtower_inputs::FileFormat;
 use watchtower_log::ClockSource;
 use watchtower_log::append::{AppendError, Batches, Chunk, Layout, Outlet, Place, Sender, Tally};
 
@@ -53,8 +53,8 @@ pub(super) struct Producer<'a> {
     batches: Batches,
     chunk: Chunk,
     sender: Sender,
-    /// The `ts` of the first position of the files, once it was needed.
-    first_position: Option<Millis>,
+    /// The least `ts` of the files, if they have positions.
+    oldest: Option<Millis>,
     clock_told: Instant,
     pub(super) counts: Counts,
 }
@@ -70,8 +70,14 @@ pub(super) struct Counts {
 
 impl<'a> Producer<'a> {
     /// Publishes into the streams of `layout` until `stop` is set.
-    pub(super) fn new(options: &'a Options, layout: Layout, outlet: Outlet, stop: &'a AtomicBool) -> Self {
-        let limits = Limits::default();
+    pub(super) fn new(
+        options: &'a Options,
+        layout: Layout,
+        outlet: Outlet,
+        stop: &'a AtomicBool,
+        oldest: Option<Millis>,
+    ) -> Self {
+        let limits = options.limits.clone();
         Self {
             options,
             stop,
@@ -84,7 +90,7 @@ impl<'a> Producer<'a> {
             layout,
             chunk: outlet.empty_chunk(),
             sender: Sender::start(outlet),
-            first_position: None,
+            oldest,
             clock_told: Instant::now(),
             counts: Counts::default(),
         }
@@ -95,24 +101,27 @@ impl<'a> Producer<'a> {
         &self.limits
     }
 
-    /// Publishes a record, or counts it as refused.
+    /// Whether events wait until they are due.
+    pub(super) fn is_paced(&self) -> bool {
+        self.options.pace != Pace::Unpaced
+    }
+
+    /// Publishes a record, or appends it as refused. `is_event`: whether it can be read.
     pub(super) fn take(
         &mut self,
         path: &Path,
         format: FileFormat,
         record: Record<'_>,
-    ) -> Result<ControlFlow<End>, SourceError> {
+        is_event: bool,
+    ) -> ControlFlow<End> {
         if self.stop.load(Ordering::Relaxed) {
-            return Ok(ControlFlow::Break(End::Interrupted));
+            return ControlFlow::Break(End::Interrupted);
         }
         let Record { position, raw, result } = record;
         match result {
             Ok(event) => self.publish(event),
-            Err(_) if format == FileFormat::Ndjson && raw.whole.is_none() => Ok(self.pass_on(raw)),
-            Err(rejection) => {
-                self.counts.refused.add(RecordPlace::new(path, format, position), rejection);
-                Ok(ControlFlow::Continue(()))
-            }
+            Err(_) if format == FileFormat::Ndjson && !is_event && raw.whole.is_none() => self.pass_on(raw),
+            Err(rejection) => self.refuse(RecordPlace::new(path, format, position), rejection, raw),
         }
     }
 
@@ -132,17 +141,20 @@ impl<'a> Producer<'a> {
         (self.counts, self.sender.finish())
     }
 
-    fn publish(&mut self, mut event: Event<'_>) -> Result<ControlFlow<End>, SourceError> {
+    /// Publishes an event, once it is due.
+    pub(super) fn publish(&mut self, mut event: Event<'_>) -> ControlFlow<End> {
+        if self.stop.load(Ordering::Relaxed) {
+            return ControlFlow::Break(End::Interrupted);
+        }
         // Until it is due, nothing of what it says is known.
         if self.options.pace != Pace::Unpaced
             && let Some(due) = self.pacer.due(instant(&event), Instant::now)
-            && let ControlFlow::Break(end) = self.wait_until(due)
         {
-            return Ok(ControlFlow::Break(end));
+            self.wait_until(due)?;
         }
-        let Self { log_time, first_position, options, limits, .. } = self;
-        log_time.stamp(&mut event, || first_instant(first_position, options, limits))?;
-        Ok(self.push(&event))
+        let Self { log_time, oldest, .. } = self;
+        log_time.stamp(&mut event, || oldest.unwrap_or_else(now_ms));
+        self.push(&event)
     }
 
     fn push(&mut self, event: &Event<'_>) -> ControlFlow<End> {
@@ -234,6 +246,15 @@ impl<'a> Producer<'a> {
         self.after_push()
     }
 
+    /// Appends a record that is refused, with the reason.
+    fn refuse(&mut self, place: RecordPlace, rejection: Rejection, raw: Raw<'_>) -> ControlFlow<End> {
+        // A line of CSV belongs to no stream more than to another.
+        self.batches.refuse(place_of_line(raw.bytes, self.layout.streams), &rejection, &raw, &mut self.chunk);
+        self.counts.refused.add(place, rejection);
+        self.clocks.count();
+        self.after_push()
+    }
+
     fn flush(&mut self) -> ControlFlow<End> {
         for place in self.batches.places() {
             self.batches.flush(place, &mut self.chunk);
@@ -252,32 +273,6 @@ impl<'a> Producer<'a> {
         }
         ControlFlow::Break(End::Broken)
     }
-}
-
-/// The `ts` of the first position of the files; where there is none, what time it is.
-fn first_instant(known: &mut Option<Millis>, options: &Options, limits: &Limits) -> Result<Millis, SourceError> {
-    if let Some(known) = known {
-        return Ok(*known);
-    }
-    let found = first_position(options, limits)?.unwrap_or_else(now_ms);
-    *known = Some(found);
-    Ok(found)
-}
-
-/// Looks into the files ahead of their turn. A pipe can only be read once and is passed over.
-fn first_position(options: &Options, limits: &Limits) -> Result<Option<Millis>, SourceError> {
-    for (path, format) in inputs::in_order(&[], &options.positions, &options.events) {
-        if !path.is_file() {
-            continue;
-        }
-        let mut source = inputs::open(path, format, limits)?;
-        while let Some(record) = source.next_record()? {
-            if let Ok(Event::Position(report)) = record.result {
-                return Ok(Some(report.ts));
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// The time of this machine.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use watchtower_core::events::Rejection;
 use watchtower_inputs::FileFormat;
+use watchtower_model::Millis;
 
 use watchtower_log::append::Layout;
 
@@ -22,7 +23,7 @@ pub struct RecordPlace {
     pub position: u64,
 }
 
-/// Records that were not published: they are no events, and nothing else would keep them.
+/// Records that were refused. Each is appended with its reason, for the daemon to keep.
 #[derive(Clone, Debug, Default)]
 pub struct Refused {
     /// How many.
@@ -42,9 +43,14 @@ pub struct Summary {
     pub entries: u64,
     /// Clocks that were appended beside those of the files.
     pub clocks: u64,
-    /// Positions farther behind their arrival than a daemon takes, unless it is told otherwise.
+    /// Positions farther behind their arrival than a daemon takes.
     pub behind_horizon: u64,
-    /// What was not published.
+    /// Positions that would be too late in the order of the files. Unless there are none, everything was delivered
+    /// in order of ts.
+    pub reordered: u64,
+    /// How far behind its arrival a daemon takes a position. Milliseconds.
+    pub horizon_ms: Millis,
+    /// What was refused.
     pub refused: Refused,
     /// What the pipeline looks like.
     pub layout: Layout,

@@ -1,16 +1,18 @@
 //! Files in, tables out, without a server.
 //!
 //! The log is the features of the geofence files, then the rows of the position files, then the lines of the event
-//! files, each in file order: see [`watchtower_engine::replay`].
+//! files, each in file order: see [`watchtower_engine::replay`]. They are read twice: first to judge which rows cannot be
+//! from when they say.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use watchtower_core::events::{Limits, Reason};
 use watchtower_core::tables::{Row, Table, rejected_events};
 use watchtower_engine::replay::{Driver, Intake, permute_positions};
-use watchtower_inputs::{self as inputs, Progress, SourceError};
+use watchtower_inputs::{self as inputs, InputFile, Present, Progress, SourceError, first_reading};
 use watchtower_model::Rules;
 use watchtower_store::csv::{self, CsvError};
 
@@ -29,6 +31,8 @@ pub struct Options {
     pub workers: usize,
     /// What is acceptable.
     pub limits: Limits,
+    /// What the present is where the days of the files are judged.
+    pub present: Present,
     /// What the tables mean.
     pub rules: Rules,
 }
@@ -84,12 +88,21 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
     let mut intake = Intake::new(options.limits.clone(), options.rules.clone());
     let mut driver = Driver::start(options.workers, options.rules.clone());
     let mut log = Vec::new();
-    for (path, format) in inputs::in_order(&options.geofences, &options.positions, &options.events) {
+    let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
+    let files = files.map(|(path, format)| InputFile::new(path, format)).collect::<Result<Vec<_>, _>>()?;
+    let mut go_on = |path: &Path, at| {
+        progress(path, at);
+        ControlFlow::Continue(())
+    };
+    let judged = first_reading(&files, &options.limits, options.present, &mut go_on, |_| {})?;
+    let judge = judged.expect("nothing ends the first reading early");
+    for file in &files {
+        let path = file.path();
         let name = path.display().to_string();
-        let mut source = inputs::open(path, format, &options.limits)?;
+        let mut source = file.open(&options.limits)?;
         let mut records = 0u64;
         while let Some(record) = source.next_record()? {
-            if let Some(item) = intake.take(&name, record) {
+            if let Some(item) = intake.take(&name, record, |event| judge.check(event)) {
                 match options.shuffle {
                     Some(_) => log.push(item),
                     None => driver.push(item),

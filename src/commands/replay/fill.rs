@@ -63,7 +63,7 @@ pub struct Filled {
     pub elapsed: Duration,
     /// What was refused, by reason.
     pub refused: BTreeMap<String, u64>,
-    /// Records of files that are no events and are nowhere.
+    /// Records of files that were refused before they were appended.
     pub unpublished: publish::Refused,
     /// Rows by table, in the order they are listed to people.
     pub rows: Vec<(&'static str, u64)>,

@@ -15,9 +15,9 @@ use watchtower_daemon as daemon;
 use watchtower_geopackage::GeoPackage;
 use watchtower_log::ClockSource;
 use watchtower_log::append::{Format, Target, Wanted};
-use watchtower_model::{Rules, ViewSet};
+use watchtower_model::{Millis, Rules, ViewSet};
 
-use super::publish::{self, Pace};
+use super::publish::{self, Pace, parse_now, present};
 use super::{END_WITHIN, runtime};
 use crate::config::{self, ConfigError, environment};
 use crate::{interrupt, progress};
@@ -54,6 +54,10 @@ pub struct ReplayArgs {
     /// as they are
     #[arg(long, value_name = "SEED", conflicts_with = "embedded")]
     pub shuffle: Option<u64>,
+    /// What time it is: a row that is later by more than future_tolerance is refused [default: the machine's time;
+    /// the greatest clock event in the files, if that is later]
+    #[arg(long, value_name = "TIME", value_parser = parse_now)]
+    pub now: Option<Millis>,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
@@ -98,6 +102,8 @@ impl ReplayArgs {
             pace: Pace::Unpaced,
             format: Format::Bin,
             batch: EVENTS_A_BATCH,
+            limits: options.limits.clone(),
+            present: present(self.now),
         };
         Ok(Some((file, published, options)))
     }
@@ -108,7 +114,8 @@ impl ReplayArgs {
     /// If the configuration cannot be read, or is wrong.
     pub fn options(&self) -> Result<files::Options, ConfigError> {
         let configured = self.config.as_ref().map(|path| config::load(path, environment()));
-        let rules = configured.transpose()?.map_or_else(Rules::default, |options| options.rules);
+        let configured = configured.transpose()?.map(|options| (options.rules, options.limits));
+        let (rules, Limits { refuse_zero, isolated_after_ms, .. }) = configured.unwrap_or_default();
         let views = self.views.unwrap_or(rules.views);
         Ok(files::Options {
             geofences: self.geofences.clone(),
@@ -116,7 +123,8 @@ impl ReplayArgs {
             events: self.events.clone(),
             shuffle: self.shuffle,
             workers: self.workers.into(),
-            limits: Limits { lateness_ms: self.lateness, ..Limits::for_replay() },
+            limits: Limits { lateness_ms: self.lateness, refuse_zero, isolated_after_ms, ..Limits::for_replay() },
+            present: present(self.now),
             // Nothing leaves memory: a replay refuses nothing by arrival.
             rules: Rules { views, retention_ms: None, horizon_ms: None, ..rules },
         })
@@ -161,7 +169,7 @@ fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut
     print_events(*events, *elapsed, args.workers, out)?;
     print_refused(refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
     if unpublished.count > 0 {
-        writeln!(out, "{} records of files are no events, and nowhere", unpublished.count)?;
+        writeln!(out, "{} of them records of files that were refused before they were appended", unpublished.count)?;
     }
     writeln!(out, "rows written to {}:", file.path().display())?;
     for (table, rows) in rows {

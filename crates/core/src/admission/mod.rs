@@ -15,12 +15,14 @@ use crate::events::{
 };
 
 mod heard;
+mod keys;
 mod names;
 #[cfg(test)]
 mod tests;
 
-pub use heard::Heard;
 use heard::{Bounds, Vehicles, too_many_vehicles};
+pub use heard::{Heard, VehicleMemory};
+pub use keys::Keys;
 pub use names::Names;
 
 /// How far an arrival may lie behind the newest clock of its stream: an event that claims to have arrived
@@ -33,6 +35,12 @@ pub const ARRIVAL_SLACK_MS: Millis = 3_600_000;
 pub fn reach_ms(limits: &Limits) -> i64 {
     let Limits { horizon_ms, future_tolerance_ms, .. } = limits;
     horizon_ms.saturating_add(*future_tolerance_ms).saturating_add(ARRIVAL_SLACK_MS)
+}
+
+/// How far behind the newest position of its vehicle a position may be withdrawn or corrected whatever its arrival,
+/// and how far back from its arrival an edit reaches: as far as tracks are in memory. Milliseconds.
+pub fn keep_tracks_ms(limits: &Limits) -> Option<Millis> {
+    limits.lateness_ms
 }
 
 /// How long tracks are kept behind the older of their newest position and the log's time: for ever if nothing is
@@ -78,8 +86,8 @@ pub struct Memory {
     pub now: Millis,
     /// Accepted edits since ever.
     pub edits: u64,
-    /// The vehicles of which positions were accepted; with each, how many positions are far ahead of the clock.
-    pub heard: Vec<(VehicleId, Heard, u32)>,
+    /// The vehicles of which position events were accepted.
+    pub heard: Vec<VehicleMemory>,
     /// The vehicles of which metadata was accepted.
     pub named: Vec<VehicleId>,
 }
@@ -117,7 +125,7 @@ impl Admission {
     pub fn resume(stream: Stream, limits: Limits, memory: Memory) -> Self {
         let Memory { now, edits, heard, named } = memory;
         let mut admission = Self { now, edits, ..Self::new(stream, limits) };
-        heard.into_iter().for_each(|(vehicle, heard, ahead)| admission.vehicles.set(vehicle, heard, ahead));
+        heard.into_iter().for_each(|memory| admission.vehicles.restore(memory));
         admission.named.extend(named);
         admission
     }
@@ -135,9 +143,9 @@ impl Admission {
         self.now
     }
 
-    /// The greatest ts of any accepted position event of the vehicle in this stream.
+    /// The greatest ts of the vehicle's positions in this stream that are accepted and not withdrawn.
     pub fn newest(&self, vehicle: VehicleId) -> Option<Millis> {
-        self.vehicles.get(vehicle).map(|heard| heard.newest)
+        self.vehicles.get(vehicle).map(|heard| heard.newest).filter(|newest| *newest != BEGINNING)
     }
 
     /// Begins an epoch: [`PositionEvent::seq`] counts within one.
@@ -148,10 +156,9 @@ impl Admission {
     /// Decides on the next event. `entry_ms` is the time in the entry's stream id: the arrival of an
     /// event that says none. A replay passes any.
     pub fn admit(&mut self, event: &Event<'_>, entry_ms: Millis, names: &mut Names) -> Result<Accepted, Rejection> {
-        let arrival = event.received_at().unwrap_or(entry_ms);
         let arrival = match self.stream {
             Stream::Files => None,
-            Stream::Positions { .. } | Stream::Control => Some(arrival),
+            Stream::Positions { .. } | Stream::Control => Some(self.arrival(event, entry_ms)),
         };
         match event {
             Event::Position(report) => self.position(report, arrival, names).map(Accepted::Position),
@@ -161,28 +168,72 @@ impl Admission {
         }
     }
 
+    /// When an event arrived: as it says, but by the machine's clock never later than its entry; else with its entry.
+    pub fn arrival(&self, event: &Event<'_>, entry_ms: Millis) -> Millis {
+        match event.received_at() {
+            Some(said) if self.limits.wall_clock => said.min(entry_ms),
+            Some(said) => said,
+            None => entry_ms,
+        }
+    }
+
+    /// When an accepted event counts as having arrived: not long before the newest clock.
+    pub fn counted_arrival(&self, event: &Event<'_>, entry_ms: Millis) -> Millis {
+        self.arrival_not_before_clock(self.arrival(event, entry_ms))
+    }
+
     fn position(
         &mut self,
         report: &PositionReport<'_>,
         arrival: Option<Millis>,
         names: &mut Names,
     ) -> Result<PositionEvent, Rejection> {
-        let (id, ts) = (report.vehicle_id.as_ref(), report.ts);
+        let (id, ts, withdrawn) = (report.vehicle_id.as_ref(), report.ts, report.fix == Fix::Withdrawn);
         self.check_stream(id)?;
-        self.check_arrival(ts, arrival)?;
         let known = names.vehicle(id);
-        self.check_lateness(ts, known.and_then(|vehicle| self.newest(vehicle)))?;
-        let event = (ts, report.fix != Fix::Withdrawn);
-        let (heard, ahead) = self.vehicles.decide(self.bounds.as_ref(), known, event, self.now)?;
+        self.check_arrival(ts, arrival).or_else(|rejection| self.unless_repair(known, ts, rejection))?;
+        self.check_zero(&report.fix)?;
+        self.check_lateness(ts, known).or_else(|rejection| self.unless_repair(known, ts, rejection))?;
+        self.vehicles.check_room(self.bounds.as_ref(), known)?;
+        let heard =
+            if withdrawn { None } else { Some(self.vehicles.decide(self.bounds.as_ref(), known, ts, self.now)?) };
 
         let vehicle = known.unwrap_or_else(|| names.intern_vehicle(id));
-        self.vehicles.set(vehicle, heard, ahead);
-        if self.stream == Stream::Files && report.fix != Fix::Withdrawn {
-            self.now = self.now.max(ts);
-        }
+        self.remember(vehicle, ts, heard);
         let seq = self.positions;
         self.positions = seq.checked_add(1).expect("an epoch has fewer than 2^32 positions");
-        Ok(PositionEvent { vehicle, seq, position: position(ts, &report.fix), withdrawn: report.fix == Fix::Withdrawn })
+        Ok(PositionEvent { vehicle, seq, position: position(ts, &report.fix), withdrawn })
+    }
+
+    /// Remembers an accepted position with what is heard of its vehicle then, or a withdrawal.
+    fn remember(&mut self, vehicle: VehicleId, ts: Millis, heard: Option<(Heard, u32)>) {
+        let retention_ms = retention_ms(&self.limits);
+        let retention_ms = if self.stream == Stream::Files { None } else { retention_ms };
+        let Some((heard, ahead)) = heard else {
+            return self.vehicles.release(self.bounds.as_ref(), vehicle, ts, (self.now, retention_ms));
+        };
+        self.vehicles.set(vehicle, heard, ahead);
+        if self.stream != Stream::Files || self.limits.lateness_ms.is_some() {
+            let kept = retention_ms.map_or(BEGINNING, |ms| heard.newest.min(self.now).saturating_sub(ms));
+            self.vehicles.hold(vehicle, ts, kept);
+        }
+        if self.stream == Stream::Files {
+            self.now = self.now.max(ts);
+        }
+    }
+
+    /// A position that is held may be withdrawn or corrected as far back as tracks are kept, or a mistaken clock could
+    /// never be repaired.
+    fn unless_repair(&self, vehicle: Option<VehicleId>, ts: Millis, rejection: Rejection) -> Result<(), Rejection> {
+        let Some(vehicle) = vehicle.filter(|vehicle| self.vehicles.holds(*vehicle, ts)) else { return Err(rejection) };
+        let kept_from = match (self.stream, keep_tracks_ms(&self.limits)) {
+            (Stream::Files, _) | (_, None) => BEGINNING,
+            (Stream::Positions { .. } | Stream::Control, Some(ms)) => {
+                let newest = self.newest(vehicle).unwrap_or(BEGINNING);
+                newest.saturating_sub(ms).max(self.vehicles.kept_from(vehicle))
+            }
+        };
+        if ts >= kept_from { Ok(()) } else { Err(rejection) }
     }
 
     fn geofence(
@@ -192,7 +243,8 @@ impl Admission {
         names: &mut Names,
     ) -> Result<GeofenceEdit, Rejection> {
         self.check_control("a geofence")?;
-        let (valid_from, effective_from) = self.instants(change.valid_from, arrival)?;
+        let is_new = names.geofence(&change.geofence_id).is_none();
+        let (valid_from, effective_from) = self.instants(change.valid_from, is_new, arrival)?;
         Ok(Edit {
             key: names.intern_geofence(&change.geofence_id),
             valid_from,
@@ -209,11 +261,11 @@ impl Admission {
         names: &mut Names,
     ) -> Result<VehicleEdit, Rejection> {
         self.check_control("a vehicle")?;
-        let (valid_from, effective_from) = self.instants(change.valid_from, arrival)?;
-        let is_named = |vehicle| self.named.contains(&vehicle);
+        let is_new = !names.vehicle(&change.vehicle_id).is_some_and(|vehicle| self.named.contains(&vehicle));
+        let (valid_from, effective_from) = self.instants(change.valid_from, is_new, arrival)?;
         if let Some(Bounds { vehicles, .. }) = self.bounds
             && self.named.len() >= vehicles as usize
-            && !names.vehicle(&change.vehicle_id).is_some_and(is_named)
+            && is_new
         {
             return Err(too_many_vehicles(vehicles));
         }
@@ -228,21 +280,27 @@ impl Admission {
         Ok(())
     }
 
-    /// `valid_from` and `effective_from`: the wanted time, and that or the earliest which the edit can
-    /// still change. Unlike a position's, an edit's arrival becomes a time of tables and has to be one.
-    fn instants(&self, wanted: Option<Millis>, arrival: Option<Millis>) -> Result<(Millis, Millis), Rejection> {
+    /// `valid_from` and `effective_from`: the wanted time, and that or the earliest which the edit can still change.
+    /// Where none is wanted, it is the arrival; the first version of an id holds from the beginning of time, and in a
+    /// replay every one. Unlike a position's, an edit's arrival becomes a time of tables and has to be one.
+    fn instants(
+        &self,
+        wanted: Option<Millis>,
+        is_new: bool,
+        arrival: Option<Millis>,
+    ) -> Result<(Millis, Millis), Rejection> {
         let arrival = arrival.map(|ms| check_time("received_at", ms, &self.limits)).transpose()?;
         let arrival = arrival.map(|ms| self.arrival_not_before_clock(ms));
-        let valid_from = wanted.or(arrival).unwrap_or(BEGINNING);
-        let earliest = match (arrival, self.limits.lateness_ms) {
-            (Some(arrival), Some(lateness_ms)) => arrival.saturating_sub(lateness_ms),
+        let valid_from = wanted.or(arrival.filter(|_| !is_new)).unwrap_or(BEGINNING);
+        let earliest = match (arrival, keep_tracks_ms(&self.limits)) {
+            (Some(arrival), Some(keep_tracks_ms)) => arrival.saturating_sub(keep_tracks_ms),
             (None, _) | (_, None) => BEGINNING,
         };
         Ok((valid_from, valid_from.max(earliest)))
     }
 
     /// When an event counts as having arrived that says it arrived at `said`.
-    pub fn arrival_not_before_clock(&self, said: Millis) -> Millis {
+    fn arrival_not_before_clock(&self, said: Millis) -> Millis {
         said.max(self.now.saturating_sub(ARRIVAL_SLACK_MS))
     }
 
@@ -299,14 +357,30 @@ impl Admission {
         Err(Rejection::new(Reason::Future, detail))
     }
 
-    fn check_lateness(&self, ts: Millis, newest: Option<Millis>) -> Result<(), Rejection> {
-        let (Some(newest), Some(most_ms)) = (newest, self.limits.lateness_ms) else { return Ok(()) };
-        let behind_ms = newest.saturating_sub(ts);
-        if behind_ms <= most_ms {
-            return Ok(());
+    /// A receiver without a fix reports 0, 0.
+    fn check_zero(&self, fix: &Fix<'_>) -> Result<(), Rejection> {
+        match fix {
+            Fix::At(at) if self.limits.refuse_zero && at.place == (Place { lon: 0, lat: 0 }) => {
+                Err(Rejection::new(Reason::NullIsland, "lon, lat: both 0, what a receiver without a fix reports"))
+            }
+            Fix::At(_) | Fix::Withdrawn => Ok(()),
         }
-        let detail = format!("ts: expected at most {most_ms} ms behind the vehicle's newest, found {behind_ms}");
-        Err(Rejection::new(Reason::Late, detail))
+    }
+
+    fn check_lateness(&self, ts: Millis, vehicle: Option<VehicleId>) -> Result<(), Rejection> {
+        let (Some(vehicle), Some(most_ms)) = (vehicle, self.limits.lateness_ms) else { return Ok(()) };
+        let behind_ms = self.newest(vehicle).map_or(0, |newest| newest.saturating_sub(ts));
+        if behind_ms > most_ms {
+            let detail = format!("ts: expected at most {most_ms} ms behind the vehicle's newest, found {behind_ms}");
+            return Err(Rejection::new(Reason::Late, detail));
+        }
+        let kept_from = self.vehicles.kept_from(vehicle);
+        if ts < kept_from {
+            let given_up_ms = kept_from.saturating_sub(ts);
+            let detail = format!("ts: {given_up_ms} ms before what is kept of the vehicle's track");
+            return Err(Rejection::new(Reason::Late, detail));
+        }
+        Ok(())
     }
 }
 

@@ -71,11 +71,98 @@ fn late_counts_from_the_vehicles_own_newest() {
 }
 
 #[test]
-fn a_withdrawal_makes_newest_too_and_can_be_late() {
+fn a_withdrawal_is_judged_like_a_position_and_moves_no_newest() {
     let mut rig = Rig::live();
     assert!(rig.withdraw("a", NOW).is_ok());
-    assert_eq!(rig.at("a", NOW - 6 * HOUR - 1), Err(Reason::Late));
-    assert_eq!(rig.withdraw("a", NOW - 6 * HOUR - 1), Err(Reason::Late));
+    assert_eq!(rig.admission.newest(VehicleId(0)), None);
+    assert!(rig.at("a", NOW - 7 * HOUR).is_ok(), "a withdrawal makes nothing late");
+    assert!(rig.withdraw("a", NOW).is_ok());
+    assert_eq!(rig.admission.newest(VehicleId(0)), Some(NOW - 7 * HOUR));
+    assert_eq!(rig.withdraw("a", NOW - 13 * HOUR - 1), Err(Reason::Late));
+    assert_eq!(rig.withdraw("a", NOW + 60_001), Err(Reason::Future), "of a key that holds nothing");
+}
+
+#[test]
+fn a_withdrawn_newest_gives_the_earlier_one_back() {
+    let mut rig = Rig::live();
+    rig.clock(NOW, NOW).unwrap();
+    let far = NOW + 5 * 365 * 24 * HOUR;
+    assert!(rig.at("a", NOW - 2 * HOUR).is_ok() && rig.at("a", NOW - HOUR).is_ok());
+    assert!(rig.arriving("a", far, far).is_ok() && rig.arriving("a", far - HOUR, far).is_ok());
+    assert_eq!(rig.at("a", NOW), Err(Reason::Late), "its clock was five years ahead");
+    assert!(rig.withdraw("a", far).is_ok(), "it holds a position: not from the future");
+    assert_eq!(rig.withdraw("a", far), Err(Reason::Future), "it holds none any more");
+    assert_eq!(rig.admission.newest(VehicleId(0)), Some(far - HOUR));
+    let memory = rig.admission.memory();
+    rig.admission = Admission::resume(rig.admission.stream, rig.admission.limits.clone(), memory);
+    assert!(rig.withdraw("a", far - HOUR).is_ok());
+    assert_eq!(rig.admission.newest(VehicleId(0)), Some(NOW - HOUR));
+    assert!(rig.at("a", NOW).is_ok());
+    assert!(rig.at("a", NOW - 6 * HOUR).is_ok());
+    assert_eq!(rig.at("a", NOW - 7 * HOUR), Err(Reason::Late), "its earlier track is remembered");
+}
+
+#[test]
+fn what_was_given_up_while_the_newest_was_mistaken_stays_late() {
+    let mut rig = Rig::live();
+    rig.clock(NOW, NOW).unwrap();
+    assert!(rig.at("a", NOW).is_ok() && rig.arriving("a", NOW + 900 * HOUR, NOW + 900 * HOUR).is_ok());
+    rig.clock(NOW + 100 * HOUR, NOW + 100 * HOUR).unwrap();
+    assert!(rig.withdraw("a", NOW + 900 * HOUR).is_ok());
+    assert_eq!(rig.admission.newest(VehicleId(0)), Some(NOW));
+    assert_eq!(rig.arriving("a", NOW + 93 * HOUR - 1, NOW + 100 * HOUR), Err(Reason::Late));
+    assert!(rig.arriving("a", NOW + 93 * HOUR, NOW + 100 * HOUR).is_ok(), "seven hours before the clock");
+}
+
+#[test]
+fn what_is_held_may_be_withdrawn_or_corrected_whenever_it_arrives() {
+    let (mut rig, later) = (Rig::live(), NOW + 30 * 24 * HOUR);
+    assert!(rig.at("a", NOW).is_ok() && rig.at("a", NOW - 6 * HOUR).is_ok());
+    assert_eq!(rig.arriving("a", NOW - HOUR, later), Err(Reason::Horizon));
+    assert!(rig.arriving("a", NOW - 6 * HOUR, later).is_ok());
+    let withdrawn = format!(r#"{{"type":"position","vehicle_id":"a","ts":{},"deleted":true}}"#, NOW - 6 * HOUR);
+    assert!(rig.admit(&withdrawn, later).is_ok());
+    assert_eq!(rig.admit(&withdrawn, later), Err(Reason::Horizon), "it is held no more");
+    assert!(rig.arriving("a", NOW, NOW - HOUR).is_ok(), "nor is it from the future");
+}
+
+#[test]
+fn zero_is_no_place_unless_it_is_wanted() {
+    let zero = |lon: &str| format!(r#"{{"type":"position","vehicle_id":"a","ts":{NOW},"lon":{lon},"lat":-0.0}}"#);
+    let mut rig = Rig::live();
+    assert_eq!(rig.admit(&zero("0"), NOW), Err(Reason::NullIsland));
+    assert_eq!(rig.names.vehicle("a"), None);
+    assert_eq!(rig.admit(&zero("0"), NOW - 2 * HOUR), Err(Reason::Future), "that goes first");
+    assert!(rig.admit(&zero("1e-7"), NOW).is_ok());
+    assert_eq!(rig.admit(&zero("0"), NOW), Err(Reason::NullIsland), "as a correction, too");
+    assert_eq!(Rig::new(Stream::Files).admit(&zero("0"), NOW), Err(Reason::NullIsland));
+    let limits = Limits { refuse_zero: false, ..Limits::default() };
+    rig.admission = Admission::new(rig.admission.stream, limits);
+    assert!(rig.admit(&zero("0"), NOW).is_ok());
+}
+
+#[test]
+fn nothing_arrives_after_its_entry_by_the_machines_clock() {
+    let (mut rig, far) = (Rig::live(), NOW + 5 * 365 * 24 * HOUR);
+    rig.admission = Admission::new(rig.admission.stream, Limits { wall_clock: true, ..Limits::default() });
+    let json = |ts: Millis, said: Millis| {
+        format!(r#"{{"type":"position","vehicle_id":"a","ts":{ts},"lon":1,"lat":2,"received_at":{said}}}"#)
+    };
+    assert_eq!(rig.admit(&json(far, far), NOW), Err(Reason::Future));
+    assert!(rig.admit(&json(NOW, far), NOW).is_ok(), "not so long before its arrival");
+    assert!(rig.admit(&json(NOW, NOW - 60_000), NOW).is_ok(), "earlier it may be");
+    assert_eq!(rig.admit(&format!(r#"{{"type":"clock","now":{far},"received_at":{far}}}"#), NOW), Err(Reason::Future));
+    assert!(rig.at("b", NOW).is_ok());
+}
+
+#[test]
+fn in_a_replay_with_a_lateness_whatever_is_held_may_be_repaired() {
+    let mut rig = Rig::new(Stream::Files);
+    rig.admission = Admission::new(Stream::Files, Limits { lateness_ms: Some(HOUR), ..Limits::default() });
+    assert!(rig.at("a", NOW).is_ok() && rig.at("a", NOW + 9 * HOUR).is_ok());
+    assert_eq!(rig.at("a", NOW + HOUR), Err(Reason::Late));
+    assert!(rig.at("a", NOW).is_ok() && rig.withdraw("a", NOW + 9 * HOUR).is_ok());
+    assert!(rig.at("a", NOW + HOUR).is_ok());
 }
 
 #[test]
@@ -91,14 +178,14 @@ fn future_and_horizon_count_from_the_arrival() {
 #[test]
 fn received_at_is_the_arrival() {
     let mut rig = Rig::live();
-    let json = |received_at| {
+    let json = |vehicle: &str, received_at| {
         format!(
-            r#"{{"type":"position","vehicle_id":"a","ts":{NOW},"lon":1,"lat":2,"received_at":{}}}"#,
+            r#"{{"type":"position","vehicle_id":"{vehicle}","ts":{NOW},"lon":1,"lat":2,"received_at":{}}}"#,
             NOW + received_at
         )
     };
-    assert!(rig.admit(&json(-60_000), 0).is_ok());
-    assert_eq!(rig.admit(&json(-60_001), NOW), Err(Reason::Future));
+    assert!(rig.admit(&json("a", -60_000), 0).is_ok());
+    assert_eq!(rig.admit(&json("b", -60_001), NOW), Err(Reason::Future));
 }
 
 #[test]
@@ -139,6 +226,7 @@ fn an_edit_does_not_arrive_long_before_the_newest_clock() {
     let mut rig = Rig::new(Stream::Control);
     assert!(rig.clock(NOW + 10 * HOUR, NOW + 10 * HOUR).is_ok());
     let from = |ms: Millis| format!(r#","valid_from":{ms}"#);
+    assert_eq!(rig.geofence(""), (BEGINNING, NOW + 3 * HOUR), "since ever, as far as it can change");
     assert_eq!(rig.geofence(""), (NOW + 9 * HOUR, NOW + 9 * HOUR), "an hour before the clock");
     assert_eq!(rig.geofence(&from(NOW)), (NOW, NOW + 3 * HOUR), "six more back is what can still change");
 }
@@ -160,7 +248,31 @@ fn an_absurd_arrival_is_no_overflow_and_no_time_of_an_edit() {
 fn a_replay_raises_nothing() {
     let mut rig = Rig::new(Stream::Files);
     assert_eq!(rig.geofence(r#","valid_from":315532800000"#), (315_532_800_000, 315_532_800_000));
-    assert_eq!(rig.geofence(""), (BEGINNING, BEGINNING));
+    assert_eq!(rig.geofence(""), (BEGINNING, BEGINNING), "whatever versions it has");
+}
+
+#[test]
+fn the_first_version_of_an_id_was_always_there() {
+    let mut rig = Rig::new(Stream::Control);
+    let mut vehicle = |id: &str, arrival| match rig
+        .admit(&format!(r#"{{"type":"vehicle","vehicle_id":"{id}","name":"x"}}"#), arrival)
+    {
+        Ok(Accepted::Vehicle(edit)) => (edit.valid_from, edit.effective_from),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(vehicle("a", NOW), (BEGINNING, NOW - 6 * HOUR));
+    assert_eq!(vehicle("a", NOW + HOUR), (NOW + HOUR, NOW + HOUR));
+    assert_eq!(vehicle("b", NOW), (BEGINNING, NOW - 6 * HOUR));
+    assert_eq!(rig.geofence(r#","valid_from":1795435200000"#), (NOW, NOW));
+    assert_eq!(rig.geofence(""), (NOW, NOW), "it has a version");
+    rig.names.intern_vehicle("c");
+    let memory = rig.admission.memory();
+    rig.admission = Admission::resume(Stream::Control, Limits::default(), memory);
+    let named = |rig: &mut Rig, id: &str| {
+        let edit = rig.admit(&format!(r#"{{"type":"vehicle","vehicle_id":"{id}","deleted":true}}"#), NOW);
+        matches!(edit, Ok(Accepted::Vehicle(edit)) if edit.valid_from != BEGINNING)
+    };
+    assert!(named(&mut rig, "a") && !named(&mut rig, "c"), "positions are no versions");
 }
 
 #[test]

@@ -61,7 +61,8 @@ pub struct UnknownVersion(pub u8);
 
 /// Reads a batch and hands out its events in order.
 pub fn decode<'a>(batch: &'a [u8], limits: &Limits, mut sink: impl FnMut(Decoded<'a>)) -> Result<(), UnknownVersion> {
-    let mut one = |index, bytes: &'a [u8], result| sink(Decoded { index, bytes: Cow::Borrowed(bytes), result });
+    let mut one =
+        |index, bytes: &'a [u8], result| sink(Decoded { index, bytes: Cow::Borrowed(bytes), whole: None, result });
     let mut cursor = match batch.split_first_chunk::<HEADER_BYTES>() {
         Some(([b'W', b'T', b'B', VERSION, count @ ..], rest)) => {
             Cursor { rest, left: u32::from_le_bytes(*count) as usize }

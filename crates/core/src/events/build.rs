@@ -48,6 +48,19 @@ pub fn position<'a>(
     limits: &Limits,
 ) -> Result<Event<'a>, Rejection> {
     let deleted = fields.boolean(Field::Deleted)? == Some(true);
+    let read = read_position(fields, unknown, deleted, limits);
+    read.map_err(|mut rejection| {
+        rejection.position_ts = if deleted { None } else { fields.time(Field::Ts, limits).ok().flatten() };
+        rejection
+    })
+}
+
+fn read_position<'a>(
+    fields: &Fields<'a>,
+    unknown: attributes::Builder,
+    deleted: bool,
+    limits: &Limits,
+) -> Result<Event<'a>, Rejection> {
     fields.require(&[Field::VehicleId, Field::Ts])?;
     if !deleted {
         fields.require(&[Field::Lon, Field::Lat])?;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use watchtower_model::geometry::Shape;
+use watchtower_model::geometry::{Shape, crosses_antimeridian};
 
 use super::rejection::{Reason, Rejection, quoted};
 
@@ -77,6 +77,15 @@ impl Geometry {
         .map_err(|fault| invalid(fault.to_string()))
     }
 
+    /// Whether it lies across the antimeridian, where its shape is cut.
+    pub fn crosses_antimeridian(&self) -> bool {
+        match self {
+            Self::Polygon(rings) => crosses_antimeridian(std::slice::from_ref(rings)),
+            Self::MultiPolygon(polygons) => crosses_antimeridian(polygons),
+            Self::Circle { .. } => false,
+        }
+    }
+
     /// As GeoJSON, and the radius that goes beside it.
     pub fn to_json(&self) -> (String, Option<f64>) {
         match self {
@@ -111,7 +120,7 @@ fn check_bbox(bbox: &RawValue) -> Result<(), Rejection> {
     }
 }
 
-/// A GeoJSON position within the globe; altitude and whatever follows it are passed over.
+/// A GeoJSON position, wherever it is; altitude and whatever follows it are passed over.
 struct Vertex([f64; 2]);
 
 impl<'de> Deserialize<'de> for Vertex {
@@ -134,9 +143,6 @@ impl<'de> Visitor<'de> for VertexVisitor {
             return Err(A::Error::custom("a position needs lon and lat"));
         };
         while numbers.next_element::<IgnoredAny>()?.is_some() {}
-        if !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {
-            return Err(A::Error::custom(format_args!("[{lon}, {lat}] is not on the globe")));
-        }
         Ok(Vertex([lon, lat]))
     }
 }

@@ -22,7 +22,8 @@ pub fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Event<'a>, Rejecti
 
 /// Reads an event, or an array of events with their indices.
 pub fn decode_many<'a>(bytes: &'a [u8], limits: &Limits, mut sink: impl FnMut(Decoded<'a>)) {
-    let mut one = |index, bytes: &'a [u8], result| sink(Decoded { index, bytes: Cow::Borrowed(bytes), result });
+    let mut one =
+        |index, bytes: &'a [u8], result| sink(Decoded { index, bytes: Cow::Borrowed(bytes), whole: None, result });
     if !bytes.trim_ascii_start().starts_with(b"[") {
         return one(0, bytes, decode(bytes, limits));
     }

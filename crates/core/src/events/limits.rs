@@ -25,6 +25,14 @@ pub struct Limits {
     /// How far behind the newest position of its vehicle a position may be, and how far back from
     /// its arrival an edit can reach. `None`: any distance.
     pub lateness_ms: Option<Millis>,
+    /// Whether the machine of the daemon tells the time (`[clock] source = "wall"`): then no event arrives later than
+    /// the id of its entry says, whatever its producer says.
+    pub wall_clock: bool,
+    /// Whether a position at exactly 0, 0 is refused (`[rules] refuse_zero`).
+    pub refuse_zero: bool,
+    /// How much of empty days makes the rows of a file far away from the others (`[rules] isolated_after`); 0: none.
+    /// Decides for producers that read files, never for a daemon. Milliseconds.
+    pub isolated_after_ms: Millis,
     /// How many vehicles there may be: each stream takes its share of them, rounded up. None are too many in a
     /// replay.
     pub max_vehicles: u32,
@@ -53,6 +61,9 @@ impl Default for Limits {
             future_tolerance_ms: MINUTE_MS,
             horizon_ms: 14 * DAY_MS,
             lateness_ms: Some(6 * HOUR_MS),
+            wall_clock: false,
+            refuse_zero: true,
+            isolated_after_ms: 30 * DAY_MS,
             max_vehicles: 10_000_000,
             max_retained_positions: default_max_retained_positions(6 * HOUR_MS),
         }

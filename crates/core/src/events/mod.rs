@@ -40,7 +40,7 @@ mod rejected;
 mod rejection;
 mod time;
 
-pub use entry::{Decoded, decode_entry, field_lines};
+pub use entry::{Decoded, decode_entry, field_lines, refused_fields};
 pub use fields::MAX_TEXT_CHARS;
 pub use geometry::{Geometry, Rings};
 pub use ids::{MAX_ID_CHARS, stream_of};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use watchtower_model::Millis;
 
 /// The kind of fault, as it stands in `rejected_events.reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,7 +29,11 @@ pub enum Reason {
     Geometry,
     /// A feature of a file repeats the id and `valid_from` of an earlier one.
     DuplicateId,
-    /// Too far ahead of its arrival.
+    /// Longitude and latitude both 0: a receiver without a fix.
+    NullIsland,
+    /// A row of a file on days that few rows have, far from those that the others have.
+    IsolatedTime,
+    /// Too far ahead of its arrival; in a file, of the present.
     Future,
     /// Too far behind its arrival.
     Horizon,
@@ -44,7 +49,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::UnknownType,
         Self::MissingField,
@@ -55,6 +60,8 @@ impl Reason {
         Self::VehicleId,
         Self::Geometry,
         Self::DuplicateId,
+        Self::NullIsland,
+        Self::IsolatedTime,
         Self::Future,
         Self::Horizon,
         Self::Late,
@@ -62,6 +69,11 @@ impl Reason {
         Self::TooManyVehicles,
         Self::TooManyPositions,
     ];
+
+    /// By its word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
 
     /// The word for it in tables and metrics.
     pub fn as_str(self) -> &'static str {
@@ -76,6 +88,8 @@ impl Reason {
             Self::VehicleId => "vehicle_id",
             Self::Geometry => "geometry",
             Self::DuplicateId => "duplicate_id",
+            Self::NullIsland => "null_island",
+            Self::IsolatedTime => "isolated_time",
             Self::Future => "future",
             Self::Horizon => "horizon",
             Self::Late => "late",
@@ -100,12 +114,15 @@ pub struct Rejection {
     pub reason: Reason,
     /// Which field, what it held and what was expected, for people.
     pub detail: String,
+    /// The instant of the position that is refused, if that much of it can be read: it counts where the days of a
+    /// file are judged, whatever else is wrong.
+    pub position_ts: Option<Millis>,
 }
 
 impl Rejection {
     /// A refusal for `reason`; `detail` names the field and what was expected.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), position_ts: None }
     }
 }
 

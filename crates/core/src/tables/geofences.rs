@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watchtower_model::{END, Geofence, GeofenceId, InForce};
+use watchtower_model::{BEGINNING, END, Geofence, GeofenceId, InForce};
 
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
@@ -67,6 +67,12 @@ pub const TABLE: Table = Table {
             kind: Kind::Geometry,
             comment: "Area of the geofence, or the centre of a circle; degrees, WGS84.",
         },
+        Column {
+            name: "cut_off",
+            kind: Kind::Boolean,
+            comment: "True if its author wanted this version earlier than it could still change anything: it is in \
+                      force from effective_from, not from valid_from.",
+        },
     ],
 };
 
@@ -91,6 +97,7 @@ impl TableRow for InForce<GeofenceId> {
             Cell::or_empty(speed_limit.kmh(), Cell::Real),
             Cell::or_empty(shape.radius_m(), Cell::Real),
             Cell::Geometry(Arc::clone(shape)),
+            Cell::Boolean(valid_from != BEGINNING && valid_from < effective_from),
         ]
     }
 }

@@ -3,7 +3,7 @@
 //! Whether an event is kept depends only on the entries of its stream, and time is taken from their ids, so the tables
 //! stay a function of the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use watchtower_model::Millis;
@@ -28,6 +28,10 @@ pub struct Refused {
     hour: Millis,
     /// Counts of the current hour: rejected events, and those of them that were kept.
     counts: BTreeMap<Reason, (u64, u64)>,
+    /// Hours in which some were kept, ascending, each with an instant before which none of it are left.
+    expiring: VecDeque<(Millis, Millis)>,
+    /// The hour of the newest entry when those were dropped last of which nothing is remembered here.
+    swept_hour: Millis,
 }
 
 impl Refused {
@@ -57,12 +61,33 @@ impl Refused {
             let mut row = RejectedEvent::new(stream, position, rejection, raw);
             row.arrived_at = Some(arrived_at);
             self.kept += 1;
+            if self.expiring.back().is_none_or(|(last, _)| *last < hour) {
+                self.expiring.push_back((hour, arrived_at));
+            }
             self.kept_bytes += row.event.len();
             *kept += 1;
             changes.set(&rejected_events::TABLE, rejected_events::cells(&row));
         }
         let row = rejected_counts::cells(stream, hour * HOUR_MS, reason, *events, *kept);
         changes.set(&rejected_counts::TABLE, row);
+    }
+
+    /// Those that arrived at this instant or before are to be dropped, now that an entry of `newest` has been read and
+    /// they are kept for `keep_ms`; nothing if none can be left.
+    pub fn expired(&mut self, newest: Millis, keep_ms: Millis) -> Option<Millis> {
+        let until = newest.saturating_sub(keep_ms);
+        let mut is_due = std::mem::replace(&mut self.swept_hour, newest.div_euclid(HOUR_MS)) != self.swept_hour;
+        while let Some((hour, oldest)) = self.expiring.front_mut()
+            && *oldest <= until
+        {
+            is_due = true;
+            if until < (*hour + 1) * HOUR_MS - 1 {
+                *oldest = until + 1;
+                break;
+            }
+            self.expiring.pop_front();
+        }
+        is_due.then_some(until)
     }
 }
 
@@ -84,5 +109,31 @@ mod tests {
         assert_eq!(rows("rejected_events") as u64, MAX_KEPT_A_MINUTE + 1, "a new minute, and room again");
         assert_eq!(rows("rejected_counts"), 1);
         assert_eq!(refused.counts[&Reason::Malformed], (MAX_KEPT_A_MINUTE + 6, MAX_KEPT_A_MINUTE + 1));
+    }
+
+    #[test]
+    fn they_are_dropped_when_their_time_is_over_and_no_sooner() {
+        const KEEP: Millis = 2 * HOUR_MS;
+        let mut random = crate::random::SplitMix::new(3);
+        let (mut refused, mut table, mut newest) = (Refused::default(), Vec::new(), 1_000 * HOUR_MS);
+        let (mut deleted, mut due) = (0, 0);
+        for _ in 0..5_000 {
+            newest += [0, 1, 999, 59_000, 40 * MINUTE_MS, 3 * HOUR_MS][random.below(6) as usize] as Millis;
+            if random.below(3) == 0 {
+                let rejection = Rejection::new(Reason::Malformed, "");
+                refused.add("s", newest.to_string(), newest, rejection, Raw::complete(b""), &mut ChangeSet::default());
+                table.push(newest);
+            }
+            if random.below(4) == 0 {
+                continue; // the epoch goes on
+            }
+            if let Some(until) = refused.expired(newest, KEEP) {
+                let before = table.len();
+                table.retain(|arrived_at| *arrived_at > until);
+                (deleted, due) = (deleted + before - table.len(), due + 1);
+            }
+            assert!(table.iter().all(|arrived_at| newest - arrived_at < KEEP), "{newest}: {table:?}");
+        }
+        assert!(deleted > 500 && due < 4_000, "{deleted} deleted in {due} steps");
     }
 }

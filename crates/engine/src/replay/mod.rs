@@ -67,10 +67,17 @@ impl Intake {
         self.admission.now()
     }
 
-    /// Admits a record. Returns its event if it is accepted; otherwise the record is kept with the reason.
-    pub fn take(&mut self, file: &str, record: Record<'_>) -> Option<Item> {
+    /// Admits a record that passes `judge`, the judgement of a first reading over all files. Returns its event if it is
+    /// accepted; otherwise the record is kept with the reason.
+    pub fn take(
+        &mut self,
+        file: &str,
+        record: Record<'_>,
+        judge: impl FnOnce(&Event<'_>) -> Result<(), Rejection>,
+    ) -> Option<Item> {
         let Record { position, raw, result } = record;
-        match result.and_then(|event| self.admit(&event)) {
+        let judged = result.and_then(|event| judge(&event).map(|()| event));
+        match judged.and_then(|event| self.admit(&event)) {
             Ok(item) => Some(item),
             Err(rejection) => {
                 self.events += 1;

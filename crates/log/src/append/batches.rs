@@ -1,6 +1,6 @@
 //! Events on their way into entries: what one stream gets is batched, and stays in order.
 
-use watchtower_core::events::{Event, binary, json, plain};
+use watchtower_core::events::{Event, Raw, Rejection, binary, json, plain, refused_fields};
 
 use super::chunk::Chunk;
 
@@ -86,6 +86,14 @@ impl Batches {
         let pending = self.pending(place);
         pending.flush(format, out);
         out.push(pending.place(), &[(b"json", line)], 1);
+    }
+
+    /// Appends what was refused, with the reason, behind what the stream got before. It does not count as published.
+    pub fn refuse(&mut self, place: Place, rejection: &Rejection, raw: &Raw<'_>, out: &mut Chunk) {
+        let format = self.format;
+        let pending = self.pending(place);
+        pending.flush(format, out);
+        out.push(pending.place(), &refused_fields(rejection, raw, &mut Default::default()), 0);
     }
 
     /// All streams, in the order of their numbers.

@@ -57,6 +57,12 @@ pub enum GeometryError {
     /// A coordinate is NaN or infinite, a longitude is beyond 180 degrees, or a latitude beyond 90.
     #[error("coordinates not finite or out of range: {0}")]
     Coordinates(VertexRef),
+    /// A ring that goes round the world and does not come back.
+    #[error("the ring goes around a pole behind {0}: draw it along -180 and 180 and the pole")]
+    AroundPole(VertexRef),
+    /// A ring that is wider than the world.
+    #[error("the ring that begins at {0} is more than 360 degrees wide")]
+    TooWide(VertexRef),
     /// The last position of a ring differs from its first.
     #[error("ring not closed: the last position differs from the first: {0}")]
     NotClosed(VertexRef),

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::Place;
 
+mod antimeridian;
 mod area;
 mod circle;
 mod error;
@@ -62,6 +63,12 @@ impl BoundingBox {
     }
 }
 
+/// Whether an edge of these polygons spans more than 180 and less than 360 degrees, or longitudes run on beyond 180:
+/// such a shape lies across the antimeridian and is cut there.
+pub fn crosses_antimeridian(polygons: &[Vec<Vec<[f64; 2]>>]) -> bool {
+    matches!(antimeridian::unwrap(polygons), Ok(Some(_)))
+}
+
 /// The shape of a geofence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Shape {
@@ -73,10 +80,18 @@ pub enum Shape {
 
 impl Shape {
     /// A polygon or multipolygon: per polygon its rings (shell first), each a closed list of
-    /// `[lon, lat]` in degrees, in either winding.
+    /// `[lon, lat]` in degrees, in either winding. What lies across the antimeridian is cut there: see
+    /// [`crosses_antimeridian`].
     pub fn from_polygons(polygons: Vec<Vec<Vec<[f64; 2]>>>) -> Result<Self, GeometryError> {
-        validity::check(&polygons)?;
-        Ok(Self::Area(Area::from(polygons)))
+        let Some(across) = antimeridian::unwrap(&polygons)? else {
+            validity::check(&polygons, 180.0)?;
+            return Ok(Self::Area(Area::from(polygons)));
+        };
+        // As it was drawn, so that a fault names its vertices.
+        validity::check(&across.degrees(), 2.0 * antimeridian::REACH)?;
+        let cut = across.cut();
+        validity::check(&cut, 180.0)?;
+        Ok(Self::Area(Area::from(cut)))
     }
 
     /// All places whose geodesic distance from `center` (`[lon, lat]` degrees) is at most `radius_m`.

@@ -15,8 +15,8 @@ pub(super) fn is_on_earth([lon, lat]: [f64; 2]) -> bool {
     (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat)
 }
 
-/// Checks polygons; returns the first fault.
-pub(super) fn check(polygons: &[Rings]) -> Result<(), GeometryError> {
+/// Checks polygons whose longitudes are at most `reach` from 0; returns the first fault.
+pub(super) fn check(polygons: &[Rings], reach: f64) -> Result<(), GeometryError> {
     if polygons.is_empty() {
         return Err(GeometryError::Empty);
     }
@@ -32,7 +32,7 @@ pub(super) fn check(polygons: &[Rings]) -> Result<(), GeometryError> {
         let shell = rings.len() as u32;
         for (ring, positions) in of_polygon.iter().enumerate() {
             let first = vertices.len() as u32;
-            push_ring(&mut vertices, rings.len() as u32, polygon, ring, positions)?;
+            push_ring(&mut vertices, rings.len() as u32, (polygon, ring), positions, reach)?;
             rings.push(Ring { polygon: polygon as u32, shell, first });
         }
     }
@@ -43,12 +43,12 @@ pub(super) fn check(polygons: &[Rings]) -> Result<(), GeometryError> {
 fn push_ring(
     vertices: &mut Vec<Vertex>,
     id: u32,
-    polygon: usize,
-    ring: usize,
+    (polygon, ring): (usize, usize),
     positions: &[[f64; 2]],
+    reach: f64,
 ) -> Result<(), GeometryError> {
     let vertex_ref = |vertex: usize| VertexRef { polygon, ring, vertex, at: positions[vertex] };
-    if let Some(bad) = positions.iter().position(|&at| !is_on_earth(at)) {
+    if let Some(bad) = positions.iter().position(|&[lon, lat]| !(lon.abs() <= reach && lat.abs() <= 90.0)) {
         return Err(GeometryError::Coordinates(vertex_ref(bad)));
     }
     if positions.len() < 4 {

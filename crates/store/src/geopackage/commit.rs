@@ -10,7 +10,7 @@ use super::rows;
 use crate::Claim;
 use watchtower_core::crash;
 use watchtower_core::tables::position_marks;
-use watchtower_core::{Commit, Cursor, StreamPosition};
+use watchtower_core::{Commit, Cursor, ExpiredRejected, StreamPosition};
 use watchtower_geopackage::{Connection, GeoPackage, time};
 
 /// Pause after a long commit. A producer that appends to the log waits while a commit writes and polls SQLite's lock
@@ -54,7 +54,7 @@ impl Writer {
     /// the same commit may be retried.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), EmbeddedError> {
         // The log in the same file is also the archive of edits.
-        let Commit { changes, archive, edits: _, cursors, now, events, forget_rejected_before, note } = commit;
+        let Commit { changes, archive, edits: _, cursors, now, events, expired, note } = commit;
         let next = self.commit_seq + 1;
         let file = &self.file;
         let doing = |what: &str| file.failed(format!("{what} commit {next}"));
@@ -77,9 +77,11 @@ impl Writer {
         for changes in changes.tables().iter().filter(|changes| changes.table.name == position_marks::TABLE.name) {
             rows::write_marks(&transaction, changes).map_err(doing("mark positions in"))?;
         }
-        if let Some(before) = forget_rejected_before {
-            let drop = "DELETE FROM rejected_events WHERE arrived_at < ?1";
-            transaction.execute(drop, [time::format(*before)]).map_err(doing("delete old rejected events in"))?;
+        for ExpiredRejected { stream, until } in expired {
+            let drop = "DELETE FROM rejected_events WHERE stream = ?1 AND arrived_at <= ?2";
+            transaction
+                .execute(drop, params![stream, time::format(*until)])
+                .map_err(doing("delete old rejected events in"))?;
         }
         move_cursors(&transaction, cursors).map_err(doing("move the cursors in"))?;
         let log = "INSERT INTO commit_log (commit_seq, term, events, rows_changed, note) VALUES (?1, ?2, ?3, ?4, ?5)";

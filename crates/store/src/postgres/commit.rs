@@ -14,7 +14,7 @@ use super::queue::{Parameters, SessionCache, StatementQueue, only_if_one};
 use super::statements;
 use crate::Claim;
 use watchtower_core::crash;
-use watchtower_core::{Commit, Cursor};
+use watchtower_core::{Commit, Cursor, ExpiredRejected};
 
 /// Rows kept in `commit_log`: more than a day at one commit per second.
 const COMMIT_LOG_ROWS: i64 = 100_000;
@@ -148,7 +148,7 @@ async fn write<'a>(
     next: i64,
     commit: &'a Commit,
 ) -> Result<(), StoreError> {
-    let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = commit;
+    let Commit { changes, archive, edits, cursors, now, events, expired, note } = commit;
     let doing = |what: &str| format!("{what} commit {next}");
     queue.begin(doing("begin")).await?;
     let Claimed { pipeline, term, owner } = claim;
@@ -170,9 +170,10 @@ async fn write<'a>(
         queue.crash_point("mid-upserts").await?;
     }
     archive::append_edits(queue, edits).await?;
-    if let Some(before) = forget_rejected_before {
-        let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
-        queue.execute(drop, &[], vec![Box::new(Time(*before))], doing("delete old rejected events in")).await?;
+    for ExpiredRejected { stream, until } in expired {
+        let drop = "DELETE FROM rejected_events WHERE stream = $1 AND arrived_at <= $2";
+        let which: Parameters<'_> = vec![Box::new(stream.as_str()), Box::new(Time(*until))];
+        queue.execute(drop, &[], which, doing("delete old rejected events in")).await?;
     }
     log(queue, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
     if !archive.is_empty() {
