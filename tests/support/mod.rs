@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 pub(crate) mod admitted;
+pub(crate) mod answering;
 pub(crate) mod daemon;
 pub(crate) mod entries;
 pub(crate) mod exact;

@@ -21,6 +21,7 @@ mod embedded;
 mod file_reader;
 mod intake;
 mod log_reader;
+mod log_start;
 mod options;
 mod resume;
 mod saving;
