@@ -32,6 +32,7 @@ pub mod telemetry;
 
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
@@ -86,7 +87,7 @@ pub enum DaemonError {
     /// Nothing can be written into the folder of checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] SaveError),
-    /// The address of `[http]` cannot be had.
+    /// The address of `[http]` can never be had.
     #[error(transparent)]
     Http(#[from] HttpError),
     /// Metrics cannot be collected.
@@ -240,9 +241,10 @@ async fn run_for(
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
     let pages = match (http::Server::bind(options.http.listen).await, &wiring) {
-        (Ok(pages), _) => {
-            info!(address = %pages.address(), "answers /healthz, /readyz and /metrics");
-            Some(tokio::spawn(pages.run(health.clone(), metrics, std::future::pending())))
+        (Ok(server), _) => Some(tokio::spawn(serve(server, health.clone(), metrics))),
+        (Err(error), _) if error.is_in_use() => {
+            let (listen, health) = (options.http.listen, health.clone());
+            Some(tokio::spawn(async move { serve(http::Server::bind_when_free(listen).await, health, metrics).await }))
         }
         // There may be a file, and a daemon, for every fleet of a machine.
         (Err(error), Wiring::Embedded(_)) => {
@@ -262,6 +264,14 @@ async fn run_for(
         pages.abort();
     }
     ended
+}
+
+/// Answers until the task is aborted.
+async fn serve(server: http::Server, health: Health, metrics: PrometheusHandle) {
+    info!(address = %server.address(), "answers /healthz, /readyz and /metrics");
+    if let Err(error) = server.run(health, metrics, std::future::pending()).await {
+        warn!(%error, "/healthz, /readyz and /metrics are served no more");
+    }
 }
 
 /// The parts of a running daemon.

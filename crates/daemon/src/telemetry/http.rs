@@ -3,6 +3,12 @@
 //! `/healthz` says that the process lives and answers, and nothing more: whoever restarts what is
 //! not healthy should not restart a daemon that has halted because entries are lost. `/readyz` says
 //! whether the tables follow the streams, and why not.
+//!
+//! An address in use never keeps a daemon from its work, for tables that stand still cost more than pages that do not
+//! answer: it begins without them, warns once, and serves them when the address is free. So it goes beside a
+//! predecessor that hangs, after one that was killed, and where another program has the port. A second daemon of the
+//! same pipeline is refused by the claim on the tables, which names the first. An address that can never be had, as
+//! one of another machine, ends the start.
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -18,6 +24,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 use super::health::Health;
 
@@ -41,9 +48,12 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How long a request may go on once the daemon ends.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A predecessor that was killed may hold the address until the system has cleared it away.
+/// A predecessor that was killed may hold the address until the system has cleared it away: no warning before.
 const ADDRESS_IS_FREE_WITHIN: Duration = Duration::from_secs(2);
+/// Between two attempts to take the address, until then.
 const TRY_ADDRESS_EVERY: Duration = Duration::from_millis(50);
+/// Between two attempts after that.
+const TRY_HELD_ADDRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Histograms keep what was observed until it is summed up this often, or rendered.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -76,6 +86,13 @@ pub enum HttpError {
     },
 }
 
+impl HttpError {
+    /// Whether another process has the address, which it may give up.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
 /// A server that has its address but does not answer yet.
 #[derive(Debug)]
 pub struct Server {
@@ -103,20 +120,31 @@ pub async fn serve(
 }
 
 impl Server {
-    /// Takes the address, which may take a moment to become free; port 0 is any that is.
+    /// Takes the address; port 0 is any that is free.
     ///
     /// # Errors
     /// If it cannot be had.
     pub async fn bind(listen: SocketAddr) -> Result<Self, HttpError> {
-        let until = Instant::now() + ADDRESS_IS_FREE_WITHIN;
+        let bound = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        match bound {
+            Ok((address, listener)) => Ok(Self { listener, address }),
+            Err(source) => Err(HttpError::Bind { listen, source }),
+        }
+    }
+
+    /// Takes the address once it is free, however long that takes; warns once if it is not free soon.
+    pub async fn bind_when_free(listen: SocketAddr) -> Self {
+        let begun = Instant::now();
+        let mut warned = false;
         loop {
-            let bound = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
-            match bound {
-                Ok((address, listener)) => return Ok(Self { listener, address }),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
-                    sleep(TRY_ADDRESS_EVERY).await;
+            match Self::bind(listen).await {
+                Ok(server) => return server,
+                Err(_) if warned => sleep(TRY_HELD_ADDRESS_EVERY).await,
+                Err(_) if begun.elapsed() < ADDRESS_IS_FREE_WITHIN => sleep(TRY_ADDRESS_EVERY).await,
+                Err(error) => {
+                    warn!(%error, "goes on without /healthz, /readyz and /metrics until the address is free");
+                    warned = true;
                 }
-                Err(source) => return Err(HttpError::Bind { listen, source }),
             }
         }
     }
