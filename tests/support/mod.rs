@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 pub(crate) mod admitted;
+pub(crate) mod answering;
+pub(crate) mod blocker;
 pub(crate) mod daemon;
 pub(crate) mod entries;
 pub(crate) mod exact;
@@ -20,6 +22,7 @@ pub(crate) mod published;
 pub(crate) mod rng;
 pub(crate) mod rows;
 pub(crate) mod servers;
+pub(crate) mod severing;
 pub(crate) mod shapes;
 pub(crate) mod shrink;
 
