@@ -5,7 +5,10 @@ use std::sync::Arc;
 use watchtower_dataflows::control::Control;
 use watchtower_engine::{Batch, Engine, EngineStats};
 use watchtower_model::geometry::Shape;
-use watchtower_model::{BEGINNING, Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed, Vehicle, VehicleId};
+use watchtower_model::{
+    BEGINNING, Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules,
+    Speed, Vehicle, VehicleId,
+};
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;

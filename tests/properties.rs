@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use watchtower_dataflows::naive::Tables;
 use watchtower_model::geometry::Shape;
-use watchtower_model::{Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId, ViewSet};
+use watchtower_model::{
+    Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed,
+    VehicleId, ViewSet,
+};
 
 use crate::support::facts;
 use crate::support::generate;

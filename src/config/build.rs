@@ -292,11 +292,7 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
             default.offline_count_ms,
             kinds::duration(HOUR_MS..=MAX_KEPT_MS),
         ),
-        max_accuracy_m: reader.read(
-            key("max_accuracy_m"),
-            default.max_accuracy_m,
-            kinds::number(0.0..=MAX_ACCURACY_M),
-        ),
+        max_accuracy_m: reader.read(key("max_accuracy_m"), default.max_accuracy_m, kinds::number(0.0..=MAX_ACCURACY_M)),
         outliers: reader.read(key("outliers"), default.outliers, kinds::choice(&Outliers::NAMES)),
         jump_mm: millimetres(reader.read(key("jump_m"), metres(default.jump_mm), way())),
         idle_speed: Speed::from_kmh(reader.read(key("idle_speed_kmh"), kmh(default.idle_speed), speed())),

@@ -71,7 +71,7 @@ fn a_successor_of_a_daemon_that_hangs_does_not_wait_for_its_address() {
     world.append(scenario.third(2));
     world.assert_undisturbed("the first hangs", 2);
     wait_until("it says what it goes without", || second.log().contains(WITHOUT_PAGES));
-    assert!(!second.log().contains("answers /healthz"), "{}", second.log());
+    assert!(!second.log().contains("serving /healthz"), "{}", second.log());
     first.kill();
     second.wait_until_ready();
     assert_eq!(second.log().matches(WITHOUT_PAGES).count(), 1, "{}", second.log());

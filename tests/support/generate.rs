@@ -6,7 +6,9 @@ mod edits;
 use std::collections::BTreeMap;
 
 use watchtower_dataflows::timeline::CHUNK;
-use watchtower_model::{BEGINNING, GeofenceEdit, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId};
+use watchtower_model::{
+    BEGINNING, GeofenceEdit, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId,
+};
 
 use crate::support::habits::Habits;
 use crate::support::log::{Case, Event};

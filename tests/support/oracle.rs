@@ -52,7 +52,9 @@ const ORACLES: [(&str, Answer, &str); 20] = [
     ("turnarounds", Answer::Within(&["distance_m"]), include_str!("../oracle/turnarounds.sql")),
     (
         "vehicle_daily",
-        Answer::Within(&["distance_m", "gap_m", "towed_m", "max_speed_kmh"]), include_str!("../oracle/vehicle_daily.sql")),
+        Answer::Within(&["distance_m", "gap_m", "towed_m", "max_speed_kmh"]),
+        include_str!("../oracle/vehicle_daily.sql"),
+    ),
     (
         "geofence_hourly",
         Answer::Within(&["dwell_mean_s", "dwell_p50_s", "dwell_p95_s"]),
@@ -65,7 +67,14 @@ const ORACLES: [(&str, Answer, &str); 20] = [
     ),
     (
         "fleet_daily",
-        Answer::Within(&["distance_m", "gap_m", "turnaround_mean_s", "turnaround_p50_s", "turnaround_p95_s", "utilisation"]),
+        Answer::Within(&[
+            "distance_m",
+            "gap_m",
+            "turnaround_mean_s",
+            "turnaround_p50_s",
+            "turnaround_p95_s",
+            "utilisation",
+        ]),
         include_str!("../oracle/fleet_daily.sql"),
     ),
     (

@@ -13,7 +13,10 @@ use std::sync::Arc;
 
 use watchtower_dataflows::control::Control;
 use watchtower_model::geometry::Shape;
-use watchtower_model::{BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Speed, VehicleId};
+use watchtower_model::{
+    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position,
+    PositionEvent, Speed, VehicleId,
+};
 
 pub use files::{FileError, countries, from_files};
 pub use realistic::{REGION as REALISTIC, among, duration_ms, fixes, realistic, to_and_fro};

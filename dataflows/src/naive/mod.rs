@@ -29,12 +29,15 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
-use watchtower_model::facts::{Idling, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround};
-use watchtower_model::{GeofenceEdit, GeofenceId, InForce, Mark, Marked, Membership, Millis, Occupancy, Offline, Position, PositionEvent, Rules, Status, VehicleEdit, VehicleId, VehicleState, Visit};
 use crate::views::plain::{self, PlainFacts};
 use path::Path;
 use versions::{histories, in_force_rows};
+use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
+use watchtower_model::facts::{Idling, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround};
+use watchtower_model::{
+    GeofenceEdit, GeofenceId, InForce, Mark, Marked, Membership, Millis, Occupancy, Offline, Position, PositionEvent,
+    Rules, Status, VehicleEdit, VehicleId, VehicleState, Visit,
+};
 
 /// Every table, each row once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,9 @@
 use super::Track;
 use super::marks::{crosses, marks};
 use watchtower_model::geometry::geodesic::{distance_m, distance_mm};
-use watchtower_model::{Edit, Ignition, Mark, Millis, Offline, Position, Rules, STOP_RETURN_MS, Speed, UTC_HOUR_MS, Vehicle, VehicleId};
+use watchtower_model::{
+    Edit, Ignition, Mark, Millis, Offline, Position, Rules, STOP_RETURN_MS, Speed, UTC_HOUR_MS, Vehicle, VehicleId,
+};
 
 use super::versions::definition_at;
 

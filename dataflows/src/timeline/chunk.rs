@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
-use watchtower_model::geometry::BoundingBox;
-use watchtower_model::{BEGINNING, Millis, Place, Position, Rules};
 use crate::timeline::fold::Fold;
 use crate::timeline::movement::Segment;
 use crate::timeline::state::State;
 use crate::timeline::sums::{Days, Measures, Sums, Tally};
 use watchtower_model::Span;
+use watchtower_model::geometry::BoundingBox;
+use watchtower_model::{BEGINNING, Millis, Place, Position, Rules};
 
 /// Positions between two remembered states. Larger means fewer states in memory and longer rewinds.
 pub const CHUNK: usize = 48;

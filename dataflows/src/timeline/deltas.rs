@@ -5,14 +5,14 @@ use std::sync::Arc;
 use differential_dataflow::consolidation::consolidate;
 use serde::{Deserialize, Serialize};
 
+use crate::timeline::sums::Measures;
+use watchtower_model::Span;
 use watchtower_model::facts::{
     Arrival, FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, OverspeedMeasures, Presence, Spell, Stop,
     Towing, Trip, TripMeasures, Turnaround,
 };
 use watchtower_model::local_time::Day;
 use watchtower_model::{GeofenceId, Marked, Millis, Offline, Rules, Speed, VehicleId, Visit};
-use crate::timeline::sums::Measures;
-use watchtower_model::Span;
 
 /// Facts and how many more (or fewer) of each there are.
 #[derive(Debug, Default)]

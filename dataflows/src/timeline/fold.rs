@@ -20,9 +20,7 @@ use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, CataloguedVersion, View};
 use crate::cells::SafeRegion;
-use watchtower_model::facts::KindVisit;
 use crate::index::VersionId;
-use watchtower_model::{BEGINNING, END, GeofenceId, Ignition, Marked, Millis, Offline, Place, Position, Rules, Speed, Status, VehicleId, VehicleState, Visit};
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::movement::{Item, Movement, Segment, Sink};
@@ -32,6 +30,11 @@ use crate::timeline::standing::Stopped;
 use crate::timeline::state::{Analytics, Heard, Inside, State};
 use crate::timeline::sums::Tally;
 use watchtower_model::Span;
+use watchtower_model::facts::KindVisit;
+use watchtower_model::{
+    BEGINNING, END, GeofenceId, Ignition, Marked, Millis, Offline, Place, Position, Rules, Speed, Status, VehicleId,
+    VehicleState, Visit,
+};
 
 /// The rules, applied to one vehicle under one view of the geofences.
 #[derive(Clone, Copy)]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use watchtower_model::facts::Trip;
-use watchtower_model::{END, Geofence, Millis};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
 use crate::timeline::route::{Role, Route, Stay};
 use crate::timeline::state::{Inside, State};
+use watchtower_model::facts::Trip;
+use watchtower_model::{END, Geofence, Millis};
 
 impl Role {
     /// Of a geofence.

@@ -7,15 +7,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use watchtower_model::facts::Motion;
-use watchtower_model::local_time::Day;
-use watchtower_model::{Millis, Rules, Speed, VehicleId};
 use crate::timeline::deltas::{FactDeltas, Leg, Measured};
 use crate::timeline::fold::Fold;
 use crate::timeline::state::days_of_way;
 use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::timeline::track::Track;
 use watchtower_model::Span;
+use watchtower_model::facts::Motion;
+use watchtower_model::local_time::Day;
+use watchtower_model::{Millis, Rules, Speed, VehicleId};
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -10,9 +10,9 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::timeline::standing::{Standing, Stopped};
 use watchtower_model::geometry::geodesic::distance_mm;
 use watchtower_model::{BEGINNING, END, Ignition, Millis, Place, Rules, Speed, UTC_HOUR_MS};
-use crate::timeline::standing::{Standing, Stopped};
 
 /// A position, as far as movement is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

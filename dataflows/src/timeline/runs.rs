@@ -3,11 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use watchtower_model::facts::{Idling, Overspeed, Spell, SpellKind};
-use watchtower_model::{GeofenceId, Ignition, Millis, Offline, Place, Rules, Speed, VehicleId};
 use crate::timeline::deltas::{FactDeltas, Leg};
 use crate::timeline::movement::Segment;
 use crate::timeline::standing::is_near;
+use watchtower_model::facts::{Idling, Overspeed, Spell, SpellKind};
+use watchtower_model::{GeofenceId, Ignition, Millis, Offline, Place, Rules, Speed, VehicleId};
 
 /// The vehicle idles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

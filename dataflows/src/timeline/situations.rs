@@ -7,10 +7,12 @@ use std::fmt::{Debug, Write as _};
 use std::sync::Arc;
 
 use super::*;
+use crate::naive::{self, Tables};
 use watchtower_model::facts::{Idling, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround};
 use watchtower_model::geometry::Shape;
-use watchtower_model::{Geofence, GeofenceId, Heading, Ignition, Mark, Marked, Offline, Outliers, Place, Position, Speed, Vehicle, Visit};
-use crate::naive::{self, Tables};
+use watchtower_model::{
+    Geofence, GeofenceId, Heading, Ignition, Mark, Marked, Offline, Outliers, Place, Position, Speed, Vehicle, Visit,
+};
 
 const SECOND: Millis = 1_000;
 const MINUTE: Millis = 60 * SECOND;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use watchtower_model::local_time::Day;
-use watchtower_model::{BEGINNING, END, GeofenceId, Ignition, Membership, Millis, Position, Rules, VehicleId, Visit};
 use crate::timeline::movement::Movement;
 use crate::timeline::route::{Role, Route};
 use crate::timeline::runs::{Limited, Runs};
 use watchtower_model::Span;
+use watchtower_model::local_time::Day;
+use watchtower_model::{BEGINNING, END, GeofenceId, Ignition, Membership, Millis, Position, Rules, VehicleId, Visit};
 
 /// A visit that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

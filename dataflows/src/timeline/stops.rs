@@ -8,12 +8,12 @@ use std::cmp::Reverse;
 
 use smallvec::SmallVec;
 
-use watchtower_model::facts::Stop;
-use watchtower_model::{GeofenceId, Millis};
 use crate::timeline::fold::Fold;
 use crate::timeline::route::Role;
 use crate::timeline::standing::Stopped;
 use crate::timeline::state::{Analytics, Inside, State, Stayed};
+use watchtower_model::facts::Stop;
+use watchtower_model::{GeofenceId, Millis};
 
 impl Fold<'_> {
     /// The stop as it is.

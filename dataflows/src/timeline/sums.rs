@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use watchtower_model::local_time::{Day, LocalTime};
-use watchtower_model::{END, Millis, Rules, Speed};
 use crate::timeline::movement::Segment;
 use watchtower_model::Span;
+use watchtower_model::local_time::{Day, LocalTime};
+use watchtower_model::{END, Millis, Rules, Speed};
 
 /// Sums over an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

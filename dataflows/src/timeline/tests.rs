@@ -7,7 +7,9 @@ use differential_dataflow::consolidation::consolidate;
 use super::chunk::CHUNK;
 use super::*;
 use watchtower_model::geometry::Shape;
-use watchtower_model::{Geofence, GeofenceId, Heading, Ignition, Mark, Place, Position, Speed, Vehicle, ViewSet, Visit};
+use watchtower_model::{
+    Geofence, GeofenceId, Heading, Ignition, Mark, Place, Position, Speed, Vehicle, ViewSet, Visit,
+};
 
 const MINUTE: Millis = 60_000;
 const YARD: Place = Place { lon: 34_755_000, lat: 65_563_000 };

@@ -19,8 +19,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
 use crate::cells::SafeRegion;
-use watchtower_model::local_time::Day;
-use watchtower_model::{END, Mark, Millis, Outliers, Position, Rules};
 use crate::timeline::chunk::{CHUNK, Chunk, Reach};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
@@ -29,6 +27,8 @@ use crate::timeline::refold::Refold;
 use crate::timeline::state::State;
 use crate::timeline::sums::{DaySums, Days, Measures};
 use watchtower_model::Span;
+use watchtower_model::local_time::Day;
+use watchtower_model::{END, Mark, Millis, Outliers, Position, Rules};
 
 /// What becomes of the position at an instant: replaced, added, or withdrawn.
 #[derive(Clone, Copy, Debug)]

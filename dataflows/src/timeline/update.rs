@@ -18,9 +18,9 @@ use super::state::{Analytics, Inside, State};
 use super::track::{Appended, Rewound, Rewrite, Track};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
+use watchtower_model::Span;
 use watchtower_model::local_time::Day;
 use watchtower_model::{BEGINNING, END, Mark, Membership, Millis, Position, PositionEvent, VehicleId};
-use watchtower_model::Span;
 
 /// What an epoch brought to one vehicle.
 pub(super) struct Happened<'a> {

@@ -161,7 +161,8 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
                 if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
                     break;
                 }
-                let Pending { answer, mut facts, restored, now, dwell_ms, silence_ms, snapshot, is_restored } = first.remove();
+                let Pending { answer, mut facts, restored, now, dwell_ms, silence_ms, snapshot, is_restored } =
+                    first.remove();
                 let [rows_at, snapshots_at] = answer;
                 groups.keep_for(dwell_ms, silence_ms);
                 debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");

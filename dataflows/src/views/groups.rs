@@ -55,9 +55,18 @@ pub fn reach_ms(rules: &Rules) -> i64 {
         .micro_kmh()
         .and_then(|micro_kmh| (FARTHEST_MM * 3_600_000).checked_div(i64::from(micro_kmh)))
         .unwrap_or(i64::MAX);
-    [legs_ms, OUTLIER_RUN_MS, STOP_RETURN_MS, *stop_min_ms, *idle_min_ms, *overspeed_min_ms, retention_ms.unwrap_or(0), outlier_ms]
-        .into_iter()
-        .fold(0, i64::saturating_add)
+    [
+        legs_ms,
+        OUTLIER_RUN_MS,
+        STOP_RETURN_MS,
+        *stop_min_ms,
+        *idle_min_ms,
+        *overspeed_min_ms,
+        retention_ms.unwrap_or(0),
+        outlier_ms,
+    ]
+    .into_iter()
+    .fold(0, i64::saturating_add)
 }
 
 /// What can be sent to another worker.

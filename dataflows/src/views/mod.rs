@@ -27,12 +27,7 @@ use differential_dataflow::VecCollection;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::{Scope, StreamVec};
 
-use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
-use watchtower_model::facts::{
-    FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround,
-};
 use crate::control::{Control, Epoch};
-use watchtower_model::{GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState, ViewSet, Visit};
 use crate::timeline::operator::timelines;
 use crate::timeline::{Stats, TimelineSnapshot};
 use fleet_daily::{FleetDailyGroup, FleetDay};
@@ -42,6 +37,14 @@ use groups::{GroupStats, reach_ms};
 use kind_daily::{KindDailyGroup, KindDay};
 use od_daily::{OdDailyGroup, OdDay};
 use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
+use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
+use watchtower_model::facts::{
+    FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround,
+};
+use watchtower_model::{
+    GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
+    ViewSet, Visit,
+};
 
 /// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
 pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::views::histogram::rounded;
 use watchtower_model::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
 use watchtower_model::facts::{Motion, Overspeed, Presence, Spell, SpellKind, Stop, Towing, Trip};
 use watchtower_model::local_time::{Day, LocalTime};
 use watchtower_model::{Millis, Speed, VehicleId, Visit};
-use crate::views::histogram::rounded;
 
 /// All facts there are.
 #[derive(Clone, Debug, Default)]

@@ -21,12 +21,12 @@ use super::groups::{GroupStats, Groups, reach_ms};
 use super::od_daily::od_daily;
 use super::vehicle_daily::{MotionOfDay, Part, VehicleDailyGroup, VehicleDay, VehicleFacts, vehicle_daily};
 use super::{GroupSnapshot, Rows};
+use crate::control::{Control, Epoch};
+use facts::{arb_epochs, batches, by_plain_search};
 use watchtower_model::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
 use watchtower_model::facts::{Motion, Overspeed, Presence, Spell, Stop, Towing, Trip};
 use watchtower_model::local_time::{Day, LocalTime};
-use crate::control::{Control, Epoch};
 use watchtower_model::{GeofenceId, Millis, Rules, Speed, VehicleId, Visit};
-use facts::{arb_epochs, batches, by_plain_search};
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;

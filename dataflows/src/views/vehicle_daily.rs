@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::views::grouped::{Given, Grouped, grouped};
+use crate::views::groups::{Group, Key};
+use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::Span;
 use watchtower_model::aggregates::VehicleDaily;
 use watchtower_model::facts::{Motion, Overspeed, Spell, SpellKind, Stop, Towing, Trip};
 use watchtower_model::local_time::{Day, LocalTime};
 use watchtower_model::{Millis, Speed, VehicleId, Visit};
-use watchtower_model::Span;
-use crate::views::grouped::{Given, Grouped, grouped};
-use crate::views::groups::{Group, Key};
-use crate::views::{GroupSnapshot, Rows};
 
 /// What the table is made of.
 pub struct VehicleFacts<'s> {

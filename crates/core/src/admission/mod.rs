@@ -8,7 +8,10 @@ use std::collections::HashSet;
 
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
-use watchtower_model::{BEGINNING, Edit, GeofenceEdit, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Speed, VehicleEdit, VehicleId};
+use watchtower_model::{
+    BEGINNING, Edit, GeofenceEdit, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Speed, VehicleEdit,
+    VehicleId,
+};
 
 use crate::events::{
     Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, VehicleChange, check_time, stream_of,

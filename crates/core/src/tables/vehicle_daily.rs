@@ -28,7 +28,11 @@ pub const TABLE: Table = Table {
             comment: "Time slower than idle_speed_kmh or at an unknown speed, seconds; without offlines.",
         },
         Column { name: "idling_s", kind: Kind::Real, comment: "Time in idlings (table idlings), seconds." },
-        Column { name: "offline_s", kind: Kind::Real, comment: "Time in offlines (table offlines), seconds; of each at most offline_count." },
+        Column {
+            name: "offline_s",
+            kind: Kind::Real,
+            comment: "Time in offlines (table offlines), seconds; of each at most offline_count.",
+        },
         Column {
             name: "max_speed_kmh",
             kind: Kind::Real,

@@ -31,7 +31,8 @@ fn one_bad_fix_is_an_outlier_and_takes_part_in_nothing() {
         [&spoilt, &clean].map(|track| recompute(track, &geofences, &[], BEGINNING, &Rules::default()));
     let positions = |tables: &Tables| tables.motions.iter().map(|motion| motion.positions).sum::<i64>();
     assert_eq!(positions(&with), positions(&without) + 1, "it is counted");
-    let motions = with.motions.iter().map(|motion| watchtower_model::facts::Motion { positions: 5, ..*motion }).collect();
+    let motions =
+        with.motions.iter().map(|motion| watchtower_model::facts::Motion { positions: 5, ..*motion }).collect();
     let vehicle_daily = without.vehicle_daily.clone();
     let rest = Tables { marks: without.marks.clone(), motions, vehicle_daily, ..with };
     assert_eq!(rest, without, "nothing else is different");

@@ -14,7 +14,10 @@ use std::sync::Arc;
 
 use super::{Tables, recompute};
 use watchtower_model::geometry::Shape;
-use watchtower_model::{BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Ignition, Mark, Millis, Outliers, Place, Position, PositionEvent, Rules, Speed, VehicleId};
+use watchtower_model::{
+    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Ignition, Mark, Millis, Outliers, Place, Position,
+    PositionEvent, Rules, Speed, VehicleId,
+};
 
 const V: VehicleId = VehicleId(1);
 const G: GeofenceId = GeofenceId(7);

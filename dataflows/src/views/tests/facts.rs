@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::{Batch, DAY, Fact, HORIZON, HOUR, MINUTE, Row, START, zone};
+use crate::control::Control;
+use crate::views::plain::{self, PlainFacts};
 use watchtower_model::facts::{
     Arrival, Motion, Overspeed, OverspeedMeasures, Presence, Spell, SpellKind, Stop, Towing, Trip, TripMeasures,
 };
-use crate::control::{Control};
 use watchtower_model::{GeofenceId, Millis, Place, Speed, VehicleId, Visit};
-use crate::views::plain::{self, PlainFacts};
 
 fn arb_fact(now: Millis) -> impl Strategy<Value = Fact> {
     let at = (now - HORIZON / 2) / MINUTE..now / MINUTE;
