@@ -47,6 +47,9 @@ else
 fi 2>/dev/null
 "#;
 
+/// Set to `none` where no server is to be started: `scripts/test quick` does.
+const SERVERS: &str = "WATCHTOWER_SERVERS";
+
 /// A server cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -57,6 +60,15 @@ pub enum ServerError {
         program: String,
         /// Who has it.
         package: &'static str,
+    },
+    /// No server may be started.
+    #[error(
+        "{SERVERS} is none, so {program} is not started: a test that needs it belongs into a module that scripts/test \
+         lists in WITH_SERVERS, or into a module named `servers`"
+    )]
+    Unwanted {
+        /// Which program.
+        program: String,
     },
     /// The system refuses something.
     #[error("cannot {doing}")]
@@ -246,8 +258,11 @@ fn on_the_same_port<T>(start: impl Fn() -> Result<T, ServerError>) -> Result<T, 
 /// Where a program is: in PATH, or among the folders given.
 ///
 /// # Errors
-/// If it is nowhere.
+/// If it is nowhere, or no server may be started.
 pub fn program(name: &str, package: &'static str, folders: &[PathBuf]) -> Result<PathBuf, ServerError> {
+    if std::env::var_os(SERVERS).is_some_and(|which| which == "none") {
+        return Err(ServerError::Unwanted { program: name.to_owned() });
+    }
     find(name, folders).ok_or_else(|| ServerError::Missing { program: name.to_owned(), package })
 }
 
