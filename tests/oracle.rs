@@ -19,7 +19,7 @@ use crate::support::load::{SCHEMA, database, load};
 use crate::support::log::{Case, Event};
 use crate::support::servers::postgres::psql;
 use crate::support::shrink::shrink;
-use crate::support::{data_dir, generate, oracle};
+use crate::support::{cases, data_dir, generate, number, oracle};
 
 /// Random logs, of each kind: some ten seconds of them.
 const CASES: u64 = 100;
@@ -263,9 +263,8 @@ fn differences(case: &Case, route: Route, url: &str) -> Option<String> {
 }
 
 fn random_logs_agree(kind: &str, generate: fn(u64) -> Case, route: Route) {
-    let environment = |name| Some(std::env::var(name).ok()?.parse::<u64>().unwrap());
-    let first = environment("WATCHTOWER_SEED").unwrap_or(0);
-    let cases = environment("WATCHTOWER_CASES").map_or(CASES, |cases| cases.div_ceil(10));
+    let first = number("WATCHTOWER_SEED").unwrap_or(0);
+    let cases = cases(CASES, 10);
     let url = database();
     for seed in first..first + cases {
         let case = generate(seed);

@@ -17,6 +17,7 @@ use crate::support::generate;
 use crate::support::harness::{Expected, Failure, Watchdog, check, expected};
 use crate::support::log::{Case, Event};
 use crate::support::shrink::shrink;
+use crate::support::{cases, number};
 
 /// Numbers of workers that each log is run on.
 const WORKERS: [usize; 3] = [1, 2, 4];
@@ -42,8 +43,8 @@ impl Property {
     fn holds(self) {
         let once_failed =
             include_str!("seeds.txt").lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
-        let first = environment("WATCHTOWER_SEED").unwrap_or(0);
-        let cases = environment("WATCHTOWER_CASES").unwrap_or(CASES);
+        let first = number("WATCHTOWER_SEED").unwrap_or(0);
+        let cases = cases(CASES, 1);
         let watchdog = Watchdog::new();
         for seed in once_failed.chain(first..first + cases) {
             let case = (self.case)(seed);
@@ -78,11 +79,6 @@ impl Property {
             self.name
         )
     }
-}
-
-fn environment(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is not a number: {value}")))
 }
 
 /// Only of the last epoch.

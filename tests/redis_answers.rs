@@ -153,7 +153,7 @@ fn what_does_not_pass_ends_the_daemon() {
 const LOADS_SLOWLY: RedisOptions = RedisOptions {
     appendonly: true,
     password: None,
-    config: &["appendfsync always", "key-load-delay 1500", "loading-process-events-interval-bytes 1024"],
+    config: &["appendfsync always", "key-load-delay 2500", "loading-process-events-interval-bytes 1024"],
 };
 const OTHER_KEYS: usize = 3_000;
 
@@ -245,7 +245,7 @@ fn refuses(options: RedisOptions, begin: &[&[&str]], end: &[&[&str]], running: &
 fn a_primary_that_becomes_a_replica_is_waited_for() {
     let demote: &[&[&str]] = &[&["REPLICAOF", "127.0.0.1", "1"]];
     let promote: &[&[&str]] = &[&["REPLICAOF", "NO", "ONE"]];
-    let running = ["UNBLOCKED force unblock", "clock stands still", "ReadOnly"];
+    let running = ["clock stands still", "ReadOnly"];
     refuses(RedisOptions::default(), demote, promote, &running, "waiting for Redis");
     let config = &["replica-serve-stale-data no"];
     let silent = RedisOptions { config, ..RedisOptions::default() };
