@@ -14,6 +14,8 @@
 //!   of movement on stops, speeds and legs: see `visits` and `path`.
 
 mod groups;
+#[cfg(test)]
+pub(crate) mod invariants;
 mod journeys;
 mod marks;
 mod motion;

@@ -455,6 +455,57 @@ fn check(log: &Log) -> Result<(), (usize, String)> {
     Ok(())
 }
 
+#[test]
+fn of_what_fleets_report_some_things_always_hold() {
+    for seed in 0..1_000 {
+        let log = log(seed);
+        let Everything { positions, edits, vehicles, now } = everything(&log);
+        let broken = naive::invariants::broken(&positions, &edits, &vehicles, now, &log.rules);
+        assert!(broken.is_empty(), "seed {seed}: {broken:?}");
+    }
+}
+
+/// Clean but for one fix, amid good ones, to where the vehicle cannot have been.
+#[test]
+fn one_bad_fix_changes_nothing_but_counts() {
+    let mut tried = 0;
+    for seed in 0..1_000 {
+        let mut rng = Rng(seed);
+        let rules = Rules { outliers: Outliers::Skip, ..rules(&mut rng) };
+        let clean = track(&mut rng, 6);
+        let after = |number: usize| clean[number].ts - clean[number - 1].ts;
+        let is_clean = clean.iter().all(|position| position.mark == Mark::None)
+            && (1..clean.len()).all(|number| after(number) <= 30 * MINUTE);
+        let event = |position: &Position| PositionEvent { vehicle: VehicleId(0), seq: 0, position: *position, withdrawn: false };
+        let good: Vec<_> = clean.iter().map(event).collect();
+        let without = naive::recompute(&good, &[], &[], BEGINNING, &rules);
+        // Fewer than six good ones at the beginning might be outliers, and a good fix behind.
+        if !is_clean || clean.len() < 10 || !without.marks.is_empty() {
+            continue;
+        }
+        let number = 6 + rng.below(clean.len() - 8);
+        if after(number) < 2 {
+            continue;
+        }
+        let ts = clean[number - 1].ts + rng.between(1, after(number) - 1);
+        let place = Place::from_degrees(rng.pick(&[0.0, 113.9, -70.0]), rng.pick(&[0.0, 22.6]));
+        let bad = Position { ts, place, ignition: Ignition::Unknown, ..clean[number - 1] };
+        let mut spoilt = good.clone();
+        spoilt.insert(number, event(&bad));
+        let with = naive::recompute(&spoilt, &[], &[], BEGINNING, &rules);
+        let same = |tables: Tables| Tables {
+            marks: BTreeSet::new(),
+            motions: tables.motions.iter().map(|motion| Motion { positions: 0, ..*motion }).collect(),
+            vehicle_daily: BTreeSet::new(),
+            ..tables
+        };
+        assert_eq!(with.marks.len(), 1, "seed {seed}");
+        assert_eq!(same(with), same(without), "seed {seed}");
+        tried += 1;
+    }
+    assert!(tried >= 50, "{tried} logs are clean");
+}
+
 /// Leaves out what can be left out.
 fn shrink(mut log: Log, fails: impl Fn(&Log) -> bool) -> Log {
     loop {
@@ -547,8 +598,15 @@ fn facts_of_what_fleets_report_are_those_of_a_recomputation() {
     }
 }
 
-/// Everything the log brings, and the tables in the end.
-fn in_the_end(log: &Log) -> Tables {
+/// Everything a log brings.
+struct Everything {
+    positions: Vec<PositionEvent>,
+    edits: Vec<GeofenceEdit>,
+    vehicles: Vec<VehicleEdit>,
+    now: Millis,
+}
+
+fn everything(log: &Log) -> Everything {
     let (mut positions, mut edits, mut vehicles, mut now) = (Vec::new(), Vec::new(), Vec::new(), BEGINNING);
     for epoch in &log.epochs {
         positions.extend(epoch.positions.iter().copied());
@@ -556,6 +614,11 @@ fn in_the_end(log: &Log) -> Tables {
         vehicles.extend(epoch.vehicles.iter().cloned());
         now = now.max(epoch.now.unwrap_or(BEGINNING));
     }
+    Everything { positions, edits, vehicles, now }
+}
+
+fn in_the_end(log: &Log) -> Tables {
+    let Everything { positions, edits, vehicles, now } = everything(log);
     naive::recompute(&positions, &edits, &vehicles, now, &log.rules)
 }
 
