@@ -40,6 +40,7 @@ fn options(rules: Rules) -> Options {
         shuffle: None,
         workers: 2,
         limits: Limits::for_replay(),
+        reading: Default::default(),
         rules,
     }
 }

@@ -50,6 +50,7 @@ fn come_to_the_tables_of_a_replay(file: &str, counts: &str, shapes: &[(u16, u16)
         shuffle: None,
         workers: 2,
         limits: Limits::for_replay(),
+        reading: Default::default(),
         rules: Rules::default(),
     };
     let (tables, _) = replay::replay(&options, &mut |_, _| {}).unwrap();

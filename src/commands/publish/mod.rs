@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use watchtower_inputs::{self as inputs, Progress, SourceError};
+use watchtower_inputs::{self as inputs, FileReport, Progress, Reading, SourceError};
 use watchtower_log::append::{AppendError, Format, LayoutError, LinkError, OpenError, Outlet, Target, Wanted};
 use watchtower_log::file::LogError;
 
@@ -62,6 +62,8 @@ pub struct Options {
     pub positions: Vec<PathBuf>,
     /// NDJSON files of any events, read last.
     pub events: Vec<PathBuf>,
+    /// How the files are to be read.
+    pub reading: Reading,
     /// Where to.
     pub target: Target,
     /// What the pipeline should look like; its daemon knows better.
@@ -131,7 +133,8 @@ pub fn publish(
     check_files(options)?;
     let (outlet, layout) = Outlet::open(&options.target, options.wanted)?;
     let mut producer = Producer::new(options, layout, outlet, stop);
-    let read = read_all(options, &mut producer, progress);
+    let mut files = Vec::new();
+    let read = read_all(options, &mut producer, progress, &mut files);
     // A clock at the end of what was read says no more than its events did.
     let (counts, finished) = producer.finish(read.is_ok());
     let tally = finished?;
@@ -146,6 +149,7 @@ pub fn publish(
         refused,
         layout,
         interrupted_at,
+        files,
         elapsed: started.elapsed(),
     })
 }
@@ -155,12 +159,15 @@ fn read_all(
     options: &Options,
     producer: &mut Producer<'_>,
     progress: &mut dyn FnMut(&Path, Progress, u64),
+    files: &mut Vec<FileReport>,
 ) -> Result<Option<RecordPlace>, SourceError> {
     let (mut records, mut told) = (0u64, Instant::now());
     for (path, format) in inputs::in_order(&options.geofences, &options.positions, &options.events) {
-        let mut source = inputs::open(path, format, producer.limits())?;
+        let mut source = inputs::open_with(path, format, &options.reading, producer.limits())?;
+        let mut report = FileReport::new(path, format);
         while let Some(record) = source.next_record()? {
             let position = record.position;
+            report.count(&record);
             match producer.take(path, format, record)? {
                 ControlFlow::Continue(()) => records += 1,
                 ControlFlow::Break(End::Interrupted) => return Ok(Some(RecordPlace::new(path, format, position))),
@@ -173,6 +180,8 @@ fn read_all(
             }
         }
         progress(path, source.progress(), records);
+        report.finish(source.as_ref());
+        files.push(report);
     }
     Ok(None)
 }

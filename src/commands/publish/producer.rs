@@ -270,7 +270,7 @@ fn first_position(options: &Options, limits: &Limits) -> Result<Option<Millis>, 
         if !path.is_file() {
             continue;
         }
-        let mut source = inputs::open(path, format, limits)?;
+        let mut source = inputs::open_with(path, format, &options.reading, limits)?;
         while let Some(record) = source.next_record()? {
             if let Ok(Event::Position(report)) = record.result {
                 return Ok(Some(report.ts));

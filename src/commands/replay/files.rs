@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use watchtower_core::events::{Limits, Reason};
 use watchtower_core::tables::{Row, Table, rejected_events};
 use watchtower_engine::replay::{Driver, Intake, permute_positions};
-use watchtower_inputs::{self as inputs, Progress, SourceError};
+use watchtower_inputs::{self as inputs, FileReport, Progress, Reading, SourceError};
 use watchtower_model::Rules;
 use watchtower_store::csv::{self, CsvError};
 
@@ -27,6 +27,8 @@ pub struct Options {
     pub shuffle: Option<u64>,
     /// Worker threads.
     pub workers: usize,
+    /// How the files are to be read.
+    pub reading: Reading,
     /// What is acceptable.
     pub limits: Limits,
     /// What the tables mean.
@@ -63,6 +65,8 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Rows by table, in the order they are listed to people.
     pub rows: Vec<(&'static str, usize)>,
+    /// What was read of each file.
+    pub files: Vec<FileReport>,
 }
 
 impl Summary {
@@ -83,12 +87,14 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
     let started = Instant::now();
     let mut intake = Intake::new(options.limits.clone());
     let mut driver = Driver::start(options.workers, options.rules.clone());
-    let mut log = Vec::new();
+    let (mut log, mut files) = (Vec::new(), Vec::new());
     for (path, format) in inputs::in_order(&options.geofences, &options.positions, &options.events) {
         let name = path.display().to_string();
-        let mut source = inputs::open(path, format, &options.limits)?;
+        let mut source = inputs::open_with(path, format, &options.reading, &options.limits)?;
+        let mut report = FileReport::new(path, format);
         let mut records = 0u64;
         while let Some(record) = source.next_record()? {
+            report.count(&record);
             if let Some(item) = intake.take(&name, record) {
                 match options.shuffle {
                     Some(_) => log.push(item),
@@ -101,6 +107,8 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
             }
         }
         progress(path, source.progress());
+        report.finish(source.as_ref());
+        files.push(report);
     }
     if let Some(seed) = options.shuffle {
         permute_positions(&mut log, seed);
@@ -117,7 +125,7 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
     tables.push(archive.table(&lookup));
     tables.push((&rejected_events::TABLE, rejected.iter().map(rejected_events::cells).collect()));
     let rows = tables.iter().map(|(table, rows)| (table.name, rows.len())).collect();
-    Ok((tables, Summary { events, refused, elapsed, rows }))
+    Ok((tables, Summary { events, refused, elapsed, rows, files }))
 }
 
 /// Writes the tables of a replay as `dir/<table>.csv`.
