@@ -1,16 +1,16 @@
-//! Ctrl-C in commands that can stop in the middle.
+//! Handles Ctrl-C in commands that can stop in the middle.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The exit code of what was interrupted: 128 and the number of SIGINT.
+/// Exit code after an interrupt: 128 and the number of SIGINT.
 pub const EXIT_CODE: u8 = 130;
 
-/// A flag that the first Ctrl-C sets. The second one ends the program at once.
+/// A flag that the first Ctrl-C sets. The second one ends the process at once.
 ///
 /// # Errors
-/// If the system does not let us listen for it.
+/// If the signal handler cannot be installed.
 pub fn flag() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -28,10 +28,10 @@ pub fn flag() -> io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// A flag that is set when the process is asked to stop, as [`asked_to_stop`] says.
+/// A flag that is set when [`asked_to_stop`] completes.
 ///
 /// # Errors
-/// If the system does not let us listen for it.
+/// If the signal handlers cannot be installed.
 pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -44,7 +44,7 @@ pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
         runtime.block_on(async {
             asked.await;
             set.store(true, Ordering::Relaxed);
-            // Whoever is impatient is heard by a task of this runtime.
+            // Keeps the runtime alive for the task that handles the second signal.
             std::future::pending::<()>().await;
         });
     });
@@ -61,11 +61,11 @@ fn listen() -> io::Result<tokio::signal::windows::CtrlC> {
     tokio::signal::windows::ctrl_c()
 }
 
-/// Completes when the process is asked to stop: by Ctrl-C or, on Unix, SIGTERM. A second time ends it at
-/// once. To be called within a runtime; it listens from then on.
+/// Completes when the process is asked to stop: by Ctrl-C or, on Unix, SIGTERM. A second signal ends the process at
+/// once. Must be called within a runtime; the handlers are installed immediately.
 ///
 /// # Errors
-/// If the system does not let us listen for it.
+/// If the signal handlers cannot be installed.
 pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
     let mut interrupts = listen()?;
     #[cfg(unix)]

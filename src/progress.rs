@@ -1,4 +1,4 @@
-//! Progress of long work, on a terminal.
+//! Progress bars for long work on a terminal.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use watchtower_inputs::Progress;
 
-/// How far a file has been read.
+/// A progress bar for the reading of files.
 #[derive(Debug)]
 pub struct FileBar {
     shown: Option<(PathBuf, ProgressBar)>,
@@ -14,12 +14,12 @@ pub struct FileBar {
 }
 
 impl FileBar {
-    /// Shows nothing unless `enabled`.
+    /// A bar that is shown only if `enabled`.
     pub fn new(enabled: bool) -> Self {
         Self { shown: None, enabled }
     }
 
-    /// Shows how far `path` has been read.
+    /// Shows the progress of reading `path`.
     pub fn show(&mut self, path: &Path, progress: Progress) {
         if !self.enabled {
             return;
@@ -39,14 +39,14 @@ impl FileBar {
         }
     }
 
-    /// Shows a few words more.
+    /// Appends a note to the bar.
     pub fn note(&mut self, note: impl FnOnce() -> String) {
         if let Some((_, bar)) = &self.shown {
             bar.set_prefix(note());
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&mut self) {
         if let Some((_, bar)) = self.shown.take() {
             bar.finish_and_clear();

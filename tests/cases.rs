@@ -9,11 +9,12 @@ use std::fmt::Write;
 use std::path::Path;
 
 use watchtower_core::events::{Limits, json};
-use watchtower_core::tables::{Row, transactional_changes, vehicle_state};
+use watchtower_core::tables::{Row, TableRow, transactional_changes};
 use watchtower_dataflows::control::Control;
 use watchtower_engine::replay::{Intake, Item};
 use watchtower_engine::{Batch, Engine};
 use watchtower_model::Rules;
+use watchtower_model::VehicleState;
 use watchtower_store::csv::write_row;
 
 /// The case with the changes that a run on `workers` really makes.
@@ -41,10 +42,10 @@ fn played(case: &str, workers: usize) -> String {
             let (_, completed) = engine.next().unwrap();
             let mut changes = transactional_changes(&completed.deltas, &intake.lookup);
             for (vehicle, state) in completed.deltas.vehicle_state {
-                let is = state.map(|state| vehicle_state::cells(&state, &intake.lookup));
+                let is = state.map(|state| state.cells(&intake.lookup));
                 let was = states.insert(vehicle, is.clone()).flatten();
                 let rows = [(was, -1), (is, 1)].into_iter().filter_map(|(row, diff)| Some((row?, diff)));
-                changes.extend(rows.map(|(row, diff)| (&vehicle_state::TABLE, row, diff)));
+                changes.extend(rows.map(|(row, diff)| (VehicleState::TABLE, row, diff)));
             }
             let mut rows: Vec<String> = changes
                 .into_iter()

@@ -68,7 +68,7 @@ fn run(seed: u64, case: &Case, folder: &Path) -> usize {
         let Checkpoint { flow, snapshots } = loaded.checkpoint;
         assert_eq!(text(&flow, &snapshots), wanted, "seed {seed}, loaded after epoch {epoch}");
         saver = Saver::new(folder, "lineage", "plan").unwrap();
-        saver.know(loaded.known);
+        saver.register_loaded(loaded.known);
         moody.finish();
         moody = Engine::start(1 + rng.below(3), case.rules.clone());
         let control = flow.edits.into_iter().chain([Control::Now(flow.now)]).collect();

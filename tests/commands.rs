@@ -17,7 +17,7 @@ fn wrong_use_is_2_and_says_what_is_expected() {
     for (args, expected) in [
         (&["replay"][..], "--out <DIR>"),
         (&["replay", "--out", "x"], "--positions"),
-        (&["replay", "--positions", "x", "--out", "y", "--lateness", "6 hours"], "as in 90s, 6h or 1h30m"),
+        (&["replay", "--positions", "x", "--out", "y", "--lateness", "six hours"], "as in 90s, 6h or 1h30m"),
         (&["replay", "--positions", "x", "--out", "y", "--workers", "0"], "1..=256"),
         (&["relpay"], "replay"),
     ] {

@@ -113,7 +113,7 @@ fn told(tables: &BTreeMap<&str, Rows>) -> Vec<String> {
     let mut lines = vec![
         format!("positions    {:>9}", spaced(tables["positions"].len())),
         format!(
-            "visits       {:>9}   {} confirmed, {} going on",
+            "visits       {:>9}   {} confirmed, {} open",
             spaced(visits.len()),
             spaced(count(visits, 4, "true")),
             spaced(count(visits, 3, ""))
@@ -128,7 +128,7 @@ fn told(tables: &BTreeMap<&str, Rows>) -> Vec<String> {
     ];
     for (table, ended_at) in [("stops", 2), ("idlings", 2), ("overspeeds", 2), ("offlines", 2)] {
         let rows = &tables[table];
-        lines.push(format!("{table:<12} {:>9}   {} going on", spaced(rows.len()), spaced(count(rows, ended_at, ""))));
+        lines.push(format!("{table:<12} {:>9}   {} open", spaced(rows.len()), spaced(count(rows, ended_at, ""))));
     }
     lines
 }
@@ -168,6 +168,6 @@ fn a_demo_leaves_what_is_there_alone() {
     std::fs::write(&file, "precious").unwrap();
     let output = demo(&file, &["--for", "1s", "--vehicles", "1"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("is there already"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("exists already"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
 }

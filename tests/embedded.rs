@@ -163,11 +163,11 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
     let refused = |wanted: &str| {
         let before = std::fs::read(one.path()).unwrap();
         let log = run();
-        assert!(log.contains(wanted) && log.contains("it is left as it is"), "{log}");
+        assert!(log.contains(wanted) && log.contains("it is left unchanged"), "{log}");
         assert_eq!(std::fs::read(one.path()).unwrap(), before);
     };
     std::fs::write(one.path(), "vehicle_id,ts,lon,lat\n").unwrap();
-    refused("is no SQLite database");
+    refused("is not an SQLite database");
     std::fs::remove_file(one.path()).unwrap();
     Connection::open(one.path()).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
     refused("is an SQLite database of something else");

@@ -53,7 +53,7 @@ fn halted(rig: &Rig, daemon: &Daemon) -> String {
         })
     });
     let why = rig.pipeline.sql("SELECT halted FROM pipeline");
-    let advice = "Nothing is written any more; `watchtower resume --accept-gap` goes on without those entries";
+    let advice = "Nothing is written any more; `watchtower resume --accept-gap` continues without those entries";
     assert_eq!(said.trim(), format!("halted: {why}. {advice}"));
     assert!(rig.status().contains(&format!("HALTED    {why}\n")), "{}", rig.status());
     assert!(daemon.page("/healthz").is_some(), "it is alive");
@@ -103,7 +103,7 @@ fn entries_are_lost(meanwhile: Meanwhile, remove: impl Fn(&Rig)) {
         let metric = format!("watchtower_lost_entries{{stream=\"{EVENTS}\"}} {lost}\n");
         assert!(daemon.page("/metrics").unwrap().1.contains(&metric), "{metric}");
         rig.accept();
-        daemon = accepted(&mut rig, daemon, &format!("{EVENTS}: goes on without {lost} entries"));
+        daemon = accepted(&mut rig, daemon, &format!("{EVENTS}: continues without {lost} entries"));
     }
     assert!(daemon.stop().success());
 }
@@ -206,7 +206,7 @@ fn streams_are_replaced(meanwhile: Meanwhile, all: bool, ids_from: Option<u64>, 
     rig.accept();
     let told = rig.resume();
     for key in rig.pipeline.keys() {
-        let went_on = format!("{key}: goes on from the beginning of what is there now, {} entries", rig.added(&key));
+        let went_on = format!("{key}: continues from the beginning of the present stream, {} entries", rig.added(&key));
         assert_eq!(told.contains(&went_on), all || key == EVENTS, "{key}: {told}");
     }
     daemon = rig.pipeline.start();
@@ -226,7 +226,7 @@ fn streams_are_replaced(meanwhile: Meanwhile, all: bool, ids_from: Option<u64>, 
     assert_eq!(halted(&rig, &daemon), lost(&rig).1);
     let (lost, _) = lost(&rig);
     rig.accept();
-    daemon = accepted(&mut rig, daemon, &format!("{EVENTS}: goes on without {lost} entries"));
+    daemon = accepted(&mut rig, daemon, &format!("{EVENTS}: continues without {lost} entries"));
     assert!(daemon.stop().success());
 }
 
@@ -273,7 +273,7 @@ fn streams_that_are_gone_are_missed_though_nothing_comes() {
     daemon.signal("TERM");
     assert!(daemon.wait().success());
     rig.accept();
-    assert!(rig.resume().contains("from the beginning of what is there now, 0 entries, without 0 entries"));
+    assert!(rig.resume().contains("from the beginning of the present stream, 0 entries, without 0 entries"));
     daemon = rig.pipeline.start();
     rig.send(50);
     rig.wait();
@@ -321,7 +321,7 @@ fn a_replica_that_was_behind_is_an_older_state() {
         rig.accept();
         let told = rig.resume();
         for key in rig.pipeline.keys() {
-            assert!(told.contains(&format!("{key}: goes on after ")), "{told}");
+            assert!(told.contains(&format!("{key}: continues after ")), "{told}");
         }
         assert!(told.contains("where both streams are the same"), "{told}");
         let daemon = rig.pipeline.start();
@@ -356,13 +356,13 @@ fn there_is_no_going_on_without_what_the_tables_contain() {
         wanted: contained,
         found: 10,
     };
-    assert!(daemon.log().contains(&format!("watchtower: {why}; the tables stay as they are")), "{}", daemon.log());
+    assert!(daemon.log().contains(&format!("watchtower: {why}; the tables are left unchanged")), "{}", daemon.log());
     assert_eq!(rig.pipeline.sql("SELECT halted FROM pipeline"), why.to_string());
     assert!(rig.status().contains(&format!("HALTED    {why}\n")));
     let output = rig.pipeline.run("resume", &["--accept-gap"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains(&why.to_string()) && said.contains("there is nothing to accept"), "{said}");
+    assert!(said.contains(&why.to_string()) && said.contains("there is no loss to accept"), "{said}");
 }
 
 /// Connections that break at any moment lose nothing.

@@ -8,6 +8,7 @@ mod cases;
 mod checkpoints;
 mod commands;
 mod configuration;
+mod contracts;
 mod covers;
 mod crash;
 mod demo;

@@ -1,5 +1,5 @@
-//! `bench all`: every benchmark after the other, each in a process of its own; their reports in a folder, with
-//! the plots and a table for the README.
+//! `bench all`: runs every benchmark in a process of its own; writes their reports, the plots, and a table for the
+//! README to a folder.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{BenchError, Context, plot};
 
-/// What is run, in this order, and with what else.
+/// The benchmarks in order, each with further arguments.
 const BENCHMARKS: [(&str, &[&str]); 8] = [
     ("kernel", &[]),
     ("engine", &["--postgis"]),
@@ -21,10 +21,10 @@ const BENCHMARKS: [(&str, &[&str]); 8] = [
     ("restart", &[]),
 ];
 
-/// Runs all, and returns the table.
+/// Runs all benchmarks, and returns the table.
 ///
 /// # Errors
-/// If one of them fails, or it was interrupted.
+/// If a benchmark fails, or Ctrl-C was pressed.
 pub fn run(folder: &Path, context: &mut Context<'_>) -> Result<String, BenchError> {
     std::fs::create_dir_all(folder)?;
     for (name, more) in BENCHMARKS {
@@ -49,7 +49,7 @@ pub fn run(folder: &Path, context: &mut Context<'_>) -> Result<String, BenchErro
     Ok(table)
 }
 
-/// Of each report the rows that are compared with something or have latencies, in Markdown.
+/// A Markdown table of the results that have a baseline or latencies.
 fn table(folder: &Path) -> Result<String, BenchError> {
     let mut table = "| what | command | result |\n|---|---|---|\n".to_owned();
     for (bench, _) in BENCHMARKS {
@@ -65,7 +65,7 @@ fn table(folder: &Path) -> Result<String, BenchError> {
     Ok(table)
 }
 
-/// What matters of a result, if anything does.
+/// The main figures of a result; `None` if it has none.
 fn summary(result: &Value) -> Option<String> {
     let number = |member: &str| result[member].as_f64();
     let mut said = Vec::new();
@@ -73,7 +73,7 @@ fn summary(result: &Value) -> Option<String> {
         said.push(format!("{ratio:.2} x {baseline}"));
     }
     let members = [
-        ("cpu_us_per_event", "us CPU an event", 2),
+        ("cpu_us_per_event", "us CPU per event", 2),
         ("scaling", "x one worker", 2),
         ("p50_ms", "ms median", 1),
         ("p99_ms", "ms 99 %", 1),

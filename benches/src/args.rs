@@ -10,7 +10,7 @@ use watchtower_model::ViewSet;
 use crate::engine::Source;
 #[cfg(unix)]
 use crate::loader::Shape;
-use crate::memory::Part;
+use crate::memory::MemoryPart;
 #[cfg(unix)]
 use crate::stage::{Setup, Urls};
 use crate::{Settings, engine, geofence_edit, kernel, late, memory};
@@ -31,168 +31,166 @@ How to read it: ratio is how many times as much processor time the baseline took
 the same turns. It is what to compare between machines; events/s and microseconds are of this one, with
 whatever else it had to do. spread is how far the slowest and the fastest turn are apart.";
 
-/// Measure the parts of Watch Tower on this machine, each beside what others would use for the same.
+/// Measure the parts of Watch Tower on this machine, each beside a common alternative.
 ///
-/// Runs over events that are generated, the same each time, or over given ones, and needs nothing else: servers that a
-/// benchmark needs are started and removed. Ctrl-C ends it and prints what is measured so far.
+/// Runs over events that are generated, the same each time, or read from files. It needs no server: those that a
+/// benchmark needs are started and removed. Ctrl-C stops it and prints the results so far.
 #[derive(Debug, Parser)]
 #[command(name = "watchtower-bench", version, max_term_width = 100, after_help = EXAMPLE)]
 pub struct BenchArgs {
-    /// Which benchmark.
+    /// The benchmark to run.
     #[command(subcommand)]
     pub command: BenchCommand,
-    /// Be done within a minute: fewer events, fewer turns
+    /// Finish within a minute: fewer events, fewer turns
     #[arg(long, global = true)]
     pub quick: bool,
     /// Print one JSON object instead of a table
     #[arg(long, global = true)]
     pub json: bool,
-    /// Measure everything N times; the median counts [default: 5, with --quick 2]
+    /// Repeat each measurement N times and report the median [default: 5, with --quick 2]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub turns: Option<u16>,
-    /// Make F times as many vehicles and events as usual
+    /// Multiply the usual numbers of vehicles and events by F
     #[arg(long, global = true, value_name = "F", default_value_t = 1.0, value_parser = size)]
     pub size: f64,
 }
 
-/// A benchmark.
+/// A benchmark of the program.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// Membership alone: which geofences cover a place, who came and went.
+    /// Membership alone: finds the geofences that cover a position, and the enters and exits.
     ///
-    /// Star polygons of 40 corners, three over a place, in 100 km square; 100 000 vehicles that walk 10 m or
-    /// 50 m from one position to the next, or are anywhere. And the countries of the world, if the folder
-    /// WATCHTOWER_DATA has geofences/world_countries_50m.geojson.gz.
+    /// Star polygons of 40 corners, three over each point, in 100 km square; 100 000 vehicles that walk 10 m or 50 m
+    /// from one position to the next, or jump anywhere. Also the countries of the world, if the folder WATCHTOWER_DATA
+    /// has geofences/world_countries_50m.geojson.gz.
     Kernel(KernelArgs),
-    /// Timelines and views without I/O: events are decoded and admitted, and wait in memory.
+    /// Timelines and views without I/O: all events are decoded and admitted before.
     ///
-    /// Workload W: 10 000 star polygons, 10 000 vehicles that move 50 to 200 m, 2 000 000 events after 500 000 more. The
-    /// realistic track: 100 000 vehicles, a fix every 10 s, 10 m apart, 10 000 star polygons of which one is
-    /// entered or left in four of a hundred events.
+    /// Workload W: 10 000 star polygons, 10 000 vehicles that move 50 to 200 m, 2 000 000 events after 500 000 more.
+    /// The realistic track: 100 000 vehicles with a fix every 10 s, 10 m apart, and 10 000 star polygons; four of a
+    /// hundred events are an enter or exit.
     ///
-    /// The baseline is a loop over the same events with an R-tree (rstar) and polygons (geo): membership
-    /// and its changes, no event time, no lateness, no visits, no views.
+    /// The baseline is a loop over the same events with an R-tree (rstar) and polygons (geo). It computes membership
+    /// and its changes, without event time, lateness, visits and views.
     Engine(EngineArgs),
-    /// A backlog in Redis becomes rows in PostGIS, through the daemon.
+    /// The daemon turns a backlog in Redis into rows in PostGIS.
     ///
-    /// The realistic track, 2 000 000 events. The daemon knows the geofences and vehicles and is frozen while
-    /// the backlog is appended; the time is from when it goes on until the commit with the last entry is seen
-    /// by another session. With the archive of positions and without.
+    /// The realistic track, 2 000 000 events. The daemon knows the geofences and vehicles and is frozen while the
+    /// backlog is appended; measured is the time from its continuation until another session sees the commit with the
+    /// last entry. With and without the archive of positions.
     ///
-    /// Baselines, over the same entries: xread reads them and looks at none; prepared-rows writes the same
-    /// rows in the same statements from change sets that wait in memory, with neither Redis nor an engine.
+    /// Baselines over the same entries: xread reads them without decoding; prepared-rows writes the same rows with the
+    /// same statements from change sets in memory, without Redis and engine.
     #[cfg(unix)]
     Drain(DrainArgs),
-    /// Events at a fixed rate, through the daemon: how long until others see them in the tables.
+    /// Events at a fixed rate through the daemon: measures the time until other sessions see them in the tables.
     ///
-    /// Latency counts from the instant at which an event was to be sent, which the rate alone decides, to when
-    /// another session sees the commit that has it. At a rate that the machine cannot keep it grows for as
-    /// long as the benchmark runs.
+    /// Latency counts from the instant at which an event is due, which depends on the rate alone, until another session
+    /// sees the commit that has it. At a rate above the machine's capacity it grows as long as the benchmark runs.
     #[cfg(unix)]
     Live(LiveArgs),
-    /// A geofence is redrawn while events keep coming: how long until its changes leave the engine.
+    /// A geofence is redrawn while events keep coming: measures the time until all its changes leave the engine.
     ///
-    /// 100 000 vehicles on the realistic track; a hundredth of them are concerned. In memory, without I/O.
+    /// 100 000 vehicles on the realistic track, of which one in a hundred is concerned. In memory, without I/O.
     GeofenceEdit(GeofenceEditArgs),
-    /// What it costs that some events come up to an hour after others of their vehicle.
+    /// The cost of events that arrive up to an hour after later events of their vehicle.
     ///
-    /// 5 000 vehicles for more than an hour. Whatever their order, the same events end in the same visits, or the
+    /// 5 000 vehicles for more than an hour. The same events in any order must result in the same visits, or the
     /// benchmark fails.
     Late(LateArgs),
-    /// From the start of the daemon to its first new commit, when it has a checkpoint of all it knew.
+    /// Time from the start of the daemon to its first new commit, with a checkpoint of its whole state.
     ///
-    /// Without an archive of positions, and with no more in Redis than a checkpoint needs.
+    /// Without an archive of positions, and with no more entries in Redis than the checkpoint needs.
     #[cfg(unix)]
     Restart(RestartArgs),
-    /// Bytes of a vehicle, a retained position, a geofence, a group of an aggregate; and that many epochs of the
-    /// same fleet take no more than few.
+    /// Bytes per vehicle, retained position, geofence, and group of an aggregate. Also checks that memory does not grow
+    /// over many epochs of the same fleet.
     Memory(MemoryArgs),
-    /// Run all of them; write reports, plots and a table to a folder.
+    /// Run all benchmarks; write reports, plots and a table to a folder.
     ///
-    /// This is how the figures of the README are made. It takes about an hour, with --quick some minutes.
+    /// The figures of the README are made with it. Takes about an hour, with --quick some minutes.
     All(AllArgs),
     /// Draw the plots again from the reports in a folder.
     Plot(AllArgs),
 }
 
-/// What `bench geofence-edit` takes.
+/// Arguments of `bench geofence-edit`.
 #[derive(Debug, Args)]
 pub struct GeofenceEditArgs {
-    /// Events a second
+    /// Events per second
     #[arg(long, value_name = "R", default_value_t = 50_000.0, value_parser = positive)]
     pub rate: f64,
-    /// For how long; with --quick at most 5
+    /// Duration in seconds; with --quick at most 5
     #[arg(long, value_name = "S", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
-    /// Which views are computed
+    /// The set of views to compute
     #[arg(long, value_name = "SET", default_value = "membership")]
     pub views: ViewsArg,
-    /// Worker threads
+    /// Worker threads of the engine
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
 }
 
-/// What `bench late` takes.
+/// Arguments of `bench late`.
 #[derive(Debug, Args)]
 pub struct LateArgs {
-    /// Of a hundred events so many are late, one measurement for each
+    /// Percentages of late events, one measurement for each
     #[arg(long, value_name = "P", num_args = 1.., default_values_t = [1.0, 10.0], value_parser = positive)]
     pub percent: Vec<f64>,
-    /// Which views are computed
+    /// The set of views to compute
     #[arg(long, value_name = "SET", default_value = "membership")]
     pub views: ViewsArg,
-    /// Worker threads
+    /// Worker threads of the engine
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
-    /// Events of an epoch
+    /// Events per epoch
     #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     pub epoch: u32,
 }
 
-/// What `bench restart` takes.
+/// Arguments of `bench restart`.
 #[cfg(unix)]
 #[derive(Debug, Args)]
 pub struct RestartArgs {
-    /// Where.
+    /// Servers, views and workers.
     #[command(flatten)]
     pub servers: ServerArgs,
-    /// Vehicles; with --quick a fifth
+    /// Number of vehicles; with --quick a fifth
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub vehicles: u32,
-    /// Positions of each; with --quick at most 20
+    /// Positions per vehicle; with --quick at most 20
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub positions: u32,
 }
 
-/// What `bench memory` takes.
+/// Arguments of `bench memory`.
 #[derive(Debug, Args)]
 pub struct MemoryArgs {
-    /// Which views are computed
+    /// The set of views to compute
     #[arg(long, value_name = "SET", default_value = "membership")]
     pub views: ViewsArg,
-    /// Epochs of a fleet that stays as it is, after half of which memory should grow no more; with --quick a
-    /// quarter
+    /// Epochs of an unchanging fleet, in the second half of which memory must not grow; with --quick a quarter
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(2..))]
     pub epochs: u32,
-    /// What the process of a part is started with
+    /// The part to measure in this process; set by the parent process
     #[arg(long, hide = true, value_parser = part)]
-    part: Option<Part>,
+    part: Option<MemoryPart>,
 }
 
-/// Where reports and plots are.
+/// Folder of reports and plots.
 #[derive(Debug, Args)]
 pub struct AllArgs {
-    /// The folder; made if missing, files in it are replaced
+    /// The folder; created if missing, files in it are replaced
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
 
-/// A set of views.
+/// A set of views to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ViewsArg {
-    /// Who is where: visits, membership, occupancy, offlines, vehicle_state
+    /// Tables of membership: visits, membership, occupancy, offlines, vehicle_state
     Membership,
-    /// All tables
+    /// All computed tables
     All,
 }
 
@@ -205,44 +203,44 @@ impl From<ViewsArg> for ViewSet {
     }
 }
 
-fn part(name: &str) -> Result<Part, String> {
-    Part::ALL.into_iter().find(|part| part.name() == name).ok_or_else(|| "no such part".to_owned())
+fn part(name: &str) -> Result<MemoryPart, String> {
+    MemoryPart::ALL.into_iter().find(|part| part.name() == name).ok_or_else(|| "no such part".to_owned())
 }
 
-/// What `bench live` takes.
+/// Arguments of `bench live`.
 #[cfg(unix)]
 #[derive(Debug, Args)]
 pub struct LiveArgs {
-    /// Where.
+    /// Servers, views and workers.
     #[command(flatten)]
     pub servers: ServerArgs,
-    /// Events a second, one measurement for each
+    /// Events per second, one measurement for each
     #[arg(long, value_name = "R", num_args = 1.., default_values_t = [20_000.0, 100_000.0, 300_000.0], value_parser = positive)]
     pub rate: Vec<f64>,
-    /// For how long each; with --quick at most 8
+    /// Duration of each in seconds; with --quick at most 8
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
     /// Keep an archive of positions
     #[arg(long)]
     pub archive: bool,
-    /// How entries hold events: binary batches, JSON arrays, or one event each in plain fields
+    /// Format of events in entries: binary batches, JSON arrays, or one event each in plain fields
     #[arg(long, value_name = "SHAPE", default_value = "bin")]
     pub format: FormatArg,
-    /// Most events of an entry of bin and json
+    /// Limit of events per entry, for bin and json
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch: u32,
 }
 
-/// Servers that are used instead of starting some. What the benchmark puts there it takes away again.
+/// Servers to use instead of starting some. The benchmark removes its data from them at the end.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
-    /// This Redis, instead of one that is started and thrown away; its processor time is not known then
+    /// URL of a Redis to use instead of a temporary one; its processor time is not measured then
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// This database with PostGIS, without TLS, instead of one that is started and thrown away
+    /// URL of a database with PostGIS, without TLS, to use instead of a temporary one
     #[arg(long, value_name = "URL")]
     pub postgres: Option<String>,
-    /// Which tables the daemon keeps
+    /// The set of tables that the daemon keeps
     #[arg(long, value_name = "SET", default_value = "membership")]
     pub views: ViewsArg,
     /// Worker threads of the daemon
@@ -250,21 +248,21 @@ pub struct ServerArgs {
     pub workers: u16,
 }
 
-/// What `bench drain` takes.
+/// Arguments of `bench drain`.
 #[derive(Debug, Args)]
 pub struct DrainArgs {
-    /// Where.
+    /// Servers, views and workers.
     #[command(flatten)]
     pub servers: ServerArgs,
-    /// How entries hold events: binary batches, JSON arrays, or one event each in plain fields
+    /// Format of events in entries: binary batches, JSON arrays, or one event each in plain fields
     #[arg(long, value_name = "SHAPE", num_args = 1.., default_values = ["bin"])]
     pub format: Vec<FormatArg>,
-    /// Most events of an entry of bin and json
+    /// Limit of events per entry, for bin and json
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch: u32,
 }
 
-/// What `bench kernel` takes.
+/// Arguments of `bench kernel`.
 #[derive(Debug, Args)]
 pub struct KernelArgs {
     /// Numbers of geofences; --quick leaves out those above 100000
@@ -272,29 +270,29 @@ pub struct KernelArgs {
     pub geofences: Vec<u32>,
 }
 
-/// What `bench engine` takes.
+/// Arguments of `bench engine`.
 #[derive(Debug, Args)]
 pub struct EngineArgs {
-    /// Over what
+    /// The generated workloads to run
     #[arg(long, value_name = "WORKLOAD", num_args = 1.., default_values = ["w", "realistic"], conflicts_with = "events_csv")]
     pub workload: Vec<WorkloadArg>,
-    /// Over these events instead: CSV with a header, ts in milliseconds, entity or vehicle_id, lon, lat
+    /// Run over these events instead: CSV with a header, ts in milliseconds, entity or vehicle_id, lon, lat
     #[arg(long, value_name = "FILE", requires = "geofences")]
     pub events_csv: Option<PathBuf>,
-    /// The geofences among which they are: GeoJSON
+    /// The geofences for these events: GeoJSON
     #[arg(long, value_name = "FILE", requires = "events_csv")]
     pub geofences: Option<PathBuf>,
     /// Numbers of worker threads
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 2], value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Vec<u16>,
-    /// Which views are computed
+    /// The sets of views to compute
     #[arg(long, value_name = "SET", num_args = 1.., default_values = ["membership", "all"])]
     pub views: Vec<ViewsArg>,
-    /// Events of an epoch
+    /// Events per epoch
     #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     pub epoch: u32,
-    /// Over the first events also ask PostGIS, which is started and thrown away: a query for each event, and
-    /// statements for batches of 10000. The ratio is theirs to the engine
+    /// Also measure PostGIS, which is started for it, over the first events: a query for each event, and statements for
+    /// batches of 10000. The ratio is PostGIS to the engine
     #[arg(long)]
     pub postgis: bool,
 }
@@ -302,21 +300,21 @@ pub struct EngineArgs {
 /// A generated workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WorkloadArg {
-    /// Workload W
+    /// Workload W: star polygons, short steps
     W,
-    /// The realistic track
+    /// The realistic track: a fix every 10 s
     Realistic,
 }
 
 impl BenchArgs {
-    /// How thoroughly.
+    /// Settings of the run.
     pub fn settings(&self) -> Settings {
         Settings { quick: self.quick, turns: self.turns.map(usize::from), size: self.size }
     }
 }
 
 impl BenchCommand {
-    /// Its name, as it is typed.
+    /// Name of the benchmark on the command line.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Kernel(_) => "kernel",
@@ -337,7 +335,7 @@ impl BenchCommand {
 }
 
 impl KernelArgs {
-    /// What to measure.
+    /// Parameters of the measurement.
     pub fn options(&self) -> kernel::Options {
         let data = std::env::var_os("WATCHTOWER_DATA").map(PathBuf::from);
         kernel::Options { geofences: self.geofences.clone(), data }
@@ -345,7 +343,7 @@ impl KernelArgs {
 }
 
 impl EngineArgs {
-    /// What to measure.
+    /// Parameters of the measurement.
     pub fn options(&self) -> engine::Options {
         let workloads = match (&self.events_csv, &self.geofences) {
             (Some(events), Some(geofences)) => {
@@ -361,12 +359,12 @@ impl EngineArgs {
 
 #[cfg(unix)]
 impl ServerArgs {
-    /// Where they are.
+    /// URLs of the servers to use.
     pub fn urls(&self) -> Urls {
         Urls { redis: self.redis.clone(), postgres: self.postgres.clone() }
     }
 
-    /// How the daemon between them is set up, with a checkpoint a minute.
+    /// Setup of the daemon, with one checkpoint per minute.
     pub fn setup(&self, archive: bool) -> Setup {
         let (checkpoints, log_keep) = (Duration::from_secs(60), Duration::from_secs(3600));
         let (views, workers) = (self.views.into(), self.workers.into());
@@ -376,7 +374,7 @@ impl ServerArgs {
 
 #[cfg(unix)]
 impl DrainArgs {
-    /// What to measure.
+    /// Parameters of the measurement.
     pub fn options(&self) -> drain::Options {
         let shapes = self.format.iter().map(|&format| Shape { format: format.into(), batch: self.batch }).collect();
         drain::Options { shapes, setup: self.servers.setup(false), urls: self.servers.urls() }
@@ -385,7 +383,7 @@ impl DrainArgs {
 
 #[cfg(unix)]
 impl LiveArgs {
-    /// What to measure.
+    /// Parameters of the measurement.
     pub fn options(&self) -> live::Options {
         live::Options {
             rates: self.rate.clone(),
@@ -398,7 +396,7 @@ impl LiveArgs {
 }
 
 impl GeofenceEditArgs {
-    /// What to measure.
+    /// Parameters of the measurement.
     pub fn options(&self) -> geofence_edit::Options {
         geofence_edit::Options {
             rate: self.rate,
@@ -410,7 +408,7 @@ impl GeofenceEditArgs {
 }
 
 impl LateArgs {
-    /// What to measure.
+    /// Parameters of the measurement.
     pub fn options(&self) -> late::Options {
         late::Options {
             percents: self.percent.clone(),
@@ -423,7 +421,7 @@ impl LateArgs {
 
 #[cfg(unix)]
 impl RestartArgs {
-    /// What to measure.
+    /// Parameters of the measurement.
     pub fn options(&self) -> restart::Options {
         restart::Options {
             vehicles: self.vehicles,
@@ -435,13 +433,13 @@ impl RestartArgs {
 }
 
 impl MemoryArgs {
-    /// What to measure.
+    /// Parameters of the measurement.
     pub fn options(&self) -> memory::Options {
         memory::Options { views: self.views.into(), epochs: self.epochs as usize }
     }
 
-    /// The part that this process is started for.
-    pub(crate) fn part(&self) -> Option<Part> {
+    /// The part that this process measures, if a parent process started it.
+    pub(crate) fn part(&self) -> Option<MemoryPart> {
         self.part
     }
 }

@@ -1,8 +1,8 @@
 //! The baseline: what a careful programmer writes in an afternoon with the crates `rstar` and `geo`.
 //!
-//! Boxes of geofences in an R-tree, the polygons among the hits asked one by one, the answer compared with
-//! where the vehicle was last. It knows no event time, so nothing may be late; it keeps no visits and no
-//! history, and no edit of a geofence can reach into the past.
+//! The boxes of geofences are in an R-tree; the polygons among the hits are tested one by one, and the result is
+//! compared with the vehicle's previous one. It knows no event time, so no event may be late; it keeps no visits and no
+//! history, and no edit of a geofence can change the past.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,17 +16,17 @@ use watchtower_model::{Geofence, Place, PositionEvent};
 
 use super::tally::LastSeen;
 
-/// What results call it.
+/// Name of the baseline in results.
 pub const NAME: &str = "rstar+geo";
 
-/// Polygons and their boxes.
+/// Polygons in an R-tree of their boxes.
 pub struct Plain {
     tree: RTree<GeomWithData<Rectangle<[f64; 2]>, u32>>,
     polygons: Vec<MultiPolygon>,
 }
 
 impl Plain {
-    /// Takes in all geofences at once; none if one is a circle: `geo` has none on the ellipsoid.
+    /// Indexes all geofences. `None` if one is a circle: `geo` has no circles on the ellipsoid.
     pub fn new(geofences: &[Arc<Geofence>]) -> Option<Self> {
         if geofences.iter().any(|geofence| geofence.shape.center().is_some()) {
             return None;
@@ -42,7 +42,7 @@ impl Plain {
         Some(Self { tree, polygons: polygons.collect() })
     }
 
-    /// The events one after the other.
+    /// Processes events in order.
     pub fn advance(&self, seen: &mut LastSeen, events: &[PositionEvent]) {
         seen.advance(events, |event, found| self.covering(event.position.place, found));
     }
@@ -52,7 +52,7 @@ impl Plain {
         let coord = Coord { x: at[0], y: at[1] };
         let _: ControlFlow<()> = self.tree.locate_in_envelope_intersecting_int(AABB::from_point(at), |candidate| {
             let polygon = &self.polygons[candidate.data as usize];
-            // As `contains`, and borders count.
+            // As `contains`, but a border counts as inside.
             if polygon.coordinate_position(&coord) != CoordPos::Outside {
                 found.push(candidate.data);
             }

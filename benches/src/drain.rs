@@ -1,11 +1,10 @@
-//! `bench drain`: a backlog in Redis becomes rows in PostGIS.
+//! `bench drain`: the daemon turns a backlog in Redis into rows in PostGIS.
 //!
-//! The daemon runs, knows all vehicles and geofences, and is frozen while the backlog is appended. What is
-//! measured is the time from when it goes on until the commit with the last entry has been seen by another
-//! session.
+//! The daemon runs, knows all vehicles and geofences, and is frozen while the backlog is appended. Measured is the time
+//! from its continuation until another session has seen the commit with the last entry.
 //!
-//! Two baselines bound it, in the same turns: reading the same entries and looking at none; and writing the
-//! same rows from change sets that wait in memory, with neither Redis nor an engine.
+//! Two baselines are measured in the same turns: reading the same entries without decoding them; and writing the same
+//! rows from change sets in memory, without Redis and engine.
 
 use std::time::Instant;
 
@@ -27,26 +26,26 @@ use watchtower_store::postgres::claim;
 use watchtower_store::postgres::commit::Writer;
 use watchtower_store::postgres::{Database, schema};
 
-/// What to measure.
+/// Parameters of the measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How entries look.
+    /// Formats of entries.
     pub shapes: Vec<Shape>,
-    /// How the daemon is set up.
+    /// Setup of the daemon.
     pub setup: Setup,
-    /// Servers that are used instead of starting some.
+    /// Servers to use instead of starting some.
     pub urls: Urls,
 }
 
-/// Reading entries, and nothing else.
+/// Name of the baseline that only reads entries.
 const RAW: &str = "xread";
-/// Writing rows, and nothing else.
+/// Name of the baseline that only writes rows.
 const PREPARED: &str = "prepared-rows";
 
-/// As many epochs as the daemon commits at once when PostgreSQL is the slower part.
-const EPOCHS_A_COMMIT: usize = 8;
+/// Number of epochs that the daemon commits together when PostgreSQL is the bottleneck.
+const EPOCHS_PER_COMMIT: usize = 8;
 
-/// What was measured of one shape, with or without the archive.
+/// Results of one format, with or without the archive.
 #[derive(Default)]
 struct Turns {
     drain: Samples,
@@ -55,10 +54,10 @@ struct Turns {
     servers: Vec<ServersCpu>,
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// If servers or the daemon fail, or it was interrupted.
+/// If servers or the daemon fail, or Ctrl-C was pressed.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
     context.step(|| "starting Redis and PostgreSQL".to_owned())?;
     let servers = Servers::start(&options.urls)?;
@@ -147,15 +146,15 @@ impl Turns {
     }
 }
 
-/// A stream's entries as Redis sent them.
+/// Entries as Redis sent them, with the index of their stream.
 struct Replies {
-    /// Of the control stream, then those of vehicles' first positions.
+    /// The control stream, then the streams of the vehicles' first positions.
     first: Vec<(usize, Reply)>,
-    /// The backlog.
+    /// The entries whose processing is measured.
     backlog: Vec<(usize, Reply)>,
 }
 
-/// All entries of the pipeline; how long it took to read the backlog.
+/// Reads all entries of the pipeline; the sample is the reading of the backlog.
 async fn read_all(config: &daemon::Options, warm: EntryId, until: EntryId) -> Result<(Replies, Sample), BenchError> {
     let keys = stream_keys(&config.pipeline, 1);
     let mut reader = Reader::connect(&Server::new(&config.redis)?).await?;
@@ -166,7 +165,7 @@ async fn read_all(config: &daemon::Options, warm: EntryId, until: EntryId) -> Re
     Ok((Replies { first, backlog }, timer.stop()))
 }
 
-/// The entries of one stream behind `after`, up to the reply that has the entry `until`, or to the end.
+/// Reads one stream after the entry `after`, up to the reply that has the entry `until`, or to the end.
 async fn read(
     reader: &mut Reader,
     keys: &[String],
@@ -189,7 +188,7 @@ async fn read(
     Ok(replies)
 }
 
-/// What the daemon writes, computed before it is measured.
+/// The rows that the daemon writes, computed before the measurement.
 struct Prepared {
     first: Vec<Commit>,
     backlog: Vec<Commit>,
@@ -212,7 +211,7 @@ impl Prepared {
         Ok(Self { first, backlog })
     }
 
-    /// Writes it into tables of its own.
+    /// Writes them into tables of its own.
     async fn write(&self, config: &daemon::Options) -> Result<Sample, BenchError> {
         let store = watchtower_store::postgres::Options {
             schema: format!("{}_prepared", config.store.schema),
@@ -234,7 +233,7 @@ impl Prepared {
     }
 }
 
-/// What the entries come to, in commits as large as the daemon makes them.
+/// The changes that the entries cause, in commits as large as the daemon's.
 fn commits(flow: &mut Flow<()>, keys: &[String], replies: &[(usize, Reply)]) -> Result<Vec<Commit>, BenchError> {
     let mut commits = Vec::new();
     for (_, reply) in replies {
@@ -256,7 +255,7 @@ fn commits(flow: &mut Flow<()>, keys: &[String], replies: &[(usize, Reply)]) -> 
     }
     let mut joined: Vec<Commit> = Vec::new();
     for (index, commit) in commits.into_iter().enumerate() {
-        match joined.last_mut().filter(|_| !index.is_multiple_of(EPOCHS_A_COMMIT)) {
+        match joined.last_mut().filter(|_| !index.is_multiple_of(EPOCHS_PER_COMMIT)) {
             Some(last) => join(last, commit),
             None => joined.push(commit),
         }
@@ -264,7 +263,7 @@ fn commits(flow: &mut Flow<()>, keys: &[String], replies: &[(usize, Reply)]) -> 
     Ok(joined)
 }
 
-/// Adds a later commit to an earlier one.
+/// Appends a later commit to an earlier one.
 fn join(earlier: &mut Commit, later: Commit) {
     let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = later;
     earlier.changes.then(changes);

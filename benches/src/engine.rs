@@ -1,4 +1,4 @@
-//! `bench engine`: timelines and views without I/O. Events are decoded and admitted, and wait in memory.
+//! `bench engine`: timelines and views without I/O. All events are decoded and admitted before.
 
 use std::path::PathBuf;
 
@@ -16,33 +16,33 @@ use watchtower_core::events::Limits;
 use watchtower_core::tables::Deltas;
 use watchtower_engine::{Batch, Engine, MAX_IN_FLIGHT};
 
-/// What to measure.
+/// Parameters of the measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Over what.
+    /// The workloads to run.
     pub workloads: Vec<Source>,
-    /// Which views are computed.
+    /// The sets of views to compute.
     pub views: Vec<ViewSet>,
     /// Numbers of worker threads.
     pub workers: Vec<usize>,
-    /// Events of an epoch.
+    /// Events per epoch.
     pub epoch: usize,
-    /// Whether PostGIS is a baseline, too.
+    /// Whether PostGIS is measured as a baseline, too.
     pub postgis: bool,
 }
 
-/// Where events come from.
+/// Source of a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Workload W.
+    /// Workload W, generated.
     W,
-    /// The realistic track.
+    /// The realistic track, generated.
     Realistic,
-    /// Files.
+    /// A workload from two files.
     Files {
-        /// CSV of events.
+        /// CSV file of events.
         events: PathBuf,
-        /// GeoJSON of geofences.
+        /// GeoJSON file of geofences.
         geofences: PathBuf,
     },
 }
@@ -53,11 +53,11 @@ pub(super) const SEED: u64 = 20_260_101;
 pub(super) const GEOFENCES: u32 = 10_000;
 /// Vehicles and events of workload W.
 const W: (u32, usize) = (10_000, 2_000_000);
-/// Vehicles of the realistic track, and how often each says where it is.
+/// Vehicles of the realistic track, and fixes per vehicle.
 const REALISTIC: (u32, usize) = (100_000, 20);
 
 impl Source {
-    /// The geofences and events.
+    /// Makes or reads the workload.
     pub(super) fn workload(&self, context: &Context<'_>) -> Result<Workload, BenchError> {
         let settings = &context.settings;
         Ok(match self {
@@ -78,10 +78,10 @@ pub(super) fn realistic_workload(context: &Context<'_>) -> Workload {
     workload::realistic(GEOFENCES, context.settings.vehicles(vehicles, 4), fixes, SEED)
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// If it was interrupted, files cannot be read, or the baseline finds other answers.
+/// If Ctrl-C was pressed, files cannot be read, or the baseline has another result.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
     for source in &options.workloads {
         context.step(|| "making or reading events".to_owned())?;
@@ -91,7 +91,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     Ok(())
 }
 
-/// One way to run the engine, and what came of it.
+/// A configuration of the engine, with its results.
 struct Run {
     views: ViewSet,
     workers: usize,
@@ -162,7 +162,7 @@ impl Run {
     }
 }
 
-/// Enters and exits: when measuring began, and at the end.
+/// Enters and exits at the start of the measurement, and at the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
     before: Tally,
@@ -170,8 +170,8 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Those of all events are told, the first ones of each vehicle included; the share is that of what was
-    /// measured.
+    /// Adds the counts to an outcome: enters and exits of all events, including each vehicle's first ones; the
+    /// percentage is of the measured events.
     fn report(self, outcome: Outcome, events: usize) -> Outcome {
         let Self { before, all } = self;
         let changes = (all.enters - before.enters) + (all.exits - before.exits);
@@ -192,7 +192,7 @@ fn plain_turn(plain: &Plain, workload: &Workload) -> (Sample, Counted) {
     (timer.stop(), Counted { before, all: seen.tally() })
 }
 
-/// A workload cut into what the engine takes.
+/// A workload cut into epochs.
 pub(super) struct Epochs {
     pub(super) geofences: Batch,
     pub(super) warm: Vec<Batch>,
@@ -217,13 +217,13 @@ impl Epochs {
     }
 }
 
-/// The rules of a daemon that nothing was told.
+/// The default rules of a daemon.
 pub(super) fn rules(views: ViewSet) -> Rules {
     let limits = Limits::default();
     Rules { views, retention_ms: limits.lateness_ms, horizon_ms: Some(limits.horizon_ms), ..Rules::default() }
 }
 
-/// A new engine takes in all of a workload.
+/// Runs a whole workload through a new engine.
 pub(super) fn engine_turn(
     epochs: &Epochs,
     rules: &Rules,
@@ -243,7 +243,7 @@ pub(super) fn engine_turn(
     Ok((sample, Counted { before, all: tally }))
 }
 
-/// Hands in all batches and waits for all answers.
+/// Submits all epochs and waits for their results.
 pub(super) fn drain(
     engine: &mut Engine,
     batches: Vec<Batch>,
@@ -265,8 +265,8 @@ pub(super) fn drain(
     Ok(())
 }
 
-/// A visit is an enter, and an exit once it has an end. The sums never go below zero: a row that is taken
-/// away was there.
+/// Counts enters and exits: a visit is an enter, and an exit once it has an end. The sums never fall below zero,
+/// because a removed row was added before.
 fn count(deltas: &Deltas, tally: &mut Tally) {
     let (mut enters, mut exits) = (0, 0);
     for (visit, diff) in &deltas.visits {

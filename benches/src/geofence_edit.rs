@@ -1,9 +1,9 @@
-//! `bench geofence-edit`: a geofence is redrawn while events keep coming. How long until all that it changes
-//! has left the engine?
+//! `bench geofence-edit`: a geofence is redrawn while events keep coming; measures the time until all its changes have
+//! left the engine.
 //!
-//! Events come at a fixed rate in epochs of five milliseconds. Every so often one of them also redraws a
-//! geofence in which about a hundredth of all vehicles are. Its latency is from when it was handed in to when
-//! its changes were handed out, whatever was before it in the engine included.
+//! Events come at a fixed rate in epochs of five milliseconds. At a fixed interval one of the epochs also redraws a
+//! geofence that contains about a hundredth of all vehicles. Latency counts from the submission of that epoch to its
+//! completion, including the time that earlier epochs take.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -20,37 +20,37 @@ use super::workload::{REALISTIC, Region, Workload, geofence};
 use super::{BenchError, Context};
 use watchtower_engine::{Batch, Completed, Engine};
 
-/// What to measure.
+/// Parameters of the measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Events a second.
+    /// Events per second.
     pub rate: f64,
-    /// For so long.
+    /// Duration, seconds.
     pub seconds: u64,
-    /// Which views are computed.
+    /// The set of views to compute.
     pub views: ViewSet,
-    /// Worker threads.
+    /// Worker threads of the engine.
     pub workers: usize,
 }
 
-/// How much of the time is one epoch.
+/// Duration of the events in one epoch.
 const EPOCH: Duration = Duration::from_millis(5);
-/// One of so many epochs redraws: twice a second. All versions of the geofence are remembered, and vehicles pass
+/// One in this many epochs redraws: twice per second. The engine keeps all versions of the geofence, and vehicles pass
 /// through those since their last fix.
 const EDIT_EVERY: u64 = 100;
-/// The share of the region, and so of the vehicles, that the geofence covers.
+/// Share of the region, and so of the vehicles, that the geofence covers.
 const SHARE: f64 = 0.01;
-/// So much of the track is known before it begins.
+/// Share of the track that the engine has processed before.
 const KNOWN: f64 = 0.5;
 /// Corners of the geofence.
 const CORNERS: usize = 40;
-/// The longest that is enough for `--quick`.
+/// Limit of the duration with `--quick`, seconds.
 const QUICK_SECONDS: u64 = 5;
 
-/// Measures: redrawn as of now, and as of earlier.
+/// Runs the benchmark: edits valid from now, and from a minute ago.
 ///
 /// # Errors
-/// If it was interrupted.
+/// If Ctrl-C was pressed.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
     context.step(|| "making tracks".to_owned())?;
     let mut workload = realistic_workload(context);
@@ -67,7 +67,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     Ok(())
 }
 
-/// Latencies, and how many changes of visits the edits made.
+/// Latencies, and the number of visits that the edits changed.
 struct Measured {
     edits: Latencies,
     others: Latencies,
@@ -100,12 +100,12 @@ fn measure(
         context.check()?;
         let due = started + EPOCH * number as u32;
         loop {
-            take_in(&mut engine, &mut under_way, &mut measured);
+            receive(&mut engine, &mut under_way, &mut measured);
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            // Nothing ever comes from the other end, which is kept.
+            // Nothing is ever received: the sender is kept and never used.
             let _ = engine.wait_or_receive(&never, left);
         }
         let is_edit = number % EDIT_EVERY == EDIT_EVERY / 2;
@@ -123,7 +123,7 @@ fn measure(
     Ok(measured)
 }
 
-/// The log's time at an epoch's end.
+/// Log time at the end of an epoch.
 fn now(batch: &Batch) -> Millis {
     let said = batch.control.iter().map(|control| match control {
         Control::Now(now) => *now,
@@ -134,7 +134,7 @@ fn now(batch: &Batch) -> Millis {
 
 type UnderWay = std::collections::VecDeque<(bool, Instant)>;
 
-fn take_in(engine: &mut Engine, under_way: &mut UnderWay, measured: &mut Measured) {
+fn receive(engine: &mut Engine, under_way: &mut UnderWay, measured: &mut Measured) {
     while let Some((_, completed)) = engine.try_next() {
         finish(&completed, under_way, measured);
     }
@@ -153,7 +153,7 @@ fn finish(completed: &Completed, under_way: &mut UnderWay, measured: &mut Measur
     }
 }
 
-/// The geofence, a little elsewhere each time: half of its vehicles leave, as many enter.
+/// The geofence, at a slightly different place each time: half of its vehicles leave, and as many enter.
 fn redrawn(key: GeofenceId, number: u64, from: Millis) -> Control {
     let Region { west, east, south, north } = REALISTIC;
     let radius = (SHARE * (east - west) * (north - south) / std::f64::consts::PI).sqrt();

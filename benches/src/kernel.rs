@@ -1,5 +1,5 @@
-//! `bench kernel`: membership alone. Which geofences cover a place, and who came and went; no event time,
-//! no views.
+//! `bench kernel`: membership alone. Finds the geofences that cover a position, and the enters and exits; without event
+//! time and views.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,42 +16,42 @@ use super::tally::{LastSeen, Tally};
 use super::workload::{self, BEGINS, Region, Step, stars};
 use super::{BenchError, Context};
 
-/// What to measure.
+/// Parameters of the measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Numbers of geofences.
     pub geofences: Vec<u32>,
-    /// The folder of real data, for countries.
+    /// The folder of real data, for the countries.
     pub data: Option<PathBuf>,
 }
 
-/// Vehicles; many enough that none is in a cache when it comes again.
+/// Number of vehicles: so many that none is in a cache at its next event.
 const VEHICLES: u32 = 100_000;
-/// Events after each vehicle has been placed.
+/// Events measured, after each vehicle has been placed.
 const EVENTS: usize = 1_000_000;
-/// The same among countries, where the baseline takes a hundred times as long.
+/// Events measured among countries, where the baseline takes a hundred times as long.
 const EVENTS_AMONG_COUNTRIES: usize = 200_000;
-/// Events of a batch: those of an epoch.
+/// Events per batch: as in an epoch.
 const BATCH: usize = 8192;
-/// Geofences over a place, on the mean.
+/// Mean number of geofences over a point.
 const COVER: f64 = 3.0;
-/// Where they are: 100 km square.
+/// Region of the geofences: 100 km square.
 const REGION: Region = Region { west: 3.0, east: 3.9, south: 6.0, north: 6.9 };
-/// Where countries are.
+/// Region of the countries.
 const EARTH: Region = Region { west: -180.0, east: 180.0, south: -60.0, north: 80.0 };
-/// Beyond so many geofences `--quick` leaves them out: to make them takes longer than to measure.
+/// Greatest number of geofences with `--quick`: making more takes longer than measuring.
 const QUICK_GEOFENCES: u32 = 100_000;
 
 const SEED: u64 = 20_260_101;
 
-/// The walks, as results call them.
+/// The walks, with their names in results.
 const WALKS: [(&str, Step); 3] =
     [("10m", Step::Metres(10.0)), ("50m", Step::Metres(50.0)), ("teleport", Step::Teleport)];
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// If it was interrupted, countries cannot be read, or the baseline finds other answers.
+/// If Ctrl-C was pressed, countries cannot be read, or the baseline has another result.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
     for &count in &options.geofences {
         if context.settings.quick && count > QUICK_GEOFENCES {
@@ -77,7 +77,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     Ok(())
 }
 
-/// All walks among some geofences.
+/// Measures all walks among some geofences.
 fn measure(
     name: &str,
     geofences: &[Arc<Geofence>],
@@ -100,7 +100,7 @@ fn measure(
         let track = workload::walk(vehicles, events, region, step, SEED);
         let places: Vec<_> = track.iter().map(|event| (event.vehicle, event.position.place)).collect();
         let (mut mine, mut theirs) = (Samples::default(), Samples::default());
-        // Cells are made where vehicles come first, which is not what is measured.
+        // Cells are computed at a vehicle's first visit, which should not be measured.
         context.step(|| format!("{name}/{walk}, warming up"))?;
         let (_, mut tally) = kernel_turn(&catalogue, &places, vehicles);
         let mut expected = None;
@@ -138,7 +138,7 @@ fn measure(
     Ok(())
 }
 
-/// One turn over a track, in batches as large as epochs; vehicles are placed first, which is not measured.
+/// One turn over a track, in batches as large as epochs. Placing the vehicles is not measured.
 fn kernel_turn(catalogue: &Catalogue, places: &[(VehicleId, Place)], vehicles: u32) -> (Sample, Tally) {
     let (first, rest) = places.split_at(vehicles as usize);
     let mut whereabouts = Whereabouts::default();
@@ -146,12 +146,12 @@ fn kernel_turn(catalogue: &Catalogue, places: &[(VehicleId, Place)], vehicles: u
     let mut tally = Tally::default();
     let timer = Timer::start(Scope::Thread);
     for batch in rest.chunks(BATCH) {
-        whereabouts.advance(catalogue, BEGINS, batch, |_, before, now| tally.move_on(before, now));
+        whereabouts.advance(catalogue, BEGINS, batch, |_, before, now| tally.record_move(before, now));
     }
     (timer.stop(), tally)
 }
 
-/// The same of the baseline.
+/// The same with the baseline.
 fn plain_turn(plain: &Plain, track: &[PositionEvent], vehicles: u32) -> (Sample, Tally) {
     let (first, rest) = track.split_at(vehicles as usize);
     let mut seen = LastSeen::new(vehicles);
@@ -164,7 +164,7 @@ fn plain_turn(plain: &Plain, track: &[PositionEvent], vehicles: u32) -> (Sample,
     (sample, Tally { enters: enters - placed.enters, exits: exits - placed.exits })
 }
 
-/// A benchmark of something else than its baseline's answers would compare nothing.
+/// Fails if the results differ from the baseline's: comparing their speed would be pointless.
 pub(super) fn agree(name: &str, found: Tally, expected: Tally) -> Result<(), BenchError> {
     if found == expected {
         return Ok(());

@@ -1,6 +1,6 @@
-//! `bench late`: what it costs that some events come up to an hour after others of their vehicle.
+//! `bench late`: the cost of events that arrive up to an hour after later events of their vehicle.
 //!
-//! The same events in another order end in the same tables: that is checked, or else nothing was measured.
+//! The same events in another order must result in the same tables; the benchmark fails otherwise.
 
 use watchtower_model::{Millis, PositionEvent, ViewSet};
 
@@ -12,30 +12,30 @@ use super::workload::{Workload, realistic};
 use super::{BenchError, Context};
 use watchtower_core::random::SplitMix;
 
-/// What to measure.
+/// Parameters of the measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Of a hundred events so many are late.
+    /// Percentages of late events, one measurement for each.
     pub percents: Vec<f64>,
-    /// Which views are computed.
+    /// The set of views to compute.
     pub views: ViewSet,
-    /// Worker threads.
+    /// Worker threads of the engine.
     pub workers: usize,
-    /// Events of an epoch.
+    /// Events per epoch.
     pub epoch: usize,
 }
 
-/// Vehicles, and how often each says where it is: for more than an hour.
+/// Vehicles, and fixes per vehicle: more than an hour.
 const TRACK: (u32, usize) = (5_000, 400);
-/// The latest.
+/// Greatest lateness of an event.
 const MAX_LATE_MS: u64 = 3_600_000;
-/// What the others are compared with.
+/// Name of the result that the others are compared with.
 const ON_TIME: &str = "late=0%";
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// If it was interrupted, or another order ends in other tables.
+/// If Ctrl-C was pressed, or another order results in other tables.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
     context.step(|| "making tracks of more than an hour".to_owned())?;
     let (vehicles, fixes) = TRACK;
@@ -78,7 +78,7 @@ fn name(percent: f64) -> String {
     format!("late={percent}%")
 }
 
-/// The same events, some of them later: each is as likely to be, by any time up to the latest.
+/// The same events, each late with the given probability, by a uniformly distributed time up to the greatest.
 fn late(workload: &Workload, percent: f64) -> Workload {
     let mut random = SplitMix::new(SEED);
     let (first, rest) = workload.events.split_at(workload.warm);

@@ -1,9 +1,8 @@
-//! How fast the parts of this program are, and compared with what.
+//! Benchmarks of the parts of this program, with baselines.
 //!
-//! Each benchmark runs the product's own parts over generated or given events, several turns each, in turns
-//! with a baseline that gets the same events: what is published are ratios within one run, because machines
-//! differ, and the same machine differs from one minute to the next. A benchmark whose answers are not its
-//! baseline's fails.
+//! Each benchmark runs the product's own parts over generated or given events in several turns, alternating with a
+//! baseline that gets the same events. Published figures are ratios within one run, because machines differ, and the
+//! same machine differs from one minute to the next. A benchmark whose results differ from its baseline's fails.
 
 pub mod all;
 pub mod args;
@@ -51,123 +50,123 @@ use watchtower_store::postgres::StoreError;
 use watchtower_testing::servers::ServerError;
 use workload::FileError;
 
-/// A benchmark did not come to its end.
+/// A benchmark did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// By Ctrl-C.
+    /// Ctrl-C was pressed.
     #[error("interrupted")]
     Interrupted,
-    /// Input cannot be read.
+    /// An input file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Two implementations of the same disagree: at least one is wrong, and comparing them is pointless.
+    /// Two implementations disagree: at least one is wrong, and comparing their speed is pointless.
     #[error("{name} found {found}, the baseline {baseline} {expected}")]
     Disagree {
-        /// What was measured.
+        /// Name of the measurement.
         name: String,
-        /// Its answer.
+        /// Result of the product.
         found: Tally,
-        /// The baseline.
+        /// Name of the baseline.
         baseline: &'static str,
-        /// Its answer.
+        /// Result of the baseline.
         expected: Tally,
     },
-    /// A server cannot be had.
+    /// A server cannot be started.
     #[cfg(unix)]
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// Redis does not do what it should.
+    /// Redis reported an error.
     #[error("Redis: {0}")]
     Redis(#[from] redis::RedisError),
-    /// Entries cannot be read from it.
+    /// Entries cannot be read from Redis.
     #[error(transparent)]
     Reading(#[from] watchtower_log::redis::RedisError),
-    /// What it sent is no reply.
+    /// Redis sent a malformed reply.
     #[error("Redis: {0}")]
     Protocol(#[from] ProtocolError),
-    /// PostgreSQL does not do what it should.
+    /// PostgreSQL reported an error.
     #[error("PostgreSQL: {0}")]
     Postgres(#[from] tokio_postgres::Error),
     /// Rows cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The daemon would not take its configuration.
+    /// The configuration of the daemon is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// What is to be measured does not run.
+    /// The environment of the benchmark cannot be set up.
     #[error("{0}")]
     Setup(String),
-    /// The system refuses something.
+    /// The operating system reported an error.
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
 
-/// How thoroughly.
+/// Thoroughness of the measurements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Within a minute: fewer events, fewer turns.
+    /// Whether to finish within a minute: fewer events, fewer turns.
     pub quick: bool,
-    /// Turns, if not as usual.
+    /// Number of turns, if not the default.
     pub turns: Option<usize>,
-    /// Vehicles and events are this much of what they usually are.
+    /// Factor for the usual numbers of vehicles and events.
     pub size: f64,
 }
 
-/// Turns, so that there is a median.
+/// Default number of turns, enough for a median.
 const TURNS: usize = 5;
-/// The same if it has to be quick.
+/// Default number of turns with `--quick`.
 const QUICK_TURNS: usize = 2;
 
 impl Settings {
-    /// How often each thing is measured.
+    /// Number of times that each measurement is repeated.
     pub fn turns(&self) -> usize {
         self.turns.unwrap_or(if self.quick { QUICK_TURNS } else { TURNS })
     }
 
-    /// How many events instead of `usual`; `--quick` divides by `quick`.
+    /// Number of events: `usual` times the size factor; `--quick` divides it by `quick`.
     pub fn scaled(&self, usual: usize, quick: usize) -> usize {
         let usual = if self.quick { usual / quick } else { usual };
         ((usual as f64 * self.size).round() as usize).max(1)
     }
 
-    /// How many vehicles instead of `usual`; `--quick` divides by `quick`.
+    /// Number of vehicles: `usual` times the size factor; `--quick` divides it by `quick`.
     pub fn vehicles(&self, usual: u32, quick: u32) -> u32 {
         let usual = if self.quick { usual / quick } else { usual };
         ((f64::from(usual) * self.size).round() as u32).max(1)
     }
 }
 
-/// What all benchmarks work with.
+/// The context of a running benchmark.
 pub struct Context<'a> {
-    /// How thoroughly.
+    /// Thoroughness of the measurements.
     pub settings: Settings,
     stop: &'a AtomicBool,
     steps: Steps,
 }
 
 impl Context<'_> {
-    /// Says what is done next.
+    /// Shows the next step.
     ///
     /// # Errors
-    /// If it should not be done any more.
+    /// If Ctrl-C was pressed.
     pub fn step(&mut self, what: impl FnOnce() -> String) -> Result<(), BenchError> {
         self.check()?;
         self.steps.begin(&what());
         Ok(())
     }
 
-    /// To be called now and then in long work.
+    /// Checks for Ctrl-C; called regularly in long loops.
     ///
     /// # Errors
-    /// If it should end.
+    /// If Ctrl-C was pressed.
     pub fn check(&self) -> Result<(), BenchError> {
         if self.stop.load(Ordering::Relaxed) { Err(BenchError::Interrupted) } else { Ok(()) }
     }
 
-    /// Waits.
+    /// Sleeps, until Ctrl-C is pressed at most.
     ///
     /// # Errors
-    /// If it should end.
+    /// If Ctrl-C was pressed.
     pub fn sleep(&self, duration: Duration) -> Result<(), BenchError> {
         let begun = Instant::now();
         while begun.elapsed() < duration {
@@ -178,16 +177,15 @@ impl Context<'_> {
     }
 }
 
-/// Runs a benchmark and writes its report. What was measured before a failure or an interruption is
-/// written, too.
+/// Runs a benchmark and writes its report. Results from before a failure or an interrupt are written, too.
 ///
 /// # Errors
-/// If it did not come to its end.
+/// If the benchmark did not complete.
 pub fn run(args: &BenchArgs, stop: &AtomicBool, out: &mut impl Write) -> Result<(), BenchError> {
     let mut context = Context { settings: args.settings(), stop, steps: Steps::new() };
     let mut report = Report::new(args.command.name());
     if cfg!(debug_assertions) {
-        report.notes.push("this is a debug build: cargo build --release makes one worth measuring".to_owned());
+        report.notes.push("this is a debug build: measure a build of cargo build --release".to_owned());
     }
     let ended = match &args.command {
         BenchCommand::Kernel(args) => kernel::run(&args.options(), &mut context, &mut report),

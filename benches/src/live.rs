@@ -1,9 +1,8 @@
-//! `bench live`: events come at a fixed rate, whether anybody keeps up or not.
+//! `bench live`: events come at a fixed rate, whether the daemon keeps up or not.
 //!
-//! An event is due at an instant that the rate alone decides, and its latency counts from then: a producer that
-//! was held up, by a slow Redis or a busy processor, does not make it shorter. It ends when another session
-//! sees the commit that has the event. What is due together is appended together, so that an entry waits for no
-//! event that is not there yet.
+//! Each event is due at an instant that depends on the rate alone, and its latency counts from then: a delay of the
+//! producer, by a slow Redis or a busy processor, does not shorten it. It ends when another session sees the commit
+//! that has the event. Events due at the same time are appended together, so that no entry waits for a later event.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,41 +12,41 @@ use watchtower_model::{Millis, PositionEvent};
 
 use super::engine::realistic_workload;
 use super::loader::{Loader, Shape};
-use super::observer::{Observer, Seen};
+use super::observer::{ObservedCommit, Observer};
 use super::report::{Latencies, Measure, Outcome, Report};
 use super::stage::{Pipeline, Servers, Setup, Urls};
 use super::workload::{Workload, now_ms};
 use super::{BenchError, Context};
 use watchtower_core::EntryId;
 
-/// What to measure.
+/// Parameters of the measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Events a second.
+    /// Events per second, one measurement for each.
     pub rates: Vec<f64>,
-    /// For so long, after a while that does not count.
+    /// Duration of the measurement after the warm-up, seconds.
     pub seconds: u64,
-    /// How entries look.
+    /// Format of entries.
     pub shape: Shape,
-    /// How the daemon is set up.
+    /// Setup of the daemon.
     pub setup: Setup,
-    /// Servers that are used instead of starting some.
+    /// Servers to use instead of starting some.
     pub urls: Urls,
 }
 
-/// What happens so soon after the beginning does not count.
+/// Events due in this time at the beginning are not measured.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// The clock is told every second, and entries that say nothing else are committed within another.
+/// Clock events come every second, and entries without other events are committed within another.
 const CLOCK_GOES_ON_MS: u64 = 2_000;
-/// What is due within so long is appended together.
+/// Events due within this time are appended together.
 const TICK: Duration = Duration::from_millis(1);
-/// More is not appended at once, so that no chunk holds up what comes after it.
+/// Limit of events per append, so that a large append does not delay those after it.
 const MAX_TOGETHER: u64 = 8192;
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// If servers or the daemon fail, or it was interrupted.
+/// If servers or the daemon fail, or Ctrl-C was pressed.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
     context.step(|| "starting Redis and PostgreSQL".to_owned())?;
     let servers = Servers::start(&options.urls)?;
@@ -64,7 +63,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     Ok(())
 }
 
-/// So long is enough for `--quick`.
+/// Limit of the duration with `--quick`, seconds.
 const QUICK_SECONDS: u64 = 8;
 
 fn measure(
@@ -84,7 +83,7 @@ fn measure(
     loader.geofences(&workload.geofences, now)?;
     warm.iter().try_for_each(|event| loader.position(&at(event, now)))?;
     loader.flush()?;
-    // Until the clock has gone on, too: it confirms every vehicle's first visits, all at once.
+    // Waits for the next clock, too: it confirms every vehicle's first visits, all in one epoch.
     observer.wait_for(EntryId { ms: loader.last().ms + CLOCK_GOES_ON_MS, seq: 0 }, context)?;
     servers.settle();
 
@@ -100,30 +99,30 @@ fn measure(
     let cpu = cpu?;
     let last = produced.back().map_or(EntryId::ZERO, |sent| sent.until);
     let mut commits = Vec::new();
-    while commits.last().is_none_or(|seen: &Seen| seen.last < last) {
+    while commits.last().is_none_or(|seen: &ObservedCommit| seen.last < last) {
         commits.push(observer.next(context)?);
     }
     Ok(outcome(rate, produced, &commits, started, seconds).with_cpu(cpu))
 }
 
-/// An event at another instant.
+/// A copy of an event with another `ts`.
 fn at(event: &PositionEvent, ts: Millis) -> PositionEvent {
     let mut event = *event;
     event.position.ts = ts;
     event
 }
 
-/// Events that were appended together: all that are due before `due` and were not appended before.
+/// An append: all events due before `due` that were not appended before.
 #[derive(Clone, Copy, Debug)]
-struct Sent {
-    /// The number of the first, and of the one after the last.
+struct Append {
+    /// Numbers of its first event, and of the first event after it.
     first: u64,
     end: u64,
     /// The last entry that holds any of them.
     until: EntryId,
 }
 
-/// Appends what is due, over and over; events of the track in turns.
+/// Appends due events until the end; the events of the track are used cyclically.
 fn produce(
     loader: &mut Loader,
     track: &[PositionEvent],
@@ -131,7 +130,7 @@ fn produce(
     started: Instant,
     length: Duration,
     stop: &AtomicBool,
-) -> Result<VecDeque<Sent>, BenchError> {
+) -> Result<VecDeque<Append>, BenchError> {
     let started_ms = now_ms() - started.elapsed().as_millis() as Millis;
     let mut sent = VecDeque::new();
     let mut next = 0u64;
@@ -146,7 +145,7 @@ fn produce(
         }
         if end > next {
             loader.flush()?;
-            sent.push_back(Sent { first: next, end, until: loader.last() });
+            sent.push_back(Append { first: next, end, until: loader.last() });
         }
         next = end;
         if end == due {
@@ -156,7 +155,7 @@ fn produce(
     Ok(sent)
 }
 
-/// A track that goes back the way it came once it has ended, so that nobody jumps.
+/// A track that is traversed back and forth, so that no vehicle jumps.
 struct Circular<'a> {
     track: &'a [PositionEvent],
     index: usize,
@@ -180,7 +179,7 @@ impl<'a> Circular<'a> {
     }
 }
 
-/// Seconds of processors in the time that counts.
+/// Processor time during the measured time, seconds.
 #[derive(Clone, Copy, Debug)]
 struct Cpu {
     daemon_s: f64,
@@ -210,13 +209,19 @@ fn wait_and_count(
     Ok(Cpu { daemon_s: daemon.cpu_s() - daemon_s, redis_s: since.redis_s, postgres_s: since.postgres_s })
 }
 
-/// Latencies of the events that were due in the time that counts.
-fn outcome(rate: f64, sent: VecDeque<Sent>, commits: &[Seen], started: Instant, seconds: Duration) -> Outcome {
+/// Latencies of the events that were due in the measured time.
+fn outcome(
+    rate: f64,
+    sent: VecDeque<Append>,
+    commits: &[ObservedCommit],
+    started: Instant,
+    seconds: Duration,
+) -> Outcome {
     let mut latencies = Latencies::default();
     let mut seen = commits.iter();
     let mut commit = seen.next();
     let from = (WARM_UP.as_secs_f64() * rate) as u64;
-    for Sent { first, end, until } in sent {
+    for Append { first, end, until } in sent {
         while commit.is_some_and(|seen| seen.last < until) {
             commit = seen.next();
         }

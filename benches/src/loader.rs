@@ -1,4 +1,4 @@
-//! Puts events into the streams of a pipeline, in any shape that entries have.
+//! Appends events to the streams of a pipeline, in any format of entries.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use watchtower_core::EntryId;
 use watchtower_core::events::{Event, Fix, GeofenceChange, GeofenceDefinition, Geometry, Measured, PositionReport};
 use watchtower_log::append::{Batches, Chunk, Format, Place};
 
-/// How entries look.
+/// Format of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// How they hold events.
+    /// Encoding of events in an entry.
     pub format: Format,
-    /// The most events of one.
+    /// Limit of events per entry.
     pub batch: u32,
 }
 
 impl Shape {
-    /// What results call it.
+    /// Name of the format in results.
     pub fn name(self) -> String {
         match self.format {
             Format::Bin => format!("bin{}", self.batch),
@@ -31,22 +31,22 @@ impl Shape {
     }
 }
 
-/// A connection, and entries that are being filled.
+/// A connection to Redis, and the entries being filled.
 pub struct Loader {
     connection: redis::Connection,
     batches: Batches,
     chunk: Chunk,
     ids: Vec<String>,
-    /// The entry that was appended last.
+    /// Id of the last entry appended.
     last: EntryId,
     entries: u64,
 }
 
 impl Loader {
-    /// For so many vehicles.
+    /// Connects, for vehicles with numbers below `vehicles`.
     ///
     /// # Errors
-    /// If Redis is not there.
+    /// If Redis cannot be reached.
     pub fn connect(pipeline: &Pipeline<'_>, shape: Shape, vehicles: u32) -> Result<Self, BenchError> {
         let connection = redis::Client::open(pipeline.redis_url())?.get_connection()?;
         let batches =
@@ -55,10 +55,10 @@ impl Loader {
         Ok(Self { connection, batches, chunk: Chunk::for_redis(), ids, last: EntryId::ZERO, entries: 0 })
     }
 
-    /// Geofences, as of some instant.
+    /// Appends geofences, valid from an instant.
     ///
     /// # Errors
-    /// If Redis does not take them.
+    /// If Redis refuses them.
     pub fn geofences(&mut self, geofences: &[Arc<Geofence>], valid_from: Millis) -> Result<(), BenchError> {
         for geofence in geofences {
             let geometry = match (geofence.shape.center(), geofence.shape.radius_m()) {
@@ -81,10 +81,10 @@ impl Loader {
         self.flush()
     }
 
-    /// A position.
+    /// Adds a position; full entries are appended.
     ///
     /// # Errors
-    /// If Redis does not take what was held back.
+    /// If Redis refuses the entries.
     pub fn position(&mut self, event: &PositionEvent) -> Result<(), BenchError> {
         let PositionEvent { vehicle, seq: _, position, withdrawn: _ } = event;
         let measured = Measured {
@@ -102,10 +102,10 @@ impl Loader {
         self.send_if_full()
     }
 
-    /// Appends all that is held back.
+    /// Appends all entries that are not full.
     ///
     /// # Errors
-    /// If Redis does not take it.
+    /// If Redis refuses them.
     pub fn flush(&mut self) -> Result<(), BenchError> {
         for place in self.batches.places() {
             self.batches.flush(place, &mut self.chunk);
@@ -113,12 +113,12 @@ impl Loader {
         self.send()
     }
 
-    /// The entry that was appended last.
+    /// Id of the last entry appended.
     pub fn last(&self) -> EntryId {
         self.last
     }
 
-    /// How many were appended.
+    /// Number of entries appended.
     pub fn entries(&self) -> u64 {
         self.entries
     }
@@ -128,7 +128,7 @@ impl Loader {
     }
 
     fn send(&mut self) -> Result<(), BenchError> {
-        let Chunk::Redis(commands) = self.chunk.take() else { return Ok(()) }; // it is made for Redis
+        let Chunk::Redis(commands) = self.chunk.take() else { return Ok(()) }; // chunks of this loader are for Redis
         if commands.events().is_empty() {
             return Ok(());
         }
@@ -136,7 +136,8 @@ impl Loader {
         for _ in commands.events() {
             let reply = self.connection.recv_response()?;
             let id: String = redis::from_redis_value(reply).map_err(redis::RedisError::from)?;
-            self.last = id.parse().map_err(|_| BenchError::Setup(format!("Redis calls an entry {id:?}")))?;
+            self.last =
+                id.parse().map_err(|_| BenchError::Setup(format!("Redis returned {id:?} as the id of an entry")))?;
             self.entries += 1;
         }
         Ok(())

@@ -1,26 +1,26 @@
-//! Where it was measured: without that, numbers say nothing.
+//! The machine of a measurement, without which figures cannot be compared.
 
 use serde::Serialize;
 
-/// What can be said of this machine; empty or 0 what cannot.
+/// Properties of the machine; empty or 0 if unknown.
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
-    /// The processor, as it names itself.
+    /// Model name of the processor.
     pub cpu: String,
-    /// Threads that run at once.
+    /// Number of hardware threads.
     pub cores: usize,
     /// Gibibytes of memory.
     pub memory_gib: f64,
     /// The operating system and its kernel.
     pub system: String,
-    /// How many threads wanted to run in the last minute before it began: above 0, others kept it busy.
+    /// Load average over the last minute before the start: above 0, other programs kept the machine busy.
     pub load: f64,
-    /// The version of this program, and whether the compiler optimised it.
+    /// Version of this program, and whether it is an optimised build.
     pub watchtower: String,
 }
 
 impl Machine {
-    /// This one, now.
+    /// Describes the current machine.
     pub fn describe() -> Self {
         let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
         Self {
@@ -52,7 +52,7 @@ fn system() -> String {
     format!("{} {}", name.trim_matches('"'), kernel.trim()).trim().to_owned()
 }
 
-/// What stands behind a name in a file of lines.
+/// The value after a name in a file of lines.
 fn value(path: &str, name: &str, separator: char) -> Option<String> {
     let text = read(path);
     let line = text.lines().find_map(|line| line.split_once(separator).filter(|(key, _)| key.trim() == name));
@@ -63,7 +63,7 @@ fn first_number(text: &str) -> f64 {
     text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
-/// Empty where there is no such file.
+/// Contents of a file; empty if it does not exist.
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

@@ -10,11 +10,11 @@ use watchtower_auth::tls;
 use watchtower_bench::BenchError;
 use watchtower_bench::args::BenchArgs;
 
-/// The allocator of the product, so that what is measured is what runs.
+/// The allocator of the product, so that the benchmarks measure the same code.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Exit code of a benchmark that was interrupted: 128 and the number of SIGINT.
+/// Exit code after an interrupt: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A flag that the first Ctrl-C sets; the second ends the program at once.
+/// A flag that the first Ctrl-C sets; the second ends the process at once.
 fn interrupt_flag() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);

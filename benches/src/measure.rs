@@ -1,26 +1,26 @@
-//! Times and memory, and what repeated measurements come to.
+//! Time and memory, and statistics of repeated measurements.
 
 use std::time::{Duration, Instant};
 
-/// What something took.
+/// Duration of one measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
-    /// Seconds on the clock on the wall.
+    /// Elapsed time, seconds.
     pub wall_s: f64,
-    /// Seconds of processors; 0 where the system does not say.
+    /// Processor time, seconds; 0 where the system does not report it.
     pub cpu_s: f64,
 }
 
-/// Whose processor time counts.
+/// Threads whose processor time is measured.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope {
-    /// The thread that asks.
+    /// The thread that starts the timer.
     Thread,
     /// All threads of this process.
     Process,
 }
 
-/// A measurement under way.
+/// A running measurement.
 #[derive(Debug)]
 pub struct Timer {
     scope: Scope,
@@ -29,12 +29,12 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Begins.
+    /// Starts a measurement.
     pub fn start(scope: Scope) -> Self {
         Self { scope, started: Instant::now(), cpu: cpu(scope) }
     }
 
-    /// Ends; of a thread, on the thread on which it began.
+    /// Ends the measurement. With [`Scope::Thread`], on the thread that started it.
     pub fn stop(self) -> Sample {
         let cpu = cpu(self.scope).saturating_sub(self.cpu);
         Sample { wall_s: self.started.elapsed().as_secs_f64(), cpu_s: cpu.as_secs_f64() }
@@ -56,12 +56,12 @@ fn cpu(_: Scope) -> Duration {
     Duration::ZERO
 }
 
-/// The bytes of memory this process has; 0 where the system does not say.
+/// Resident memory of this process, bytes; 0 where the system does not report it.
 pub fn resident_bytes() -> u64 {
     resident_bytes_of("self")
 }
 
-/// The same of a process by its id.
+/// Resident memory of a process by its id.
 pub fn resident_bytes_of(process: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -74,42 +74,41 @@ pub fn resident_bytes_of(process: &str) -> u64 {
 pub struct Samples(Vec<Sample>);
 
 impl Samples {
-    /// One more.
+    /// Adds a measurement.
     pub fn push(&mut self, sample: Sample) {
         self.0.push(sample);
     }
 
-    /// Median seconds on the wall.
+    /// Median elapsed time, seconds.
     pub fn wall_s(&self) -> f64 {
         median(self.0.iter().map(|sample| sample.wall_s))
     }
 
-    /// Median seconds of processors.
+    /// Median processor time, seconds.
     pub fn cpu_s(&self) -> f64 {
         median(self.0.iter().map(|sample| sample.cpu_s))
     }
 
-    /// How far the slowest and the fastest are apart on the wall, as a share of the median, in per cent.
+    /// Difference of the slowest and the fastest elapsed time, as a percentage of the median.
     pub fn spread_percent(&self) -> f64 {
         let walls = || self.0.iter().map(|sample| sample.wall_s);
         let (least, most) = (walls().fold(f64::INFINITY, f64::min), walls().fold(0.0, f64::max));
         if self.0.is_empty() { 0.0 } else { 100.0 * (most - least) / self.wall_s() }
     }
 
-    /// How many times as fast as the other this was on the wall: the median over what was measured in the same
-    /// turn.
+    /// Speed relative to `other` by elapsed time: the median of the ratios within each turn.
     pub fn times_as_fast_as(&self, other: &Self) -> f64 {
         median(self.0.iter().zip(&other.0).map(|(mine, theirs)| theirs.wall_s / mine.wall_s))
     }
 
-    /// How much more processor time the other took: the median over what was measured in the same turn, so
-    /// that a machine that is slower for a while is slower for both.
+    /// Processor time of `other` relative to this: the median of the ratios within each turn. A machine that is slower
+    /// for a while is slower for both.
     pub fn times_less_cpu_than(&self, other: &Self) -> f64 {
         median(self.0.iter().zip(&other.0).map(|(mine, theirs)| theirs.cpu_s / mine.cpu_s))
     }
 }
 
-/// The middle value; of an even number, the mean of the two. 0 of none.
+/// The median; 0 of no values.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -1,8 +1,8 @@
-//! `bench memory`: bytes by what they are for, as the system counts them for a process.
+//! `bench memory`: resident memory per object, by kind.
 //!
-//! Every part is measured in a process of its own, this program once more, because memory that was given back
-//! to the allocator is not given back to the system. What is said of a thing is the difference between having
-//! many of it and having few, so that what there is in any case does not count.
+//! Every part is measured in a process of its own, because freed memory is not returned to the system at once. The size
+//! of an object is the difference between many and few of them, divided by their number, so that fixed costs do not
+//! count.
 
 use std::process::Command;
 
@@ -18,29 +18,29 @@ use super::workload::{BEGINS, among, edits, fixes, to_and_fro};
 use super::{BenchError, Context};
 use watchtower_engine::{Batch, EPOCH_EVENTS, Engine};
 
-/// What is measured, each in a process of its own.
+/// A part of the benchmark, measured in a process of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum MemoryPart {
     /// Vehicles with one position.
     Vehicles,
-    /// Positions of vehicles that are nowhere in particular.
+    /// Positions of vehicles outside of all geofences.
     Positions,
-    /// Positions of vehicles among geofences, three over each: what snapshots add.
+    /// Positions of vehicles among geofences, three over each: includes snapshots.
     PositionsAmongGeofences,
     /// Geofences, with their polygons.
     Geofences,
     /// Groups of aggregates.
     Groups,
-    /// Nothing more than before, after many epochs.
+    /// Growth over many epochs of an unchanging fleet.
     Flat,
 }
 
-impl Part {
-    /// All of them.
+impl MemoryPart {
+    /// All parts, in the order of the report.
     pub const ALL: [Self; 6] =
         [Self::Vehicles, Self::Positions, Self::PositionsAmongGeofences, Self::Geofences, Self::Groups, Self::Flat];
 
-    /// What results call it.
+    /// Name of the part in results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vehicles => "vehicle",
@@ -53,52 +53,52 @@ impl Part {
     }
 }
 
-/// What to measure.
+/// Parameters of the measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Which views are computed, but for groups, which only one set has.
+    /// The set of views to compute; groups always use all views.
     pub views: ViewSet,
     /// Epochs over which memory must not grow.
     pub epochs: usize,
 }
 
-/// What the process of a part says.
+/// Result of a part's process.
 #[derive(Debug, Serialize, Deserialize)]
-struct Said {
-    /// Bytes with few, and with many.
+struct PartResult {
+    /// Bytes of memory with few objects.
     before: u64,
     after: u64,
-    /// How many more there were.
+    /// Number of objects added.
     count: u64,
-    /// Of each aggregate, groups and their bytes, as they say themselves.
+    /// For each aggregate, its groups and the bytes that it reports for them.
     groups: Vec<(u64, u64)>,
 }
 
 const VEHICLES: u32 = 1_000_000;
-/// Vehicles of which many positions are kept, and how many.
+/// Vehicles with long tracks, and positions per track.
 const TRACKS: (u32, usize) = (10_000, 1_000);
-/// So many of them are there before.
+/// Positions per track at the first measurement.
 const TRACKS_BEFORE: usize = 128;
-/// Geofences among which they are.
+/// Number of geofences for the part among geofences.
 const AMONG: u32 = 10_000;
 const GEOFENCES: u32 = 100_000;
-/// A fleet that stays as it is: vehicles, and for how long their positions are kept.
+/// The unchanging fleet: vehicles, and retention of their positions.
 const FLEET: (u32, Millis) = (1_000, 600_000);
-/// It goes to and fro between so many places, so that it comes to none that is new.
+/// Number of places between which it moves to and fro, so that no place is new.
 const PLACES: usize = 100;
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// If it was interrupted, or a process fails.
+/// If Ctrl-C was pressed, or a process fails.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
-    for part in Part::ALL {
+    for part in MemoryPart::ALL {
         context.step(|| format!("measuring {}", part.name()))?;
-        let Said { before, after, count, groups } = ask(part, options, context)?;
+        let PartResult { before, after, count, groups } = run_in_process(part, options, context)?;
         let more = after.saturating_sub(before) as f64;
         let name = |what: &str| format!("{}/{what}", options.views.name());
         match part {
-            Part::Groups => {
+            MemoryPart::Groups => {
                 for (aggregate, (groups, bytes)) in AGGREGATES.iter().zip(groups).filter(|(_, (n, _))| *n > 0) {
                     report.results.push(
                         Outcome::new(format!("group/{aggregate}"))
@@ -107,12 +107,15 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
                     );
                 }
             }
-            Part::Flat => report.results.push(
+            MemoryPart::Flat => report.results.push(
                 Outcome::new(name("flat"))
                     .with(Measure::Count, count as f64)
                     .with(Measure::GrowthPercent, 100.0 * (after as f64 / before as f64 - 1.0)),
             ),
-            Part::Vehicles | Part::Positions | Part::PositionsAmongGeofences | Part::Geofences => report.results.push(
+            MemoryPart::Vehicles
+            | MemoryPart::Positions
+            | MemoryPart::PositionsAmongGeofences
+            | MemoryPart::Geofences => report.results.push(
                 Outcome::new(name(part.name()))
                     .with(Measure::Count, count as f64)
                     .with(Measure::BytesEach, more / count as f64),
@@ -122,7 +125,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
     Ok(())
 }
 
-fn ask(part: Part, options: &Options, context: &Context<'_>) -> Result<Said, BenchError> {
+fn run_in_process(part: MemoryPart, options: &Options, context: &Context<'_>) -> Result<PartResult, BenchError> {
     let epochs = if context.settings.quick { options.epochs / 4 } else { options.epochs };
     let output = Command::new(std::env::current_exe()?)
         .args(["bench", "memory", "--part", part.name(), "--views", options.views.name()])
@@ -135,21 +138,23 @@ fn ask(part: Part, options: &Options, context: &Context<'_>) -> Result<Said, Ben
     })
 }
 
-/// Measures one part, in this process, and says it as JSON.
+/// Measures one part in this process; returns the result as JSON.
 ///
 /// # Errors
-/// If it was interrupted.
-pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<String, BenchError> {
+/// If Ctrl-C was pressed.
+pub fn run_part(part: MemoryPart, options: &Options, context: &Context<'_>) -> Result<String, BenchError> {
     let settings = context.settings;
-    let mut held = Held::new(match part {
-        Part::Groups => rules(ViewSet::All),
-        Part::Flat => Rules { retention_ms: Some(FLEET.1), horizon_ms: Some(FLEET.1), ..rules(options.views) },
-        Part::Vehicles | Part::Positions | Part::PositionsAmongGeofences | Part::Geofences => rules(options.views),
+    let mut held = RunningEngine::new(match part {
+        MemoryPart::Groups => rules(ViewSet::All),
+        MemoryPart::Flat => Rules { retention_ms: Some(FLEET.1), horizon_ms: Some(FLEET.1), ..rules(options.views) },
+        MemoryPart::Vehicles | MemoryPart::Positions | MemoryPart::PositionsAmongGeofences | MemoryPart::Geofences => {
+            rules(options.views)
+        }
     });
     let (vehicles, positions) = (settings.vehicles(TRACKS.0, 4), TRACKS.1);
-    // What it takes to make events is there before and after.
+    // Memory of the event generator is included in both measurements.
     let (before, after, count) = match part {
-        Part::Vehicles => {
+        MemoryPart::Vehicles => {
             let vehicles = settings.vehicles(VEHICLES, 4);
             let mut track = fixes(vehicles, 1, SEED);
             held.take(track.by_ref().take(EPOCH_EVENTS), context)?;
@@ -157,8 +162,8 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
             held.take(track.by_ref(), context)?;
             (before, resident_bytes(), u64::from(vehicles) - EPOCH_EVENTS as u64)
         }
-        Part::Positions | Part::PositionsAmongGeofences => {
-            if part == Part::PositionsAmongGeofences {
+        MemoryPart::Positions | MemoryPart::PositionsAmongGeofences => {
+            if part == MemoryPart::PositionsAmongGeofences {
                 held.geofences(AMONG);
             }
             let mut track = fixes(vehicles, positions, SEED);
@@ -167,20 +172,20 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
             held.take(track.by_ref(), context)?;
             (before, resident_bytes(), u64::from(vehicles) * (positions - TRACKS_BEFORE) as u64)
         }
-        Part::Geofences => {
+        MemoryPart::Geofences => {
             held.take(fixes(1, 1, SEED), context)?;
             let before = resident_bytes();
             let geofences = settings.vehicles(GEOFENCES, 4);
             held.geofences(geofences);
             (before, resident_bytes(), u64::from(geofences))
         }
-        Part::Groups => {
+        MemoryPart::Groups => {
             held.geofences(AMONG);
             let before = resident_bytes();
             held.take(fixes(vehicles, positions / 4, SEED), context)?;
             (before, resident_bytes(), 0)
         }
-        Part::Flat => {
+        MemoryPart::Flat => {
             let mut track = to_and_fro(FLEET.0, PLACES, SEED);
             held.geofences(AMONG);
             let events = FLEET.0 as usize / 10;
@@ -195,17 +200,17 @@ pub fn run_part(part: Part, options: &Options, context: &Context<'_>) -> Result<
         }
     };
     let groups = held.engine.stats().groups.iter().map(|stats| (stats.groups, stats.bytes)).collect();
-    let said = Said { before, after, count, groups };
+    let said = PartResult { before, after, count, groups };
     serde_json::to_string(&said).map_err(|error| BenchError::Setup(error.to_string()))
 }
 
-/// An engine, and the time of what it was given.
-struct Held {
+/// An engine, and the log time of its last epoch.
+struct RunningEngine {
     engine: Engine,
     now: Millis,
 }
 
-impl Held {
+impl RunningEngine {
     fn new(rules: Rules) -> Self {
         Self { engine: Engine::start(1, rules), now: BEGINS }
     }
@@ -225,7 +230,7 @@ impl Held {
         Ok(())
     }
 
-    /// One epoch, and its answer.
+    /// Runs one epoch to its completion.
     fn epoch(&mut self, mut positions: Vec<PositionEvent>, context: &Context<'_>) -> Result<(), BenchError> {
         context.check()?;
         (0..).zip(&mut positions).for_each(|(seq, event)| event.seq = seq);

@@ -1,7 +1,7 @@
-//! Sees commits as a reader of the tables does: when they are there for others.
+//! Observes commits as a reader of the tables does: when they become visible to other sessions.
 //!
-//! A trigger on `commit_log` notifies; PostgreSQL delivers that once the commit is durable. So what is seen
-//! includes the commit itself and the way to a reader, and nobody polls.
+//! A trigger on `commit_log` notifies; PostgreSQL delivers the notification once the commit is durable. So the observed
+//! time includes the commit itself and the way to a reader, without the delay of polling.
 
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -13,27 +13,27 @@ use super::stage::Pipeline;
 use super::{BenchError, Context};
 use watchtower_core::EntryId;
 
-/// So long nothing is waited for without looking whether to end.
+/// Interval between checks for Ctrl-C during a wait.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// A daemon that commits nothing for so long never will.
+/// Time without a commit after which the daemon is considered stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A commit.
+/// An observed commit.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    /// When it was seen.
+pub struct ObservedCommit {
+    /// Instant at which the notification arrived.
     pub at: Instant,
-    /// The last entry of the events' stream that the tables contain.
+    /// Last entry of the events' stream that the tables contain.
     pub last: EntryId,
 }
 
-/// Listens until it is dropped.
+/// A listening session; ends when dropped.
 pub struct Observer {
-    commits: Receiver<Seen>,
+    commits: Receiver<ObservedCommit>,
 }
 
 impl Observer {
-    /// Begins to listen; the tables must be there.
+    /// Starts to listen; the tables must exist.
     ///
     /// # Errors
     /// If the database refuses.
@@ -65,10 +65,12 @@ impl Observer {
                         });
                         match message.await {
                             Some(Ok(AsyncMessage::Notification(told))) => {
-                                let seen =
-                                    Seen { at: Instant::now(), last: told.payload().parse().unwrap_or_default() };
+                                let seen = ObservedCommit {
+                                    at: Instant::now(),
+                                    last: told.payload().parse().unwrap_or_default(),
+                                };
                                 if sender.send(seen).is_err() {
-                                    return Ok(()); // nobody wants to know any more
+                                    return Ok(()); // the observer was dropped
                                 }
                             }
                             Some(Ok(_)) => {}
@@ -79,19 +81,19 @@ impl Observer {
                 })
             });
             if let Err(error) = listened {
-                // If it listened before, the channel's end tells.
+                // After the start, the closed channel reports the error instead.
                 let _ = ready.try_send(Err(error));
             }
         });
-        is_ready.recv().map_err(|_| BenchError::Setup("nobody listens to commits".to_owned()))??;
+        is_ready.recv().map_err(|_| BenchError::Setup("the thread that listens to commits has ended".to_owned()))??;
         Ok(Self { commits })
     }
 
-    /// The next commit.
+    /// Waits for the next commit.
     ///
     /// # Errors
-    /// If none comes, or the benchmark should end.
-    pub fn next(&self, context: &Context<'_>) -> Result<Seen, BenchError> {
+    /// If none comes within `PATIENCE`, or Ctrl-C was pressed.
+    pub fn next(&self, context: &Context<'_>) -> Result<ObservedCommit, BenchError> {
         let started = Instant::now();
         loop {
             match self.commits.recv_timeout(LOOK_EVERY) {
@@ -110,8 +112,8 @@ impl Observer {
     /// Waits for the commit with an entry.
     ///
     /// # Errors
-    /// If it does not come.
-    pub fn wait_for(&self, entry: EntryId, context: &Context<'_>) -> Result<Seen, BenchError> {
+    /// As [`Self::next`].
+    pub fn wait_for(&self, entry: EntryId, context: &Context<'_>) -> Result<ObservedCommit, BenchError> {
         loop {
             let seen = self.next(context)?;
             if seen.last >= entry {

@@ -1,4 +1,4 @@
-//! Plots, drawn from reports as `--json` prints them: SVG by hand, for there is little in them.
+//! Plots of reports, written as SVG without a library.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,28 +7,28 @@ use serde_json::Value;
 
 use super::BenchError;
 
-/// Size of a plot, and where its axes are. Pixels.
+/// Size of a plot, and position of its axes; pixels.
 const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 540.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 388.0;
-/// Between two lines of the legend, at least.
+/// Least distance of two labels, pixels.
 const LINE: f64 = 17.0;
 
-/// Told apart by people who do not see red and green, too (Okabe and Ito).
+/// Colours that people with red-green blindness can distinguish (Okabe and Ito).
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 
-/// What is drawn in one colour.
+/// A labelled line of a plot.
 #[derive(Clone, Debug)]
 struct Series {
     name: String,
-    /// In ascending order of the first number, all above 0.
+    /// Points in ascending order of x; all coordinates are above 0.
     points: Vec<[f64; 2]>,
 }
 
-/// Two axes, both logarithmic.
+/// A plot with two logarithmic axes.
 #[derive(Debug)]
 struct Plot {
     title: String,
@@ -37,11 +37,11 @@ struct Plot {
     series: Vec<Series>,
 }
 
-/// Draws what the folder's reports hold: `kernel.json` and `engine.json` become `geofences.svg`, `live.json`
-/// becomes `latency.svg`. Returns what was drawn.
+/// Draws the reports of a folder: `kernel.json` and `engine.json` become `geofences.svg`, `live.json` becomes
+/// `latency.svg`. Returns the files written.
 ///
 /// # Errors
-/// If a report is none, or a plot cannot be written.
+/// If a report is malformed, or a plot cannot be written.
 pub fn draw(folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
     let report = |name: &str| -> Result<Option<Value>, BenchError> {
         let path = folder.join(name);
@@ -72,7 +72,7 @@ fn results(report: &Value) -> impl Iterator<Item = (&str, &Value)> {
     results.iter().filter_map(|result| Some((result["name"].as_str()?, result)))
 }
 
-/// Events a second against the number of geofences, and at 10 000 what does more or is slower.
+/// Events per second against the number of geofences; and the slower alternatives at 10 000 geofences.
 fn geofences(kernel: &Value, engine: Option<&Value>) -> Plot {
     let of = |walk: &str, name: &str| {
         let points = results(kernel).filter_map(|(found, result)| {
@@ -101,7 +101,7 @@ fn geofences(kernel: &Value, engine: Option<&Value>) -> Plot {
     Plot { title, x: "geofences, three over each place", y: "events/s", series }
 }
 
-/// Latency against rate.
+/// Latency against the rate of events.
 fn latency(live: &Value) -> Plot {
     let of = |(member, name): (&str, &str)| {
         let points = results(live).filter_map(|(_, result)| {
@@ -187,7 +187,7 @@ impl Plot {
         svg
     }
 
-    /// Where the names stand: each beside the end of its line, but none over another.
+    /// Vertical positions of the labels: each at the end of its line, without overlap.
     fn labels(&self, y: impl Fn(f64) -> f64) -> Vec<f64> {
         let ends: Vec<f64> =
             self.series.iter().map(|series| series.points.last().map_or(TOP, |point| y(point[1]) + 4.0)).collect();
@@ -207,13 +207,13 @@ impl Plot {
 /// A logarithmic axis.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
-    /// Exponents of ten, or thirds of the way to the next.
+    /// Common logarithms of its ends, multiples of a third.
     from: f64,
     until: f64,
 }
 
 impl Axis {
-    /// From the power of ten below the least value to the one above the greatest.
+    /// An axis from the power of ten below the least value to the one above the greatest.
     fn over(values: impl Iterator<Item = f64>) -> Self {
         let (least, most) = values.fold((f64::INFINITY, 0f64), |(least, most), v| (least.min(v), most.max(v)));
         if least > most {
@@ -232,7 +232,7 @@ impl Axis {
     }
 }
 
-/// 20000 as 20k.
+/// Formats a number briefly: 20000 as 20k.
 fn short(value: f64) -> String {
     if value >= 1e6 {
         format!("{}M", value / 1e6)

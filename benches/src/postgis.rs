@@ -1,6 +1,6 @@
-//! The baseline PostGIS: the same membership and changes from a table of polygons with a GiST index, in the
-//! database that the tables go to anyway. A query for each event, its state kept by the client; or a batch of
-//! events at a time, its state in a table. Neither knows event time.
+//! The PostGIS baseline: the same membership and changes from a table of polygons with a GiST index, in the database of
+//! the tables. Either a query for each event, with the state in the client; or batches of events, with the state in a
+//! table. Neither knows event time.
 
 use std::fmt::Write;
 
@@ -18,16 +18,16 @@ use super::workload::Workload;
 use super::{BenchError, Context};
 use watchtower_testing::servers::PostgresServer;
 
-/// So many events are enough: each takes a hundred times as long as with the others.
+/// Limit of measured events: PostGIS takes a hundred times as long per event as the other baselines.
 const EVENTS: usize = 20_000;
 const EVENTS_IN_BATCHES: usize = 200_000;
-/// Events of a batch.
+/// Events per batch.
 const BATCH: usize = 10_000;
 
-/// Measures over the first events of a workload; `engine` is what its speed is compared with.
+/// Measures PostGIS over the first events of a workload; `engine` is the speed to compare with.
 ///
 /// # Errors
-/// If there is no PostGIS, it was interrupted, or the answers are others.
+/// If PostGIS cannot be started, Ctrl-C was pressed, or the results differ.
 pub(super) fn measure(
     workload: &Workload,
     plain: &Plain,
@@ -96,7 +96,7 @@ async fn copy(client: &Client, statement: &str, rows: String) -> Result<(), Benc
     Ok(())
 }
 
-/// A query for each event.
+/// One query for each event.
 async fn per_event(
     client: &Client,
     workload: &Workload,

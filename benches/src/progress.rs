@@ -1,16 +1,16 @@
-//! What is being done, while it is.
+//! Shows the current step of a benchmark.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Steps of long work: a line that changes on a terminal, one line a step elsewhere.
+/// Progress display: one changing line on a terminal, one line per step elsewhere.
 pub(super) struct Steps {
     spinner: Option<ProgressBar>,
 }
 
-/// Rarely, so that it is not measured.
+/// Interval between redraws, long enough not to disturb the measurement.
 const TICK: Duration = Duration::from_millis(500);
 
 impl Steps {

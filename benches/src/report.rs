@@ -1,7 +1,7 @@
-//! What was measured, for people and for programs.
+//! Results of a benchmark, as a table and as JSON.
 //!
-//! The names of results and of their members are stable: they say what was measured, not how much it came
-//! to, and a member that was not measured is absent.
+//! The names of results and of their members are stable; they name the measurement, never its value. A member that was
+//! not measured is absent.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -12,86 +12,86 @@ use serde_json::{Map, Value, json};
 use super::machine::Machine;
 use super::measure::Samples;
 
-/// Something that is measured. One that is added here is in the table and in the JSON.
+/// A measured quantity. Each variant is a column of the table and a member in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// Events that were measured.
+    /// Number of events measured.
     Events,
-    /// Of them by time, the median of all turns.
+    /// Events per second, the median of all turns.
     EventsPerS,
-    /// Processor time of this program for one of them.
+    /// Processor time of this program per event, microseconds.
     CpuUsPerEvent,
-    /// How many times as fast as the baseline: by processor time where both only compute, else by time.
+    /// Speed relative to the baseline: by processor time where both only compute, else by elapsed time.
     Ratio,
-    /// How far the slowest turn and the fastest are apart, as a share of the median.
+    /// Difference of the slowest and the fastest turn, as a percentage of the median.
     SpreadPercent,
-    /// Events a second, as many times as on one worker.
+    /// Events per second relative to one worker.
     Scaling,
-    /// Vehicles that came to be inside a geofence.
+    /// Number of enters of vehicles into geofences.
     Enters,
-    /// Vehicles that left one.
+    /// Number of exits of vehicles from geofences.
     Exits,
-    /// Enters and exits, of a hundred events.
+    /// Enters and exits per hundred events.
     ChangesPercent,
-    /// Geofences.
+    /// Number of geofences.
     Geofences,
-    /// From geofences that are read and valid to an answer.
+    /// Time to build the index from valid geofences, milliseconds.
     BuildMs,
-    /// Processor time of the daemon, all of it. Seconds.
+    /// Processor time of the daemon, seconds.
     EngineCpuS,
-    /// Of Redis. Seconds.
+    /// Processor time of Redis, seconds.
     RedisCpuS,
-    /// Of PostgreSQL, all its processes. Seconds.
+    /// Processor time of all processes of PostgreSQL, seconds.
     PostgresCpuS,
-    /// Events that were to be sent in a second.
+    /// Events due per second.
     RatePerS,
-    /// Events that were sent in a second.
+    /// Events sent per second.
     SentPerS,
-    /// The median. Milliseconds.
+    /// Median latency, milliseconds.
     P50Ms,
-    /// Nine of ten are not above. Milliseconds.
+    /// 90th percentile of the latency, milliseconds.
     P90Ms,
-    /// 99 of 100 are not above. Milliseconds.
+    /// 99th percentile of the latency, milliseconds.
     P99Ms,
-    /// 999 of 1000 are not above. Milliseconds.
+    /// 99.9th percentile of the latency, milliseconds.
     P999Ms,
-    /// The longest. Milliseconds.
+    /// Greatest latency, milliseconds.
     MaxMs,
-    /// Commits.
+    /// Number of commits.
     Commits,
-    /// Vehicles.
+    /// Number of vehicles.
     Vehicles,
-    /// Vehicles whose visits an edit changed, on the mean.
+    /// Mean number of vehicles whose visits an edit changed.
     VehiclesConcerned,
-    /// Positions in memory.
+    /// Number of positions in memory.
     Positions,
-    /// A checkpoint on disk.
+    /// Size of a checkpoint on disk, MiB.
     CheckpointMib,
-    /// Memory of the daemon.
+    /// Resident memory of the daemon, MiB.
     DaemonMib,
-    /// From the start of the process to the first new commit. Milliseconds.
+    /// Time from the start of the process to the first new commit, milliseconds.
     FirstCommitMs,
-    /// How many there are of what is weighed.
+    /// Number of objects added.
     Count,
-    /// Bytes of one of them.
+    /// Bytes per object.
     BytesEach,
-    /// By how much memory grew in the second half.
+    /// Growth of memory in the second half, percent.
     GrowthPercent,
-    /// Memory that the index took when it was built, shapes apart.
+    /// Memory of the index after it was built, without shapes, MiB.
     IndexMib,
-    /// Memory for its cells, after vehicles have been about.
+    /// Memory of the index's cells after vehicles have moved, MiB.
     CellsMib,
 }
 
-/// How a number is shown.
-enum Shown {
+/// Format of a number.
+enum NumberFormat {
     Whole,
     Decimals(usize),
     Times,
 }
 
 impl Measure {
-    /// The member in JSON.
+    /// Name of the member in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Events => "events",
@@ -130,7 +130,7 @@ impl Measure {
         }
     }
 
-    /// The heading of its column.
+    /// Heading of the column.
     fn title(self) -> &'static str {
         match self {
             Self::Events => "events",
@@ -169,7 +169,7 @@ impl Measure {
         }
     }
 
-    fn shown(self) -> Shown {
+    fn shown(self) -> NumberFormat {
         match self {
             Self::Events
             | Self::EventsPerS
@@ -182,7 +182,7 @@ impl Measure {
             | Self::VehiclesConcerned
             | Self::Positions
             | Self::Count
-            | Self::Commits => Shown::Whole,
+            | Self::Commits => NumberFormat::Whole,
             Self::EngineCpuS
             | Self::RedisCpuS
             | Self::PostgresCpuS
@@ -190,9 +190,9 @@ impl Measure {
             | Self::P90Ms
             | Self::P99Ms
             | Self::P999Ms
-            | Self::MaxMs => Shown::Decimals(2),
-            Self::CpuUsPerEvent => Shown::Decimals(3),
-            Self::Ratio | Self::Scaling => Shown::Times,
+            | Self::MaxMs => NumberFormat::Decimals(2),
+            Self::CpuUsPerEvent => NumberFormat::Decimals(3),
+            Self::Ratio | Self::Scaling => NumberFormat::Times,
             Self::SpreadPercent
             | Self::ChangesPercent
             | Self::BuildMs
@@ -202,20 +202,20 @@ impl Measure {
             | Self::DaemonMib
             | Self::FirstCommitMs
             | Self::BytesEach
-            | Self::GrowthPercent => Shown::Decimals(1),
+            | Self::GrowthPercent => NumberFormat::Decimals(1),
         }
     }
 
     fn text(self, value: f64) -> String {
         match self.shown() {
-            Shown::Whole => grouped(value),
-            Shown::Decimals(decimals) => format!("{value:.decimals$}"),
-            Shown::Times => format!("{value:.2} x"),
+            NumberFormat::Whole => grouped(value),
+            NumberFormat::Decimals(decimals) => format!("{value:.decimals$}"),
+            NumberFormat::Times => format!("{value:.2} x"),
         }
     }
 }
 
-/// 1234567.8 as 1 234 568.
+/// Formats 1234567.8 as 1 234 568.
 fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -228,17 +228,17 @@ fn grouped(value: f64) -> String {
     text
 }
 
-/// How long each of many things took.
+/// Latencies of many events.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies(Vec<u32>);
 
 impl Latencies {
-    /// One more. What takes longer than an hour took an hour.
+    /// Adds a latency; longer ones than an hour count as an hour.
     pub fn push(&mut self, latency: Duration) {
         self.0.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
     }
 
-    /// How many there are.
+    /// Number of latencies.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -248,7 +248,7 @@ impl Latencies {
         self.0.is_empty()
     }
 
-    /// The least of them that so large a share is not above, in milliseconds: the nearest rank.
+    /// Quantiles at these shares (0..1), in milliseconds, by nearest rank.
     fn quantiles_ms<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
@@ -259,30 +259,30 @@ impl Latencies {
     }
 }
 
-/// One line of the table.
+/// One result: a line of the table.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What was measured: parts divided by `/`.
+    /// Name of the measurement: parts separated by `/`.
     pub name: String,
-    /// What it is compared with, as in the last part of that one's name.
+    /// Name of the baseline, the last part of the baseline's own result.
     pub baseline: Option<Cow<'static, str>>,
     values: Vec<(Measure, f64)>,
 }
 
 impl Outcome {
-    /// Nothing yet.
+    /// A result without members.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), baseline: None, values: Vec::new() }
     }
 
-    /// One more member.
+    /// Adds a member.
     #[must_use]
     pub fn with(mut self, measure: Measure, value: f64) -> Self {
         self.values.push((measure, value));
         self
     }
 
-    /// How long a number of events took.
+    /// Adds the time for a number of events.
     #[must_use]
     pub fn timed(self, samples: &Samples, events: usize) -> Self {
         let events = events as f64;
@@ -292,7 +292,7 @@ impl Outcome {
             .with(Measure::SpreadPercent, samples.spread_percent())
     }
 
-    /// How long things took.
+    /// Adds the quantiles of latencies.
     #[must_use]
     pub fn latencies(self, latencies: &Latencies) -> Self {
         let [p50, p90, p99, p999, max] = latencies.quantiles_ms([0.5, 0.9, 0.99, 0.999, 1.0]);
@@ -304,21 +304,21 @@ impl Outcome {
             .with(Measure::MaxMs, max)
     }
 
-    /// How it compares with a baseline that did the same in the same turns.
+    /// Adds the ratio to a baseline that did the same work in the same turns, by processor time.
     #[must_use]
     pub fn against(mut self, baseline: &'static str, mine: &Samples, theirs: &Samples) -> Self {
         self.baseline = Some(baseline.into());
         self.with(Measure::Ratio, mine.times_less_cpu_than(theirs))
     }
 
-    /// How it compares with a baseline that did part of the same in the same turns, by the clock on the wall.
+    /// Adds the ratio to a baseline that did part of the same work in the same turns, by elapsed time.
     #[must_use]
     pub fn as_fast_as(mut self, baseline: &'static str, mine: &Samples, theirs: &Samples) -> Self {
         self.baseline = Some(baseline.into());
         self.with(Measure::Ratio, mine.times_as_fast_as(theirs))
     }
 
-    /// A member, if it was measured.
+    /// The value of a member, if it was measured.
     pub fn value(&self, measure: Measure) -> Option<f64> {
         self.values.iter().find(|(known, _)| *known == measure).map(|&(_, value)| value)
     }
@@ -328,7 +328,7 @@ impl Outcome {
         object.insert("name".to_owned(), json!(self.name));
         for &(measure, value) in &self.values {
             let value =
-                if matches!(measure.shown(), Shown::Whole) { json!(value.round() as i64) } else { json!(value) };
+                if matches!(measure.shown(), NumberFormat::Whole) { json!(value.round() as i64) } else { json!(value) };
             object.insert(measure.name().to_owned(), value);
         }
         if let Some(baseline) = &self.baseline {
@@ -338,33 +338,33 @@ impl Outcome {
     }
 }
 
-/// All of one benchmark.
+/// All results of one benchmark.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Which.
+    /// Name of the benchmark.
     pub bench: &'static str,
-    /// Where.
+    /// The machine it ran on.
     pub machine: Machine,
-    /// What, in the order in which it was measured.
+    /// The results, in the order of measurement.
     pub results: Vec<Outcome>,
-    /// What must be known to read them, such as what was left out.
+    /// Remarks needed to interpret the results, such as parts left out.
     pub notes: Vec<String>,
 }
 
 impl Report {
-    /// Nothing yet, on this machine.
+    /// A report without results, for the current machine.
     pub fn new(bench: &'static str) -> Self {
         Self { bench, machine: Machine::describe(), results: Vec::new(), notes: Vec::new() }
     }
 
-    /// One object.
+    /// The report as one JSON object.
     pub fn json(&self) -> Value {
         let Self { bench, machine, results, notes } = self;
         let results: Vec<Value> = results.iter().map(Outcome::json).collect();
         json!({ "bench": bench, "machine": machine, "results": results, "notes": notes })
     }
 
-    /// A table with the columns that any of the results has.
+    /// The report as a table, with the columns that any result has.
     pub fn table(&self) -> String {
         let mut columns: Vec<Measure> = Vec::new();
         for (measure, _) in self.results.iter().flat_map(|outcome| &outcome.values) {
@@ -392,7 +392,7 @@ impl Report {
     }
 }
 
-/// The first and the last column to the left, numbers to the right.
+/// Aligns cells: the first and the last column to the left, numbers to the right.
 fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();

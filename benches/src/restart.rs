@@ -1,7 +1,7 @@
-//! `bench restart`: from the start of the process to the first commit of something new.
+//! `bench restart`: time from the start of the process to the first commit of a new position.
 //!
-//! A daemon has taken in tracks and was asked to stop, which leaves a checkpoint of all it knew. While it starts
-//! again a position is appended; what is measured ends when another session sees it committed.
+//! A daemon processes tracks and is stopped, which leaves a checkpoint of its whole state. A position is appended while
+//! it starts again; the time ends when another session sees its commit.
 
 use std::time::{Duration, Instant};
 
@@ -16,48 +16,48 @@ use super::{BenchError, Context};
 use watchtower_log::ClockSource;
 use watchtower_log::append::Format;
 
-/// What to measure.
+/// Parameters of the measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Vehicles.
+    /// Number of vehicles.
     pub vehicles: u32,
-    /// Positions of each.
+    /// Positions per vehicle.
     pub positions: usize,
     /// Setup of the daemon's views and workers.
     pub setup: Setup,
-    /// Servers that are used instead of starting some.
+    /// Servers to use instead of starting some.
     pub urls: Urls,
 }
 
 const SEED: u64 = 20_260_101;
 
-/// So many positions are appended, then they are waited for: Redis need not hold them all.
+/// Positions appended before waiting for their commit, so that Redis need not hold them all.
 const PORTION: usize = 1_000_000;
 
-/// How often checkpoints are written while positions are taken in. The last one of a daemon that stops is left
-/// out where it would take too long, and then the one before it counts.
+/// Interval between checkpoints while positions are processed. A stopping daemon drops its last checkpoint if that
+/// takes too long; then the previous one is loaded.
 fn checkpoints_every(positions: usize) -> Duration {
     Duration::from_secs(if positions > 10 * PORTION { 30 } else { 2 })
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// If servers or the daemon fail, or it was interrupted.
+/// If servers or the daemon fail, or Ctrl-C was pressed.
 pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) -> Result<(), BenchError> {
     context.step(|| "starting Redis and PostgreSQL".to_owned())?;
     let servers = Servers::start(&options.urls)?;
     let vehicles = context.settings.vehicles(options.vehicles, 5);
     let positions = if context.settings.quick { options.positions.min(20) } else { options.positions };
     let all = vehicles as usize * positions;
-    // The time is that of the positions: while history comes, by another clock all would be silent all the time.
+    // Log time follows the positions: with the wall clock, all vehicles would be offline throughout the history.
     let clock = ClockSource::Log;
     let setup = Setup { checkpoints: checkpoints_every(all), log_keep: Duration::ZERO, clock, ..options.setup };
     let pipeline = Pipeline::new(&servers, "restart", setup)?;
     let mut daemon = pipeline.start_ready(context)?;
     let observer = Observer::start(&pipeline)?;
     let mut loader = Loader::connect(&pipeline, Shape { format: Format::Bin, batch: 64 }, vehicles)?;
-    // They are history, up to now.
+    // Their history ends now.
     let begins = now_ms() - duration_ms(positions);
     loader.geofences(&among(GEOFENCES, SEED), begins)?;
     let mut fixes = fixes(vehicles, positions, SEED).peekable();

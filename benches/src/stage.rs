@@ -1,5 +1,5 @@
-//! What benchmarks of the whole program run on: servers, thrown away afterwards or given; a pipeline of
-//! its own between them; and the daemon, a process of its own, so that its processor time is its own.
+//! The environment of benchmarks of the whole program: servers, temporary or given; a pipeline on them; and the daemon,
+//! in a process of its own, so that its processor time can be measured.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -20,47 +20,47 @@ use watchtower_testing::servers::{
     PostgresServer, Process, RedisOptions, RedisServer, ServerError, free_port, temporary_folder,
 };
 
-/// Nothing that is waited for takes longer, on a machine that does other things as well.
+/// Limit of any wait; generous, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks.
+/// Interval between checks of a wait.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A server as one would set it up, and no smaller: else the checkpoints of its log are what is measured.
+/// Settings as in production: with less memory the benchmark would measure checkpoints of the write-ahead log.
 pub(super) const POSTGRES: &str = "shared_buffers = 512MB\nmax_wal_size = 4GB\nwal_compression = off\n";
 
-/// Clock ticks in which Linux counts processor time for other processes.
+/// Clock ticks per second in which Linux reports processor time of other processes.
 const TICKS_PER_S: f64 = 100.0;
 
-/// Servers that are not started, but used.
+/// URLs of servers to use instead of starting some.
 #[derive(Clone, Debug, Default)]
 pub struct Urls {
-    /// A Redis.
+    /// URL of a Redis.
     pub redis: Option<String>,
-    /// A database with PostGIS.
+    /// URL of a database with PostGIS.
     pub postgres: Option<String>,
 }
 
-/// Redis and PostgreSQL.
+/// The Redis and the PostgreSQL of a benchmark.
 pub struct Servers {
     redis: Option<RedisServer>,
     postgres: Option<PostgresServer>,
     urls: (String, String),
 }
 
-/// Seconds of processors that each server has taken so far; none of one that was not started here.
+/// Processor time of each server so far, seconds; `None` for a server that was not started here.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServersCpu {
-    /// Redis.
+    /// Processor time of Redis.
     pub redis_s: Option<f64>,
-    /// PostgreSQL, all its processes.
+    /// Processor time of all processes of PostgreSQL.
     pub postgres_s: Option<f64>,
 }
 
 impl Servers {
-    /// Starts those that are not given.
+    /// Starts the servers that are not given.
     ///
     /// # Errors
-    /// If they do not start.
+    /// If a server does not start.
     pub fn start(urls: &Urls) -> Result<Self, ServerError> {
         let redis = match &urls.redis {
             Some(_) => None,
@@ -76,25 +76,25 @@ impl Servers {
         Ok(Self { redis, postgres, urls: (redis_url, postgres_url) })
     }
 
-    /// Where Redis is.
+    /// URL of the Redis.
     pub fn redis_url(&self) -> &str {
         &self.urls.0
     }
 
-    /// Where the database is.
+    /// URL of the database.
     pub fn postgres_url(&self) -> &str {
         &self.urls.1
     }
 
-    /// Has the system write what it would write half a minute after it was loaded, amid what is measured then:
-    /// for that long a commit waits. Servers elsewhere are left alone.
+    /// Flushes the system's dirty pages, which it would otherwise write half a minute after the load, during the
+    /// measurement, and so delay commits. Does nothing for given servers.
     pub fn settle(&self) {
         if self.postgres.is_some() {
             let _ = Command::new("sync").status();
         }
     }
 
-    /// What they have taken so far.
+    /// Processor time of the servers so far.
     pub fn cpu(&self) -> ServersCpu {
         ServersCpu {
             redis_s: self.redis.as_ref().and_then(RedisServer::pid).map(cpu_s),
@@ -104,19 +104,19 @@ impl Servers {
 }
 
 impl ServersCpu {
-    /// What was taken since.
+    /// Processor time since an earlier reading.
     pub fn since(self, before: Self) -> Self {
         let less = |now: Option<f64>, before: Option<f64>| Some(now? - before?);
         Self { redis_s: less(self.redis_s, before.redis_s), postgres_s: less(self.postgres_s, before.postgres_s) }
     }
 }
 
-/// Seconds of processors that a process has taken; 0 of one that is no more.
+/// Processor time of a process, seconds; 0 if it has ended.
 pub fn cpu_s(pid: u32) -> f64 {
     times(pid).map_or(0.0, |Times { own, .. }| own)
 }
 
-/// The same of a process and all its children, those included that have ended.
+/// Processor time of a process and all its children, also of those that have ended.
 pub(super) fn cpu_of_family_s(pid: u32) -> f64 {
     let Some(Times { own, children, .. }) = times(pid) else { return 0.0 };
     let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -128,13 +128,13 @@ pub(super) fn cpu_of_family_s(pid: u32) -> f64 {
 struct Times {
     parent: u32,
     own: f64,
-    /// Of children that have ended.
+    /// Processor time of children that have ended.
     children: f64,
 }
 
 fn times(pid: u32) -> Option<Times> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Behind the name, which may hold anything: state, parent, .., and from the 12th on the times.
+    // After the name, which may contain any character: state, parent, .., and from the 12th field on the times.
     let fields: Vec<&str> = stat.rsplit(") ").next()?.split(' ').collect();
     let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
     Some(Times {
@@ -144,26 +144,26 @@ fn times(pid: u32) -> Option<Times> {
     })
 }
 
-/// How the daemon of a benchmark is set up.
+/// Setup of the daemon of a benchmark.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    /// Which tables are kept.
+    /// The set of tables to keep.
     pub views: ViewSet,
-    /// Worker threads.
+    /// Worker threads of the engine.
     pub workers: usize,
     /// Whether positions are archived.
     pub archive: bool,
-    /// How often checkpoints are written.
+    /// Interval between checkpoints.
     pub checkpoints: Duration,
-    /// For how long Redis keeps what is in them.
+    /// Age up to which Redis keeps entries that checkpoints contain.
     pub log_keep: Duration,
-    /// Who says what time it is.
+    /// Source of clock events.
     pub clock: ClockSource,
 }
 
-/// A pipeline of its own; its streams and tables go with it.
+/// A pipeline of its own on the servers; dropping it removes its streams and tables.
 pub struct Pipeline<'a> {
-    /// Its name, and that of its schema.
+    /// Its name, which is also the name of its schema.
     pub name: PipelineName,
     servers: &'a Servers,
     folder: tempfile::TempDir,
@@ -171,7 +171,7 @@ pub struct Pipeline<'a> {
 }
 
 impl<'a> Pipeline<'a> {
-    /// Writes its configuration; nothing is started. `name` is told apart from those of other processes.
+    /// Writes its configuration, and starts nothing. The full name includes the id of this process.
     ///
     /// # Errors
     /// If the configuration cannot be written.
@@ -203,30 +203,30 @@ impl<'a> Pipeline<'a> {
         self.folder.path().join("watchtower.toml")
     }
 
-    /// Its configuration, as its daemon reads it.
+    /// Loads its configuration, as its daemon does.
     ///
     /// # Errors
-    /// If it is wrong, as with a URL that is none.
+    /// If it is invalid, for example because of a malformed URL.
     pub fn load(&self) -> Result<daemon::Options, ConfigError> {
         watchtower::config::load(&self.config(), std::iter::empty())
     }
 
-    /// The stream of its positions.
+    /// Key of its stream of positions.
     pub fn events_key(&self) -> String {
         self.name.events_key(0)
     }
 
-    /// Where Redis is.
+    /// URL of the Redis.
     pub fn redis_url(&self) -> &str {
         self.servers.redis_url()
     }
 
-    /// Where the database is; the tables are in the schema of its name.
+    /// URL of the database; the tables are in the schema of the pipeline's name.
     pub fn postgres_url(&self) -> &str {
         self.servers.postgres_url()
     }
 
-    /// Bytes of its newest checkpoint and what that needs.
+    /// Size of its newest checkpoint with all its segments, bytes.
     pub fn checkpoint_bytes(&self) -> u64 {
         fn size(folder: &Path) -> u64 {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -241,27 +241,27 @@ impl<'a> Pipeline<'a> {
         size(&self.folder.path().join(self.name.to_string()))
     }
 
-    /// Starts its daemon: this very program, once more.
+    /// Starts its daemon: this program in another process.
     ///
     /// # Errors
     /// If it does not start.
     pub fn start(&self) -> Result<Daemon, BenchError> {
         let program = std::env::current_exe()?;
         let config = self.config();
-        // What the environment says about another pipeline is not for this one.
+        // Variables of the environment that configure another pipeline must not apply to this one.
         let variables = watchtower::config::environment().flat_map(|(name, _)| [OsString::from("-u"), name.into()]);
         let daemon = [program.into_os_string(), "run".into(), "--config".into(), config.into()];
         let command = [OsString::from("env")].into_iter().chain(variables).chain(daemon);
-        // Its folder must outlive it: what it printed is read when it fails.
+        // The folder must outlive the daemon: its output is read when it fails.
         let folder = temporary_folder("watchtower-bench-daemon-")?;
         let process = Process::start(folder.path(), "KILL", command)?;
         Ok(Daemon { process, folder, port: self.port })
     }
 
-    /// Starts it and waits until the tables follow the streams.
+    /// Starts the daemon and waits until the tables follow the streams.
     ///
     /// # Errors
-    /// If they do not.
+    /// If they do not within `PATIENCE`.
     pub fn start_ready(&self, context: &Context<'_>) -> Result<Daemon, BenchError> {
         let daemon = self.start()?;
         wait_until(context, "the daemon is ready", || {
@@ -271,7 +271,7 @@ impl<'a> Pipeline<'a> {
         Ok(daemon)
     }
 
-    /// What psql prints, with the pipeline's schema in the search path.
+    /// Output of psql, with the pipeline's schema in the search path.
     ///
     /// # Errors
     /// If a statement fails.
@@ -281,7 +281,7 @@ impl<'a> Pipeline<'a> {
 }
 
 impl Drop for Pipeline<'_> {
-    /// Given servers are left as they were.
+    /// Removes its data from given servers.
     fn drop(&mut self) {
         let name = &self.name;
         let _ = psql(
@@ -294,7 +294,7 @@ impl Drop for Pipeline<'_> {
     }
 }
 
-/// A daemon that runs; it ends when this is dropped.
+/// A running daemon; dropping it ends the process.
 pub struct Daemon {
     process: Process,
     folder: tempfile::TempDir,
@@ -302,18 +302,18 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Seconds of processors it has taken.
+    /// Processor time so far, seconds.
     pub fn cpu_s(&self) -> f64 {
         cpu_s(self.process.pid())
     }
 
-    /// Bytes of memory it has.
+    /// Resident memory, bytes.
     pub fn resident_bytes(&self) -> u64 {
         super::measure::resident_bytes_of(&self.process.pid().to_string())
     }
 
     /// # Errors
-    /// If it has ended, with what it said.
+    /// If the daemon has ended, with the end of its output.
     pub fn check(&self) -> Result<(), BenchError> {
         if self.process.is_running() {
             return Ok(());
@@ -321,25 +321,25 @@ impl Daemon {
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(10).collect();
         let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-        Err(BenchError::Setup(format!("the daemon has ended; the last it said:\n{tail}")))
+        Err(BenchError::Setup(format!("the daemon has ended; its last output:\n{tail}")))
     }
 
-    /// Freezes it, or lets it go on.
+    /// Freezes the process, or continues it.
     ///
     /// # Errors
-    /// If that cannot be done.
+    /// If the signal cannot be sent.
     pub fn freeze(&self, freeze: bool) -> Result<(), BenchError> {
         let signal = if freeze { "-STOP" } else { "-CONT" };
         let done = Command::new("kill").args([signal, &self.process.pid().to_string()]).status()?;
         if done.success() { Ok(()) } else { Err(BenchError::Setup(format!("cannot send {signal} to the daemon"))) }
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Stops the daemon, and waits for its end.
     pub fn stop(self) {
         self.process.end("TERM");
     }
 
-    /// Status and body of one of its pages, if it answers.
+    /// Status and body of one of its HTTP pages, if it answers.
     pub fn page(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -351,10 +351,10 @@ impl Daemon {
     }
 }
 
-/// Waits for something to become true.
+/// Polls until a condition is true.
 ///
 /// # Errors
-/// If it does not, or asking fails, or the benchmark should end.
+/// If it stays false for `PATIENCE`, or the check fails, or Ctrl-C was pressed.
 pub fn wait_until(
     context: &Context<'_>,
     what: &str,
@@ -364,7 +364,7 @@ pub fn wait_until(
     while !is_so()? {
         context.check()?;
         if started.elapsed() > PATIENCE {
-            return Err(BenchError::Setup(format!("waited {} s in vain until {what}", PATIENCE.as_secs())));
+            return Err(BenchError::Setup(format!("gave up after {} s: waited until {what}", PATIENCE.as_secs())));
         }
         std::thread::sleep(POLL);
     }

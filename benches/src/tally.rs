@@ -1,13 +1,13 @@
-//! Who came and went: what every implementation must agree about.
+//! Counts of enters and exits, in which all implementations must agree.
 
 use watchtower_model::PositionEvent;
 
-/// How many enters and exits there were.
+/// Numbers of enters and exits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Vehicles that came to be inside a geofence.
+    /// Number of enters of vehicles into geofences.
     pub enters: u64,
-    /// Vehicles that left one.
+    /// Number of exits of vehicles from geofences.
     pub exits: u64,
 }
 
@@ -18,15 +18,15 @@ impl std::fmt::Display for Tally {
 }
 
 impl Tally {
-    /// A vehicle was in some geofences and is in others, both in ascending order.
-    pub fn move_on<T: Ord>(&mut self, before: &[T], now: &[T]) {
+    /// Counts the changes of one vehicle between two sets of geofences, both in ascending order.
+    pub fn record_move<T: Ord>(&mut self, before: &[T], now: &[T]) {
         let stayed = before.iter().filter(|id| now.binary_search(id).is_ok()).count() as u64;
         self.enters += now.len() as u64 - stayed;
         self.exits += before.len() as u64 - stayed;
     }
 }
 
-/// Where each vehicle was last, in no event time and no order but that of arrival.
+/// The geofences of each vehicle at its last event, in the order of arrival.
 #[derive(Clone, Debug)]
 pub struct LastSeen {
     inside: Vec<Vec<u32>>,
@@ -35,7 +35,7 @@ pub struct LastSeen {
 }
 
 impl LastSeen {
-    /// Nobody was seen yet.
+    /// No vehicle has had an event.
     pub fn new(vehicles: u32) -> Self {
         Self { inside: vec![Vec::new(); vehicles as usize], found: Vec::new(), tally: Tally::default() }
     }
@@ -45,8 +45,8 @@ impl LastSeen {
         self.tally
     }
 
-    /// The events one after the other; `covering` finds the geofences that cover the place, in any order,
-    /// perhaps twice.
+    /// Processes events in order; `covering` appends the geofences that cover the position, in any order and possibly
+    /// with duplicates.
     pub fn advance(&mut self, events: &[PositionEvent], mut covering: impl FnMut(&PositionEvent, &mut Vec<u32>)) {
         for event in events {
             self.found.clear();
@@ -55,7 +55,7 @@ impl LastSeen {
             self.found.dedup();
             let inside = &mut self.inside[event.vehicle.0 as usize];
             if *inside != self.found {
-                self.tally.move_on(inside, &self.found);
+                self.tally.record_move(inside, &self.found);
                 std::mem::swap(inside, &mut self.found);
             }
         }
@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn who_stays_neither_enters_nor_leaves() {
         let mut tally = Tally::default();
-        tally.move_on(&[], &[1, 2, 3]);
-        tally.move_on(&[1, 2, 3], &[2, 4]);
+        tally.record_move(&[], &[1, 2, 3]);
+        tally.record_move(&[1, 2, 3], &[2, 4]);
         assert_eq!(tally, Tally { enters: 4, exits: 2 });
     }
 }

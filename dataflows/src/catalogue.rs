@@ -1,9 +1,8 @@
-//! The geofences a worker knows, as they were before an epoch's edits and as they are after them.
+//! The geofences of a worker, before and after an epoch's edits.
 //!
-//! A retroactive edit must be answered with a difference: what the timelines said under the old
-//! versions, minus what they say under the new. So between [`Catalogue::prepare`] and
-//! [`Catalogue::commit`] every version carries two intervals in which it is in force, one for each
-//! [`View`], and a fold runs under either over one and the same index.
+//! A retroactive edit results in a difference: the facts of the timelines under the new versions, minus those under the
+//! old ones. So between [`Catalogue::prepare`] and [`Catalogue::commit`] every version has two intervals in which it is
+//! in force, one for each [`View`], and a fold runs under either view over the same index.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -17,18 +16,18 @@ use watchtower_model::Span;
 use watchtower_model::geometry::BoundingBox;
 use watchtower_model::{BEGINNING, END, Geofence, GeofenceEdit, GeofenceId, Millis, Place, Speed};
 
-/// Which truth a fold runs under: before or after the epoch's edits. Outside of an epoch that edits
-/// geofences they are the same.
+/// The versions that a fold uses: those before or after the epoch's edits. Except in an epoch that edits geofences,
+/// both views are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// Before the edits.
+    /// The versions before the edits.
     Old = 0,
-    /// After them.
+    /// The versions after the edits.
     New = 1,
 }
 
 impl View {
-    /// How facts found under this view count in the difference between the two.
+    /// Sign of this view's facts in the difference between the views.
     pub fn sign(self) -> i64 {
         match self {
             View::Old => -1,
@@ -37,23 +36,23 @@ impl View {
     }
 }
 
-/// What some version of a geofence has: of most none has it, and none is looked at for it.
+/// Traits that any version of a geofence has had. Most geofences have none, which saves searching for a version.
 #[derive(Clone, Copy, Debug, Default)]
 struct Traits {
-    /// A speed limit.
+    /// Whether a version has a speed limit.
     limits: bool,
-    /// An exit buffer.
+    /// Whether a version has an exit buffer.
     lingers: bool,
 }
 
 /// One version of a geofence.
 #[derive(Debug)]
 pub struct CataloguedVersion {
-    /// Of which geofence.
+    /// Number of the geofence.
     pub geofence: GeofenceId,
-    /// What it says.
+    /// Definition of the geofence in this version.
     pub definition: Arc<Geofence>,
-    /// Of the definition, for those who look at nothing else of it.
+    /// `min_dwell` of the definition, repeated here to save a pointer.
     pub min_dwell_ms: i64,
     seq: u64,
     spans: [Span; 2],
@@ -61,50 +60,50 @@ pub struct CataloguedVersion {
 }
 
 impl CataloguedVersion {
-    /// Whether a vehicle at `place` may be inside, its exit buffer included.
+    /// Whether a vehicle at `place` may be inside, exit buffer included.
     pub fn reaches(&self, place: Place) -> bool {
         self.reach.iter().any(|b| b.contains(place.lon_degrees(), place.lat_degrees()))
     }
 
-    /// Boxes outside of which it is not.
+    /// Boxes that contain all such places.
     pub fn reach(&self) -> &[BoundingBox] {
         &self.reach
     }
 }
 
-/// Something an epoch's edits made different: during `span`, for vehicles within `reach`.
+/// A difference between the views caused by an epoch's edits.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// Outside of it both views agree about this version.
+    /// Interval of the difference: outside of it both views have the same version.
     pub span: Span,
-    /// A vehicle outside of all these boxes is not inside, under either view.
+    /// Boxes of the difference: a vehicle outside of all of them is not inside under either view.
     pub reach: Vec<BoundingBox>,
 }
 
-/// The versions of all geofences, found by place, by geofence, and by the times they begin and end.
+/// The versions of all geofences, indexed by place, by geofence, and by the begin and end of their intervals.
 #[derive(Debug)]
 pub struct Catalogue {
     histories: Vec<History<GeofenceId, Geofence>>,
     versions: Vec<Option<CataloguedVersion>>,
     free: Vec<VersionId>,
     of: Vec<Vec<VersionId>>,
-    /// The ids in the log of those that were ever defined.
+    /// Ids of all geofences that were ever defined, by dense number.
     ids: Vec<Arc<str>>,
-    /// By geofence, what any version ever had.
+    /// Traits of all versions so far, by geofence.
     traits: Vec<Traits>,
     index: GeofenceIndex,
-    /// In front of the index; made as places are asked for.
+    /// Cache in front of the index; filled by lookups.
     cells: RefCell<Cells>,
-    /// Of the index, as the cells' grid depends on how much there is.
+    /// Number of boxes in the index, from which the cells' grid is dimensioned.
     boxes: usize,
     vertices: usize,
-    /// Counts the epochs that edited geofences.
+    /// Number of epochs that edited geofences.
     generation: u32,
-    /// The finite ends of all spans of both views.
+    /// Finite ends of all intervals of both views.
     boundaries: BTreeSet<(Millis, VersionId)>,
-    /// Versions whose views differ.
+    /// Versions whose interval differs between the views.
     pending: Vec<VersionId>,
-    /// Between two boundaries next to each other: where they were last looked for.
+    /// The interval between two adjacent boundaries that the last search found.
     quiet: Cell<Span>,
 }
 
@@ -130,7 +129,7 @@ impl Default for Catalogue {
 }
 
 impl Catalogue {
-    /// Takes in an epoch's edits. Until [`Catalogue::commit`] the views differ by what is returned.
+    /// Applies an epoch's edits to the new view. Until [`Catalogue::commit`] the views differ by the returned changes.
     pub fn prepare(&mut self, edits: Vec<GeofenceEdit>) -> Vec<Change> {
         debug_assert!(self.pending.is_empty(), "one epoch at a time");
         self.quiet.set(Span::EMPTY);
@@ -152,7 +151,7 @@ impl Catalogue {
         }
         let mut added = Vec::new();
         for geofence in edited {
-            self.reign(geofence, &mut added);
+            self.recompute_intervals(geofence, &mut added);
         }
         let boxes =
             added.iter().flat_map(|&id| self.version(id).definition.shape.boxes(0.0).into_iter().map(move |b| (b, id)));
@@ -171,7 +170,7 @@ impl Catalogue {
             .collect()
     }
 
-    /// Forgets the old view.
+    /// Drops the old view.
     pub fn commit(&mut self) {
         self.quiet.set(Span::EMPTY);
         for id in std::mem::take(&mut self.pending) {
@@ -189,8 +188,8 @@ impl Catalogue {
         }
     }
 
-    /// Calls `found` for every version in force at `t` whose shape covers `place`; for one with two
-    /// boxes possibly twice. Returns how far the answer reaches, for a vehicle that was within `left`.
+    /// Calls `found` for every version in force at `t` whose shape covers `place`; possibly twice for one with two
+    /// boxes. Returns the region in which the result is the same, for a vehicle that was within `left`.
     pub fn covering(
         &self,
         place: Place,
@@ -199,30 +198,29 @@ impl Catalogue {
         left: &SafeRegion,
         mut found: impl FnMut(VersionId, GeofenceId),
     ) -> SafeRegion {
-        self.ask_cells(place, t, left.distance(place), &mut found).unwrap_or_else(|| {
-            self.ask_index(place, t, view, found);
+        self.lookup_cells(place, t, left.distance(place), &mut found).unwrap_or_else(|| {
+            self.lookup_index(place, t, view, found);
             SafeRegion::NONE
         })
     }
 
-    /// Which [`SafeRegion`]s hold: those of this generation.
+    /// Generation whose [`SafeRegion`]s are valid.
     pub fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// Says about which places it will be asked next: what it takes to answer is fetched for all of them
-    /// at the same time.
+    /// Prefetches the cells of the places of the next lookups, so that their cache misses overlap.
     pub fn look_ahead(&self, places: impl Iterator<Item = Place>) {
         self.cells.borrow().look_ahead(places);
     }
 
-    /// How many cells there are.
+    /// Sizes of the cells.
     pub fn cells(&self) -> cells::Size {
         self.cells.borrow().size()
     }
 
-    /// By the cells, which say the same under both views, if they say anything.
-    fn ask_cells(
+    /// Looks up the cells, whose contents are the same under both views.
+    fn lookup_cells(
         &self,
         place: Place,
         t: Millis,
@@ -241,8 +239,8 @@ impl Catalogue {
         self.cells.borrow().covering(place, t, come_far, decide, found).ok().map(region)
     }
 
-    /// By the index of record.
-    fn ask_index(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
+    /// Looks up the index of record.
+    fn lookup_index(&self, place: Place, t: Millis, view: View, mut found: impl FnMut(VersionId, GeofenceId)) {
         self.index.visit(place, |id| {
             let version = self.version(id);
             if version.spans[view as usize].contains(t) && version.definition.shape.covers(place) {
@@ -251,40 +249,40 @@ impl Catalogue {
         });
     }
 
-    /// What the geofence is at `t`, if it is.
+    /// Definition of the geofence at `t`; `None` if it is not in force.
     pub fn in_force(&self, geofence: GeofenceId, t: Millis, view: View) -> Option<&Geofence> {
         let id = self.version_in_force(geofence, t, view)?;
         Some(&self.version(id).definition)
     }
 
-    /// Which version of the geofence is in force at `t`, if one is.
+    /// The version of the geofence in force at `t`, if any.
     pub fn version_in_force(&self, geofence: GeofenceId, t: Millis, view: View) -> Option<VersionId> {
         let versions = self.of.get(geofence.0 as usize)?;
         versions.iter().copied().find(|&id| self.version(id).spans[view as usize].contains(t))
     }
 
-    /// Whether a geofence that a vehicle has been in may have a speed limit.
+    /// Whether any version of a geofence has had a speed limit; the geofence must have been visited.
     pub fn may_limit(&self, geofence: GeofenceId) -> bool {
         self.traits[geofence.0 as usize].limits
     }
 
-    /// The same of an exit buffer.
+    /// Whether any version of a geofence has had an exit buffer; the geofence must have been visited.
     pub fn may_linger(&self, geofence: GeofenceId) -> bool {
         self.traits[geofence.0 as usize].lingers
     }
 
-    /// The id in the log of a geofence that a vehicle has been in.
+    /// Id of a geofence by its dense number; the geofence must have been visited.
     pub fn id(&self, geofence: GeofenceId) -> &Arc<str> {
         &self.ids[geofence.0 as usize]
     }
 
-    /// A version by its number.
+    /// The version with this number.
     pub fn version(&self, id: VersionId) -> &CataloguedVersion {
-        self.versions[id as usize].as_ref().expect("a version id is used only while its version is in the catalogue")
+        self.versions[id as usize].as_ref().expect("version ids are only used while the version exists")
     }
 
-    /// The instants in `after < t <= until` at which a version begins or ends under either view,
-    /// ascending, each with its version.
+    /// The instants in `after < t <= until` at which a version begins or ends under either view, ascending, each with
+    /// its version.
     pub fn boundaries(&self, after: Millis, until: Millis) -> impl Iterator<Item = (Millis, &CataloguedVersion)> {
         let from = (after.saturating_add(1), VersionId::MIN);
         self.boundaries.range(from..).take_while(move |(t, _)| *t <= until).map(|&(t, id)| (t, self.version(id)))
@@ -304,12 +302,12 @@ impl Catalogue {
         until < next - 1
     }
 
-    /// Whether any version begins or ends at a known time at all.
+    /// Whether any version has a finite begin or end.
     pub fn has_boundaries(&self) -> bool {
         !self.boundaries.is_empty()
     }
 
-    /// Nothing that cells or regions say is of a version that an edit concerns.
+    /// Drops the cells that contain an edited version, and starts a new generation of regions.
     fn forget_cells(&mut self) {
         if self.pending.is_empty() {
             return;
@@ -325,8 +323,8 @@ impl Catalogue {
         }
     }
 
-    /// Recomputes the new view of one geofence.
-    fn reign(&mut self, geofence: GeofenceId, added: &mut Vec<VersionId>) {
+    /// Recomputes the intervals of one geofence's versions in the new view.
+    fn recompute_intervals(&mut self, geofence: GeofenceId, added: &mut Vec<VersionId>) {
         let slot = geofence.0 as usize;
         let mut known = std::mem::take(&mut self.of[slot]);
         for &id in &known {
@@ -377,7 +375,7 @@ impl Catalogue {
     }
 
     fn forget(&mut self, id: VersionId) {
-        let version = self.versions[id as usize].take().expect("a version is forgotten once");
+        let version = self.versions[id as usize].take().expect("a version is removed once");
         for bounds in version.definition.shape.boxes(0.0) {
             self.index.remove(bounds, id);
             self.boxes -= 1;
@@ -388,7 +386,7 @@ impl Catalogue {
     }
 
     fn version_mut(&mut self, id: VersionId) -> &mut CataloguedVersion {
-        self.versions[id as usize].as_mut().expect("a version id is used only while its version is in the catalogue")
+        self.versions[id as usize].as_mut().expect("version ids are only used while the version exists")
     }
 }
 
@@ -401,7 +399,7 @@ impl Candidates for Catalogue {
     }
 }
 
-/// The finite ends of a span that is not empty.
+/// The finite ends of a span; none of an empty span.
 fn ends(span: Span) -> impl Iterator<Item = Millis> {
     [span.from, span.until].into_iter().filter(move |&t| !span.is_empty() && t != BEGINNING && t != END)
 }

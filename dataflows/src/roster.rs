@@ -1,7 +1,7 @@
-//! The speed limits and fleets of vehicles: what of their metadata the facts depend on.
+//! Speed limits and fleets of vehicles: the part of their metadata that facts depend on.
 //!
-//! As in the catalogue of geofences, between [`Roster::prepare`] and [`Roster::commit`] every vehicle that
-//! is edited has two histories, one for each [`View`].
+//! As in the catalogue of geofences, every edited vehicle has two histories between [`Roster::prepare`] and
+//! [`Roster::commit`], one for each [`View`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,43 +13,43 @@ use crate::versions::History;
 use watchtower_model::Span;
 use watchtower_model::{Millis, Speed, Vehicle, VehicleEdit, VehicleId};
 
-/// From when until when what holds; ascending, without the times at which nothing does.
-type Reigns<T> = Vec<(Span, T)>;
+/// Values with the intervals in which they hold; ascending, without the intervals of no value.
+type Intervals<T> = Vec<(Span, T)>;
 
-/// What the metadata of a vehicle says.
+/// The values in a vehicle's metadata.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Said {
-    limits: Reigns<Speed>,
-    fleets: Reigns<Arc<str>>,
+struct Values {
+    limits: Intervals<Speed>,
+    fleets: Intervals<Arc<str>>,
 }
 
-/// The vehicles for which an epoch's edits change something.
+/// The vehicles for which an epoch's edits change a value.
 #[derive(Debug, Default)]
 pub struct Edited {
-    /// Those whose limit was or will be another at some time.
+    /// Vehicles whose limit differs between the views at some time.
     pub limits: BTreeSet<VehicleId>,
-    /// Those whose fleet was or will be another.
+    /// Vehicles whose fleet differs between the views at some time.
     pub fleets: BTreeSet<VehicleId>,
 }
 
-/// The versions of one vehicle's metadata.
+/// The metadata of one vehicle under both views.
 #[derive(Debug, Default)]
 struct Entry {
     history: History<VehicleId, Vehicle>,
-    said: [Said; 2],
+    values: [Values; 2],
 }
 
-/// What is said of all vehicles that have metadata.
+/// The metadata of all vehicles.
 #[derive(Debug, Default)]
 pub struct Roster {
     entries: HashMap<VehicleId, Entry, FxBuildHasher>,
     pending: Vec<VehicleId>,
-    /// The fleet of those that are in none.
+    /// The fleet of vehicles without a fleet: the empty text.
     none: Arc<str>,
 }
 
 impl Roster {
-    /// Takes in an epoch's edits. Until [`Roster::commit`] the views differ for the vehicles returned.
+    /// Applies an epoch's edits to the new view. Until [`Roster::commit`] the views differ for the vehicles returned.
     pub fn prepare(&mut self, edits: Vec<VehicleEdit>) -> Edited {
         debug_assert!(self.pending.is_empty(), "one epoch at a time");
         let vehicles: BTreeSet<VehicleId> = edits.iter().map(|edit| edit.key).collect();
@@ -58,10 +58,10 @@ impl Roster {
         }
         let mut edited = Edited::default();
         for vehicle in vehicles {
-            let Some(Entry { history, said: [old, new] }) = self.entries.get_mut(&vehicle) else { continue };
-            *new = Said {
-                limits: reigns(history, |vehicle| vehicle.speed_limit.micro_kmh().map(|_| vehicle.speed_limit)),
-                fleets: reigns(history, |vehicle| vehicle.fleet.as_deref().map(Arc::from)),
+            let Some(Entry { history, values: [old, new] }) = self.entries.get_mut(&vehicle) else { continue };
+            *new = Values {
+                limits: intervals(history, |vehicle| vehicle.speed_limit.micro_kmh().map(|_| vehicle.speed_limit)),
+                fleets: intervals(history, |vehicle| vehicle.fleet.as_deref().map(Arc::from)),
             };
             edited.limits.extend((old.limits != new.limits).then_some(vehicle));
             edited.fleets.extend((old.fleets != new.fleets).then_some(vehicle));
@@ -70,18 +70,18 @@ impl Roster {
         edited
     }
 
-    /// Forgets the old view.
+    /// Drops the old view.
     pub fn commit(&mut self) {
         for vehicle in self.pending.drain(..) {
-            if let Some(Entry { said: [old, new], .. }) = self.entries.get_mut(&vehicle) {
+            if let Some(Entry { values: [old, new], .. }) = self.entries.get_mut(&vehicle) {
                 old.clone_from(new);
             }
         }
     }
 
-    /// The fleet the vehicle is in at `t`; empty if it is in none.
+    /// The fleet of the vehicle at `t`; empty if it has none.
     pub fn fleet(&self, vehicle: VehicleId, t: Millis, view: View) -> Arc<str> {
-        let fleets = self.said(vehicle, view).map_or(&[][..], |said| &said.fleets);
+        let fleets = self.values(vehicle, view).map_or(&[][..], |values| &values.fleets);
         let fleet = fleets.iter().find(|(span, _)| span.contains(t)).map(|(_, fleet)| Arc::clone(fleet));
         fleet.unwrap_or_else(|| Arc::clone(&self.none))
     }
@@ -100,33 +100,33 @@ impl Roster {
         changes
     }
 
-    /// Whether there are any, under either view.
+    /// Whether the limit changes in `after < t <= until` under either view.
     pub fn changes_limit(&self, vehicle: VehicleId, after: Millis, until: Millis) -> bool {
         !self.entries.is_empty()
             && [View::Old, View::New].into_iter().any(|view| !self.changes(vehicle, view, after, until).is_empty())
     }
 
     fn limits(&self, vehicle: VehicleId, view: View) -> &[(Span, Speed)] {
-        self.said(vehicle, view).map_or(&[], |said| &said.limits)
+        self.values(vehicle, view).map_or(&[], |values| &values.limits)
     }
 
-    fn said(&self, vehicle: VehicleId, view: View) -> Option<&Said> {
+    fn values(&self, vehicle: VehicleId, view: View) -> Option<&Values> {
         if self.entries.is_empty() {
             return None;
         }
-        self.entries.get(&vehicle).map(|entry| &entry.said[view as usize])
+        self.entries.get(&vehicle).map(|entry| &entry.values[view as usize])
     }
 }
 
-/// What the versions say of something; neighbours that say the same are one.
-fn reigns<T: PartialEq>(history: &History<VehicleId, Vehicle>, of: impl Fn(&Vehicle) -> Option<T>) -> Reigns<T> {
-    let mut reigns = Reigns::new();
+/// Intervals of a value over all versions; adjacent intervals with the same value are merged.
+fn intervals<T: PartialEq>(history: &History<VehicleId, Vehicle>, of: impl Fn(&Vehicle) -> Option<T>) -> Intervals<T> {
+    let mut intervals = Intervals::new();
     for version in history.versions() {
         let Some(says) = of(version.definition) else { continue };
-        match reigns.last_mut() {
+        match intervals.last_mut() {
             Some((span, same)) if *same == says && span.until == version.span.from => span.until = version.span.until,
-            _ => reigns.push((version.span, says)),
+            _ => intervals.push((version.span, says)),
         }
     }
-    reigns
+    intervals
 }

@@ -1,4 +1,4 @@
-//! Which of the edits of one thing is in force when.
+//! The interval in which each edit of a geofence or vehicle is in force.
 //!
 //! In force at `t` is, of the edits with `effective_from <= t`, the one with the greatest
 //! `(valid_from, seq)`. As `t` grows that maximum only grows, so every edit is in force during one
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use watchtower_model::{END, Edit, InForce, Millis, Span};
 
-/// All edits of one thing.
+/// All edits of one geofence or vehicle.
 #[derive(Clone, Debug)]
 pub struct History<K, D> {
     /// Ascending by `(effective_from, valid_from, seq)`.
@@ -22,33 +22,33 @@ impl<K, D> Default for History<K, D> {
     }
 }
 
-/// An edit and when it is in force.
+/// An edit with the interval in which it is in force.
 #[derive(Clone, Debug)]
 pub struct Version<'a, D> {
-    /// The row it is.
+    /// Interval in which it is in force.
     pub span: Span,
-    /// From when the producer wanted it.
+    /// Begin of its validity according to the producer.
     pub valid_from: Millis,
-    /// Which edit it is.
+    /// Sequence number of the edit.
     pub seq: u64,
-    /// What holds meanwhile.
+    /// The definition in force.
     pub definition: &'a Arc<D>,
 }
 
 impl<K: Copy, D> History<K, D> {
-    /// Takes in one more edit.
+    /// Adds an edit.
     pub fn insert(&mut self, edit: Edit<K, D>) {
         let rank = |e: &Edit<K, D>| (e.effective_from, e.valid_from, e.seq);
         if self.edits.is_empty() {
-            self.edits.reserve_exact(1); // most are never edited again, and there may be a million
+            self.edits.reserve_exact(1); // most are never edited again; saves memory with a million
         }
         let at = self.edits.partition_point(|e| rank(e) <= rank(&edit));
         self.edits.insert(at, edit);
     }
 
-    /// The edits that are ever in force and define something, in the order of their times.
+    /// The edits that are ever in force and have a definition, in the order of their intervals.
     pub fn versions(&self) -> impl Iterator<Item = Version<'_, D>> {
-        self.reigns().filter_map(|(edit, span)| {
+        self.intervals().filter_map(|(edit, span)| {
             edit.definition.as_ref().map(|definition| Version {
                 span,
                 valid_from: edit.valid_from,
@@ -58,9 +58,9 @@ impl<K: Copy, D> History<K, D> {
         })
     }
 
-    /// The same as rows of a table.
+    /// The same in the form of a table's rows.
     pub fn in_force(&self) -> impl Iterator<Item = InForce<K>> {
-        self.reigns().filter(|(edit, _)| edit.definition.is_some()).map(|(edit, span)| InForce {
+        self.intervals().filter(|(edit, _)| edit.definition.is_some()).map(|(edit, span)| InForce {
             key: edit.key,
             effective_from: span.from,
             effective_until: span.until,
@@ -69,13 +69,13 @@ impl<K: Copy, D> History<K, D> {
         })
     }
 
-    /// Whether something is defined at `t`.
+    /// Whether a definition is in force at `t`.
     pub fn exists_at(&self, t: Millis) -> bool {
-        self.reigns().any(|(edit, span)| edit.definition.is_some() && span.contains(t))
+        self.intervals().any(|(edit, span)| edit.definition.is_some() && span.contains(t))
     }
 
-    /// Every edit that is ever in force, deletions too, with its interval.
-    fn reigns(&self) -> impl Iterator<Item = (&Edit<K, D>, Span)> {
+    /// Every edit that is ever in force, deletions included, with its interval.
+    fn intervals(&self) -> impl Iterator<Item = (&Edit<K, D>, Span)> {
         let mut rest = self.edits.iter().peekable();
         let mut greatest = None;
         std::iter::from_fn(move || {

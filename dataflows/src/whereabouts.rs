@@ -1,21 +1,20 @@
-//! Which geofences many vehicles are in, batch by batch: the kernel of the timelines, without event time.
+//! The geofences that vehicles are in, batch by batch: the kernel of the timelines, without event time.
 //!
-//! What covers a place is asked of the [`Catalogue`] only when a vehicle has left its safe region, and for
-//! many vehicles at a time: most of what an answer costs is waiting for memory, and what is waited for
-//! together is waited for once.
+//! The [`Catalogue`] is only consulted when a vehicle has left its safe region, and for many vehicles at a time: the
+//! cost of a lookup is mostly cache misses, and those of several vehicles overlap.
 
 use crate::catalogue::{Catalogue, View};
 use crate::cells::SafeRegion;
 use watchtower_model::{BEGINNING, GeofenceId, Millis, Place, VehicleId};
 
-/// Vehicles that are looked at together. From 16 to 64 it makes no difference (measured).
+/// Vehicles whose lookups overlap. From 16 to 64 the speed is the same (measured).
 const TOGETHER: usize = 32;
 
-/// Where vehicles are, as far as geofences go.
+/// The geofences that each vehicle is in.
 #[derive(Debug)]
 pub struct Whereabouts {
     regions: Vec<SafeRegion>,
-    /// Ascending.
+    /// For each vehicle, its geofences in ascending order.
     inside: Vec<Vec<GeofenceId>>,
     t: Millis,
     found: Vec<GeofenceId>,
@@ -29,13 +28,13 @@ impl Default for Whereabouts {
 }
 
 impl Whereabouts {
-    /// The geofences that a vehicle was found in last, ascending.
+    /// The geofences of a vehicle at its last position, ascending.
     pub fn inside(&self, vehicle: VehicleId) -> &[GeofenceId] {
         self.inside.get(vehicle.0 as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// At `t` vehicles are at places, one after the other. Calls `changed` with what a vehicle was in and
-    /// what it is in, both ascending, where that is not the same.
+    /// Processes positions at `t`, in order. Calls `changed` with the previous and the current geofences of a vehicle,
+    /// both ascending, if they differ.
     pub fn advance(
         &mut self,
         catalogue: &Catalogue,
@@ -49,7 +48,7 @@ impl Whereabouts {
             self.inside.resize_with(vehicles, Vec::new);
         }
         if t < self.t {
-            // They may be relied on later, not earlier.
+            // Regions are valid at later instants, not at earlier ones.
             self.regions.fill(SafeRegion::NONE);
         }
         self.t = t;
@@ -63,7 +62,7 @@ impl Whereabouts {
             let inside = self.leaving.iter().map(|(vehicle, _)| self.inside[vehicle.0 as usize].first());
             std::hint::black_box(inside.flatten().fold(0, |read, geofence| read ^ geofence.0));
             for &(vehicle, place) in together {
-                // Asked again, because the vehicle may have been among those before.
+                // Tested again, because the vehicle may have had a position earlier in the batch.
                 if !self.regions[vehicle.0 as usize].holds(place, t, generation) {
                     self.locate(catalogue, vehicle, place, &mut changed);
                 }

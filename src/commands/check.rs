@@ -1,4 +1,4 @@
-//! `watchtower check`: everything that is wrong, at once, with what to do about it.
+//! `watchtower check`: reports everything that a daemon needs and lacks, with the remedy for each.
 
 use std::fmt;
 use std::io::Write;
@@ -18,9 +18,9 @@ use super::arguments::ConfigArgs;
 use super::runtime;
 use crate::config;
 
-/// Nothing is waited for longer than this.
+/// Time limit for each server.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// XRANGE with exclusive bounds and XGROUP with ENTRIESREAD came with this version.
+/// The first version with exclusive bounds in XRANGE and ENTRIESREAD in XGROUP.
 const OLDEST_REDIS: (u32, u32) = (7, 0);
 /// The oldest PostgreSQL that is still maintained, as `server_version_num`.
 const OLDEST_POSTGRES: i32 = 140_000;
@@ -33,7 +33,7 @@ const COMMANDS: [&[&str]; 5] = [
     &["XINFO", "STREAM", "{key}"],
 ];
 
-/// Prints the configuration and what was found.
+/// Prints the configuration and the findings.
 ///
 /// # Errors
 /// If the configuration is wrong.
@@ -50,23 +50,23 @@ pub fn run(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
     })
 }
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// As it should be.
+    /// The requirement is met.
     Good,
-    /// The daemon runs, but something is weaker than it could be.
+    /// The daemon runs, with a weaker guarantee or a restriction.
     Warning,
-    /// The daemon will not run, or not do what it promises.
+    /// The daemon does not run, or does not keep its guarantees.
     Wrong,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What was found, and what to do.
+    /// The result, and what to do about it.
     pub text: String,
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What was found, in the order in which it was looked at.
+/// The results, in the order of the checks.
 #[derive(Debug, Default)]
 pub struct Findings(pub Vec<Finding>);
 
@@ -98,13 +98,13 @@ impl Findings {
         self.0.push(Finding { severity: Severity::Wrong, text: text.into() });
     }
 
-    /// The worst of them.
+    /// The greatest severity.
     pub fn worst(&self) -> Severity {
         self.0.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Good)
     }
 }
 
-/// Looks at everything a daemon with this configuration needs. Changes nothing.
+/// Checks everything that a daemon with this configuration needs. Changes nothing.
 pub async fn check(options: &daemon::Options) -> Findings {
     let mut findings = Findings::default();
     match tokio::time::timeout(PATIENCE, redis(options, &mut findings)).await {
@@ -186,7 +186,7 @@ async fn redis_rights(options: &daemon::Options, server: &Server, findings: &mut
             match dry_run.query_async::<String>(&mut connection).await {
                 Ok(answer) if answer != "OK" => denied.push(format!("{} {key}", command[0])),
                 Ok(_) => {}
-                Err(_) => return Ok(()), // it may not ask; the daemon will see
+                Err(_) => return Ok(()), // the user may not run ACL DRYRUN; the daemon reports denials
             }
         }
     }
@@ -254,7 +254,7 @@ async fn postgres(options: &daemon::Options, findings: &mut Findings) -> Result<
 
 async fn extension(client: &Client, findings: &mut Findings) -> Result<(), StoreError> {
     let sql = "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'postgis'";
-    let row = client.query_opt(sql, &[]).await.map_err(StoreError::statement("look for PostGIS"))?;
+    let row = client.query_opt(sql, &[]).await.map_err(StoreError::statement("check for PostGIS"))?;
     let versions = row.map(|row| (row.get::<_, Option<String>>(0), row.get::<_, Option<String>>(1)));
     match versions {
         Some((_, Some(installed))) => findings.good(format!("PostGIS {installed}")),
@@ -281,8 +281,10 @@ async fn rights(
                       (SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user),
                       EXISTS (SELECT FROM pg_roles WHERE rolname = $2)";
     let role = options.store.reader_role.clone().unwrap_or_default();
-    let row =
-        client.query_one(sql, &[&database.schema, &role]).await.map_err(StoreError::statement("look at our rights"))?;
+    let row = client
+        .query_one(sql, &[&database.schema, &role])
+        .await
+        .map_err(StoreError::statement("read the role's privileges"))?;
     let (user, exists, create): (String, bool, bool) = (row.get(0), row.get(1), row.get(2));
     let (temporary, may_create_role, role_exists): (bool, bool, bool) = (row.get(3), row.get(4), row.get(5));
     let before = findings.0.len();
@@ -325,14 +327,12 @@ async fn standing(
     }
     if schema::standing(client, database).await? == Standing::Current {
         match claim::owner(client, database).await? {
-            None => findings.good(format!("pipeline {} begins with the first start", database.pipeline)),
+            None => findings.good(format!("pipeline {} is created at the first start", database.pipeline)),
             Some(owner) if !claim::try_lock(client, database).await? => {
                 findings.warning(format!("pipeline {} is being written by {}", database.pipeline, owner.name));
             }
-            Some(owner) => findings.good(format!(
-                "pipeline {} stands at commit {}; nobody writes it now",
-                database.pipeline, owner.commit_seq
-            )),
+            Some(owner) => findings
+                .good(format!("pipeline {} is at commit {}; no daemon writes it", database.pipeline, owner.commit_seq)),
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `watchtower status --embedded` and `watchtower rebuild --embedded`: what an operator asks of a file.
+//! `watchtower status --embedded` and `watchtower rebuild --embedded`.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,12 +16,12 @@ use watchtower_log::ClockSource;
 use watchtower_log::file::{LogError, Reader};
 use watchtower_store::geopackage::{EmbeddedError, claim, switch};
 
-/// How often it is looked whether the new tables have caught up.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Refused events that are shown.
+/// Interval between checks whether the new tables have caught up.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+/// Number of rejected events shown.
 const SHOWN: i64 = 5;
 
-/// Why a file does not do what it was asked.
+/// An operation on a file failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FileOperationError {
     /// The tables cannot be used.
@@ -33,44 +33,44 @@ pub enum FileOperationError {
     /// The file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The new tables could not be computed.
+    /// The daemon that computes the new tables failed.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
-    /// No daemon has run on it.
+    /// The file has no tables.
     #[error("{} has no tables yet: no daemon has run on it", path.display())]
     NoTables {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// The log is not whole any more.
+    /// The beginning of the log was trimmed.
     #[error(
         "the log of {} begins with entry {first}, the ones before were trimmed ([embedded] log_keep): the tables cannot be \
          computed anew from it. Put the configuration back (see pipeline.plan), or begin a new file", path.display()
     )]
     Trimmed {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Number of the first entry that is left.
+        /// Number of the oldest remaining entry.
         first: u64,
     },
-    /// It was interrupted.
-    #[error("interrupted: the old tables are in place as they were")]
+    /// The user interrupted the rebuild.
+    #[error("interrupted: the old tables are unchanged")]
     Interrupted,
-    /// The result cannot be told, or a file beside cannot be removed.
+    /// The output cannot be written, or a temporary file cannot be removed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// How far the tables of a file are, for people.
+/// Prints the progress of the tables of a file.
 ///
 /// # Errors
-/// If there is no such file, or no daemon has run on it.
+/// If the file does not exist, or has no tables.
 pub fn status(file: &GeoPackage, out: &mut impl Write) -> Result<(), FileOperationError> {
     let connection = file.connect_to_read()?;
     let Some(owner) = claim::owner(file, &connection)? else {
         return Err(FileOperationError::NoTables { path: file.path().to_owned() });
     };
-    let failed = || file.failed("look at the pipeline");
+    let failed = || file.failed("read the pipeline");
     let sql = "SELECT now, (SELECT max(committed_at) FROM commit_log), halted FROM pipeline";
     let (now, at, halted): (String, Option<String>, Option<String>) =
         connection.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(failed())?;
@@ -119,16 +119,16 @@ fn tables(
 }
 
 fn refused(file: &GeoPackage, connection: &Connection, out: &mut impl Write) -> Result<(), FileOperationError> {
-    let failed = || file.failed("look at refused events");
+    let failed = || file.failed("read the rejected events");
     let sql = "SELECT reason, sum(events), max(hour) FROM rejected_counts GROUP BY reason ORDER BY 2 DESC";
     let mut counts = connection.prepare(sql).map_err(failed())?;
     let counts = counts.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(failed())?;
     let counts: Vec<(String, i64, String)> = counts.collect::<Result<_, _>>().map_err(failed())?;
     if counts.is_empty() {
-        writeln!(out, "\nno event was refused")?;
+        writeln!(out, "\nno event was rejected")?;
         return Ok(());
     }
-    writeln!(out, "\nrefused events (rejected_counts), and the last of them (rejected_events):")?;
+    writeln!(out, "\nrejected events (rejected_counts), and the last of them (rejected_events):")?;
     for (reason, events, hour) in counts {
         writeln!(out, "  {events:>9} {reason}, the last in the hour from {hour}")?;
     }
@@ -142,14 +142,14 @@ fn refused(file: &GeoPackage, connection: &Connection, out: &mut impl Write) -> 
     Ok(())
 }
 
-/// Computes the tables of a file anew from its log and puts them in place at once, unless their plan is the
-/// configuration's already and `force` is not set.
+/// Computes the tables of a file anew from its log and replaces the old ones in one transaction. Does nothing if their
+/// plan is the configuration's already and `force` is not set.
 ///
-/// They are computed into a file beside, and then take the place of the old ones in one transaction: whoever reads
-/// sees the old ones until then, and whoever appends to the log is not disturbed.
+/// The new tables are computed into a temporary file beside it. Readers see the old tables until the transaction;
+/// producers can append to the log throughout.
 ///
 /// # Errors
-/// If a daemon runs, the log is not whole, or `interrupted` completes. The old tables are in place then.
+/// If a daemon runs, the log is not complete, or `interrupted` completes. The old tables are then unchanged.
 pub async fn rebuild(
     file: &GeoPackage,
     options: daemon::Options,
@@ -199,7 +199,7 @@ fn beside(file: &GeoPackage) -> GeoPackage {
     GeoPackage::at(path)
 }
 
-/// Removes a file, and what SQLite has beside it.
+/// Removes a file and SQLite's auxiliary files.
 fn remove(file: &GeoPackage) -> io::Result<()> {
     for more in ["", "-wal", "-shm", "-journal"] {
         let mut path = file.path().as_os_str().to_owned();
@@ -212,7 +212,7 @@ fn remove(file: &GeoPackage) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs a daemon beside until its tables contain what the old ones do.
+/// Runs a daemon on the temporary file until its tables contain what the old ones do.
 async fn compute(
     log: &GeoPackage,
     beside: &GeoPackage,
@@ -225,8 +225,8 @@ async fn compute(
     let wanted: u64 = wanted.iter().map(|cursor| cursor.position.entries).sum();
     let caught_up = async {
         loop {
-            sleep(LOOK_EVERY).await;
-            // Until it is made there is nothing to see.
+            sleep(POLL_EVERY).await;
+            // The file does not exist until the daemon has created it.
             let contained = tokio::task::block_in_place(|| contained(beside)).unwrap_or(None);
             if contained >= Some(wanted) {
                 return;
@@ -244,7 +244,7 @@ async fn compute(
     if was_interrupted { Err(FileOperationError::Interrupted) } else { Ok(()) }
 }
 
-/// How many entries the tables of a file contain, once there are any.
+/// Number of entries that the tables of a file contain; `None` without tables.
 fn contained(file: &GeoPackage) -> Result<Option<u64>, EmbeddedError> {
     let connection = file.connect_to_read()?;
     let stored = claim::stored(file, &connection)?;

@@ -1,9 +1,8 @@
-//! `watchtower export`: the log of a file into the streams of a Redis, when a fleet moves to servers.
+//! `watchtower export`: copies the log of a file to the streams of a Redis, for a fleet that moves to servers.
 //!
-//! Every entry keeps its id, and with it the instant at which it arrived: a daemon that reads the streams
-//! decides on every event as the one on the file did, and comes to the same tables. So streams have to be new,
-//! or to hold what an export before this one has put there: then it goes on where that ended, and what was
-//! appended to the file since follows.
+//! Every entry keeps its id, and with it the instant of its arrival: a daemon that reads the streams decides on every
+//! event as the daemon on the file did, and computes the same tables. The streams must be new, or hold the result of an
+//! earlier export; then only the entries appended to the file since are copied.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -33,31 +32,31 @@ Example, to move to servers:
   (stop what appends to the file, and the daemon; then once more the same: the rest follows)
   watchtower run --config watchtower.toml       with pipeline = \"lagos\", the same [limits] and [rules]";
 
-/// What `export` takes.
+/// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The file whose log is to be moved
+    /// The file whose log is copied
     #[arg(long, value_name = "FILE")]
     pub embedded: PathBuf,
-    /// The Redis to move it to: redis://[user:password@]host[:port][/database], or rediss:// for TLS
+    /// The Redis to copy it to: redis://[user:password@]host[:port][/database], or rediss:// for TLS
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub redis: SecretString,
-    /// The name of the pipeline there: its streams are wt:NAME:events:0 .. and wt:NAME:control
+    /// Name of the pipeline in Redis: its streams are wt:NAME:events:0 .. and wt:NAME:control
     #[arg(long, value_name = "NAME", value_parser = PipelineName::parse)]
     pub pipeline: PipelineName,
 }
 
 impl ExportArgs {
-    /// Where to.
+    /// Redis and pipeline to export to.
     pub fn target(&self) -> Target {
         Target::Redis { url: self.redis.clone(), pipeline: self.pipeline.clone() }
     }
 }
 
-/// Exports, and prints how much.
+/// Exports, and prints the number of entries.
 ///
 /// # Errors
-/// If the file or the server cannot be used, or the streams hold something else.
+/// If the file or the server cannot be used, or the streams hold other entries.
 pub fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let stop = interrupt::flag().context("cannot listen for ctrl-c")?;
     let started = std::time::Instant::now();
@@ -75,12 +74,12 @@ pub fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// A server that takes longer for some entries is lost.
+/// Time limit for the answer to one batch of entries.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Entries that are sent together.
+/// Entries per batch.
 const AT_ONCE: usize = 512;
 
-/// Why not all of it is there.
+/// The export did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The file cannot be read, or has no log.
@@ -89,11 +88,11 @@ pub enum ExportError {
     /// Redis cannot be reached, or refuses.
     #[error("cannot {doing} at {server}: {source}")]
     Redis {
-        /// What was being done.
+        /// The operation, as in `cannot <doing> at <server>`.
         doing: String,
         /// Host, port and database.
         server: String,
-        /// Why.
+        /// Cause reported by Redis or its client.
         source: RedisError,
     },
     /// The beginning of the log was trimmed.
@@ -102,58 +101,58 @@ pub enum ExportError {
              could not become the same without it"
     )]
     Trimmed {
-        /// Number of the first entry that is left.
+        /// Number of the oldest remaining entry.
         first: u64,
     },
-    /// The stream holds something else.
+    /// A stream holds other entries.
     #[error("{key} holds {entries} entries that are not those of this log: export into a pipeline of another name")]
     Occupied {
-        /// Its key.
+        /// Key of the stream.
         key: String,
-        /// How many were ever added.
+        /// Number of entries ever added to it.
         entries: u64,
     },
-    /// It was interrupted.
-    #[error("interrupted after {entries} entries: the same command goes on from there")]
+    /// The user interrupted the export.
+    #[error("interrupted after {entries} entries: the same command continues from there")]
     Interrupted {
-        /// How many are there.
+        /// Number of entries exported so far.
         entries: u64,
     },
-    /// The result cannot be told.
+    /// The output cannot be written.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// What is there now.
+/// Result of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// Entries of the log.
+    /// Number of entries of the log.
     pub entries: u64,
-    /// Those of them that were there before.
+    /// Number of those that had been exported before.
     pub before: u64,
-    /// What the configuration of the pipeline has to say, too.
+    /// Settings that the configuration of the new pipeline must have.
     pub layout: Layout,
 }
 
-/// One of the streams as Redis has it.
+/// State of one of the streams in Redis.
 struct Stream {
     key: String,
-    /// Entries that were added before, and the last of them.
+    /// Number of entries added before this export, and the id of the last one.
     added: u64,
     last: EntryId,
-    /// Entries of the log that were read of it.
+    /// Entries of the log read for this stream so far.
     read: u64,
 }
 
-/// Appends the log of a file to the streams of a pipeline of a Redis, with the ids that its entries have.
+/// Appends the log of a file to the streams of a pipeline in Redis, with the same entry ids.
 ///
 /// # Errors
-/// If either cannot be used, the streams hold something else, or `stop` is set.
+/// If either cannot be used, a stream holds other entries, or `stop` is set.
 ///
 /// # Panics
 /// If the target is a file.
 pub fn export(file: &GeoPackage, target: &Target, stop: &AtomicBool) -> Result<Exported, ExportError> {
-    let Target::Redis { url, pipeline } = target else { unreachable!("an export goes to a Redis") };
+    let Target::Redis { url, pipeline } = target else { unreachable!("the target of an export is a Redis") };
     let server = address(url);
     let failed = |doing: &str| {
         let (doing, server) = (doing.to_owned(), server.clone());
@@ -164,12 +163,12 @@ pub fn export(file: &GeoPackage, target: &Target, stop: &AtomicBool) -> Result<E
         return Err(ExportError::Trimmed { first });
     }
     let layout = log.layout();
-    let client = redis::Client::open(url.expose_secret()).map_err(failed("understand the address"))?;
+    let client = redis::Client::open(url.expose_secret()).map_err(failed("parse the address"))?;
     let mut redis = client.get_connection_with_timeout(Duration::from_secs(10)).map_err(failed("connect"))?;
     redis.set_read_timeout(Some(RESPONSE_TIMEOUT)).map_err(failed("connect"))?;
     let mut streams = Vec::new();
     for key in target.keys(layout.streams) {
-        streams.push(Stream::look(&mut redis, key).map_err(failed("look at the streams"))?);
+        streams.push(Stream::read_state(&mut redis, key).map_err(failed("read the streams"))?);
     }
     announce(&mut redis, &pipeline.layout_key(), layout).map_err(failed("announce the pipeline"))?;
     let (mut at, mut sent) = (0, 0);
@@ -210,7 +209,7 @@ pub fn export(file: &GeoPackage, target: &Target, stop: &AtomicBool) -> Result<E
 }
 
 impl Stream {
-    fn look(redis: &mut Connection, key: String) -> Result<Self, RedisError> {
+    fn read_state(redis: &mut Connection, key: String) -> Result<Self, RedisError> {
         let mut stream = Self { key, added: 0, last: EntryId::ZERO, read: 0 };
         if redis::cmd("EXISTS").arg(&stream.key).query(redis)? {
             let info: HashMap<String, redis::Value> =
@@ -225,7 +224,7 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Whether the next entry of the log is not there yet.
+    /// Whether the next entry of the log is missing from the stream.
     fn is_new(&mut self, id: EntryId) -> Result<bool, ExportError> {
         self.read += 1;
         if self.read == self.added && id != self.last {
@@ -235,7 +234,7 @@ impl Stream {
     }
 }
 
-/// What its daemon would say.
+/// Announces the pipeline to producers, as its daemon does.
 fn announce(redis: &mut Connection, key: &str, layout: Layout) -> Result<(), RedisError> {
     let clock = match layout.clock {
         Some(ClockSource::Wall) | None => "wall",

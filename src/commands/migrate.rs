@@ -1,4 +1,4 @@
-//! `watchtower migrate`: creates the schema of a pipeline, or brings it up to date.
+//! `watchtower migrate`: creates or migrates the schema of a pipeline.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,10 +8,10 @@ use watchtower_store::postgres::{Database, schema};
 use super::arguments::ConfigArgs;
 use super::runtime;
 
-/// Migrates.
+/// Migrates the schema.
 ///
 /// # Errors
-/// If the database refuses, or a later program has migrated it.
+/// If the database refuses, or a later version of this program has migrated the schema.
 pub fn run(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let options = args.load()?;
     let migrated = runtime()?.block_on(async {

@@ -40,94 +40,94 @@ pub use resume::ResumeArgs;
 pub use run::RunArgs;
 pub use vehicles::VehiclesCommand;
 
-/// Exit code of wrong use: what the command line or the configuration asks for cannot be done.
+/// Exit code of wrong use: the command line or the configuration is invalid.
 const WRONG_USE: u8 = 2;
-/// Exit code of a daemon that another one has fenced.
+/// Exit code of a fenced daemon.
 const FENCED: u8 = 3;
-/// How long tasks that still run may take to end once the daemon has.
+/// Time limit for tasks that still run after the daemon has ended.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
-/// Who is inside which geofence, every visit and the numbers over them: exact, whatever comes late.
+/// Computes which vehicle is inside which geofence, every visit, and statistics of them: exact, also after late events.
 #[derive(Debug, Parser)]
 #[command(name = "watchtower", version, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// A job.
+/// A command of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Keep the tables of a pipeline up to date, until it is stopped: from Redis Streams to PostGIS, or from the
-    /// log in a file to the tables in it.
+    /// Keep the tables of a pipeline up to date until stopped: from Redis Streams to PostGIS, or from the log in a file
+    /// to the tables in it.
     ///
-    /// Goes on from where the tables are; waits for servers that are not there yet. Answers on
-    /// 127.0.0.1:9464 unless told otherwise: /readyz says what it is doing, /metrics how well.
+    /// Continues where the tables are; waits for servers that cannot be reached yet. Serves HTTP on 127.0.0.1:9464
+    /// unless configured otherwise: /readyz reports the state, /metrics the performance.
     #[command(after_help = run::RUN)]
     Run(RunArgs),
-    /// Look at everything a daemon needs, and say all that is wrong at once; changes nothing.
+    /// Check everything that a daemon needs and report all faults at once; changes nothing.
     Check(ConfigArgs),
-    /// Make the schema of a pipeline, or bring it up to date.
+    /// Create or migrate the schema of a pipeline.
     Migrate(ConfigArgs),
-    /// How far the tables are, what is behind, what was refused last.
+    /// Print the progress of the tables, the lag, and the last rejected events.
     Status(PlaceArgs),
-    /// Go on after entries of the log were lost: the tables then equal a log without them.
+    /// Continue after entries of the log were lost: the tables then equal a log without them.
     ///
-    /// A daemon that finds entries missing in Redis (trimmed, deleted, flushed) halts: /readyz and
-    /// `watchtower status` say how many. Stop it, run this, start it again.
+    /// A daemon that finds entries missing in Redis (trimmed, deleted, flushed) halts: /readyz and `watchtower status`
+    /// report their number. Stop it, run this command, start it again.
     Resume(ResumeArgs),
-    /// Compute the tables anew from the log, and put them in place of the old ones at once.
+    /// Compute the tables anew from the log, and replace the old ones in one transaction.
     ///
-    /// Needed when the configuration or the program has changed what the tables mean: `run` says so
-    /// and refuses to mix old rows with new ones. The log must be whole in Redis: see log_keep; in a file
-    /// it is, unless [embedded] log_keep says otherwise. The daemon must be stopped; readers see the old
-    /// tables until the new ones are complete.
+    /// Needed after a change of the configuration or the program that changes the contents of the tables: `run` then
+    /// refuses to mix old rows with new ones. Redis must hold the whole log (see log_keep); a file does unless
+    /// [embedded] log_keep is set. The daemon must be stopped. Readers see the old tables until the new ones are
+    /// complete.
     Rebuild(RebuildArgs),
-    /// Move a file's log to a Redis, when a fleet grows out of the one file.
+    /// Copy the log of a file to a Redis, for a fleet that has outgrown the file.
     ///
-    /// Every entry keeps its id, and so the instant at which it arrived: a daemon that reads the streams
-    /// comes to the very same tables. The streams have to be new, or to hold what an export before has put
-    /// there; then it goes on from there. A daemon may be running on the file.
+    /// Every entry keeps its id, and so the instant of its arrival: a daemon that reads the streams computes the same
+    /// tables. The streams must be new, or hold the result of an earlier export, which is then continued. A daemon may
+    /// be running on the file.
     #[command(after_help = export::EXAMPLE)]
     Export(ExportArgs),
-    /// Print a configuration that explains every key, and works as it is with servers on this machine.
+    /// Print a configuration that explains every key, and works unchanged with servers on this machine.
     Example,
     /// Compute all tables from files and write them as CSV, or as one GeoPackage; needs no server.
     ///
-    /// The log is the features of the geofence files, then the rows of the position files, then the
-    /// lines of the event files, each in file order. Its time is the greatest clock event or
-    /// position in it. Files may be compressed with gzip, and in the formats that trackers, products and maps write:
-    /// see `watchtower inspect --help`.
+    /// The log consists of the features of the geofence files, then the rows of the position files, then the lines of
+    /// the event files, each in file order. Log time is the greatest clock event or position so far. Files may be
+    /// compressed with gzip, and in the formats that trackers, products and maps write: see `watchtower inspect
+    /// --help`.
     ///
-    /// Events that are refused are rows of rejected_events.csv, with the reason; they stop nothing, and the exit
-    /// code is 1, or 2 if everything was refused.
+    /// Rejected events are rows of rejected_events.csv, with the reason; they do not stop the computation, and the
+    /// exit code is 1, or 2 if all events were rejected.
     #[command(after_help = replay::EXAMPLE)]
     Replay(replay::ReplayArgs),
-    /// Watch a simulated fleet of container trucks in Lagos: needs no server and no network.
+    /// Show a simulated fleet of container trucks in Lagos; needs no server and no network.
     ///
     /// The daemon of `run --embedded` computes all tables in one file, while trucks drive, queue, speed, break
     /// down, fall silent and upload late. The file is kept.
     #[command(after_help = demo::EXAMPLE)]
     Demo(demo::DemoArgs),
-    /// Append the events of files to the streams of a pipeline: history, or load.
+    /// Append the events of files to the streams of a pipeline, as history or as load.
     ///
     /// Reads what `replay` reads, in the same order: the features of the geofence files, then the
     /// rows of the position files, then the lines of the event files. Positions go to the stream
     /// that the vehicle's id names, geofences and vehicles to the control stream, clocks to all.
     ///
-    /// An event that does not say when it arrived arrives at the newest time before it in the
-    /// files, its own included, so that history is as late as it was, and not years. If the
-    /// pipeline's clock is the log, clocks that follow that time are appended.
+    /// An event without an arrival time gets the newest time before it in the files, its own included, so that history
+    /// is as late as it was, and not years. If the pipeline's clock is the log, clock events that follow that time are
+    /// appended.
     ///
-    /// How many streams the pipeline has, and what its clock is, its daemon has written to Redis; if
-    /// none has run yet, --streams and --clock say it.
+    /// The daemon records the number of streams and the clock of its pipeline in Redis; before its first run,
+    /// --streams and --clock give them.
     ///
-    /// Lines of event files that are no event are appended as they are: the daemon refuses and keeps
-    /// them. Rows and features that are none are listed at the end, and the exit code is 1.
+    /// Lines of event files that are not events are appended unchanged: the daemon rejects and keeps them. Invalid rows
+    /// and features are listed at the end, and the exit code is 1.
     #[command(after_help = publish::EXAMPLE)]
     Publish(publish::PublishArgs),
-    /// Change the geofences of a pipeline, from now on or since an earlier time.
+    /// Change the geofences of a pipeline, from now on or from an earlier time.
     #[command(subcommand)]
     Geofences(GeofencesCommand),
     /// Change what is known of the vehicles of a pipeline: names, fleets, speed limits.
@@ -138,14 +138,14 @@ pub enum Command {
     Inspect(InspectArgs),
 }
 
-/// Carries out a command, and prints its error.
+/// Runs a command, and prints its error.
 pub fn run(command: &Command) -> ExitCode {
     let mut out = Printed { out: io::stdout(), has_enough: false };
     carry_out(command, &mut out).unwrap_or_else(|error| {
         if out.has_enough {
             return ExitCode::SUCCESS;
         }
-        eprintln!("watchtower: {}", told(&error));
+        eprintln!("watchtower: {}", with_causes(&error));
         exit_code(&error)
     })
 }
@@ -177,16 +177,16 @@ fn interrupt_flag() -> anyhow::Result<Arc<AtomicBool>> {
     interrupt::flag().context("cannot listen for ctrl-c")
 }
 
-/// An error and its causes, but for those that it repeats itself.
-fn told(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+/// The text of an error and its causes, without causes that the text before them already contains.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
         "" => cause,
-        _ if told.contains(&cause) => told,
-        _ => format!("{told}: {cause}"),
+        _ if text.contains(&cause) => text,
+        _ => format!("{text}: {cause}"),
     })
 }
 
-/// Standard output, and whether its reader has closed it, as `head` does: that is no error.
+/// Standard output that treats a closed pipe, as behind `head`, as the end of output and not as an error.
 struct Printed {
     out: Stdout,
     has_enough: bool,

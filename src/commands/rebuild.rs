@@ -1,13 +1,12 @@
-//! `watchtower rebuild`: the tables computed anew from the log, and put in place of the old ones at once.
+//! `watchtower rebuild`: computes the tables anew from the log, and replaces the old ones in one transaction.
 //!
-//! After a change of what tables mean, old and new rows must not stand side by side. So a daemon reads the
-//! log from its beginning into a schema beside the old one, up to the entry that the old tables contain;
-//! then the schemas change names in one transaction. Readers see the old tables until then, and the new
-//! ones afterwards.
+//! After a change of the plan, old and new rows must not be mixed. So a daemon reads the log from its beginning into
+//! a second schema, up to the last entry that the old tables contain; then the schemas are renamed in one transaction.
+//! Readers see the old tables until then.
 //!
-//! If Redis no longer has the whole log, the archive of the old tables is read instead: every accepted
-//! position and edit with its arrival, which is what the tables are computed from. What was refused then
-//! stays refused; what the new limits refuse besides is refused now.
+//! If Redis no longer has the whole log, the archive of the old tables is read instead: every accepted position and
+//! edit with its arrival, which is the input of the computation. Events rejected before stay rejected; the new limits
+//! may reject more.
 
 use std::process::ExitCode;
 
@@ -34,13 +33,13 @@ use super::arguments::PlaceArgs;
 use super::{END_WITHIN, embedded, runtime};
 use crate::interrupt;
 
-/// What `rebuild` takes.
+/// Arguments of `rebuild`.
 #[derive(Debug, Args)]
 pub struct RebuildArgs {
-    /// Of which pipeline.
+    /// The pipeline or the file.
     #[command(flatten)]
     pub place: PlaceArgs,
-    /// Also if the tables were computed under this very plan
+    /// Rebuild even if the tables were computed under the current plan
     #[arg(long)]
     pub force: bool,
 }
@@ -48,7 +47,7 @@ pub struct RebuildArgs {
 /// Rebuilds, and prints the progress.
 ///
 /// # Errors
-/// If a daemon runs, or the log is not whole.
+/// If a daemon runs, or the log is not complete.
 pub fn run(args: &RebuildArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let (options, file) = args.place.load()?;
     telemetry::log::init(options.log.format, &options.log.level)?;
@@ -68,51 +67,51 @@ pub fn run(args: &RebuildArgs, out: &mut impl Write) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// How often it is looked whether the new tables have caught up.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// The longest that nothing in Redis is removed for: nothing is, while the log is needed.
+/// Interval between checks whether the new tables have caught up.
+const POLL_EVERY: Duration = Duration::from_millis(200);
+/// `log_keep` of the second daemon: it trims nothing.
 const KEEP_ALL: Duration = Duration::from_secs(3650 * 86_400);
 
-/// Why nothing was put in place.
+/// The rebuild did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// The database does not answer, or a daemon runs.
+    /// The database cannot be used, or a daemon runs.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Redis does not answer.
+    /// Redis cannot be used.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// The new tables could not be computed.
+    /// The daemon that computes the new tables failed.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
-    /// The log is not whole any more.
+    /// Neither the log nor the archive is complete.
     #[error(
         "{stream}: Redis holds {held} of the {needed} entries that the tables contain, the rest was trimmed; and the \
          archive is not whole, for [store] archive was false for a while. So the tables cannot be computed anew: put the \
          configuration back (see pipeline.plan), or begin a new pipeline"
     )]
     Trimmed {
-        /// Which stream.
+        /// Key of the stream.
         stream: String,
-        /// Entries that are there.
+        /// Number of entries that Redis holds.
         held: u64,
-        /// Entries that are needed.
+        /// Number of entries that the tables contain.
         needed: u64,
     },
-    /// It was interrupted.
-    #[error("interrupted: the old tables are in place as they were")]
+    /// The user interrupted the rebuild.
+    #[error("interrupted: the old tables are unchanged")]
     Interrupted,
-    /// The result cannot be told, or checkpoints cannot be moved.
+    /// The output cannot be written, or checkpoints cannot be moved.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
-/// Computes the tables anew and puts them in place, unless their plan is the configuration's already and
+/// Computes the tables anew and replaces the old ones. Does nothing if their plan is the configuration's already and
 /// `force` is not set.
 ///
 /// # Errors
-/// If a daemon runs, the log is not whole, a server does not answer, or `interrupted` completes. The old
-/// tables are in place then.
+/// If a daemon runs, the log is not complete, a server does not answer, or `interrupted` completes. The old tables are
+/// then unchanged.
 pub async fn rebuild(
     options: &daemon::Options,
     force: bool,
@@ -175,7 +174,7 @@ pub async fn rebuild(
     Ok(())
 }
 
-/// The same pipeline, with its tables beside, changing nothing in Redis.
+/// Options of the daemon that fills the second schema and changes nothing in Redis.
 fn beside(options: &daemon::Options) -> daemon::Options {
     let mut beside = options.clone();
     beside.store.schema = format!("{}_rebuild", options.store.schema);
@@ -223,19 +222,19 @@ async fn compute(
     let database = Database::new(&beside.pipeline, &beside.store)?;
     let caught_up = async {
         let client = loop {
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_EVERY).await;
             if let Ok(client) = database.connect().await {
                 break client;
             }
         };
         loop {
-            // Until its schema is made, and whenever the database is away, there is nothing to see.
+            // The schema does not exist at first, and the database may be restarting: retried with the next check.
             if let Ok(Some(stored)) = claim::stored(&client, &database).await
                 && wanted.iter().all(|wanted| stored.cursors.iter().any(|cursor| contains(cursor, wanted)))
             {
                 return;
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_EVERY).await;
         }
     };
     let mut was_interrupted = false;
@@ -253,17 +252,17 @@ fn contains(cursor: &Cursor, wanted: &Cursor) -> bool {
     cursor.stream == wanted.stream && cursor.position.entries >= wanted.position.entries
 }
 
-/// What was refused before stays so: the archive has only what was accepted.
+/// Copies the rejected events, because the archive holds only accepted ones.
 async fn keep_refused(client: &Client, schema: &str, beside: &str) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO \"{beside}\".rejected_events SELECT * FROM \"{schema}\".rejected_events ON CONFLICT DO NOTHING;
          INSERT INTO \"{beside}\".rejected_counts AS c SELECT * FROM \"{schema}\".rejected_counts
          ON CONFLICT (stream, hour, reason) DO UPDATE SET events = c.events + excluded.events, kept = c.kept + excluded.kept"
     );
-    client.batch_execute(&sql).await.map_err(StoreError::statement("keep what was refused"))
+    client.batch_execute(&sql).await.map_err(StoreError::statement("copy the rejected events"))
 }
 
-/// The one transaction: a writer of the old tables that was paused finds itself fenced in the new ones.
+/// Renames the schemas in one transaction. A paused writer of the old tables is fenced: the term is higher afterwards.
 async fn switch(client: &Client, schema: &str, beside: &str) -> Result<(), StoreError> {
     let sql = format!(
         "BEGIN;

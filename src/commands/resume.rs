@@ -1,12 +1,12 @@
-//! `watchtower resume --accept-gap`: going on although entries of the log are lost.
+//! `watchtower resume --accept-gap`: continues although entries of the log are lost.
 //!
-//! A daemon that finds entries missing writes nothing more. Whether the tables without them are worth more
-//! than no tables is for people to decide; the decision becomes a commit of its own, with a note.
+//! A daemon that finds entries missing writes nothing more. An operator decides whether tables without them are better
+//! than none; the decision is a commit of its own, with a note.
 //!
-//! Where another stream has taken the place of the one that was read, it is read from its beginning: nothing
-//! tells which of its entries are new. Only if it is an older state of the same stream, our consumer group is
-//! in it, and stands where the tables were then: reading goes on from there. What is read for a second time
-//! changes no table, for a later event with the same key says the same as the first.
+//! If another stream has taken the place of the one that was read, it is read from its beginning, because nothing shows
+//! which of its entries are new. Only an older state of the same stream has our consumer group, at the tables' position
+//! of that time: reading then continues from there. Entries that are read twice change no table, because a later event
+//! with the same key and contents has no effect.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -33,13 +33,13 @@ use watchtower_store::postgres::{Database, StoreError};
 use super::arguments::ConfigArgs;
 use super::runtime;
 
-/// What `resume` takes.
+/// Arguments of `resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// Of which pipeline.
+    /// The configuration of the pipeline.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Go on without the entries that are lost. It is written into commit_log
+    /// Continue without the lost entries. The decision is recorded in commit_log
     #[arg(long, required = true)]
     pub accept_gap: bool,
 }
@@ -60,40 +60,40 @@ pub fn run(args: &ResumeArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why nothing was decided.
+/// The loss could not be accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// The database does not answer, or a daemon runs.
+    /// The database cannot be used, or a daemon runs.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Redis does not answer.
+    /// Redis cannot be used.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// There is no going on.
+    /// Entries that the checkpoint needs are lost, too.
     #[error(
-        "{0}. Without them nobody can say what comes next, so there is nothing to accept: restore Redis, or begin a new \
+        "{0}. Without them the tables cannot be continued, so there is no loss to accept: restore Redis, or begin a new \
          pipeline"
     )]
     Unreplayable(Gap),
 }
 
-/// The loss that was taken, of one stream.
+/// The accepted loss in one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Which stream.
+    /// Key of the stream.
     pub stream: String,
-    /// How many entries went unread.
+    /// Number of entries that were never read.
     pub lost: u64,
-    /// If another stream had taken its place: after which entry that is read, and how many are there.
+    /// If another stream had taken its place: the entry after which that is read, and the number of entries to read.
     pub rebased: Option<(EntryId, u64)>,
 }
 
 impl fmt::Display for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stream, lost, rebased } = self;
-        write!(f, "{stream}: goes on ")?;
+        write!(f, "{stream}: continues ")?;
         match rebased {
-            Some((EntryId::ZERO, left)) => write!(f, "from the beginning of what is there now, {left} entries, ")?,
+            Some((EntryId::ZERO, left)) => write!(f, "from the beginning of the present stream, {left} entries, ")?,
             Some((after, left)) => write!(f, "after {after}, where both streams are the same, with {left} entries, ")?,
             None => {}
         }
@@ -101,11 +101,11 @@ impl fmt::Display for Accepted {
     }
 }
 
-/// Takes the loss of what is missing between the tables and the streams. Returns what was lost, by stream;
-/// nothing if nothing is.
+/// Accepts the loss of the entries missing between the tables and the streams. Returns the losses by stream, empty if
+/// no entry is lost.
 ///
 /// # Errors
-/// If a daemon runs, a server does not answer, or what the tables contain is needed again and gone.
+/// If a daemon runs, a server does not answer, or lost entries are needed to restore the state of the tables.
 pub async fn accept_gap(options: &daemon::Options) -> Result<Vec<Accepted>, ResumeError> {
     let database = Database::new(&options.pipeline, &options.store)?;
     let server = Server::new(&options.redis)?;
@@ -137,9 +137,9 @@ pub async fn accept_gap(options: &daemon::Options) -> Result<Vec<Accepted>, Resu
     if accepted.is_empty() {
         return Ok(accepted);
     }
-    let told: Vec<String> = accepted.iter().map(Accepted::to_string).collect();
+    let losses: Vec<String> = accepted.iter().map(Accepted::to_string).collect();
     let mut writer = Writer::new(database, client, &claim);
-    writer.commit(&commit(cursors, now, format!("accepted the loss: {}", told.join("; ")))).await?;
+    writer.commit(&commit(cursors, now, format!("accepted the loss: {}", losses.join("; ")))).await?;
     writer.set_halted(None).await?;
     Ok(accepted)
 }
@@ -148,13 +148,13 @@ fn commit(cursors: Vec<Cursor>, now: Millis, note: String) -> Commit {
     Commit { cursors, now, note: Some(note), ..Commit::default() }
 }
 
-/// What the next start will know of each stream without reading it.
+/// Position in each stream that the next start restores from a checkpoint.
 fn known(options: &daemon::Options, claim: &Claim, plan: &str, streams: usize) -> Vec<StreamPosition> {
     let (loaded, _) = load_newest(&*daemon::folder(options, claim), &daemon::expected_tables(claim, plan.to_owned()));
     loaded.map_or_else(|| vec![StreamPosition::default(); streams], |loaded| daemon::known(&loaded.checkpoint.flow))
 }
 
-/// The streams of the pipeline.
+/// Access to the streams of the pipeline.
 struct Streams {
     keys: Vec<String>,
     admin: Admin,
@@ -162,7 +162,7 @@ struct Streams {
 }
 
 impl Streams {
-    /// How much is missing of a stream, if anything is, and the cursor that counts it as given up.
+    /// The loss in a stream, if any, and the cursor that counts it as skipped.
     async fn take_loss(
         &mut self,
         stream: usize,
@@ -190,7 +190,7 @@ impl Streams {
                 Ok((Some(accepted), Cursor { position, ..cursor.clone() }))
             }
             Err(Gap::Rewound { .. } | Gap::Unreplayable { .. }) => {
-                // What the checkpoint does not know was in the other stream.
+                // Entries that the checkpoint does not contain were in the other stream.
                 if known.contained() < at.contained() {
                     return Err(ResumeError::Unreplayable(unreplayable(&key, at, known, 0)));
                 }
@@ -200,7 +200,7 @@ impl Streams {
         }
     }
 
-    /// Makes sure that what the tables contain and the checkpoint does not can be read again.
+    /// Checks that entries contained in the tables and not in the checkpoint can be read again.
     async fn check_replay(&mut self, stream: usize, cursor: &Cursor, known: StreamPosition) -> Result<(), ResumeError> {
         let at = cursor.position;
         let from = from_where(known, cursor);
@@ -215,7 +215,7 @@ impl Streams {
         Err(ResumeError::Unreplayable(unreplayable(&self.keys[stream], at, known, found)))
     }
 
-    /// Goes over to what is there now.
+    /// The cursor for a stream that has taken the place of the one that was read.
     async fn rebase(
         &mut self,
         stream: usize,
@@ -234,7 +234,7 @@ impl Streams {
         }
         let mut left = self.reader.count(&self.keys, stream, begin.0, info.last).await?;
         if begin.1 + left > info.added {
-            // Somebody else has moved the group.
+            // The group was moved by another client.
             begin = (EntryId::ZERO, 0);
             left = self.reader.count(&self.keys, stream, EntryId::ZERO, info.last).await?;
         }

@@ -13,22 +13,21 @@ use crate::{config, interrupt};
 pub(super) const RUN: &str = "\
 Example:
   watchtower example > watchtower.toml       every key, explained, with its default
-  watchtower check                           is everything there, and may we?
+  watchtower check                           checks servers and permissions
   watchtower run                             until Ctrl-C or SIGTERM
 
   watchtower run --embedded fleet.gpkg       the same with everything in one file, without servers
 
-Exit codes: 0 stopped as asked, 1 something is wrong that does not pass by itself, 2 the configuration
+Exit codes: 0 stopped as asked, 1 an error that does not pass by itself, 2 the configuration
 is wrong, 3 another daemon has taken over.";
 
-/// What `run` takes.
+/// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// With what.
+    /// The pipeline or the file.
     #[command(flatten)]
     pub place: PlaceArgs,
-    /// Take over from a daemon that still runs: it is fenced, writes nothing any more, and ends with
-    /// exit code 3
+    /// Take over from a daemon that still runs: it is fenced, writes nothing more, and ends with exit code 3
     #[arg(long)]
     pub takeover: bool,
 }
@@ -36,7 +35,7 @@ pub struct RunArgs {
 /// Runs the daemon.
 ///
 /// # Errors
-/// If something is wrong that does not pass by itself.
+/// If an error does not pass by itself.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let (options, file) = args.place.load()?;
     telemetry::log::init(options.log.format, &options.log.level)?;

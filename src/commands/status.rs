@@ -1,4 +1,4 @@
-//! `watchtower status`: how far the tables are, and what is behind.
+//! `watchtower status`: prints the progress of the tables, and the lag.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -15,9 +15,9 @@ use watchtower_store::postgres::{Database, StoreError};
 use super::arguments::PlaceArgs;
 use super::{embedded, runtime};
 
-/// How long the daemon may take to answer.
+/// Time limit for the daemon's answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Refused events that are shown.
+/// Number of rejected events shown.
 const SHOWN: i64 = 5;
 
 /// Prints the status.
@@ -33,22 +33,21 @@ pub fn run(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why a status cannot be told.
+/// The status could not be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// The database does not answer, or holds no such pipeline.
+    /// The database cannot be used, or holds no such pipeline.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The result cannot be written.
+    /// The output cannot be written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
-/// Writes it for people.
+/// Prints the status of a pipeline.
 ///
 /// # Errors
-/// If there is no such pipeline in the database. A Redis or a daemon that does not answer is part of the
-/// status.
+/// If the database has no such pipeline. A Redis or a daemon that does not answer is part of the status.
 pub async fn status(options: &daemon::Options, out: &mut impl Write) -> Result<(), StatusError> {
     let database = Database::new(&options.pipeline, &options.store)?;
     let client = database.connect().await?;
@@ -64,12 +63,12 @@ async fn pipeline(client: &Client, database: &Database, out: &mut impl Write) ->
     let exists = "SELECT to_regclass($1) IS NOT NULL";
     let table = format!("{}.pipeline", database.schema);
     let exists: bool =
-        client.query_one(exists, &[&table]).await.map_err(StoreError::statement("look for the pipeline"))?.get(0);
+        client.query_one(exists, &[&table]).await.map_err(StoreError::statement("check for the pipeline"))?.get(0);
     let sql = "SELECT p.commit_seq, p.term, p.owner_pid, p.owner_host, p.now::text,
                       (SELECT date_trunc('milliseconds', max(committed_at))::text FROM commit_log), p.halted
                FROM pipeline p WHERE p.id = $1";
     let row = if exists {
-        client.query_opt(sql, &[&database.pipeline]).await.map_err(StoreError::statement("look at the pipeline"))?
+        client.query_opt(sql, &[&database.pipeline]).await.map_err(StoreError::statement("read the pipeline"))?
     } else {
         None
     };
@@ -93,7 +92,7 @@ async fn pipeline(client: &Client, database: &Database, out: &mut impl Write) ->
     Ok(())
 }
 
-/// What the daemon says of itself.
+/// State of the daemon according to its `/readyz`.
 async fn daemon(listen: SocketAddr) -> String {
     match tokio::time::timeout(PATIENCE, readiness(listen)).await {
         Ok(Ok(answer)) => answer,
@@ -143,7 +142,7 @@ async fn redis(options: &daemon::Options, keys: &[String]) -> Result<Vec<StreamI
 }
 
 async fn tables(client: &Client, database: &Database, out: &mut impl Write) -> Result<(), StatusError> {
-    // Of a table in partitions, what they have together.
+    // For a partitioned table, the sum over its partitions.
     let sql =
         "SELECT c.relname, p.rows, pg_size_pretty(p.bytes), coalesce(t.commit_seq, (SELECT commit_seq FROM pipeline))
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -155,7 +154,8 @@ async fn tables(client: &Client, database: &Database, out: &mut impl Write) -> R
                WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition
                  AND c.relname NOT IN ('pipeline', 'cursors', 'commit_log', 'table_progress', 'refinery_schema_history')
                ORDER BY c.relname";
-    let rows = client.query(sql, &[&database.schema]).await.map_err(StoreError::statement("look at the tables"))?;
+    let rows =
+        client.query(sql, &[&database.schema]).await.map_err(StoreError::statement("read the sizes of the tables"))?;
     writeln!(out, "\n{:<28} {:>24} {:>12} {:>12}", "table", "equals commit", "rows, about", "size")?;
     for row in rows {
         let (name, rows, size, commit): (String, i64, String, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
@@ -165,15 +165,15 @@ async fn tables(client: &Client, database: &Database, out: &mut impl Write) -> R
 }
 
 async fn refused(client: &Client, out: &mut impl Write) -> Result<(), StatusError> {
-    let doing = || StoreError::statement("look at refused events");
+    let doing = || StoreError::statement("read the rejected events");
     let sql =
         "SELECT reason, sum(events)::bigint, max(hour)::text FROM rejected_counts GROUP BY reason ORDER BY 2 DESC";
     let counts = client.query(sql, &[]).await.map_err(doing())?;
     if counts.is_empty() {
-        writeln!(out, "\nno event was refused")?;
+        writeln!(out, "\nno event was rejected")?;
         return Ok(());
     }
-    writeln!(out, "\nrefused events (rejected_counts), and the last of them (rejected_events):")?;
+    writeln!(out, "\nrejected events (rejected_counts), and the last of them (rejected_events):")?;
     for row in counts {
         let (reason, events, hour): (String, i64, String) = (row.get(0), row.get(1), row.get(2));
         writeln!(out, "  {events:>9} {reason}, the last in the hour from {hour}")?;

@@ -14,7 +14,8 @@ use super::document::{Document, position};
 use super::duration::format_ms;
 use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
-use super::reader::{Key, Reader};
+use super::key::Key;
+use super::reader::Reader;
 use super::{kinds, urls};
 
 /// The largest file that is read: nobody writes one, and `/dev/zero` ends.

@@ -1,4 +1,4 @@
-//! The configuration as it is in force, as TOML. Of a server it shows what the client library parsed, never the URL.
+//! The effective configuration as TOML. Of a server it shows what the client library parsed, never the URL.
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -10,11 +10,11 @@ use watchtower_daemon::telemetry::{http, log};
 use watchtower_daemon::{Embedded, Engine, Options, checkpoint};
 use watchtower_log::redis;
 use watchtower_model::{Millis, Rules, Speed};
-use watchtower_store::postgres::{self, Database};
+use watchtower_store::postgres;
 
 use super::duration::format_ms;
 
-/// Every key with its value, from wherever it came. Where a URL was given, a comment names the server.
+/// All keys with their values from any source. For a URL, a comment names the server.
 pub fn describe(options: &Options) -> String {
     let mut text = String::new();
     write(options, &mut text).expect("a string takes all that is written to it");
@@ -29,7 +29,7 @@ fn write(options: &Options, f: &mut impl Write) -> fmt::Result {
     let Embedded { streams, log_keep, clock: _ } = embedded;
     let kept = log_keep.map_or_else(|| text("all"), span);
     writeln!(f, "\n[embedded]\nstreams = {}\nlog_keep = {kept}", streams.unwrap_or(0))?;
-    store_section(pipeline, store, f)?;
+    store_section(store, f)?;
     limits_section(limits, f)?;
     rules_section(rules, f)?;
     let checkpoint::Options { folder, every } = checkpoints;
@@ -53,9 +53,9 @@ fn redis_section(options: &redis::Options, f: &mut impl Write) -> fmt::Result {
     writeln!(f, "allow_eviction = {allow_eviction}")
 }
 
-fn store_section(pipeline: &str, options: &postgres::Options, f: &mut impl Write) -> fmt::Result {
+fn store_section(options: &postgres::Options, f: &mut impl Write) -> fmt::Result {
     let postgres::Options {
-        url: _,
+        url,
         schema,
         migrate,
         archive,
@@ -65,8 +65,7 @@ fn store_section(pipeline: &str, options: &postgres::Options, f: &mut impl Write
         ca_file,
         allow_unsafe,
     } = options;
-    let server = Database::new(pipeline, options).map_or_else(|error| error.to_string(), |database| database.server());
-    writeln!(f, "\n[store]\n# url: {server}\nschema = {}", text(schema))?;
+    writeln!(f, "\n[store]\n# url: {}\nschema = {}", postgres::address(url), text(schema))?;
     writeln!(f, "migrate = {migrate}\narchive = {archive}")?;
     writeln!(f, "reader_role = {}", text(reader_role.as_deref().unwrap_or("")))?;
     writeln!(f, "state_every = {}\nrejected_keep = {}", span(*state_every), span(*rejected_keep))?;
@@ -97,7 +96,7 @@ fn limits_section(limits: &Limits, f: &mut impl Write) -> fmt::Result {
 }
 
 fn rules_section(rules: &Rules, f: &mut impl Write) -> fmt::Result {
-    // What is remembered is limits.horizon and limits.lateness.
+    // `retention` follows from limits.horizon and limits.lateness.
     let Rules {
         views,
         offline_after_ms,

@@ -1,36 +1,36 @@
-//! The file: its settings, each with its line and column, and what of it is no TOML.
+//! The file: its settings with line and column, and its syntax errors.
 
 use std::collections::BTreeSet;
 
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Place, Problem};
+use super::key::Key;
 use super::kinds::Value;
-use super::reader::Key;
 
-/// A file that was read as TOML, as far as it is TOML.
+/// A file parsed as TOML, as far as it is valid.
 pub(super) struct Document<'a> {
-    /// The file as it was named.
+    /// Name of the file as given by the user.
     file: String,
     text: &'a str,
     table: DeTable<'a>,
     faults: Vec<Fault>,
 }
 
-/// Something that is no TOML.
+/// A syntax error.
 struct Fault {
-    /// Byte offset; none if it is not known.
+    /// Byte offset; `None` if it is not known.
     at: Option<usize>,
-    /// The parser's words, none of which are the file's.
+    /// The parser's message, which never quotes the file.
     message: String,
-    /// What the parser points at. Never shown but for a known name.
+    /// The text at the error. Shown only if it is a known name.
     pointed: String,
 }
 
 impl<'a> Document<'a> {
-    /// Reads all that can be read.
+    /// Parses as much of the text as possible.
     pub(super) fn parse(file: &str, text: &'a str) -> Self {
-        // The parser passes over a byte order mark, but would count it as a column.
+        // The parser skips a byte order mark, but would count it as a column.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (table, errors) = DeTable::parse_recoverable(text);
         let faults = errors.into_iter().map(|error| Fault {
@@ -51,33 +51,33 @@ impl<'a> Document<'a> {
         Some((self.place(value.span().start), Value::Toml(value.get_ref())))
     }
 
-    /// Every key there is: the section (empty at the top), the name, the place of the name, and whether its
-    /// value is a table or a list of tables.
-    pub(super) fn keys(&self) -> Vec<(&str, &str, Place, Held)> {
+    /// Every key in the file: section (empty at the top), name, place of the name, and whether the value is a table or
+    /// a list of tables.
+    pub(super) fn keys(&self) -> Vec<(&str, &str, Place, ValueShape)> {
         let mut keys = Vec::new();
         for (name, value) in &self.table {
-            let held = held(value.get_ref());
-            keys.push(("", name.get_ref().as_ref(), self.place(name.span().start), held));
+            let shape = shape(value.get_ref());
+            keys.push(("", name.get_ref().as_ref(), self.place(name.span().start), shape));
             for (inner, value) in value.get_ref().as_table().into_iter().flatten() {
                 let place = self.place(inner.span().start);
-                keys.push((name.get_ref().as_ref(), inner.get_ref().as_ref(), place, self::held(value.get_ref())));
+                keys.push((name.get_ref().as_ref(), inner.get_ref().as_ref(), place, self::shape(value.get_ref())));
             }
         }
         keys
     }
 
-    /// The place of the file as a whole.
+    /// The place that stands for the whole file.
     pub(super) fn whole(&self) -> Place {
         Place::File(self.file.clone())
     }
 
-    /// Whether everything in it could be read.
+    /// Whether the file has no syntax errors.
     pub(super) fn is_toml(&self) -> bool {
         self.faults.is_empty()
     }
 
-    /// Whether it is certain in which section each key is. It is not after a line without `=` that could
-    /// not be read: it may have been meant as a section's name.
+    /// Whether the section of each key is certain. After an invalid line without `=` it is not: the line may have been
+    /// meant as the name of a section.
     pub(super) fn is_structured(&self) -> bool {
         self.faults.iter().all(|fault| {
             let line = fault.at.map_or("", |at| self.line_at(at)).trim();
@@ -85,8 +85,7 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// Whether something on the line of a place could not be read, so that whatever else is said of that
-    /// line says the same again.
+    /// Whether the line of a place has a syntax error, so that further problems of that line would repeat it.
     pub(super) fn is_broken(&self, place: &Place) -> bool {
         let Place::Line { line, .. } = place else { return false };
         self.faults
@@ -94,14 +93,14 @@ impl<'a> Document<'a> {
             .any(|fault| !fault.is_repetition() && fault.at.is_some_and(|at| self.position(at).0 == *line))
     }
 
-    /// What is no TOML, at most one problem a line. `known` says whether a name is a key's or section's.
+    /// The syntax errors, at most one problem per line. `known` returns whether a name is a key's or section's.
     pub(super) fn problems(&self, known: impl Fn(&str) -> bool) -> Vec<Problem> {
         let mut lines = BTreeSet::new();
         let mut problems = Vec::new();
         let in_list = self.faults.iter().any(Fault::is_of_a_list);
         for fault in &self.faults {
             if in_list && fault.message.starts_with("string values must be quoted") {
-                // A list that is not closed takes in the lines after it.
+                // An unclosed list includes the lines after it.
                 continue;
             }
             let place = fault.at.map_or_else(|| self.whole(), |at| self.place(at));
@@ -112,8 +111,8 @@ impl<'a> Document<'a> {
         problems
     }
 
-    /// What to do about a fault, in the words of somebody who has never seen TOML. The file is not quoted:
-    /// there may be a password in the line.
+    /// Explains a syntax error to a reader without knowledge of TOML. The file is not quoted: the line may hold a
+    /// password.
     fn explained(&self, fault: &Fault, known: impl Fn(&str) -> bool) -> String {
         let line = fault.at.map_or("", |at| self.line_at(at)).trim();
         let is_header = line.starts_with('[') && !line.contains('=');
@@ -167,27 +166,27 @@ impl<'a> Document<'a> {
         position(self.text.as_bytes(), at)
     }
 
-    /// The line that the byte at `at` is in.
+    /// The line that contains byte `at`.
     fn line_at(&self, at: usize) -> &str {
         self.text.lines().nth(self.position(at).0 - 1).unwrap_or("")
     }
 }
 
 impl Fault {
-    /// A name that was written twice: bad, but nothing is unclear.
+    /// Whether a name is repeated: an error, but one that leaves the structure clear.
     fn is_repetition(&self) -> bool {
         self.message == "duplicate key"
     }
 
-    /// Something in a list, or its end.
+    /// Whether the error is in a list, or at its end.
     fn is_of_a_list(&self) -> bool {
         self.message.contains("array")
     }
 }
 
-/// What a key of the file holds, as far as it matters for a section.
+/// Kind of a key's value, as far as sections are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
+pub(super) enum ValueShape {
     /// A table: a section, or `{ .. }`.
     Table,
     /// A list of tables: a section in double brackets.
@@ -196,16 +195,16 @@ pub(super) enum Held {
     Value,
 }
 
-fn held(value: &DeValue<'_>) -> Held {
+fn shape(value: &DeValue<'_>) -> ValueShape {
     match value {
-        DeValue::Table(_) => Held::Table,
-        DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => Held::Tables,
+        DeValue::Table(_) => ValueShape::Table,
+        DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => ValueShape::Tables,
         DeValue::Array(_)
         | DeValue::String(_)
         | DeValue::Integer(_)
         | DeValue::Float(_)
         | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => Held::Value,
+        | DeValue::Datetime(_) => ValueShape::Value,
     }
 }
 

@@ -1,7 +1,7 @@
-//! Durations as people write them: `90s`, `6h`, `1h 30m`, `14d`, `250ms`.
+//! Durations in people's notation: `90s`, `6h`, `1h 30m`, `14d`, `250ms`.
 //!
-//! They are read by `humantime`. They are printed here, for that library has months of 30.44 days and would print
-//! 400 days as a year, a month, four days and seven hours.
+//! `humantime` parses them. They are formatted here, because that library has months of 30.44 days and would format 400
+//! days as a year, a month, four days and seven hours.
 
 use std::time::Duration;
 

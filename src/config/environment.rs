@@ -1,16 +1,16 @@
-//! The variables of the environment that override the file: `WATCHTOWER_<SECTION>_<KEY>`.
+//! Environment variables that override the file: `WATCHTOWER_<SECTION>_<KEY>`.
 
 use std::collections::BTreeMap;
 
 use super::error::{Place, Problem};
+use super::key::{Key, PARTS_OF_A_URL};
 use super::kinds::{Value, did_you_mean, either};
 use super::nearest::nearest;
-use super::reader::{Key, PARTS_OF_A_URL};
 
-/// What every variable of the project begins with.
+/// Prefix of all variables of the project.
 const PREFIX: &str = "WATCHTOWER_";
 
-/// Variables of the tests, which a daemon that a test starts may inherit.
+/// Variables of the tests, which a daemon started by a test may inherit.
 const OF_THE_TESTS: [&str; 6] = [
     "WATCHTOWER_BLESS",
     "WATCHTOWER_CASES",
@@ -20,7 +20,7 @@ const OF_THE_TESTS: [&str; 6] = [
     "WATCHTOWER_SEED",
 ];
 
-/// Our variables of this process. What of a value is not UTF-8 is replaced by U+FFFD.
+/// The variables of this process with our prefix. Invalid UTF-8 in a value is replaced by U+FFFD.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
@@ -28,11 +28,11 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The variables that concern a configuration.
+/// The variables that override keys.
 pub(super) struct Variables(BTreeMap<String, String>);
 
 impl Variables {
-    /// Those of `environment` that are ours.
+    /// Selects the variables with our prefix from `environment`.
     pub(super) fn new(environment: impl Iterator<Item = (String, String)>) -> Self {
         Self(
             environment
@@ -51,7 +51,7 @@ impl Variables {
         Some((Place::Variable(name.clone()), Value::Variable(value)))
     }
 
-    /// Those that override nothing.
+    /// Problems for variables that override no key.
     pub(super) fn unknown(&self, known: &[Key]) -> Vec<Problem> {
         let unknown = self.0.keys().filter(|name| known.iter().all(|key| key.variable() != **name));
         unknown.map(|name| Problem { place: Place::Variable(name.clone()), text: unknown_text(name, known) }).collect()
@@ -59,7 +59,7 @@ impl Variables {
 }
 
 impl Key {
-    /// The variable that overrides it.
+    /// Name of the variable that overrides the key.
     pub(super) fn variable(self) -> String {
         let separator = if self.section.is_empty() { "" } else { "_" };
         format!("{PREFIX}{}{separator}{}", self.section, self.name).to_ascii_uppercase()
@@ -67,7 +67,7 @@ impl Key {
 }
 
 fn unknown_text(name: &str, known: &[Key]) -> String {
-    // Compared without what all have in common, or everything would be near.
+    // Compared without the common prefix, which would make all names similar.
     let short = |key: &Key| key.variable()[PREFIX.len()..].to_owned();
     let found = &name[PREFIX.len()..];
     let (section, rest) = found.split_once('_').unwrap_or(("", found));

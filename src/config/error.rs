@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! Errors of a configuration, with their places.
 
 use std::fmt;
 use std::io;
@@ -10,40 +10,40 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration {}", path.display())]
     Unreadable {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause reported by the operating system.
         source: io::Error,
     },
-    /// It can be read and will not do: every problem, one a line, those of the file first, in its order.
+    /// The settings are invalid: all problems, one per line, those of the file first, in its order.
     #[error("{}", lines(.0))]
     Invalid(Vec<Problem>),
 }
 
-/// One thing that is wrong.
+/// One fault of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where to put it right.
+    /// Where the fault is to be repaired.
     pub place: Place,
-    /// Which key, what was expected and what was found. Never a password.
+    /// The key, the expected value and the value found. Never a password.
     pub text: String,
 }
 
-/// Where something was set, or should be.
+/// The place of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// In the file at a line and a column (of characters), both from 1.
+    /// Line and column (in characters) in the file, both from 1.
     Line {
-        /// The file as it was named.
+        /// Name of the file as given by the user.
         file: String,
-        /// The line.
+        /// Line number, from 1.
         line: usize,
-        /// The column.
+        /// Column in characters, from 1.
         column: usize,
     },
-    /// Somewhere in the file: something is missing.
+    /// The file as a whole: a setting is missing.
     File(String),
-    /// In a variable of the environment.
+    /// An environment variable, by name.
     Variable(String),
 }
 

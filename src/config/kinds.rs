@@ -1,6 +1,6 @@
-//! The kinds of values: what a key accepts, and what is said of anything else.
+//! The kinds of values: what a key accepts, and the message for other values.
 //!
-//! A kind is a function from a value to what it means, or to what is wrong with it: "expected .., found ..".
+//! A kind is a function that converts a value, or returns the fault: "expected .., found ..".
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -19,31 +19,31 @@ use super::duration::{format_ms, parse_ms};
 use super::nearest::nearest;
 use watchtower_core::time_zone;
 
-/// The most characters of a pipeline's or schema's name: with room for suffixes in PostgreSQL's 63.
+/// Limit of a pipeline's or schema's name: leaves room for suffixes in PostgreSQL's 63 characters.
 const MAX_NAME_CHARS: usize = 40;
 
-/// The most characters of a PostgreSQL role's name.
+/// Limit of the name of a PostgreSQL role, characters.
 const MAX_ROLE_CHARS: usize = 63;
 
-/// The most characters of a wrong value that are repeated.
+/// Limit of a wrong value's characters that a message repeats.
 const MAX_FOUND_CHARS: usize = 60;
 
-/// The levels of the log.
+/// Names of the log levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// A value as it was set.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'a> {
-    /// In the file.
+    /// A value in the file.
     Toml(&'a DeValue<'a>),
-    /// In a variable of the environment: always text.
+    /// The text of an environment variable.
     Variable(&'a str),
 }
 
-/// What was expected and what was found.
+/// The fault of a value: what was expected and what was found.
 pub(super) type Wrong = String;
 
-/// A text.
+/// A string.
 pub(super) fn text<'a>(value: Value<'a>, expected: &str) -> Result<&'a str, Wrong> {
     match value {
         Value::Variable(text) => Ok(text),
@@ -52,7 +52,7 @@ pub(super) fn text<'a>(value: Value<'a>, expected: &str) -> Result<&'a str, Wron
     }
 }
 
-/// "expected .., found ..".
+/// The message "expected .., found ..".
 pub(super) fn wrong(expected: &str, value: Value<'_>) -> Wrong {
     let found = match value {
         Value::Variable(text) => found_text(text),
@@ -67,7 +67,7 @@ pub(super) fn wrong(expected: &str, value: Value<'_>) -> Wrong {
     format!("expected {expected}, found {found}")
 }
 
-/// A wrong text in quotes: not too much of it, and no password if it is a URL that strayed here.
+/// A wrong text in quotes, shortened; without a password if it is a URL under the wrong key.
 pub(super) fn found_text(text: &str) -> String {
     if text.trim().is_empty() {
         return "an empty text".to_owned();
@@ -82,7 +82,7 @@ pub(super) fn found_text(text: &str) -> String {
     }
 }
 
-/// true or false.
+/// A truth value.
 pub(super) fn boolean(value: Value<'_>) -> Result<bool, Wrong> {
     let expected = "true or false";
     match value {
@@ -92,7 +92,7 @@ pub(super) fn boolean(value: Value<'_>) -> Result<bool, Wrong> {
     }
 }
 
-/// A whole number of a range.
+/// An integer within a range.
 pub(super) fn whole<T: TryFrom<i64>>(range: RangeInclusive<i64>) -> impl Fn(Value<'_>) -> Result<T, Wrong> {
     move |value| {
         let expected = format!("a whole number in {}..={}", range.start(), range.end());
@@ -108,7 +108,7 @@ pub(super) fn whole<T: TryFrom<i64>>(range: RangeInclusive<i64>) -> impl Fn(Valu
     }
 }
 
-/// A number of a range, whole or not.
+/// A number within a range.
 pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(Value<'_>) -> Result<f64, Wrong> {
     move |value| {
         let expected = format!("a number in {}..={}", range.start(), range.end());
@@ -126,7 +126,7 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(Value<'_>) -> Result
     }
 }
 
-/// What is wrong with a text in the file that would do without its quotes, or with anything else.
+/// The fault of a text that would be valid without its quotes, or of any other value.
 fn unquoted(expected: &str, value: Value<'_>, would_do: impl Fn(&str) -> bool) -> Wrong {
     match value {
         Value::Toml(DeValue::String(text)) if would_do(text) => {
@@ -136,7 +136,7 @@ fn unquoted(expected: &str, value: Value<'_>, would_do: impl Fn(&str) -> bool) -
     }
 }
 
-/// A duration of a range, in milliseconds.
+/// A duration within a range, in milliseconds.
 pub(super) fn duration(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> Result<Millis, Wrong> {
     move |value| {
         let expected = "a duration such as 6h or 90s";
@@ -151,13 +151,13 @@ pub(super) fn duration(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> R
     }
 }
 
-/// A duration of a range.
+/// A duration within a range.
 pub(super) fn span(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> Result<Duration, Wrong> {
     let duration = duration(range);
     move |value| duration(value).map(|ms| Duration::from_millis(ms.unsigned_abs()))
 }
 
-/// A duration within bounds, or `all`, which is none.
+/// A duration within a range, or `all` for no limit.
 pub(super) fn all_or_span(range: RangeInclusive<Millis>) -> impl Fn(Value<'_>) -> Result<Option<Duration>, Wrong> {
     let span = span(range);
     move |value| match text(value, "all, or a duration such as 30d")? {
@@ -177,12 +177,12 @@ pub(super) fn instant(value: Value<'_>) -> Result<Millis, Wrong> {
     instant.filter(|ms| four_digit_years().contains(ms)).ok_or_else(|| wrong(expected, value))
 }
 
-/// The instants whose year has four digits, but for the last day, which not every offset can say.
+/// The instants with years of four digits, except for the last day, which is out of range at some offsets.
 fn four_digit_years() -> RangeInclusive<Millis> {
     -62_135_596_800_000..=253_402_214_400_000
 }
 
-/// One of a few words.
+/// One of a list of words.
 pub(super) fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(Value<'_>) -> Result<T, Wrong> {
     move |value| {
         let expected = either(choices.iter().map(|(word, _)| format!("{word:?}")));
@@ -194,7 +194,7 @@ pub(super) fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(Value<'_
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins items: `a`, `a or b`, `a, b or c`.
 pub(super) fn either(items: impl IntoIterator<Item = impl Display>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     match items.split_last() {
@@ -204,12 +204,12 @@ pub(super) fn either(items: impl IntoIterator<Item = impl Display>) -> String {
     }
 }
 
-/// `; did you mean ..?`, or nothing.
+/// The hint `; did you mean ..?`, or an empty text.
 pub(super) fn did_you_mean(name: Option<impl Display>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
-/// A time zone.
+/// An IANA time zone.
 pub(super) fn time_zone(value: Value<'_>) -> Result<Arc<LocalTime>, Wrong> {
     let expected = "a time zone such as \"UTC\" or \"Africa/Lagos\"";
     let found = text(value, expected)?.trim();
@@ -219,7 +219,7 @@ pub(super) fn time_zone(value: Value<'_>) -> Result<Arc<LocalTime>, Wrong> {
     })
 }
 
-/// A pipeline's name.
+/// The name of a pipeline.
 pub(super) fn name(value: Value<'_>) -> Result<String, Wrong> {
     let expected = format!(
         "a name of lower-case letters, digits and _, a letter first, at most {MAX_NAME_CHARS} characters, such as lagos"
@@ -229,7 +229,7 @@ pub(super) fn name(value: Value<'_>) -> Result<String, Wrong> {
     is_name.then(|| name.to_owned()).ok_or_else(|| wrong(&expected, value))
 }
 
-/// A schema's name.
+/// The name of a schema.
 pub(super) fn schema(value: Value<'_>) -> Result<String, Wrong> {
     let schema = name(value)?;
     match is_reserved_schema(&schema) {
@@ -238,12 +238,12 @@ pub(super) fn schema(value: Value<'_>) -> Result<String, Wrong> {
     }
 }
 
-/// Whether a schema is one that exists in every database, or may not be made.
+/// Whether the schema exists in every database, or may not be created.
 pub(super) fn is_reserved_schema(name: &str) -> bool {
     name == "public" || name == "information_schema" || name.starts_with("pg_")
 }
 
-/// A role's name; an empty text is none.
+/// The name of a role; `None` for an empty text.
 pub(super) fn role(value: Value<'_>) -> Result<Option<String>, Wrong> {
     let expected = format!(
         "a role's name of lower-case letters, digits and _, at most {MAX_ROLE_CHARS} characters, or \"\" for none"
@@ -258,14 +258,14 @@ pub(super) fn role(value: Value<'_>) -> Result<Option<String>, Wrong> {
     }
 }
 
-/// Whether PostgreSQL takes a name as it is, without quotes.
+/// Whether PostgreSQL accepts a name without quotes.
 fn is_identifier(name: &str, max_chars: usize) -> bool {
     name.len() <= max_chars
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// The path of a file; an empty text is none.
+/// The path of a file; `None` for an empty text.
 pub(super) fn file(value: Value<'_>) -> Result<Option<PathBuf>, Wrong> {
     let path = text(value, "the path of a PEM file, or \"\" for none")?.trim();
     Ok((!path.is_empty()).then(|| PathBuf::from(path)))
@@ -278,7 +278,7 @@ pub(super) fn folder(value: Value<'_>) -> Result<PathBuf, Wrong> {
     if path.is_empty() { Err(wrong(expected, value)) } else { Ok(PathBuf::from(path)) }
 }
 
-/// An address to listen on.
+/// An address and port to listen on.
 pub(super) fn address(value: Value<'_>) -> Result<SocketAddr, Wrong> {
     let expected = "an IP address and a port such as 127.0.0.1:9464";
     let found = text(value, expected)?.trim();
@@ -292,13 +292,13 @@ pub(super) fn address(value: Value<'_>) -> Result<SocketAddr, Wrong> {
     })
 }
 
-/// What the log says: a level, or directives.
+/// A log level, or directives.
 pub(super) fn level(value: Value<'_>) -> Result<String, Wrong> {
     let expected = format!("a level ({}), or also parts such as info,watchtower=debug", either(LEVELS));
     let found = text(value, &expected)?.trim();
     let is_level = |word: &str| LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
     for directive in found.split(',') {
-        // A word alone that is no level would be taken as the name of a part, and nothing said at all.
+        // A single word that is no level would be taken as the name of a module, and disable the log.
         let (part, word) = directive.trim().split_once('=').unwrap_or(("watchtower", directive.trim()));
         let is_part =
             !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte));
@@ -306,7 +306,7 @@ pub(super) fn level(value: Value<'_>) -> Result<String, Wrong> {
             return Err(format!("{}{}", wrong(&expected, value), did_you_mean(nearest(word, LEVELS))));
         }
     }
-    // The filter itself knows no spaces.
+    // The filter does not accept spaces.
     let directives: String = found.split_whitespace().collect();
     match EnvFilter::builder().parse(&directives) {
         Ok(_) => Ok(directives),
@@ -318,12 +318,12 @@ pub(super) fn level(value: Value<'_>) -> Result<String, Wrong> {
 mod tests {
     use super::*;
 
-    /// What a kind makes of `text` in a file.
+    /// The result of a kind for `text` in a file.
     fn in_file<T>(kind: impl Fn(Value<'_>) -> Result<T, Wrong>, text: &str) -> Option<T> {
         kind(Value::Toml(DeValue::parse(text).unwrap().get_ref())).ok()
     }
 
-    /// What a kind makes of `text` in a variable.
+    /// The result of a kind for `text` in a variable.
     fn in_variable<T>(kind: impl Fn(Value<'_>) -> Result<T, Wrong>, text: &str) -> Option<T> {
         kind(Value::Variable(text)).ok()
     }

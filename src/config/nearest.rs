@@ -1,11 +1,9 @@
-//! "Did you mean": the known name that a mistyped one is nearest to.
+//! "Did you mean": finds the known name nearest to a mistyped one.
 
-/// A known name that begins a longer one (`lateness` in `lateness_ms`), or the other way round, is near
-/// from this many characters on.
+/// Length from which a known name and one that extends it (`lateness`, `lateness_ms`) count as near, characters.
 const MIN_PREFIX: usize = 4;
 
-/// The known name nearest to `found`, if it is so near that it was probably meant: at most every third
-/// character is wrong.
+/// The known name nearest to `found`, if at most every third character differs.
 pub(super) fn nearest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let found = found.to_ascii_lowercase().replace('-', "_");
     let allowed = (found.chars().count() / 3).max(1);

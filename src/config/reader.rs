@@ -1,55 +1,33 @@
-//! Asks for one key after the other, from the file and from the environment, and collects what is wrong.
+//! Reads keys from the file and the environment, and collects the problems.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use super::document::{Document, Held};
+use super::document::{Document, ValueShape};
 use super::environment::Variables;
 use super::error::{Place, Problem};
+use super::key::{Key, PARTS_OF_A_URL};
 use super::kinds::{Value, Wrong, did_you_mean};
 use super::nearest::nearest;
-
-/// The name of a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    /// Its section; empty at the top of the file.
-    pub section: &'static str,
-    /// Its name in the section.
-    pub name: &'static str,
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.section.is_empty() {
-            write!(f, "[{}] ", self.section)?;
-        }
-        f.write_str(self.name)
-    }
-}
-
-/// Names that people look for and that are part of a URL.
-pub(super) const PARTS_OF_A_URL: [&str; 9] =
-    ["host", "port", "user", "username", "password", "database", "dbname", "db", "sslmode"];
 
 /// The settings of a file and of the environment.
 pub(super) struct Reader<'a> {
     document: Document<'a>,
     variables: Variables,
-    /// Keys that were asked for: there are no others.
+    /// Keys that were read: all others are unknown.
     known: Vec<Key>,
-    /// Keys whose value could not be used.
+    /// Keys with invalid values.
     unusable: BTreeSet<Key>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    /// Nothing was asked for yet.
+    /// A reader that has read no keys yet.
     pub(super) fn new(document: Document<'a>, variables: Variables) -> Self {
         Self { document, variables, known: Vec::new(), unusable: BTreeSet::new(), problems: Vec::new() }
     }
 
-    /// What a key is set to: by the environment, else by the file, else `default`; also `default` if it is
-    /// set to something that `kind` refuses.
+    /// The value of a key: from the environment, else from the file, else `default`. An invalid value is recorded as a
+    /// problem, and `default` returned.
     pub(super) fn read<T>(&mut self, key: Key, default: T, kind: impl Fn(Value<'_>) -> Result<T, Wrong>) -> T {
         self.known.push(key);
         let mut read = default;
@@ -66,7 +44,7 @@ impl<'a> Reader<'a> {
         read
     }
 
-    /// Demands that a key is set.
+    /// Records a problem if a key is not set.
     pub(super) fn require(&mut self, key: Key, explanation: &str) {
         let is_misplaced = self.document.keys().iter().any(|(_, name, ..)| *name == key.name);
         if self.place(key).is_none() && !is_misplaced && self.document.is_toml() {
@@ -75,8 +53,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Demands something of several keys together, if each of them can be used. It is said of the first that
-    /// is set; `wrong` names them.
+    /// Records a problem if a condition on several keys does not hold. Keys with invalid values are not checked. The
+    /// place of the problem is the first key that is set; `wrong` names them all.
     pub(super) fn demand(&mut self, keys: &[Key], holds: bool, wrong: impl FnOnce() -> Wrong) {
         if holds || keys.iter().any(|key| self.unusable.contains(key)) {
             return;
@@ -89,12 +67,12 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem { place, text });
     }
 
-    /// Where a key is set.
+    /// Place where a key is set.
     fn place(&self, key: Key) -> Option<Place> {
         self.variables.get(key).or_else(|| self.document.get(key)).map(|(place, _)| place)
     }
 
-    /// Everything that is wrong: what was found on the way, what is no TOML, and what nobody asked for.
+    /// All problems: of the values read, of the syntax, and of unknown keys.
     pub(super) fn finish(self) -> Vec<Problem> {
         let document = &self.document;
         let is_known = |name: &str| self.known.iter().any(|key| key.section == name || key.name == name);
@@ -111,18 +89,18 @@ impl<'a> Reader<'a> {
         problems
     }
 
-    /// The names in the file that nobody asked for.
+    /// Problems for names in the file that were never read.
     fn unknown(&self) -> Vec<Problem> {
         let sections: BTreeSet<&str> =
             self.known.iter().map(|key| key.section).filter(|name| !name.is_empty()).collect();
         let mut problems = Vec::new();
-        for (section, name, place, held) in self.document.keys() {
+        for (section, name, place, shape) in self.document.keys() {
             let text = if section.is_empty() {
-                self.unknown_at_the_top(&sections, name, held)
+                self.unknown_at_the_top(&sections, name, shape)
             } else if sections.contains(section) {
                 self.unknown_in(section, name)
             } else {
-                // All of an unknown section is unknown: it is said once.
+                // Reported once, for the section as a whole.
                 None
             };
             problems.extend(text.map(|text| Problem { place, text }));
@@ -130,23 +108,25 @@ impl<'a> Reader<'a> {
         problems
     }
 
-    fn unknown_at_the_top(&self, sections: &BTreeSet<&str>, name: &str, held: Held) -> Option<String> {
+    fn unknown_at_the_top(&self, sections: &BTreeSet<&str>, name: &str, shape: ValueShape) -> Option<String> {
         if self.known.iter().any(|key| key.section.is_empty() && key.name == name) {
             return None;
         }
         let is_section = sections.contains(name);
-        match held {
-            Held::Table if is_section => None,
-            Held::Tables if is_section => Some(format!("expected [{name}] in single brackets: there is one of it")),
-            Held::Value if is_section => Some(format!("expected a section: a line [{name}], then its keys")),
-            Held::Table | Held::Tables => {
+        match shape {
+            ValueShape::Table if is_section => None,
+            ValueShape::Tables if is_section => {
+                Some(format!("expected [{name}] in single brackets: there is one of it"))
+            }
+            ValueShape::Value if is_section => Some(format!("expected a section: a line [{name}], then its keys")),
+            ValueShape::Table | ValueShape::Tables => {
                 let hint = match nearest(name, sections.iter().copied()) {
                     Some(section) => format!("; did you mean [{section}]?"),
                     None => format!("; there are {}", all(sections.iter().map(|section| format!("[{section}]")))),
                 };
                 Some(format!("unknown section {}{hint}", shown(name, "[", "]")))
             }
-            Held::Value => Some(format!("unknown key {}{}", shown(name, "`", "`"), self.hint("", name))),
+            ValueShape::Value => Some(format!("unknown key {}{}", shown(name, "`", "`"), self.hint("", name))),
         }
     }
 
@@ -155,7 +135,7 @@ impl<'a> Reader<'a> {
         (!known).then(|| format!("[{section}] unknown key {}{}", shown(name, "`", "`"), self.hint(section, name)))
     }
 
-    /// What an unknown key of a section may have been meant as.
+    /// A hint for an unknown key of a section.
     fn hint(&self, section: &str, name: &str) -> String {
         let names = || self.known.iter().filter(|key| key.section == section).map(|key| key.name);
         let elsewhere: Vec<&Key> = self.known.iter().filter(|key| key.name == name).collect();
@@ -185,21 +165,21 @@ impl<'a> Reader<'a> {
 fn labelled(key: Key, place: &Place, wrong: &str) -> String {
     match place {
         Place::Line { .. } | Place::File(_) => format!("{key}: {wrong}"),
-        // The variable's name is the key's.
+        // The name of the variable includes the key.
         Place::Variable(_) => wrong.to_owned(),
     }
 }
 
-/// A name between marks, if it is one that a key may have; nothing if it is some text.
+/// A name between marks if it has the form of a key; otherwise it may be confidential text and is left out.
 fn shown(name: &str, open: &str, close: &str) -> String {
-    /// The longest name of a key that is repeated.
+    /// Limit of a name's characters that a message repeats.
     const MAX_CHARS: usize = 40;
     let is_name =
         name.len() <= MAX_CHARS && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if is_name { format!("{open}{name}{close}") } else { "(not a name)".to_owned() }
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Joins items: `a`, `a and b`, `a, b and c`.
 fn all(items: impl Iterator<Item = String>) -> String {
     let items: Vec<String> = items.collect();
     match items.split_last() {

@@ -1,6 +1,6 @@
-//! The URLs of the servers: what is accepted, and what exactly is wrong with one that is not.
+//! The URLs of the servers: validates them, and explains the fault of an invalid one.
 //!
-//! Whatever their clients would refuse when they connect is refused here, with what to write instead.
+//! Whatever their clients would refuse when they connect is refused here, with the correct notation.
 
 use redis::IntoConnectionInfo;
 use secrecy::SecretString;
@@ -11,13 +11,13 @@ use watchtower_store::postgres::connection_string::{
 use super::kinds::{Value, Wrong, did_you_mean, either, text, wrong};
 use super::nearest::nearest;
 
-/// What a Redis URL looks like.
+/// Form of a Redis URL, for messages.
 const REDIS: &str = "redis://user:password@host:port/database (rediss:// with TLS)";
 
-/// What a PostgreSQL URL looks like.
+/// Form of a PostgreSQL URL, for messages.
 const POSTGRES: &str = "postgres://user:password@host:port/database";
 
-/// How to write a password that has characters with a meaning of their own.
+/// Hint for passwords with reserved characters.
 const ENCODE: &str = "encode what means something in a URL in its user and password: \
                       @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25";
 
@@ -44,14 +44,14 @@ const POSTGRES_PARAMETERS: [&str; 19] = [
     "user",
 ];
 
-/// Where the events are.
+/// URL of the Redis that holds the log.
 pub(super) fn redis_url(value: Value<'_>) -> Result<SecretString, Wrong> {
     let url = url_text(value, REDIS)?;
     let rest = after_scheme(url, &["redis", "rediss"], REDIS)?;
     redis_fault(url, rest).map_or_else(|| Ok(SecretString::from(url)), |fault| Err(found(&fault)))
 }
 
-/// Where the tables are.
+/// URL of the PostgreSQL that holds the tables.
 pub(super) fn store_url(value: Value<'_>) -> Result<SecretString, Wrong> {
     let url = url_text(value, POSTGRES)?;
     let fault = match shape(url) {
@@ -66,21 +66,21 @@ pub(super) fn store_url(value: Value<'_>) -> Result<SecretString, Wrong> {
         .map_or_else(|| Ok(SecretString::from(url)), |fault| Err(found(&fault)))
 }
 
-/// The text of a URL, without what may stand around it in a variable.
+/// The text of a URL, without surrounding white space, which variables often have.
 fn url_text<'a>(value: Value<'a>, like: &str) -> Result<&'a str, Wrong> {
     let url = text(value, like)?.trim();
     if url.is_empty() {
         return Err(wrong(like, value));
     }
     if url.contains(char::is_control) {
-        // The client of Redis would pass over some of them in silence.
+        // The Redis client would silently ignore some of them.
         let hint = "between double quotes a backslash is written \\\\";
         return Err(format!("expected {like}, found a text with a character that is not printed; {hint}"));
     }
     Ok(url)
 }
 
-/// The URL itself is never repeated: it may hold a password.
+/// The fault of a URL. The URL itself is never repeated: it may hold a password.
 fn found(fault: &str) -> Wrong {
     format!("found a URL with a fault: {fault}")
 }
@@ -92,7 +92,7 @@ fn after_scheme<'a>(url: &'a str, schemes: &[&str], like: &str) -> Result<&'a st
             let schemes = either(schemes.iter().map(|scheme| format!("{scheme}://")));
             Err(format!("expected {like}, found a URL of another kind; it must begin with {schemes}"))
         }
-        // What it is cannot be told, so none of it is shown.
+        // Its form is unknown, so none of it is shown.
         Shape::Pairs | Shape::Other => Err(format!("expected {like}, found a text that is no URL")),
     }
 }
@@ -132,7 +132,7 @@ fn redis_fault(url: &str, rest: &str) -> Option<String> {
     if !database.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some("the database after the host must be a number, as in redis://host:6379/0".to_owned());
     }
-    // Its own words may repeat what it was given.
+    // The client's own message may repeat the URL.
     url.into_connection_info().err().map(|_| "the Redis client does not understand it".to_owned())
 }
 
@@ -141,7 +141,7 @@ fn postgres_url_fault(rest: &str) -> Option<String> {
         return Some(ENCODE.to_owned());
     }
     let hosts = hosts(rest.split_once('@').map_or(rest, |(_, target)| target));
-    // Without any, a parameter may name one.
+    // Without hosts in the authority part, a parameter may name one.
     if hosts.is_empty() { None } else { hosts.split(',').find_map(host_fault) }
 }
 
@@ -158,7 +158,7 @@ fn parameters_fault(url: &str) -> Option<String> {
         "sslrootcert" => Some("the authorities to trust are named by the key `ca_file`, not by sslrootcert".to_owned()),
         "sslcert" | "sslkey" => Some("certificates of the client are not supported".to_owned()),
         key if POSTGRES_PARAMETERS.contains(&key) => None,
-        // The name may be a piece of a password that is not encoded.
+        // The name may be part of a password that is not encoded.
         key => match nearest(key, POSTGRES_PARAMETERS) {
             Some(meant) => Some(format!("it has an unknown parameter; did you mean `{meant}`?")),
             None => Some(format!("it has an unknown parameter (if that is a piece of the password: {ENCODE})")),
@@ -183,7 +183,7 @@ fn ssl_mode_fault(mode: &str) -> Option<String> {
 fn postgres_client_fault(url: &str) -> Option<String> {
     let (url, _) = split_ssl_mode(url);
     let Ok(config) = url.parse::<tokio_postgres::Config>() else {
-        // Its own words may repeat what it was given.
+        // The client's own message may repeat the URL.
         let (_, parameters) = parameters(&url);
         let culprit = parameters.iter().find(|pair| {
             pair.key != "password"

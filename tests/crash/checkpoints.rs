@@ -132,7 +132,7 @@ fn a_full_disk_is_an_alarm_and_no_reason_to_stop() {
     let path = folder.path().display().to_string();
     let here = [("WATCHTOWER_CHECKPOINTS_FOLDER", &*path)];
     let daemon = world.start(&[], &here);
-    let alarm = "ERROR no checkpoint could be written";
+    let alarm = "ERROR cannot write the checkpoint";
     world.append(scenario.third(1));
     world.append(scenario.third(2));
     world.assert_undisturbed("while there is room, or none", 2);

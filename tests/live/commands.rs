@@ -118,7 +118,7 @@ fn check_and_status_tell_how_a_pipeline_is() {
         &printed,
         &["pipeline  lagos in 127.0.0.1:", "commit    1 at ", &pid, "term 1", "daemon    ready on 127.0.0.1:"],
     );
-    says(&printed, &["refused events", "        1 malformed, the last in the hour from ", "wt:lagos:events:0 "]);
+    says(&printed, &["rejected events", "        1 malformed, the last in the hour from ", "wt:lagos:events:0 "]);
     assert!(!printed.contains("wrong_stream"), "{printed}");
     let row = |name: &str| -> Vec<String> {
         let line = printed.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}:\n{printed}"));

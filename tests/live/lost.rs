@@ -137,11 +137,11 @@ fn what_is_trimmed_before_it_is_read_halts_the_daemon_until_somebody_decides() {
     let output = pipeline.run("resume", &["--accept-gap"]);
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
-        output.status.success() && printed.contains(&format!("{key}: goes on without {lost} entries")),
+        output.status.success() && printed.contains(&format!("{key}: continues without {lost} entries")),
         "{printed}"
     );
     let note = pipeline.sql("SELECT note FROM commit_log WHERE note IS NOT NULL");
-    assert_eq!(note, format!("accepted the loss: {key}: goes on without {lost} entries"));
+    assert_eq!(note, format!("accepted the loss: {key}: continues without {lost} entries"));
     let daemon = pipeline.start();
     pipeline.wait_for_entries(log.len());
     compare_under(&halfway.published.rules, &pipeline.setup.postgres, "lagos").unwrap();

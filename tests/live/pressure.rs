@@ -72,7 +72,7 @@ fn a_large_commit_that_came_to_nothing_is_written_again() {
     // Longer than a session waits for it.
     let blocker = Blocker::start(&pipeline, "LOCK TABLE lagos.visits");
     log.append(&redis.url());
-    wait_until("it gives up once", || daemon.log().contains("the commit is tried again"));
+    wait_until("it gives up once", || daemon.log().contains("retrying the commit"));
     blocker.end();
     pipeline.wait_for_entries(all);
     let counts = "SELECT (SELECT count(*) FROM visits), (SELECT count(*) FROM geofence_membership), \

@@ -1,4 +1,4 @@
-//! The questions of the README: each is answered by the tables as they are, and none by reading a whole one.
+//! The questions of docs/questions.md: each is answered by the tables as they are, and none by reading a whole one.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ const SMALL: [&str; 4] = ["pipeline", "vehicle_state", "geofence_occupancy", "ge
 /// Fewer than this, and some of them were not found.
 const MIN_QUESTIONS: usize = 11;
 
-/// The SQL of the README: what is set first, and the questions.
+/// The SQL of docs/questions.md: what is set first, and the questions.
 fn questions() -> (String, Vec<String>) {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/questions.md")).unwrap();
     // The questions to a file are SQLite's, and run elsewhere.
-    let asked = readme.split_once("## Ten questions").expect("a chapter of questions").1;
+    let asked = page.split_once("## Ten questions").expect("a chapter of questions").1;
     let blocks = asked.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     // A line that ends in a semicolon ends a statement.
     let statements = blocks.flat_map(|block| block.split_inclusive(";\n")).map(str::to_owned);

@@ -9,7 +9,7 @@ use watchtower_core::events::{Event, Fix, Limits, Measured, Raw, RejectedEvent, 
 use watchtower_core::tables::Deltas;
 use watchtower_core::tables::{Lookup, Materialized, positions};
 use watchtower_dataflows::naive;
-use watchtower_model::{GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId};
+use watchtower_model::{GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, computed_tables};
 use watchtower_store::csv;
 
 use crate::support::entries::{Entry, Log};
@@ -98,48 +98,8 @@ impl Admitted {
     /// Writes the tables as CSV.
     pub(crate) fn write(&self, rules: &Rules, folder: &Path) {
         let tables = naive::recompute(&self.positions, &self.geofences, &self.vehicles, self.now, rules);
-        let naive::Tables {
-            visits,
-            membership,
-            occupancy,
-            offlines,
-            stops,
-            idlings,
-            overspeeds,
-            trips,
-            turnarounds,
-            motions: _,
-            presences: _,
-            spells: _,
-            vehicle_daily,
-            geofence_hourly,
-            od_daily,
-            fleet_daily,
-            kind_daily,
-            vehicle_state,
-            geofences,
-            vehicles,
-        } = tables;
         let mut materialized = Materialized::default();
-        materialized.apply(Deltas {
-            visits: once(visits),
-            membership: once(membership),
-            occupancy: once(occupancy),
-            offlines: once(offlines),
-            stops: once(stops),
-            idlings: once(idlings),
-            overspeeds: once(overspeeds),
-            trips: once(trips),
-            turnarounds: once(turnarounds),
-            vehicle_daily: once(vehicle_daily),
-            geofence_hourly: once(geofence_hourly),
-            od_daily: once(od_daily),
-            fleet_daily: once(fleet_daily),
-            kind_daily: once(kind_daily),
-            vehicle_state: vehicle_state.into_iter().map(|state| (state.vehicle, Some(state))).collect(),
-            geofences: once(geofences),
-            vehicles: once(vehicles),
-        });
+        materialized.apply(deltas(tables));
         let mut tables = materialized.tables(&self.lookup);
         let at = |((vehicle, ts), measured): (&(VehicleId, Millis), &Option<Measured<'static>>)| {
             Some(positions::cells(*vehicle, *ts, measured.as_ref()?, &self.lookup))
@@ -173,6 +133,19 @@ impl Admitted {
         counts.iter().map(line).collect()
     }
 }
+
+macro_rules! deltas {
+    ($($(#[$doc:meta])* $name:ident: $row:ty,)*) => {
+        /// Recomputed tables as the changes of one epoch.
+        fn deltas(tables: naive::Tables) -> Deltas {
+            let naive::Tables { $($name,)* vehicle_state, motions: _, presences: _, spells: _ } = tables;
+            let vehicle_state = vehicle_state.into_iter().map(|state| (state.vehicle, Some(state))).collect();
+            Deltas { $($name: once($name),)* vehicle_state }
+        }
+    };
+}
+
+computed_tables!(deltas);
 
 fn once<D>(rows: impl IntoIterator<Item = D>) -> Vec<(D, i64)> {
     rows.into_iter().map(|row| (row, 1)).collect()

@@ -11,9 +11,8 @@ use watchtower_core::tables::Deltas;
 use watchtower_dataflows::control::Control;
 use watchtower_dataflows::naive::Tables;
 use watchtower_engine::{Batch, Engine};
-use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
-use watchtower_model::facts::{Idling, Overspeed, Stop, Trip, Turnaround};
-use watchtower_model::{GeofenceId, InForce, Membership, Occupancy, Offline, VehicleId, VehicleState, Visit};
+
+use watchtower_model::{VehicleId, VehicleState, computed_tables};
 
 use crate::support::log::Case;
 
@@ -119,118 +118,41 @@ fn resume(engine: &mut Engine, batch: Batch, before: &Accumulated) -> String {
     if resumed == open { problems } else { format!("{problems}resumed: {resumed:?}\nbefore: {open:?}\n") }
 }
 
-/// The sums of all deltas so far.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Accumulated {
-    visits: BTreeMap<Visit, i64>,
-    membership: BTreeMap<Membership, i64>,
-    occupancy: BTreeMap<Occupancy, i64>,
-    offlines: BTreeMap<Offline, i64>,
-    stops: BTreeMap<Stop, i64>,
-    idlings: BTreeMap<Idling, i64>,
-    overspeeds: BTreeMap<Overspeed, i64>,
-    trips: BTreeMap<Trip, i64>,
-    turnarounds: BTreeMap<Turnaround, i64>,
-    vehicle_daily: BTreeMap<VehicleDaily, i64>,
-    geofence_hourly: BTreeMap<GeofenceHourly, i64>,
-    od_daily: BTreeMap<OdDaily, i64>,
-    fleet_daily: BTreeMap<FleetDaily, i64>,
-    kind_daily: BTreeMap<KindDaily, i64>,
-    vehicle_state: BTreeMap<VehicleId, VehicleState>,
-    geofences: BTreeMap<InForce<GeofenceId>, i64>,
-    vehicles: BTreeMap<InForce<VehicleId>, i64>,
+macro_rules! accumulated {
+    ($($(#[$doc:meta])* $name:ident: $row:ty,)*) => {
+        /// The sums of all deltas so far.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        struct Accumulated {
+            $($name: BTreeMap<$row, i64>,)*
+            vehicle_state: BTreeMap<VehicleId, VehicleState>,
+        }
+
+        impl Accumulated {
+            /// Adds the changes of one epoch; returns what is wrong with them in themselves.
+            fn apply(&mut self, deltas: Deltas) -> String {
+                let Deltas { $($name,)* vehicle_state } = deltas;
+                let problems = [
+                    $(add(stringify!($name), &mut self.$name, $name),)*
+                    upsert("vehicle_state", &mut self.vehicle_state, vehicle_state),
+                ];
+                problems.concat()
+            }
+
+            /// How the tables differ from the expected ones.
+            fn differences(&self, wanted: &Tables) -> String {
+                let Tables { $($name,)* vehicle_state, motions: _, presences: _, spells: _ } = wanted;
+                let states = self.vehicle_state.values().map(|row| (row.clone(), 1)).collect();
+                let differences = [
+                    $(compare(stringify!($name), &self.$name, $name),)*
+                    compare("vehicle_state", &states, vehicle_state),
+                ];
+                differences.concat()
+            }
+        }
+    };
 }
 
-impl Accumulated {
-    /// Adds the changes of one epoch; returns what is wrong with them in themselves.
-    fn apply(&mut self, deltas: Deltas) -> String {
-        let Deltas {
-            visits,
-            membership,
-            occupancy,
-            offlines,
-            stops,
-            idlings,
-            overspeeds,
-            trips,
-            turnarounds,
-            vehicle_daily,
-            geofence_hourly,
-            od_daily,
-            fleet_daily,
-            kind_daily,
-            vehicle_state,
-            geofences,
-            vehicles,
-        } = deltas;
-        let problems = [
-            add("visits", &mut self.visits, visits),
-            add("membership", &mut self.membership, membership),
-            add("occupancy", &mut self.occupancy, occupancy),
-            add("offlines", &mut self.offlines, offlines),
-            add("stops", &mut self.stops, stops),
-            add("idlings", &mut self.idlings, idlings),
-            add("overspeeds", &mut self.overspeeds, overspeeds),
-            add("trips", &mut self.trips, trips),
-            add("turnarounds", &mut self.turnarounds, turnarounds),
-            add("vehicle_daily", &mut self.vehicle_daily, vehicle_daily),
-            add("geofence_hourly", &mut self.geofence_hourly, geofence_hourly),
-            add("od_daily", &mut self.od_daily, od_daily),
-            add("fleet_daily", &mut self.fleet_daily, fleet_daily),
-            add("kind_daily", &mut self.kind_daily, kind_daily),
-            upsert("vehicle_state", &mut self.vehicle_state, vehicle_state),
-            add("geofences", &mut self.geofences, geofences),
-            add("vehicles", &mut self.vehicles, vehicles),
-        ];
-        problems.concat()
-    }
-
-    /// How the tables differ from what is wanted.
-    fn differences(&self, wanted: &Tables) -> String {
-        let Tables {
-            visits,
-            membership,
-            occupancy,
-            offlines,
-            stops,
-            idlings,
-            overspeeds,
-            trips,
-            turnarounds,
-            vehicle_daily,
-            geofence_hourly,
-            od_daily,
-            fleet_daily,
-            kind_daily,
-            vehicle_state,
-            geofences,
-            vehicles,
-            motions: _,
-            presences: _,
-            spells: _,
-        } = wanted;
-        let differences = [
-            compare("visits", &self.visits, visits),
-            compare("membership", &self.membership, membership),
-            compare("occupancy", &self.occupancy, occupancy),
-            compare("offlines", &self.offlines, offlines),
-            compare("stops", &self.stops, stops),
-            compare("idlings", &self.idlings, idlings),
-            compare("overspeeds", &self.overspeeds, overspeeds),
-            compare("trips", &self.trips, trips),
-            compare("turnarounds", &self.turnarounds, turnarounds),
-            compare("vehicle_daily", &self.vehicle_daily, vehicle_daily),
-            compare("geofence_hourly", &self.geofence_hourly, geofence_hourly),
-            compare("od_daily", &self.od_daily, od_daily),
-            compare("fleet_daily", &self.fleet_daily, fleet_daily),
-            compare("kind_daily", &self.kind_daily, kind_daily),
-            compare("vehicle_state", &self.vehicle_state.values().map(|row| (row.clone(), 1)).collect(), vehicle_state),
-            compare("geofences", &self.geofences, geofences),
-            compare("vehicles", &self.vehicles, vehicles),
-        ];
-        differences.concat()
-    }
-}
+computed_tables!(accumulated);
 
 /// Adds consolidated changes to a multiset; what is there once afterwards remains.
 fn add<R: Clone + Ord + Debug>(table: &str, rows: &mut BTreeMap<R, i64>, deltas: Vec<(R, i64)>) -> String {

@@ -1,5 +1,5 @@
-//! Workloads from files: geofences as GeoJSON, events as CSV with `ts` in milliseconds, `entity` (or
-//! `vehicle_id`), `lon` and `lat`, in the order in which they happened.
+//! Workloads from files: geofences as GeoJSON, events as CSV with `ts` in milliseconds, `entity` (or `vehicle_id`),
+//! `lon` and `lat`, in the order of `ts`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,52 +20,52 @@ pub enum FileError {
     /// The geofences cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A geofence is not acceptable: a benchmark leaves none out.
-    #[error("{}: feature {position} is refused ({reason})", path.display())]
+    /// A geofence is invalid; a benchmark leaves none out.
+    #[error("{}: feature {position} is rejected ({reason})", path.display())]
     Refused {
-        /// Of which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Which feature, from 1.
+        /// Number of the feature, from 1.
         position: u64,
-        /// Why.
+        /// The fault of the feature.
         reason: String,
     },
     /// The events cannot be read.
     #[error("cannot read events from {}", path.display())]
     Events {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause reported by the CSV reader.
         source: csv::Error,
     },
-    /// A column is missing.
+    /// The header lacks a column.
     #[error("{} has no column {column}; expected a header with ts, entity (or vehicle_id), lon and lat", path.display())]
     Column {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Which column.
+        /// Name of the missing column.
         column: &'static str,
     },
-    /// A cell is no number.
+    /// A cell does not hold a number in range.
     #[error("{}, line {line}: expected {column} to be {expected}, found {found:?}", path.display())]
     Cell {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: u64,
-        /// Of which column.
+        /// Name of the column.
         column: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
-        /// What it is.
+        /// The value found.
         found: String,
     },
 }
 
-/// The features of a file, in its order.
+/// The geofences of a file, in its order.
 ///
 /// # Errors
-/// If it cannot be read, or a feature is refused.
+/// If the file cannot be read, or a feature is invalid.
 pub fn read_geofences(path: &Path) -> Result<Vec<Arc<Geofence>>, FileError> {
     let limits = Limits::for_replay();
     let mut intake = Intake::new(limits.clone());
@@ -78,17 +78,17 @@ pub fn read_geofences(path: &Path) -> Result<Vec<Arc<Geofence>>, FileError> {
         match intake.admit(&event).map_err(|rejection| refused(rejection.to_string()))? {
             Item::Control(Control::Geofence(edit)) => geofences.extend(edit.definition),
             Item::Control(_) | Item::Position(_) | Item::Clock(_) => {
-                return Err(refused("it is no geofence".to_owned()));
+                return Err(refused("it is not a geofence".to_owned()));
             }
         }
     }
     Ok(geofences)
 }
 
-/// The countries of the world, if the folder of data has them.
+/// The countries of the world; `None` if the folder of data does not have them.
 ///
 /// # Errors
-/// If it has, and they cannot be read.
+/// If the file exists and cannot be read.
 pub fn countries(data: &Path) -> Result<Option<Vec<Arc<Geofence>>>, FileError> {
     let path = data.join("geofences/world_countries_50m.geojson.gz");
     path.is_file().then(|| read_geofences(&path)).transpose()

@@ -1,7 +1,7 @@
-//! What is measured over: geofences, and vehicles that move among them.
+//! Workloads: geofences, and vehicles that move among them.
 //!
-//! Everything generated is a function of its parameters and a seed, so that two runs, and a run and
-//! its baseline, get the same events.
+//! Everything generated is a function of its parameters and a seed, so that two runs, and a run and its baseline, get
+//! the same events.
 
 mod files;
 mod realistic;
@@ -24,60 +24,60 @@ pub use stars::{Region, stars};
 pub use walk::{Step, walk};
 pub use workload_w::workload_w;
 
-/// When generated tracks begin: 2026-01-01T00:00:00Z.
+/// Begin of generated tracks: 2026-01-01T00:00:00Z.
 pub const BEGINS: Millis = 1_767_225_600_000;
 
-/// Geofences, and events among them in the order of their log.
+/// Geofences, and events in the order of their log.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// What results are named after.
+    /// Name of the workload in results.
     pub name: &'static str,
-    /// The geofence with the dense number of its index, in force since ever.
+    /// Geofences; the index is the dense number. All are valid from -infinity.
     pub geofences: Vec<Arc<Geofence>>,
-    /// Vehicles have dense numbers below.
+    /// Number of vehicles; their dense numbers are below it.
     pub vehicles: u32,
-    /// What happens.
+    /// Position events, in the order of the log.
     pub events: Vec<PositionEvent>,
-    /// So many events at the beginning say where vehicles begin; they are not part of what is measured.
+    /// Number of events at the beginning that place the vehicles and are not measured.
     pub warm: usize,
 }
 
 impl Workload {
-    /// How many events are measured.
+    /// Number of measured events.
     pub fn measured(&self) -> usize {
         self.events.len() - self.warm
     }
 
-    /// The first instant of it.
+    /// Instant of the first event.
     pub fn begins(&self) -> Millis {
         self.events.first().map_or(BEGINS, |event| event.position.ts)
     }
 
-    /// Moves it in time, so that its last event is of this moment: it is no history then, and not ahead.
+    /// Shifts all events in time so that the last one is of now: then they are neither history nor ahead.
     pub fn end_now(&mut self) {
         let last = self.events.iter().map(|event| event.position.ts).max().unwrap_or_default();
         let by = now_ms() - last;
         self.events.iter_mut().for_each(|event| event.position.ts += by);
     }
 
-    /// The geofences as they come into an engine or a catalogue.
+    /// The geofences as edits.
     pub fn edits(&self) -> impl Iterator<Item = GeofenceEdit> {
         edits(&self.geofences)
     }
 
-    /// The same as the engine takes it.
+    /// The geofences in the engine's form.
     pub fn controls(&self) -> Vec<Control> {
         self.edits().map(Control::Geofence).collect()
     }
 }
 
-/// The machine's clock.
+/// The machine's clock, milliseconds since 1970.
 pub fn now_ms() -> Millis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     since.as_millis() as Millis
 }
 
-/// Geofences as edits that hold since ever.
+/// Geofences as edits that are valid from -infinity.
 pub fn edits(geofences: &[Arc<Geofence>]) -> impl Iterator<Item = GeofenceEdit> {
     (0..).zip(geofences).map(|(number, geofence)| Edit {
         key: GeofenceId(number),
@@ -103,7 +103,7 @@ pub(super) fn geofence(id: &str, shape: Shape) -> Arc<Geofence> {
     })
 }
 
-/// A position of which only time and place are known.
+/// A position event with vehicle, time and place only.
 fn bare(vehicle: u32, ts: Millis, place: Place) -> PositionEvent {
     let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
     PositionEvent { vehicle: VehicleId(vehicle), seq: 0, position, withdrawn: false }

@@ -1,5 +1,5 @@
-//! A realistic track: 100 000 vehicles with a fix every ten seconds, 10 m apart on the mean, of which
-//! about four in a hundred enter or leave a geofence.
+//! A realistic track: 100 000 vehicles with a fix every ten seconds, 10 m apart on average; about four in a hundred
+//! events are an enter or exit.
 
 use std::sync::Arc;
 
@@ -9,32 +9,32 @@ use super::walk::Walker;
 use super::{BEGINS, Region, Workload, stars};
 use watchtower_core::random::SplitMix;
 
-/// A vehicle tells where it is so often.
+/// Interval between fixes of a vehicle.
 const FIX_EVERY_MS: Millis = 10_000;
-/// Metres of a step, on the mean.
+/// Mean length of a step, metres.
 const STEP_M: f64 = 10.0;
-/// Geofences over a place, on the mean.
+/// Mean number of geofences over a point.
 const COVER: f64 = 3.0;
-/// 110 km square: with 10 000 geofences four changes in a hundred events.
+/// 110 km square: with 10 000 geofences it results in four changes per hundred events.
 pub const REGION: Region = Region { west: 3.0, east: 4.0, south: 6.0, north: 7.0 };
 
-/// So many geofences and vehicles; each tells where it is so many times, and once before that.
+/// The realistic track with `times` fixes of each vehicle, after one more that places it.
 pub fn realistic(geofences: u32, vehicles: u32, times: usize, seed: u64) -> Workload {
     let events = fixes(vehicles, times + 1, seed).collect();
     Workload { name: "realistic", geofences: among(geofences, seed), vehicles, events, warm: vehicles as usize }
 }
 
-/// The geofences that vehicles move among.
+/// The geofences of the realistic track.
 pub fn among(geofences: u32, seed: u64) -> Vec<Arc<Geofence>> {
     stars(geofences, REGION, COVER, seed)
 }
 
-/// The time that so many fixes of each vehicle take.
+/// Duration of `times` fixes of a vehicle, milliseconds.
 pub fn duration_ms(times: usize) -> Millis {
     times as Millis * FIX_EVERY_MS
 }
 
-/// Each of so many vehicles tells where it is so many times, one after the other.
+/// `times` fixes of each vehicle, in order of time.
 pub fn fixes(vehicles: u32, times: usize, seed: u64) -> impl Iterator<Item = PositionEvent> {
     let mut random = SplitMix::new(!seed);
     let mut walkers: Vec<Walker> = (0..vehicles).map(|_| Walker::new(REGION, &mut random)).collect();
@@ -52,7 +52,7 @@ pub fn fixes(vehicles: u32, times: usize, seed: u64) -> impl Iterator<Item = Pos
     })
 }
 
-/// The same vehicles for ever, to and fro between the places of so many fixes: nothing is new but the time.
+/// An endless track: the vehicles move to and fro between their first `places` positions; only the time is new.
 pub fn to_and_fro(vehicles: u32, places: usize, seed: u64) -> impl Iterator<Item = PositionEvent> {
     let there: Vec<PositionEvent> = fixes(vehicles, places, seed).collect();
     let ways = (0..places).chain((1..places - 1).rev()).cycle();

@@ -1,4 +1,4 @@
-//! Walks for the kernel: where vehicles are next, by how far they get from one position to the next.
+//! Walks for the kernel: positions of vehicles with a given mean step.
 
 use std::f64::consts::{PI, TAU};
 
@@ -7,24 +7,24 @@ use watchtower_model::{Millis, Place, PositionEvent};
 use super::{BEGINS, Region, bare};
 use watchtower_core::random::SplitMix;
 
-/// How far a vehicle gets between two positions.
+/// Distance of a vehicle's successive positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step {
-    /// So many metres on the mean: a fifth of the vehicles stand and are seen a sixteenth of that away, the
-    /// others have speeds of their own, log-normally distributed, and turn a little.
+    /// Mean step in metres: a fifth of the vehicles stand, with noise of a sixteenth of the step; the others have
+    /// log-normally distributed speeds and turn a little.
     Metres(f64),
-    /// Anywhere.
+    /// Random positions in the region.
     Teleport,
 }
 
 /// Standard deviation of a turn, radians.
 const TURN: f64 = 0.3;
-/// The share of vehicles that stand.
+/// Share of vehicles that stand.
 const STANDING: f64 = 0.2;
-/// What of a step a standing vehicle makes: its receiver's noise.
+/// Apparent step of a standing vehicle, as a share of the mean step: noise of the receiver.
 const NOISE: f64 = 0.06;
 
-/// First a position of each vehicle, then so many more of vehicles at random.
+/// One position of each vehicle, then `events` more of random vehicles.
 pub fn walk(vehicles: u32, events: usize, region: Region, step: Step, seed: u64) -> Vec<PositionEvent> {
     let mut random = SplitMix::new(seed);
     let mut walkers: Vec<Walker> = (0..vehicles).map(|_| Walker::new(region, &mut random)).collect();
@@ -45,13 +45,13 @@ pub fn walk(vehicles: u32, events: usize, region: Region, step: Step, seed: u64)
         .collect()
 }
 
-/// A vehicle on its way.
+/// A moving vehicle.
 #[derive(Clone, Debug)]
 pub(super) struct Walker {
     pub(super) at: [f64; 2],
-    /// Radians, counterclockwise from east.
+    /// Direction in radians, counterclockwise from east.
     pub(super) heading: f64,
-    /// Its steps are this much of the mean.
+    /// Its step as a multiple of the mean.
     pub(super) pace: f64,
 }
 
@@ -60,12 +60,12 @@ impl Walker {
         let at = region.place(random);
         let heading = random.between(0.0, TAU);
         let stands = random.between(0.0, 1.0) < STANDING;
-        // A log-normal of mean 1: its variance of 1/4 in the logarithm is taken off by half.
+        // A log-normal distribution of mean 1: its logarithm has variance 1/4 and therefore mean -1/8.
         let pace = if stands { NOISE } else { (0.5 * random.normal() - 0.125).exp() };
         Self { at, heading, pace }
     }
 
-    /// Goes on, `metres` times its pace; turns round instead where the region ends.
+    /// Moves `metres` times its pace, reflected at the border of the region.
     pub(super) fn step(&mut self, metres: f64, region: Region, random: &mut SplitMix) {
         self.heading += TURN * random.normal();
         let [lon_m, lat_m] = region.degrees_per_metre();

@@ -1,5 +1,5 @@
-//! Workload W: 10 000 star polygons, three over a place; 10 000 vehicles that move 50 to 200 m
-//! every ten seconds; 2 000 000 positions, one a millisecond, the vehicles in another order each time.
+//! Workload W: 10 000 star polygons, three over each point; 10 000 vehicles that move 50 to 200 m every ten seconds;
+//! 2 000 000 positions, one per millisecond, the vehicles in another order each time.
 
 use std::f64::consts::{PI, TAU};
 
@@ -8,15 +8,15 @@ use watchtower_model::{Millis, Place};
 use super::{BEGINS, Region, Workload, bare, stars};
 use watchtower_core::random::SplitMix;
 
-/// Geofences over a place, on the mean.
+/// Mean number of geofences over a point.
 const COVER: f64 = 3.0;
-/// Metres of a step.
+/// Range of the length of a step, metres.
 const STEPS: (f64, f64) = (50.0, 200.0);
 /// Standard deviation of a turn, radians.
 const TURN: f64 = 0.5;
 
-/// So many geofences, vehicles and events, and a quarter as many events before: what is made where vehicles come
-/// first, and kept, is no part of what is measured.
+/// Workload W with these numbers of geofences, vehicles and events, and a quarter as many events before: caches that
+/// are filled at a vehicle's first visit are not part of the measurement.
 pub fn workload_w(geofences: u32, vehicles: u32, events: usize, seed: u64) -> Workload {
     let warm = events / 4;
     let events = warm + events;
@@ -53,7 +53,7 @@ pub fn workload_w(geofences: u32, vehicles: u32, events: usize, seed: u64) -> Wo
     Workload { name: "workload-w", geofences, vehicles, events: happened, warm }
 }
 
-/// Puts what is outside as far inside; whether it was outside.
+/// Reflects a coordinate into the interval. Returns whether it was outside.
 fn reflect(at: &mut f64, low: f64, high: f64) -> bool {
     let border = if *at < low {
         low

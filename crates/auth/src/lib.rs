@@ -1,3 +1,3 @@
-//! What Watch Tower trusts: certificates of servers, over TLS.
+//! TLS for connections to servers: the certificate authorities that Watch Tower trusts.
 
 pub mod tls;

@@ -1,4 +1,4 @@
-//! Encrypted connections: which authorities are trusted.
+//! Encrypted connections: the trusted certificate authorities.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Makes ring the process's provider of cryptography. Called first thing; calling it again is harmless.
+/// Makes ring the process's provider of cryptography. Must run before the first connection; may run again.
 pub fn install_provider() {
-    // An error says that one is installed already.
+    // An error means that a provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A client that verifies the server's certificate and name: against the authorities in the PEM file, or
-/// else against the public ones.
+/// A client that verifies the server's certificate and name against the authorities in the PEM file, or against the
+/// public authorities without one.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// Text that describes the fault of the file.
 pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     match ca_file {
@@ -28,7 +28,7 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
                 roots.add(certificate).map_err(|error| error.to_string())?;
             }
             if roots.is_empty() {
-                return Err("there is no certificate in it".to_owned());
+                return Err("the file holds no certificate".to_owned());
             }
         }
     }

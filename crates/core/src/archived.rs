@@ -1,4 +1,4 @@
-//! Accepted events on their way into an archive, or out of it.
+//! Accepted events in the form in which archives store them.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use watchtower_model::Millis;
 
 use crate::events::Measured;
 
-/// An accepted position event as it came.
+/// An accepted position event as received.
 #[derive(Clone, Debug)]
 pub struct ArchivedPosition {
-    /// Whose.
+    /// Id of the vehicle.
     pub vehicle_id: Arc<str>,
-    /// When the vehicle was there.
+    /// Instant of the position.
     pub ts: Millis,
     /// Number of its entry in the stream, from 1.
     pub entry: u64,
-    /// Its number in the entry, from 0.
+    /// Index of the event within its entry, from 0.
     pub entry_index: u32,
-    /// When it arrived.
+    /// Instant of arrival.
     pub received_at: Millis,
-    /// What was measured; nothing if it withdraws.
+    /// Measured values; `None` for a withdrawal.
     pub measured: Option<Measured<'static>>,
 }
 
@@ -28,25 +28,25 @@ pub struct ArchivedPosition {
 pub struct ArchivedEdit {
     /// Number of its entry in the control stream, from 1.
     pub entry: u64,
-    /// Its number in the entry, from 0.
+    /// Index of the event within its entry, from 0.
     pub entry_index: u32,
-    /// When it arrived.
+    /// Instant of arrival.
     pub received_at: Millis,
-    /// The event as JSON, with its `valid_from` and its arrival.
+    /// The event as JSON, with `valid_from` and `received_at`.
     pub event: String,
 }
 
-/// An archived event, to be taken in again.
+/// An archived event, read back to compute tables anew.
 #[derive(Clone, Debug)]
 pub enum Archived {
     /// A position, or the withdrawal of one.
     Position(ArchivedPosition),
-    /// An edit.
+    /// An edit of a geofence or vehicle.
     Edit(ArchivedEdit),
 }
 
 impl Archived {
-    /// What it takes in memory, roughly. Bytes.
+    /// Approximate size in memory, bytes.
     pub fn bytes(&self) -> usize {
         let text = match self {
             Self::Position(ArchivedPosition { vehicle_id, measured, .. }) => {

@@ -1,4 +1,4 @@
-//! What is written together.
+//! The units of writing: a commit of transactional tables, a flush of lagging ones.
 
 use watchtower_model::Millis;
 
@@ -6,34 +6,34 @@ use super::archived::{ArchivedEdit, ArchivedPosition};
 use super::cursor::Cursor;
 use crate::tables::{ChangeSet, vehicle_state};
 
-/// What one transaction writes.
+/// The contents of one transaction.
 #[derive(Debug, Default)]
 pub struct Commit {
     /// Rows of transactional tables.
     pub changes: ChangeSet,
-    /// Accepted positions, if they are archived.
+    /// Accepted positions; empty if positions are not archived.
     pub archive: Vec<ArchivedPosition>,
-    /// Accepted edits; these are archived in any case.
+    /// Accepted edits, always archived.
     pub edits: Vec<ArchivedEdit>,
-    /// How far the streams are read: those that moved.
+    /// New positions of the streams that moved.
     pub cursors: Vec<Cursor>,
-    /// The log's time after it.
+    /// Log time after the commit.
     pub now: Millis,
-    /// Events read, refused ones included.
+    /// Events read, rejected ones included.
     pub events: u64,
-    /// Refused events that arrived before this are dropped.
+    /// Rejected events that arrived before this instant are deleted.
     pub forget_rejected_before: Option<Millis>,
-    /// What an operator decided with it.
+    /// Decision of an operator, recorded with the commit.
     pub note: Option<String>,
 }
 
-/// What a flush writes.
+/// The contents of one flush of `vehicle_state`.
 #[derive(Debug)]
 pub struct Flush {
-    /// Rows of `vehicle_state`, each vehicle's once.
+    /// Rows of `vehicle_state`, at most one per vehicle.
     pub rows: Vec<vehicle_state::Named>,
-    /// The rows are all there are: what else the table has goes.
+    /// Whether these are all rows: rows of other vehicles are then deleted.
     pub complete: bool,
-    /// The commit the table equals then; it has happened.
+    /// The commit that the table equals afterwards; it is already written.
     pub commit_seq: i64,
 }

@@ -1,7 +1,7 @@
-//! Places at which a test ends the process as a power failure would, or freezes it as a machine that hangs.
+//! Crash points: a test kills the process there, as a power failure would, or freezes it, as a hanging machine would.
 //!
-//! `WATCHTOWER_CRASH_AT=before-commit:2` kills it the second time it comes to the place of that name;
-//! `WATCHTOWER_FREEZE_AT` stops it there until it gets SIGCONT. Unset, a place costs a look at an empty
+//! `WATCHTOWER_CRASH_AT=before-commit:2` kills the process the second time it reaches the point of that name;
+//! `WATCHTOWER_FREEZE_AT` stops it there until it gets SIGCONT. With both unset, a point costs one read of an empty
 //! option.
 
 use std::collections::HashMap;
@@ -9,12 +9,12 @@ use std::io::Write;
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
-/// The variable that names the place of a crash and how often it is passed.
+/// Variable with the name of a crash point and the number of the hit at which the process is killed.
 pub const VARIABLE: &str = "WATCHTOWER_CRASH_AT";
-/// The same for the place where it freezes.
+/// The same for a point at which the process freezes.
 pub const FREEZE_VARIABLE: &str = "WATCHTOWER_FREEZE_AT";
 
-/// All places, in the order in which an event comes by them.
+/// All points, in the order in which an event passes them.
 pub const POINTS: [&str; 14] = [
     "after-claim",
     "after-read",
@@ -36,7 +36,7 @@ pub const POINTS: [&str; 14] = [
 struct Wanted {
     name: String,
     hit: u32,
-    /// What the process sends to itself.
+    /// Signal that the process sends to itself.
     signal: &'static str,
 }
 
@@ -54,7 +54,7 @@ fn wanted() -> Option<&'static Wanted> {
     WANTED.get_or_init(|| Wanted::read(VARIABLE, "KILL").or_else(|| Wanted::read(FREEZE_VARIABLE, "STOP"))).as_ref()
 }
 
-/// Whether something is wanted at the place, now: the place may then have something to do first.
+/// Whether the process will end or freeze at the next [`now`] of this name, for points that need preparation.
 pub fn is_due(name: &'static str) -> bool {
     static HITS: Mutex<Option<HashMap<&'static str, u32>>> = Mutex::new(None);
     debug_assert!(POINTS.contains(&name), "{name} is in the list of places");
@@ -68,18 +68,18 @@ pub fn is_due(name: &'static str) -> bool {
     *hit == wanted.hit
 }
 
-/// Ends or freezes the process if that is wanted here.
+/// Ends or freezes the process if this hit of the point is wanted.
 pub fn point(name: &'static str) {
     if is_due(name) {
         now(name);
     }
 }
 
-/// Ends or freezes the process; what it says first proves that it did. A killed one has no destructor, no
-/// buffered write and no goodbye to a server; a frozen one goes on from here some time.
+/// Ends or freezes the process. The message before it proves to the test that the point was reached. A killed process
+/// runs no destructor, flushes no buffer and closes no connection properly; a frozen one continues here after SIGCONT.
 pub fn now(name: &str) {
     let Some(Wanted { name: _, hit: _, signal }) = wanted() else { return };
-    // The last words: whoever else has something to say waits.
+    // The lock is held to the end, so that this is the last output.
     let mut out = std::io::stderr().lock();
     let _ = writeln!(out, "crash point {name}");
     let _ = Command::new("kill").arg(format!("-{signal}")).arg(std::process::id().to_string()).status();

@@ -1,4 +1,4 @@
-//! What the entries of a stream are called.
+//! Ids of the entries of a stream.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use watchtower_model::Millis;
 
-/// The id of an entry: the milliseconds it was added at, and a number among those.
+/// Id of an entry: the instant at which it was added, and a number within that millisecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EntryId {
     /// Milliseconds since 1970.
@@ -16,12 +16,12 @@ pub struct EntryId {
 }
 
 impl EntryId {
-    /// Before every entry.
+    /// Smaller than the id of any entry.
     pub const ZERO: Self = Self { ms: 0, seq: 0 };
-    /// No entry is after it.
+    /// At least as great as the id of any entry.
     pub const MAX: Self = Self { ms: u64::MAX, seq: u64::MAX };
 
-    /// The instant in it.
+    /// The instant in the id.
     pub fn instant(self) -> Millis {
         Millis::try_from(self.ms).unwrap_or(Millis::MAX)
     }
@@ -33,7 +33,7 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// The text is no `<ms>-<seq>`.
+/// The text does not have the form `<ms>-<seq>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the id of a stream entry")]
 pub struct NoEntryId;

@@ -1,7 +1,7 @@
-//! The plan: what decides the meaning of the tables.
+//! The plan: everything besides the log that determines the contents of the tables.
 //!
-//! Two runs over the same log under the same plan make the same tables; under different plans they need
-//! not. The database and every checkpoint remember theirs, so that old and new are never mixed.
+//! Two runs over the same log under the same plan make the same tables; under different plans they may differ. The
+//! database and every checkpoint store their plan, so that old and new contents are never mixed.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use watchtower_model::{Rules, ViewSet};
 use crate::events::Limits;
 use crate::time_zone;
 
-/// Grows whenever the program computes something else from the same log and configuration.
+/// Raised whenever the program computes different tables from the same log and configuration.
 const VERSION: u32 = 2;
 
 /// The plan of this program under a configuration, as JSON on one line.
@@ -27,7 +27,7 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         max_vehicles,
         max_retained_positions,
     } = limits;
-    // How long something is remembered follows from the limits, and decides nothing.
+    // The retention follows from the limits and does not affect the tables.
     let Rules {
         views,
         offline_after_ms,
@@ -66,14 +66,14 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         "rules.time_zone": local_time.name(),
         "time_zone_data": time_zone::version(),
     });
-    // Plans that are older than the key have all tables.
+    // Plans from before this key exists have all tables.
     if *views != ViewSet::All {
         plan["rules.views"] = json!(views.name());
     }
     plan.to_string()
 }
 
-/// What differs between two plans, for people.
+/// Describes the differences between two plans, for messages.
 pub fn difference(stored: &str, ours: &str) -> String {
     let parse = |plan: &str| serde_json::from_str::<Map<String, Value>>(plan).unwrap_or_default();
     let (stored, ours) = (parse(stored), parse(ours));

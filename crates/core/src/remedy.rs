@@ -1,14 +1,14 @@
-//! What to do when a store fails.
+//! Recovery from errors of a store.
 
-/// What helps against an error.
+/// How the committer should recover from an error of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Try again on a new connection, a little later.
+    /// Retry on a new connection, after a pause.
     Reconnect,
-    /// Try the transaction again.
+    /// Retry the transaction.
     Retry,
-    /// Wait until there is room again: the disk is full, or too many connections.
+    /// Wait for resources: the disk is full, or the server has too many connections.
     Wait,
-    /// Nothing we could do.
+    /// A retry does not help: an operator must act.
     None,
 }

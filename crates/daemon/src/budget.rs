@@ -1,17 +1,17 @@
-//! How much may be on its way from Redis to PostgreSQL.
+//! Limit of the bytes in flight from Redis to PostgreSQL.
 //!
 //! ```text
 //! reply ──> intake ──> engine ──> committer
 //!   |_ takes its bytes                 |_ gives them back, once they are durable
 //! ```
 //!
-//! Whoever reads a reply takes its bytes from the budget before he hands it on, and waits where there are not
-//! enough. They travel with it: every epoch that is cut from it has a share in the [`Held`], and when the last
-//! of them is committed, or given up on whatever way, they are back. So nothing between Redis and the
-//! commit holds more than the budget, and the reader waits exactly as long as PostgreSQL does.
+//! The reader acquires the bytes of a reply from the budget before it passes the reply on, and waits while they are not
+//! available. Every epoch cut from the reply shares its [`Held`]; when the last of them is committed or dropped, the
+//! bytes return to the budget. So replies, epochs and transactions together never hold more than the budget, and the
+//! reader is slowed down to the speed of PostgreSQL.
 //!
-//! Bytes are those that Redis sent; decoded, an event takes some hundred bytes whatever it took before. How
-//! many events there are at once is bounded by the number of epochs, and of replies that are not yet decoded.
+//! Bytes are counted as Redis sent them; decoded, each event takes some hundred bytes. The number of events in flight
+//! is bounded by the limits on epochs and on replies that are not decoded yet.
 
 use std::sync::Arc;
 
@@ -19,34 +19,34 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::telemetry::metrics;
 
-/// Replies that are read ahead of the intake.
+/// Limit of replies read but not yet taken by the intake.
 const MAX_REPLIES_AHEAD: usize = 2;
-/// What is counted by, in bytes: a semaphore counts no further than 2^32.
+/// Bytes per permit of the semaphore, whose counter is limited to 2^32.
 const UNIT: usize = 64;
 
-/// What may be on its way; clones share it.
+/// The budget of a daemon; clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
     units: Arc<Semaphore>,
-    /// How many units there are.
+    /// Total number of permits.
     all: u32,
     replies: Arc<Semaphore>,
 }
 
-/// A reply's bytes, until this is dropped.
+/// The permits for a reply's bytes; dropping it returns them to the budget.
 #[derive(Debug)]
 pub struct Held {
-    /// None only while it is dropped.
+    /// `None` only during the drop.
     permit: Option<OwnedSemaphorePermit>,
     budget: Budget,
 }
 
-/// The right to wait for the intake, until this is dropped.
+/// The permit of a reply that waits for the intake; dropping it admits the next reply.
 #[derive(Debug)]
 pub struct Ahead(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit);
 
 impl Budget {
-    /// So many bytes.
+    /// A budget of `bytes`, rounded up to 64 bytes.
     pub fn new(bytes: usize) -> Self {
         let all = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1);
         let budget = Self {
@@ -54,34 +54,34 @@ impl Budget {
             all,
             replies: Arc::new(Semaphore::new(MAX_REPLIES_AHEAD)),
         };
-        budget.tell();
+        budget.update_metric();
         budget
     }
 
-    /// Waits until the intake has room for another reply and there are so many bytes. A reply that is larger
-    /// than all there are gets them all: it passes alone.
+    /// Waits until the intake has room for another reply and `bytes` are available. A reply larger than the whole
+    /// budget waits for all of it, and so passes alone.
     pub async fn take(&self, bytes: usize) -> (Arc<Held>, Ahead) {
         let ahead = Arc::clone(&self.replies).acquire_owned().await.expect("the semaphore is never closed");
         let wanted = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.all);
         let units = Arc::clone(&self.units).acquire_many_owned(wanted).await;
         let permit = Some(units.expect("the semaphore is never closed"));
-        self.tell();
+        self.update_metric();
         (Arc::new(Held { permit, budget: self.clone() }), Ahead(ahead))
     }
 
-    /// Whether so many bytes are a good part of it: whoever holds them should not wait for more.
-    pub fn is_much(&self, bytes: usize) -> bool {
+    /// Whether `bytes` are at least half of the budget. Their holder should commit rather than wait for more.
+    pub fn is_large(&self, bytes: usize) -> bool {
         bytes / UNIT >= self.all as usize / 2
     }
 
-    fn tell(&self) {
+    fn update_metric(&self) {
         let held = self.all as usize - self.units.available_permits();
         metrics::set_bytes_in_flight((held * UNIT) as u64);
     }
 }
 
 impl Held {
-    /// How many they are.
+    /// Number of bytes, rounded up to 64.
     pub fn bytes(&self) -> usize {
         self.permit.as_ref().map_or(0, |permit| permit.num_permits() * UNIT)
     }
@@ -90,7 +90,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         drop(self.permit.take());
-        self.budget.tell();
+        self.budget.update_metric();
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// What `take` gives at once, if anything.
+    /// What `take` returns without waiting; `None` if it would wait.
     fn at_once(budget: &Budget, bytes: usize) -> Option<(Arc<Held>, Ahead)> {
         match pin!(budget.take(bytes)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(taken) => Some(taken),
@@ -116,7 +116,7 @@ mod tests {
         let (held, ahead) = at_once(&budget, 600).unwrap();
         drop(ahead);
         let share = Arc::clone(&held);
-        assert_eq!((share.bytes(), budget.is_much(share.bytes())), (640, true));
+        assert_eq!((share.bytes(), budget.is_large(share.bytes())), (640, true));
         drop(held);
         assert!(at_once(&budget, 600).is_none());
         drop(share);

@@ -1,4 +1,4 @@
-//! The one place from which tables are written: epochs in, transactions out, in order.
+//! The task that writes the tables: it receives closed epochs and commits them in order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,32 +23,32 @@ use watchtower_store::{Writer, WriterError};
 
 /// Rows and positions after which a transaction takes no further epoch.
 const MAX_ROWS: usize = 50_000;
-/// Commits that move nothing but cursors are this far apart.
+/// Interval between commits that only move cursors.
 const QUIET_EVERY: Duration = Duration::from_secs(1);
 
-/// How far the streams are committed.
+/// Committed positions of all streams.
 pub type Committed = Vec<Cursor>;
 
-/// How the committer is connected.
+/// The committer with its channels.
 #[derive(Debug)]
 pub struct Committer {
-    /// The session that writes.
+    /// Writes the transactional tables.
     pub writer: Writer,
-    /// From the intake.
+    /// Closed epochs from the intake.
     pub closed: mpsc::Receiver<ClosedEpoch>,
-    /// What may be on its way.
+    /// The budget that the epochs' bytes belong to.
     pub budget: Budget,
-    /// To the writer of lagging tables, which has at most one flush.
+    /// To the writer of lagging tables. It requests a flush before one is sent, so at most one is queued.
     pub flushes: mpsc::Sender<Flush>,
-    /// To the writer of checkpoints, which has at most one.
+    /// To the writer of checkpoints; at most one is queued.
     pub saves: mpsc::Sender<Save>,
-    /// To everybody else.
+    /// Publishes the cursors of each commit, for the tasks that report lag and move consumer groups.
     pub committed: watch::Sender<Committed>,
-    /// The keys of the streams.
+    /// The keys of the streams, in their order.
     pub keys: Vec<String>,
-    /// Where it says that the database is away.
+    /// Receives outages of the store.
     pub health: Health,
-    /// Why nothing more comes, once that is so.
+    /// The reason why reading has halted; recorded in the pipeline's row.
     pub halted: watch::Receiver<Option<String>>,
 }
 
@@ -62,24 +62,24 @@ struct Group {
     refused: BTreeMap<Reason, u64>,
     state: Option<State>,
     checkpoint: Option<Checkpoint>,
-    /// What comes free with its commit, or with that of the next epochs.
+    /// Budget permits, released with this commit or with that of later epochs of the same reply.
     held: Vec<Arc<Held>>,
 }
 
 impl Group {
     fn add(&mut self, closed: ClosedEpoch) {
         let ClosedEpoch { commit, oldest_entry, counts, state, checkpoint, held } = closed;
-        // Of a reply of many epochs the bytes are the same.
+        // Epochs of one reply share its permit.
         self.held.extend(held.filter(|held| self.held.last().is_none_or(|last| !Arc::ptr_eq(last, held))));
         (self.state, self.checkpoint) = (state, checkpoint);
-        let Some(oldest_entry) = oldest_entry else { return }; // nothing was read
+        let Some(oldest_entry) = oldest_entry else { return }; // the epoch has no entries
         self.epochs += 1;
         self.oldest_entry = Some(self.oldest_entry.map_or(oldest_entry, |oldest| oldest.min(oldest_entry)));
         let Counts { events, refused } = counts;
         self.events.resize(events.len(), 0);
         self.events.iter_mut().zip(events).for_each(|(sum, more)| *sum += more);
         refused.into_iter().for_each(|(reason, more)| *self.refused.entry(reason).or_default() += more);
-        // Nobody decides anything while the daemon runs.
+        // Only `resume` writes `note`; a running daemon never does.
         let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note: _ } = commit;
         let mine = &mut self.commit;
         mine.changes.then(changes);
@@ -91,30 +91,30 @@ impl Group {
         mine.forget_rejected_before = forget_rejected_before.or(mine.forget_rejected_before);
     }
 
-    /// Rows of lagging tables and checkpoints equal the last epoch before them: none may be committed with
-    /// them that is later.
+    /// Whether the group ends here. Rows of lagging tables and checkpoints equal the last epoch before them, so no
+    /// later epoch may be committed with them.
     fn is_sealed(&self) -> bool {
         self.state.is_some()
             || self.checkpoint.is_some()
             || self.commit.changes.len() + self.commit.archive.len() >= MAX_ROWS
     }
 
-    /// It would move cursors, and nothing else.
+    /// Whether the commit would only move cursors.
     fn is_quiet(&self) -> bool {
         self.commit.changes.is_empty() && self.commit.archive.is_empty() && !self.is_sealed()
     }
 
-    /// How much was read for it.
+    /// Bytes held in the budget by this group.
     fn held_bytes(&self) -> usize {
         self.held.iter().map(|held| held.bytes()).sum()
     }
 }
 
 impl Committer {
-    /// Commits until the intake is gone and everything it sent is committed.
+    /// Commits until the intake has ended and everything it sent is committed.
     ///
     /// # Errors
-    /// If the database refuses for good, or another daemon has taken over.
+    /// If the store fails permanently, or another daemon has taken over.
     pub async fn run(mut self) -> Result<(), WriterError> {
         let mut last = Instant::now() - QUIET_EVERY;
         while let Some(first) = self.closed.recv().await {
@@ -125,18 +125,19 @@ impl Committer {
                 let begun = Instant::now();
                 self.commit(&group.commit).await?;
                 last = Instant::now();
-                self.tell(&group, begun.elapsed());
+                self.record_metrics(&group, begun.elapsed());
             }
             drop(group.held);
             let commit_seq = self.writer.commit_seq();
             if let Some(checkpoint) = group.checkpoint {
-                // Its writer was idle when it was asked for; if it has ended, a checkpoint is no loss.
+                // Its task was idle when the checkpoint was requested. If the task has ended, the lost checkpoint does
+                // no harm.
                 let _ = self.saves.send(Save { commit_seq, checkpoint }).await;
             }
             if let Some(State { rows, complete }) = group.state
                 && self.flushes.send(Flush { rows, complete, commit_seq }).await.is_err()
             {
-                return Ok(()); // its writer has ended, and says why
+                return Ok(()); // the task has ended and returned its error
             }
         }
         let halted = self.halted.borrow().clone();
@@ -146,16 +147,16 @@ impl Committer {
         Ok(())
     }
 
-    /// Adds what has come meanwhile; while nothing but cursors would move, what comes until `quiet_until`.
+    /// Adds the epochs that are queued. While the group only moves cursors, also those that arrive until `quiet_until`.
     async fn fill(&mut self, group: &mut Group, quiet_until: Instant) {
         loop {
             while !group.is_sealed()
-                && !self.budget.is_much(group.held_bytes())
+                && !self.budget.is_large(group.held_bytes())
                 && let Ok(closed) = self.closed.try_recv()
             {
                 group.add(closed);
             }
-            if !group.is_quiet() || self.budget.is_much(group.held_bytes()) {
+            if !group.is_quiet() || self.budget.is_large(group.held_bytes()) {
                 return;
             }
             match timeout_at(quiet_until, self.closed.recv()).await {
@@ -173,13 +174,13 @@ impl Committer {
             let remedy = error.remedy();
             match remedy {
                 Remedy::None => return Err(error),
-                Remedy::Retry => warn!(%error, "the commit is tried again"),
+                Remedy::Retry => warn!(%error, "retrying the commit"),
                 Remedy::Wait => {
-                    warn!(%error, "{backend} has no room: waiting until it has");
+                    warn!(%error, "{backend} has no room: retrying until it has");
                     self.health.set_away(dependency, format!("{backend} has no room: {error}"));
                 }
                 Remedy::Reconnect => {
-                    warn!(%error, "{backend} is gone: connecting again");
+                    warn!(%error, "lost {backend}: reconnecting");
                     self.health.set_away(dependency, format!("{backend} is away: {error}"));
                 }
             }
@@ -194,9 +195,9 @@ impl Committer {
         Ok(())
     }
 
-    /// Until there is a session again; says whether the commit under way had happened.
+    /// Reconnects, retrying until it succeeds. Returns whether the unanswered commit was executed.
     async fn reconnect(&mut self) -> Result<bool, WriterError> {
-        // Its own: however long the server was away, the commit is tried as soon as it is back.
+        // A separate backoff: after an outage of any length, the first commit is sent at once.
         let mut backoff = Backoff::default();
         let backend = self.writer.backend();
         let dependency = Dependency::from(backend);
@@ -213,8 +214,8 @@ impl Committer {
         }
     }
 
-    /// What a commit came to, in metrics.
-    fn tell(&self, group: &Group, took: Duration) {
+    /// Records the metrics of a commit.
+    fn record_metrics(&self, group: &Group, took: Duration) {
         metrics::commit(took, self.writer.commit_seq().unsigned_abs());
         if let Some(oldest) = group.oldest_entry {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

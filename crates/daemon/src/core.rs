@@ -1,5 +1,5 @@
-//! What every daemon is made of, whatever it reads and writes: the intake, the committer, the writers of lagging
-//! tables and of checkpoints, and the channels between them.
+//! The parts that every daemon has: the intake, the committer, the tasks that write lagging tables and checkpoints, and
+//! the channels between them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,56 +22,56 @@ use watchtower_core::StreamPosition;
 use watchtower_engine::flow::Settings;
 use watchtower_store::{Claim, LaggingWriter, Writer};
 
-/// Epochs between the intake and the committer.
+/// Capacity of the channel of closed epochs from the intake to the committer.
 const MAX_CLOSED: usize = 8;
 
-/// What a daemon stands between.
+/// The opened log and store of a daemon.
 #[derive(Debug)]
 pub(super) struct Ends {
-    /// What the streams are called.
+    /// Keys of the streams.
     pub(super) keys: Vec<String>,
-    /// How far the tables contain each.
+    /// Committed position of each stream.
     pub(super) stored: Vec<Cursor>,
-    /// What the tables mean.
+    /// The plan of the tables.
     pub(super) plan: String,
-    /// The right to write them.
+    /// The right to write the tables.
     pub(super) claim: Claim,
-    /// What writes them.
+    /// Writes the transactional tables.
     pub(super) writer: Writer,
-    /// What writes the lagging ones.
+    /// Writes the lagging tables.
     pub(super) lagging: LaggingWriter,
-    /// Where checkpoints are.
+    /// Storage of the checkpoints.
     pub(super) shelf: Shelf,
-    /// What removes what is no longer needed of the log.
+    /// Removes entries of the log that no checkpoint needs.
     pub(super) trimmer: Trimmer,
 }
 
-/// The parts of a daemon that runs but does not read yet.
+/// A started daemon without its reader.
 #[derive(Debug)]
 pub(super) struct Core {
-    /// Those that end when there is nothing more to do, and whose faults end the daemon.
+    /// Tasks that end when their input ends; an error of one ends the daemon.
     pub(super) parts: JoinSet<Result<(), DaemonError>>,
-    /// Those that never end.
+    /// Tasks that never end by themselves; aborted at the end.
     pub(super) side: Vec<JoinHandle<()>>,
-    /// What keeps others away until everything else has ended.
+    /// Holds the lock that keeps other daemons out; aborted last.
     pub(super) guard: Option<JoinHandle<()>>,
-    /// To the intake.
+    /// Channel to the intake.
     pub(super) input: Sender<Input>,
-    /// What may be on its way.
+    /// The budget that the reader acquires from.
     pub(super) budget: Budget,
-    /// What memory contains of each stream.
+    /// Position in each stream that the restored state contains.
     pub(super) known: Vec<StreamPosition>,
-    /// What the tables contain of each.
+    /// Position in each stream that the tables contain.
     pub(super) stored: Vec<Cursor>,
-    /// Where a reader says that nothing more is read.
+    /// The reader sends the reason here when it stops because of lost entries.
     pub(super) halt: watch::Sender<Option<String>>,
-    /// How far the streams are committed.
+    /// Committed positions of the streams.
     pub(super) committed: watch::Receiver<Committed>,
     saving: JoinHandle<()>,
 }
 
 impl Core {
-    /// Goes on from the newest checkpoint that fits, and starts everything but the reader.
+    /// Restores the newest checkpoint that matches the tables, and starts all tasks but the reader.
     pub(super) async fn start(options: &Options, ends: Ends, health: &Health) -> Result<Self, DaemonError> {
         let Ends { keys, stored, plan, claim, writer, lagging, shelf, trimmer } = ends;
         let settings = Settings {
@@ -89,7 +89,7 @@ impl Core {
         let loaded = loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let Resumed { flow, known, kept } = resume::resume(loaded, settings, &stored, &claim, &mut saver);
 
-        let (input, inputs) = crossbeam_channel::unbounded(); // the permits bound it
+        let (input, inputs) = crossbeam_channel::unbounded(); // bounded by the budget's permits
         let (closed_sender, closed) = mpsc::channel(MAX_CLOSED);
         let (flushes, flush_receiver) = mpsc::channel(1);
         let (saves, save_receiver) = mpsc::channel(1);
@@ -126,7 +126,7 @@ impl Core {
         Ok(Self { parts, side, guard, input, budget, known, stored, halt, committed: watch_committed, saving })
     }
 
-    /// The daemon, once its reader runs; the intake ends with that.
+    /// The running daemon. `reader` feeds the intake, which ends when the reader is aborted.
     pub(super) fn running(self, reader: AbortHandle) -> Running {
         let Self { parts, side, guard, saving, halt, .. } = self;
         Running { parts, reader, saving, halted: halt.subscribe(), side, guard }

@@ -1,5 +1,5 @@
-//! The thread between the reader and the committer: it owns the [`Flow`] and never waits for I/O, only
-//! for work from the one side and room on the other.
+//! The thread between the reader and the committer. It owns the [`Flow`] and never waits for I/O, only for input of the
+//! reader and for room in the committer's channel.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,79 +23,78 @@ use watchtower_engine::flow::{self, Counts};
 use watchtower_log::file::Entries;
 use watchtower_log::redis::Reply;
 
-/// A flow whose epochs hold the bytes that they were read from.
+/// A flow whose epochs hold the budget permits of their entries.
 pub type Flow = watchtower_engine::Flow<Arc<Held>>;
-/// An epoch of such a flow.
+/// A closed epoch of such a flow.
 pub type ClosedEpoch = flow::ClosedEpoch<Arc<Held>>;
 
-/// What comes from the reader.
+/// A message of the reader to the intake.
 #[derive(Debug)]
 pub enum Input {
-    /// Entries, the right to hold them, and that to wait here: it is given back when they are taken in.
+    /// Entries with their two budget permits: `Held` (bytes, released once durable) and `Ahead` (queue slot, released
+    /// once decoded).
     Entries(Arrived, Arc<Held>, Ahead),
-    /// Archived events, and how far the log's time may go on with them.
+    /// Archived events, and the instant up to which log time may advance with them.
     Archived(Vec<Archived>, Millis, Arc<Held>, Ahead),
-    /// What was archived is all that the log held up to these cursors.
+    /// The archive has been read; it contains the log up to these cursors.
     Adopt(Vec<Cursor>),
-    /// The tables contain what came so far, and nothing else; their cursors.
+    /// Everything that the tables contain has been read again; the tables' cursors.
     CaughtUp(Vec<Cursor>),
 }
 
-/// Entries as their source has them.
+/// Entries in the form of their source.
 #[derive(Debug)]
 pub enum Arrived {
     /// A reply of Redis.
     Redis(Reply),
-    /// Rows of the log in the file.
+    /// Rows of the log in the GeoPackage.
     Embedded(Entries),
 }
 
-/// Whether somebody waits for work: set by him, cleared by who gives it.
+/// Whether a task waits for work: the task sets it, the intake clears it when it sends work.
 pub type Idle = Arc<AtomicBool>;
 
-/// How the intake thread is connected.
+/// The intake with its channels.
 #[derive(Debug)]
 pub struct Intake {
-    /// What decodes, admits and computes.
+    /// Decodes and admits entries, and runs the engine.
     pub flow: Flow,
-    /// The keys of the streams.
+    /// The keys of the streams, in their order.
     pub keys: Vec<String>,
-    /// From the reader; closed when there is nothing more to come.
+    /// Messages of the reader, which closes the channel at its end.
     pub input: Receiver<Input>,
     /// To the committer.
     pub closed: mpsc::Sender<ClosedEpoch>,
-    /// Whether the writer of lagging tables waits for work, and how often it should get some.
+    /// Idle flag of the task that writes lagging tables, and the interval between its flushes.
     pub state: (Idle, Duration),
-    /// The same of the writer of checkpoints.
+    /// Idle flag of the task that writes checkpoints, and the interval between checkpoints.
     pub checkpoint: (Idle, Duration),
 }
 
-/// What has to be remembered between two rounds.
+/// State of the main loop.
 #[derive(Debug)]
 struct Rounds {
     state_due: Instant,
-    /// Epochs were sent since; after a start, what was read again.
-    news_for_state: bool,
+    /// Whether an epoch was sent since the last flush. Initially true while entries are read again.
+    state_is_stale: bool,
     checkpoint_due: Instant,
-    news_for_checkpoint: bool,
-    /// When the epochs in the engine were closed.
+    checkpoint_is_stale: bool,
+    /// Instants at which the epochs in the engine were closed.
     closed_at: VecDeque<Instant>,
     stats: EngineStats,
 }
 
 impl Intake {
-    /// Runs until the reader is gone and everything it sent is with the committer, or until the committer
-    /// is gone.
+    /// Runs until the reader has ended and all its input is sent to the committer, or until the committer has ended.
     ///
     /// # Errors
-    /// If an entry cannot be read or a reply is not what it should be. What was read before it is with the
-    /// committer all the same.
+    /// If an entry cannot be decoded or a reply is malformed. Everything read before it is sent to the committer.
     pub fn run(mut self) -> Result<(), DaemonError> {
         let mut rounds = Rounds {
             state_due: Instant::now(),
-            news_for_state: self.flow.is_muted(),
+            state_is_stale: self.flow.is_muted(),
             checkpoint_due: Instant::now() + self.checkpoint.1,
-            news_for_checkpoint: self.flow.is_muted(),
+            checkpoint_is_stale: self.flow.is_muted(),
             closed_at: VecDeque::new(),
             stats: EngineStats::default(),
         };
@@ -131,7 +130,7 @@ impl Intake {
                 return Ok(());
             }
         };
-        // After a fault the flow has seen part of an entry that no commit contains.
+        // After an error the flow has seen part of an entry that no commit may contain.
         if ended.is_ok() && !self.flow.is_muted() {
             self.flow.close_with_checkpoint();
         }
@@ -181,7 +180,7 @@ impl Intake {
             while self.flow.is_full()
                 && let Some(closed) = self.flow.wait()
             {
-                self.tell(&closed, rounds);
+                self.record_metrics(&closed, rounds);
                 self.send(closed);
             }
         }
@@ -203,10 +202,10 @@ impl Intake {
         }
     }
 
-    /// Passes on what is complete. False if nobody takes it any more.
+    /// Sends completed epochs to the committer. Returns false if the committer has ended.
     fn hand_over(&mut self, rounds: &mut Rounds) -> bool {
         while let Some(closed) = self.flow.completed() {
-            self.tell(&closed, rounds);
+            self.record_metrics(&closed, rounds);
             if !self.send(closed) {
                 return false;
             }
@@ -214,7 +213,7 @@ impl Intake {
         while self.flow.is_full()
             && let Some(closed) = self.flow.wait()
         {
-            self.tell(&closed, rounds);
+            self.record_metrics(&closed, rounds);
             if !self.send(closed) {
                 return false;
             }
@@ -223,20 +222,20 @@ impl Intake {
             return true;
         }
         let now = Instant::now();
-        if rounds.news_for_checkpoint && now >= rounds.checkpoint_due && take(&self.checkpoint.0) {
+        if rounds.checkpoint_is_stale && now >= rounds.checkpoint_due && clear_idle(&self.checkpoint.0) {
             rounds.checkpoint_due = now + self.checkpoint.1;
-            rounds.news_for_checkpoint = false;
+            rounds.checkpoint_is_stale = false;
             self.flow.close_with_checkpoint();
         }
-        if rounds.news_for_state && now >= rounds.state_due && take(&self.state.0) {
+        if rounds.state_is_stale && now >= rounds.state_due && clear_idle(&self.state.0) {
             rounds.state_due = now + self.state.1;
-            rounds.news_for_state = false;
+            rounds.state_is_stale = false;
             return self.send_state();
         }
         true
     }
 
-    /// The rows of lagging tables, as of the last epoch that was sent.
+    /// Sends the rows of lagging tables as of the last epoch that was sent.
     fn send_state(&mut self) -> bool {
         let state = Some(self.flow.take_state());
         let (commit, counts) = (Commit::default(), Counts::default());
@@ -247,12 +246,12 @@ impl Intake {
         self.closed.blocking_send(closed).is_ok()
     }
 
-    /// What an epoch came to, in metrics.
-    fn tell(&self, closed: &ClosedEpoch, rounds: &mut Rounds) {
+    /// Records the metrics of an epoch.
+    fn record_metrics(&self, closed: &ClosedEpoch, rounds: &mut Rounds) {
         if closed.oldest_entry.is_none() {
-            return; // an epoch for a checkpoint
+            return; // an epoch that only carries a checkpoint
         }
-        (rounds.news_for_state, rounds.news_for_checkpoint) = (true, true);
+        (rounds.state_is_stale, rounds.checkpoint_is_stale) = (true, true);
         if let Some(closed_at) = rounds.closed_at.pop_front() {
             metrics::epoch(closed_at.elapsed());
         }
@@ -274,7 +273,7 @@ impl Intake {
     }
 }
 
-/// Claims somebody's leisure; false if he has none.
-fn take(idle: &Idle) -> bool {
+/// Clears the idle flag. Returns whether the task was idle.
+fn clear_idle(idle: &Idle) -> bool {
     idle.swap(false, Ordering::AcqRel)
 }

@@ -1,15 +1,15 @@
-//! The long-running program: from Redis Streams to tables in PostgreSQL, or from the log in a file to the tables
-//! in it.
+//! The daemon: from Redis Streams to tables in PostgreSQL, or from the log in a GeoPackage to the tables in it.
 //!
 //! ```text
 //! log_reader ──replies──> intake ──closed epochs──> committer ──> lagging tables, checkpoints
 //!   (task)     at most 2  (thread)    at most 8      (task)  └──> consumer groups
 //! ```
 //!
-//! What is in the middle is the same for all ([`core`]); [`servers`] and [`embedded`] open what is at the ends.
-//! Every arrow is bounded, and so are the bytes on all of them together ([`budget`]): when PostgreSQL is slow,
-//! Redis is read no faster. A fault that passes is waited out where it happens. Entries that were lost halt the daemon: it writes nothing more and says
-//! so until it is stopped. Any other fault ends it, and nothing that is durable depends on how it ended.
+//! The intake and everything after it are the same for all daemons ([`core`]); [`servers`] and [`embedded`] open the
+//! log and the store. Every channel is bounded, and so are the bytes in all of them together ([`budget`]): when
+//! PostgreSQL is slow, Redis is read no faster. Transient errors are retried by the task that meets them. Lost entries
+//! halt the daemon: it writes nothing more and reports the reason until it is stopped. Any other error ends the
+//! process; durable data does not depend on how it ends.
 
 mod archive_reader;
 mod backoff;
@@ -53,61 +53,61 @@ use watchtower_store::postgres::{Database, StoreError};
 pub use options::{Embedded, Engine, Options};
 pub use resume::{expected_tables, folder, known};
 
-/// How long the last commits may take once the end is asked for.
+/// Time limit for the last commits after a stop was requested.
 const END_WITHIN: Duration = Duration::from_secs(8);
-/// How long the last checkpoint may take after that: it is no loss.
+/// Further time limit for the last checkpoint, which may be lost.
 const LAST_CHECKPOINT_WITHIN: Duration = Duration::from_millis(1500);
 
-/// Why a daemon ended.
+/// The error that ended a daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// Redis cannot be used.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// What it sent is no reply.
+    /// Redis sent a malformed reply.
     #[error("Redis: {0}")]
     Protocol(#[from] ProtocolError),
     /// PostgreSQL cannot be used, or another daemon has taken over.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The file cannot be used, or another daemon has it or has taken it over.
+    /// The GeoPackage cannot be used, or another daemon holds it or has taken over.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
-    /// The log in the file cannot be used.
+    /// The log in the GeoPackage cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// An entry of a later program.
-    #[error("{0}; it is not skipped, for it may hold anything: upgrade this daemon")]
+    /// An entry was written by a later version of this program.
+    #[error("{0}; it is not skipped, because its meaning is unknown: upgrade this daemon")]
     Unreadable(Unreadable),
     /// Entries of the log are lost.
-    #[error("{0}; the tables stay as they are")]
+    #[error("{0}; the tables are left unchanged")]
     Gap(Gap),
-    /// Nothing can be written into the folder of checkpoints.
+    /// The folder of checkpoints cannot be written.
     #[error(transparent)]
     Checkpoint(#[from] SaveError),
-    /// The address of `[http]` cannot be had.
+    /// The address in `[http]` cannot be bound.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// Metrics cannot be collected.
+    /// The metrics recorder cannot be installed.
     #[error("cannot collect metrics: {0}")]
     Metrics(String),
-    /// Another daemon is at work.
+    /// Another daemon writes the pipeline.
     #[error(
         "pipeline {pipeline} is being written by {owner}: stop that daemon first (or start this one with --takeover, \
          which fences it)"
     )]
     Occupied {
-        /// Which pipeline.
+        /// Name of the pipeline.
         pipeline: String,
-        /// Its owner's process and machine.
+        /// Process and machine of that daemon.
         owner: String,
     },
-    /// The last commits took too long.
+    /// The last commits exceeded their time limit.
     #[error("the last epochs could not be committed within {} s; they will be after the next start", END_WITHIN.as_secs())]
     Unfinished,
 }
 
-// They say all they have to say in the text of the error itself: as its source they would say it twice.
+// Their text becomes the text of this error; as its source it would be printed twice.
 impl From<Unreadable> for DaemonError {
     fn from(unreadable: Unreadable) -> Self {
         Self::Unreadable(unreadable)
@@ -139,7 +139,7 @@ impl DaemonError {
 /// Runs until `shutdown` completes, then commits what was read and returns.
 ///
 /// # Errors
-/// If something is wrong that will not pass by itself.
+/// If an error does not pass by itself: see [`DaemonError`].
 pub async fn run(
     options: Options,
     takeover: bool,
@@ -148,11 +148,11 @@ pub async fn run(
     run_for(options, Wiring::Servers(Purpose::Serve { takeover }), shutdown).await
 }
 
-/// The same with the log and the tables in one file, which is made if it is missing. To be called in a runtime of
-/// several threads: what writes the file waits for the disk.
+/// As [`run`], with log and tables in one GeoPackage, which is created if missing. Needs a multi-threaded runtime:
+/// writing the file blocks a thread.
 ///
 /// # Errors
-/// If something is wrong that will not pass by itself.
+/// If an error does not pass by itself: see [`DaemonError`].
 pub async fn run_embedded(
     file: &GeoPackage,
     options: Options,
@@ -166,10 +166,10 @@ pub async fn run_embedded(
     ended
 }
 
-/// Computes the tables of a file's log anew, into another file, until `shutdown` completes.
+/// Computes the tables of a GeoPackage's log anew, into another file, until `shutdown` completes.
 ///
 /// # Errors
-/// If something is wrong that will not pass by itself.
+/// If an error does not pass by itself: see [`DaemonError`].
 pub async fn rebuild_embedded(
     log: &GeoPackage,
     tables: &GeoPackage,
@@ -180,11 +180,11 @@ pub async fn rebuild_embedded(
     run_for(options, Wiring::Embedded(job), shutdown).await
 }
 
-/// The same for tables beside those that producers and operators know of: nobody is told. From an archive
-/// it ends when that is read.
+/// Computes tables anew in another schema. It neither announces the pipeline in Redis nor moves consumer groups, which
+/// the pipeline's own daemon does. From an archive, it ends when the archive is read.
 ///
 /// # Errors
-/// If something is wrong that will not pass by itself.
+/// If an error does not pass by itself: see [`DaemonError`].
 pub async fn rebuild(
     options: Options,
     from: RebuildFrom,
@@ -193,38 +193,38 @@ pub async fn rebuild(
     run_for(options, Wiring::Servers(Purpose::Rebuild(from)), shutdown).await
 }
 
-/// What tables are computed anew from.
+/// Source of a rebuild.
 #[derive(Clone, Debug)]
 pub enum RebuildFrom {
     /// The log in Redis.
     Log,
-    /// The archive of the tables as they are, which is all of the log up to these cursors.
+    /// The archive of the existing tables, which contains the log up to these cursors.
     Archive(Box<Database>, Vec<Cursor>),
 }
 
-/// What a daemon stands between.
+/// The log and the store that a daemon uses.
 #[derive(Clone, Debug)]
 enum Wiring {
     /// Redis and PostgreSQL.
     Servers(Purpose),
-    /// The log and the tables of a file.
+    /// The log and the tables in a GeoPackage.
     Embedded(embedded::Job),
 }
 
-/// What a daemon runs for.
+/// Purpose of a daemon on servers.
 #[derive(Clone, Debug)]
 enum Purpose {
-    /// To keep the tables of the pipeline up to date.
+    /// Keeps the tables of the pipeline up to date.
     Serve {
-        /// Whether a daemon that still runs is to be fenced.
+        /// Whether to fence a daemon that still runs.
         takeover: bool,
     },
-    /// To compute tables anew, beside.
+    /// Computes tables anew in another schema.
     Rebuild(RebuildFrom),
 }
 
 impl Purpose {
-    /// Whether producers and operators are to hear of it.
+    /// Whether the daemon announces the pipeline to producers and moves their consumer groups.
     fn is_public(&self) -> bool {
         matches!(self, Self::Serve { .. })
     }
@@ -240,12 +240,12 @@ async fn run_for(
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
     let pages = match (http::Server::bind(options.http.listen).await, &wiring) {
         (Ok(pages), _) => {
-            info!(address = %pages.address(), "answers /healthz, /readyz and /metrics");
+            info!(address = %pages.address(), "serving /healthz, /readyz and /metrics");
             Some(tokio::spawn(pages.run(health.clone(), metrics, std::future::pending())))
         }
-        // There may be a file, and a daemon, for every fleet of a machine.
+        // One machine may have many files, each with a daemon; only one can have the address.
         (Err(error), Wiring::Embedded(_)) => {
-            warn!(%error, "nobody answers /healthz, /readyz and /metrics");
+            warn!(%error, "not serving /healthz, /readyz and /metrics");
             None
         }
         (Err(error), Wiring::Servers(_)) => return Err(error.into()),
@@ -263,17 +263,17 @@ async fn run_for(
     ended
 }
 
-/// The parts of a running daemon.
+/// A running daemon.
 struct Running {
-    /// Those that end when there is nothing more to do, and whose faults end the daemon.
+    /// Tasks that end when their input ends; an error of one ends the daemon.
     parts: JoinSet<Result<(), DaemonError>>,
     reader: AbortHandle,
     saving: JoinHandle<()>,
-    /// Why nothing more is read, once that is so.
+    /// The reason why reading has halted, if it has.
     halted: watch::Receiver<Option<String>>,
-    /// Those that never end.
+    /// Tasks that never end by themselves; aborted at the end.
     side: Vec<JoinHandle<()>>,
-    /// What keeps others away until everything else has ended.
+    /// Holds the lock that keeps other daemons out; aborted last.
     guard: Option<JoinHandle<()>>,
 }
 
@@ -282,7 +282,7 @@ async fn start(options: &Options, wiring: Wiring, health: &Health) -> Result<Run
         Wiring::Servers(purpose) => servers::start(options, purpose, health).await?,
         Wiring::Embedded(job) => embedded::start(options, job, health).await?,
     };
-    // Where there is no service manager, nobody is told.
+    // Without a service manager this does nothing.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     Ok(running)
 }
@@ -295,7 +295,7 @@ impl Running {
                 info!("stopping: committing what was read");
                 Ok(())
             }
-            ended = self.parts.join_next() => ended.map_or(Ok(()), over),
+            ended = self.parts.join_next() => ended.map_or(Ok(()), result_of),
         };
         let why = self.halted.borrow().clone();
         match (&fault, &why) {
@@ -306,29 +306,29 @@ impl Running {
         for task in &self.side {
             task.abort();
         }
-        // Without a reader the intake ends, then the committer, then the writer of lagging tables.
+        // Without the reader the intake ends, then the committer, then the task that writes lagging tables.
         self.reader.abort();
         let rest = async {
             let mut outcome = Ok(());
             while let Some(ended) = self.parts.join_next().await {
-                outcome = outcome.and(over(ended));
+                outcome = outcome.and(result_of(ended));
             }
             outcome
         };
         let rest = tokio::time::timeout(END_WITHIN, rest).await.unwrap_or(Err(DaemonError::Unfinished));
         if tokio::time::timeout(LAST_CHECKPOINT_WITHIN, self.saving).await.is_err() {
-            warn!("the last checkpoint takes too long and is given up: the next start reads more of the log");
+            warn!("the last checkpoint exceeds its time limit and is dropped: the next start reads more of the log");
         }
         if let Some(guard) = self.guard {
             guard.abort();
-            let _ = guard.await; // it was cancelled
+            let _ = guard.await; // returns the cancellation
         }
         if let Some(why) = why
             && fault.is_ok()
             && rest.is_ok()
         {
             health.set_halted(format!(
-                "{why}. Nothing is written any more; `watchtower resume --accept-gap` goes on without those entries"
+                "{why}. Nothing is written any more; `watchtower resume --accept-gap` continues without those entries"
             ));
             shutdown.await;
         }
@@ -336,8 +336,8 @@ impl Running {
     }
 }
 
-/// The outcome of a part that has ended; a panic goes on.
-fn over(ended: Result<Result<(), DaemonError>, JoinError>) -> Result<(), DaemonError> {
+/// Result of an ended task; propagates its panic.
+fn result_of(ended: Result<Result<(), DaemonError>, JoinError>) -> Result<(), DaemonError> {
     match ended {
         Ok(outcome) => outcome,
         Err(error) if error.is_cancelled() => Ok(()),

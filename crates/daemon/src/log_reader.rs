@@ -35,7 +35,7 @@ use watchtower_core::EntryId;
 use watchtower_core::StreamPosition;
 use watchtower_log::redis::admin::Admin;
 use watchtower_log::redis::durability::{Durability, evicts};
-use watchtower_log::redis::{ProtocolError, Reader, RedisError, Reply, Server};
+use watchtower_log::redis::{ProtocolError, Reader, RedisError, Reply, Server, StreamEntries};
 use watchtower_log::{Gap, Look, Proof, judge};
 
 /// How long Redis waits for the next entry before it says that there is none.
@@ -249,10 +249,8 @@ impl<'a> Session<'a> {
 /// The places after a reply that was read from `at`.
 fn advanced(reply: &Reply, keys: &[String], at: &[StreamPosition]) -> Result<Vec<StreamPosition>, ProtocolError> {
     let mut at = at.to_vec();
-    let mut entries = reply.entries(keys)?;
-    let mut fields = Vec::new();
-    while let Some((stream, id)) = entries.next(&mut fields)? {
-        at[stream] = at[stream].after(id);
+    for StreamEntries { stream, entries, last } in reply.streams(keys)? {
+        at[stream] = StreamPosition { last, entries: at[stream].entries + entries, ..at[stream] };
     }
     Ok(at)
 }

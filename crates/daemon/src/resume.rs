@@ -1,4 +1,4 @@
-//! Where a daemon goes on: from a checkpoint, or from the beginning.
+//! The state from which a daemon continues: a checkpoint, or an empty one.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -19,52 +19,56 @@ use watchtower_log::redis::RedisError;
 use watchtower_log::redis::admin::Admin;
 use watchtower_store::Claim;
 
-/// Where a stream that was never read begins: what is no longer there is not missed.
+/// Initial cursor of a stream that was never read. Entries trimmed before it do not count as lost.
 pub async fn begin(key: &str, admin: &mut Admin) -> Result<Cursor, RedisError> {
     let info = admin.stream_info(key).await?;
     let skipped = info.added.saturating_sub(info.length);
     if skipped > 0 {
-        warn!(stream = key, entries = skipped, "entries are gone already: the tables begin with what is left");
+        warn!(
+            stream = key,
+            entries = skipped,
+            "entries were already trimmed: the tables begin with the remaining ones"
+        );
     }
     Ok(Cursor::start(key, skipped))
 }
 
-/// Where a daemon goes on.
+/// The restored state of a daemon.
 #[derive(Debug)]
 pub struct Resumed {
-    /// After a checkpoint, or before the first entry.
+    /// The flow at a checkpoint, or before the first entry.
     pub flow: Flow,
-    /// What it knows of each stream.
+    /// Position in each stream that the flow contains.
     pub known: Vec<StreamPosition>,
-    /// Where the streams were at the checkpoints that are kept, the oldest first.
+    /// Stream positions of the kept checkpoints, the oldest first.
     pub kept: VecDeque<Cursors>,
 }
 
-/// The folder of the checkpoints that belong to a claim. Tables that were lost and made again count their commits
-/// anew: they are others.
+/// Folder of the checkpoints of a claim. It includes the lineage: tables that were lost and created again count their
+/// commits from 1, so their checkpoints must not mix with the old ones.
 pub fn folder(options: &Options, claim: &Claim) -> PathBuf {
     options.checkpoints.folder.join(&options.pipeline).join(&claim.lineage)
 }
 
-/// What a checkpoint has to fit.
+/// Identity and progress of the tables, which a checkpoint must match.
 pub fn expected_tables(claim: &Claim, plan: String) -> Tables {
     let Claim { term: _, owner: _, lineage, commit_seq, cursors } = claim;
     let cursors = cursors.iter().map(|cursor| (cursor.stream.clone(), cursor.position)).collect();
     Tables { lineage: lineage.clone(), plan, commit_seq: *commit_seq, cursors }
 }
 
-/// Goes on from a checkpoint, if there is one that fits.
+/// Restores the loaded checkpoint, or starts with an empty state without one.
 pub fn resume(
-    (loaded, passed_over): (Option<Loaded>, Vec<Skipped>),
+    (loaded, skipped_checkpoints): (Option<Loaded>, Vec<Skipped>),
     settings: Settings,
     stored: &[Cursor],
     claim: &Claim,
     saver: &mut Saver,
 ) -> Resumed {
-    for checkpoint in &passed_over {
+    for checkpoint in &skipped_checkpoints {
         warn!(%checkpoint, "a checkpoint is not used");
     }
-    saver.pass_over(&passed_over);
+    saver.register_skipped(&skipped_checkpoints);
     let Some(Loaded { checkpoint, known }) = loaded else {
         let skipped: Vec<u64> = stored.iter().map(|cursor| cursor.position.skipped).collect();
         let known = vec![StreamPosition::default(); skipped.len()];
@@ -77,7 +81,7 @@ pub fn resume(
         vehicles = checkpoint.snapshots.timelines.len(),
         "checkpoint loaded"
     );
-    saver.know(known);
+    saver.register_loaded(known);
     let known = self::known(&checkpoint.flow);
     let needed = known.iter().zip(stored).map(|(known, to)| (to.stream.clone(), from_where(*known, to).last));
     let entries = known.iter().map(|position| position.entries).sum();
@@ -85,7 +89,7 @@ pub fn resume(
     Resumed { flow: Flow::resume(settings, checkpoint), known, kept }
 }
 
-/// What a checkpoint contains of each stream.
+/// Position in each stream that a checkpoint contains.
 pub fn known(flow: &FlowState) -> Vec<StreamPosition> {
     flow.inlets.iter().map(|inlet| inlet.position).collect()
 }

@@ -1,4 +1,4 @@
-//! Checkpoints on their way to disk, and the log that is no longer needed after that.
+//! The task that writes checkpoints and then trims the log.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -17,25 +17,25 @@ use watchtower_log::file::{Appender, LogError};
 use watchtower_log::redis::admin::Admin;
 use watchtower_log::redis::{RedisError, Server};
 
-/// A checkpoint whose commit has happened.
+/// A checkpoint whose commit is durable.
 #[derive(Debug)]
 pub struct Save {
-    /// The commit.
+    /// Number of the commit.
     pub commit_seq: i64,
-    /// What is to be written.
+    /// The state to write.
     pub checkpoint: Checkpoint,
 }
 
-/// Where the streams were at a checkpoint.
+/// Stream positions of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursors {
-    /// The last entry of each.
+    /// Key and last entry of each stream.
     pub streams: Vec<(String, EntryId)>,
-    /// How many entries there were up to there, in all streams together.
+    /// Number of entries up to there, over all streams.
     pub entries: u64,
 }
 
-/// Where the streams were at a checkpoint.
+/// Stream positions in the state of a flow.
 pub fn cursors(flow: &FlowState) -> Cursors {
     let last = |inlet: &InletState| (inlet.stream.clone(), inlet.position.last);
     Cursors {
@@ -44,22 +44,22 @@ pub fn cursors(flow: &FlowState) -> Cursors {
     }
 }
 
-/// What removes what no checkpoint needs of the log.
+/// Removes entries of the log that no checkpoint needs.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub enum Trimmer {
-    /// From streams.
+    /// Trims streams in Redis.
     Redis {
-        /// Where they are.
+        /// The Redis server.
         server: Server,
-        /// How much is kept in any case.
+        /// Age below which entries are always kept.
         keep: Duration,
     },
-    /// From the log in a file.
+    /// Trims the log in a GeoPackage.
     File {
-        /// Which.
+        /// The GeoPackage with the log.
         file: GeoPackage,
-        /// How much is kept in any case; all of it if nothing is said.
+        /// Age below which entries are always kept; `None` keeps all.
         keep: Option<Duration>,
     },
 }
@@ -85,23 +85,23 @@ enum TrimError {
     File(#[from] LogError),
 }
 
-/// Writes checkpoints, and trims the streams behind the oldest that is kept.
+/// The task that writes checkpoints and trims the log behind the oldest kept one.
 #[derive(Debug)]
 pub struct Saving {
-    /// What writes.
+    /// Writes checkpoint files.
     pub saver: Saver,
-    /// From the committer.
+    /// Checkpoints from the committer.
     pub saves: mpsc::Receiver<Save>,
-    /// Set when the next checkpoint may come.
+    /// Set when the task can take the next checkpoint.
     pub idle: Idle,
-    /// What trims behind them.
+    /// Trims the log after each checkpoint.
     pub trimmer: Trimmer,
-    /// Where the streams were at the checkpoints that are kept, the oldest first.
+    /// Stream positions of the kept checkpoints, the oldest first.
     pub kept: VecDeque<Cursors>,
 }
 
 impl Saving {
-    /// Writes until nothing more comes. A checkpoint that cannot be written is an alarm, not the end.
+    /// Runs until the channel closes. A failed checkpoint is logged as an error and does not end the daemon.
     pub async fn run(mut self) {
         let mut saver = Some(self.saver);
         while let Some(Save { commit_seq, checkpoint }) = self.saves.recv().await {
@@ -125,18 +125,18 @@ impl Saving {
                     if self.kept.len() == KEPT
                         && let Err(error) = self.trimmer.trim(&self.kept).await
                     {
-                        warn!(%error, "the log could not be trimmed");
+                        warn!(%error, "cannot trim the log");
                     }
                 }
-                Err(error) => error!(%error, "no checkpoint could be written; a restart will take longer"),
+                Err(error) => error!(%error, "cannot write the checkpoint; the next start reads more of the log"),
             }
             self.idle.store(true, Ordering::Release);
         }
     }
 }
 
-/// Removes what no kept checkpoint needs, except for what is younger than `keep`. Of a stream that does not
-/// have the entry up to which the newest of them goes, nothing is removed: it may be another one.
+/// Trims the streams up to the oldest kept checkpoint, except for entries younger than `keep`. A stream that lacks the
+/// last entry of the newest checkpoint may have been replaced by another one, and is not trimmed.
 async fn trim(server: &Server, kept: &VecDeque<Cursors>, keep: Duration) -> Result<(), RedisError> {
     let mut admin = Admin::connect(server).await?;
     let youngest = admin.time().await?.saturating_sub(keep.as_millis() as i64);
@@ -154,7 +154,7 @@ async fn trim(server: &Server, kept: &VecDeque<Cursors>, keep: Duration) -> Resu
     Ok(())
 }
 
-/// Removes what no kept checkpoint needs of a file's log, except for what is younger than `keep`.
+/// Trims the log in a GeoPackage up to the oldest kept checkpoint, except for entries younger than `keep`.
 fn trim_file(file: &GeoPackage, until: u64, keep: Duration) -> Result<(), LogError> {
     let youngest = jiff::Timestamp::now().as_millisecond().saturating_sub(keep.as_millis() as i64);
     let mut log = Appender::open(file, None)?;

@@ -1,11 +1,11 @@
 //! Runs the dataflow: the only module that touches timely's `Worker`.
 //!
-//! Workers are threads of their own that do nothing but step the dataflow. They are parked when
-//! there is nothing to do and woken when a batch arrives; they never wait for I/O. Both directions
-//! are channels without a bound of their own: whoever submits keeps [`Engine::in_flight`] small.
+//! Workers are threads that only step the dataflow; they never wait for I/O. They are parked while idle and woken when
+//! an epoch is submitted. Both directions are unbounded channels: the caller bounds them by limiting
+//! [`Engine::in_flight`].
 //!
-//! An epoch is complete when no worker can change it any more. Each worker then sends its share of
-//! the changes, and [`Engine::next`] hands out whole epochs in order.
+//! An epoch is complete when no worker can change it any more. Each worker then sends its share of the changes, and
+//! [`Engine::next`] returns whole epochs in order.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -26,29 +26,29 @@ use watchtower_dataflows::control::{Control, Epoch};
 use watchtower_dataflows::timeline::{Stats, TimelineSnapshot};
 use watchtower_dataflows::views::groups::GroupStats;
 use watchtower_dataflows::views::{AGGREGATES, GroupSnapshot, Restored, Rows, Snapshots, States, Views, views};
-use watchtower_model::{PositionEvent, Rules};
+use watchtower_model::{PositionEvent, Rules, computed_tables};
 
 use watchtower_core::crash;
 use watchtower_core::tables::Deltas;
 
-/// Events after which an epoch is cut, at the next end of an entry. Tables do not depend on it.
+/// Number of events after which an epoch ends, at the next end of an entry. The tables do not depend on it.
 pub const EPOCH_EVENTS: usize = 8192;
-/// Epochs in the engine at once: enough that no worker waits, few enough that memory stays small.
+/// Limit of epochs in the engine: enough to keep all workers busy, few enough to bound memory.
 pub const MAX_IN_FLIGHT: u64 = 4;
 
-/// What arrived in one epoch.
+/// The input of one epoch.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Accepted position events; `seq` orders those of one vehicle.
     pub positions: Vec<PositionEvent>,
-    /// Accepted edits, at most one `Now`, and perhaps `Snapshot`.
+    /// Accepted edits, at most one `Now`, and possibly `Snapshot`.
     pub control: Vec<Control>,
-    /// What to go on from; in the first epoch only, with all edits and the time of their log.
+    /// State to continue from; in the first epoch only, together with all edits and the time of their log.
     pub restored: Option<Snapshots>,
 }
 
 impl Batch {
-    /// Whether the epoch should end.
+    /// Whether the epoch has reached [`EPOCH_EVENTS`].
     pub fn is_full(&self) -> bool {
         self.positions.len() + self.control.len() >= EPOCH_EVENTS
     }
@@ -57,20 +57,20 @@ impl Batch {
 /// An epoch that no worker can change any more.
 #[derive(Debug, Default)]
 pub struct Completed {
-    /// What it changed.
+    /// Its changes of the tables.
     pub deltas: Deltas,
-    /// What the dataflow holds after it, if that was asked for.
+    /// The state of the dataflow after it, if `Snapshot` requested it.
     pub snapshots: Snapshots,
 }
 
-/// What the workers hold and how often they went back, all together.
+/// Sizes and counters of all workers, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineStats {
-    /// Of the timelines.
+    /// Counters of the timelines.
     pub timelines: Stats,
     /// Updates in differential's arrangements.
     pub arrangement_records: u64,
-    /// Of the aggregates, in the order of [`AGGREGATES`].
+    /// Counters of the aggregates, in the order of [`AGGREGATES`].
     pub groups: [GroupStats; AGGREGATES.len()],
 }
 
@@ -92,7 +92,7 @@ impl EngineStats {
     }
 }
 
-/// One worker's share of an epoch: what goes in, and what comes out.
+/// One worker's share of the input of an epoch.
 struct Work {
     epoch: Epoch,
     positions: Vec<PositionEvent>,
@@ -110,11 +110,11 @@ struct Share {
 pub struct Engine {
     workers: Vec<(Sender<Work>, Thread)>,
     shares: Receiver<Share>,
-    /// Epochs of which some worker's share is still missing: how many have come, and what they said.
+    /// Epochs that lack shares: the number of shares received, and their contents so far.
     incomplete: BTreeMap<Epoch, (usize, Completed)>,
     submitted: Epoch,
     completed: Epoch,
-    /// By worker, as of the last share that came.
+    /// By worker, as of its last share.
     stats: Vec<EngineStats>,
     /// Joined when dropped.
     guards: Option<timely::communication::WorkerGuards<()>>,
@@ -154,7 +154,7 @@ impl Engine {
         Self { workers, shares, incomplete: BTreeMap::new(), submitted: 0, completed: 0, stats, guards: Some(guards) }
     }
 
-    /// Hands in what arrived; returns its epoch, the number of earlier calls. Does not wait.
+    /// Submits the input of the next epoch without waiting. Returns its number, counted from 0.
     ///
     /// # Panics
     /// If a worker has panicked.
@@ -168,7 +168,7 @@ impl Engine {
         for (sender, thread) in &self.workers {
             let rest = positions.split_off(share.min(positions.len()));
             let positions = std::mem::replace(&mut positions, rest);
-            // The first worker hands what is restored to those who keep it.
+            // The first worker distributes the restored state to the workers that own it.
             let work = Work { epoch, positions, control: control.clone(), restored: std::mem::take(&mut restored) };
             sender.send(work).expect("a worker runs until the engine is finished; it must have panicked");
             thread.unpark();
@@ -176,19 +176,19 @@ impl Engine {
         epoch
     }
 
-    /// How many epochs have been submitted and not yet been handed out.
+    /// Number of epochs submitted and not yet returned.
     pub fn in_flight(&self) -> u64 {
         self.submitted - self.completed
     }
 
-    /// About all workers, as of the epochs that are complete.
+    /// Statistics of all workers, as of the last complete epochs.
     pub fn stats(&self) -> EngineStats {
         let mut all = EngineStats::default();
         self.stats.iter().for_each(|stats| all.add(stats));
         all
     }
 
-    /// Waits for the next epoch, in order, to be complete. `None` if none is under way.
+    /// Waits until the next epoch, in order, is complete. `None` if no epoch is in flight.
     ///
     /// # Panics
     /// If a worker has panicked.
@@ -209,7 +209,7 @@ impl Engine {
     /// Waits until an epoch may be complete, `other` has a message, or `timeout` is over.
     ///
     /// # Errors
-    /// If the other end of `other` is gone and all its messages were taken.
+    /// If the sender of `other` is dropped and all its messages were received.
     ///
     /// # Panics
     /// If a worker has panicked.
@@ -224,7 +224,7 @@ impl Engine {
         }
     }
 
-    /// The next epoch if it is complete already.
+    /// The next epoch, if it is already complete.
     pub fn try_next(&mut self) -> Option<(Epoch, Completed)> {
         while let Ok(share) = self.shares.try_recv() {
             self.take_in(share);
@@ -232,8 +232,8 @@ impl Engine {
         self.take_completed()
     }
 
-    /// Ends the workers, discarding what is still under way. Dropping the engine does the same, but
-    /// does not say if a worker had panicked.
+    /// Ends the workers and discards epochs in flight. Dropping the engine does the same, but does not report a panic
+    /// of a worker.
     ///
     /// # Panics
     /// If a worker has panicked.
@@ -246,7 +246,7 @@ impl Engine {
         }
     }
 
-    /// A worker ends when it finds its channel closed: it must be awake to find that.
+    /// Closes the channels and wakes the workers, which end when they find their channel closed.
     fn stop(&mut self) {
         for (sender, thread) in self.workers.drain(..) {
             drop(sender);
@@ -285,7 +285,7 @@ impl Drop for Engine {
     }
 }
 
-/// The life of one worker.
+/// The main loop of one worker.
 fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender<Share>) {
     let mut positions = Input::<PositionEvent>::new();
     let mut control = Input::<Control>::new();
@@ -294,7 +294,7 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
     let probe = ProbeHandle::new();
     let found = Rc::new(RefCell::new(BTreeMap::<Epoch, Completed>::new()));
     let arranged = count_arranged(worker);
-    let told = worker.dataflow::<Epoch, _, _>(|scope| {
+    let reported_stats = worker.dataflow::<Epoch, _, _>(|scope| {
         let positions = positions.to_stream(scope);
         let control = control.to_stream(scope);
         let restored = Restored { timelines: timelines.to_stream(scope), groups: groups.to_stream(scope) };
@@ -306,11 +306,11 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
         while until(reported) {
             let completed = found.borrow_mut().remove(&reported).unwrap_or_default();
             let stats = EngineStats {
-                timelines: told.timelines.get(),
+                timelines: reported_stats.timelines.get(),
                 arrangement_records: arranged.get(),
-                groups: told.groups.each_ref().map(|groups| groups.get()),
+                groups: reported_stats.groups.each_ref().map(|groups| groups.get()),
             };
-            // The engine may be gone: it is being finished, and nobody wants to know.
+            // The send fails only while the engine is finished, when no share is needed.
             let _ = shares.send(Share { epoch: reported, worker: index, completed, stats });
             reported += 1;
         }
@@ -340,8 +340,8 @@ fn run(worker: &mut Worker, rules: Rules, work: &Receiver<Work>, shares: &Sender
 
 type Input<D> = InputHandle<Epoch, CapacityContainerBuilder<Vec<D>>>;
 
-/// Counts the updates that a worker's arrangements hold, by what they log: a batch adds its updates, a
-/// merge replaces those of two by fewer, a dropped batch takes its own away.
+/// Counts the updates that a worker's arrangements hold, from their log events: a new batch adds its updates, a merge
+/// replaces those of two batches by fewer, a dropped batch subtracts its own.
 fn count_arranged(worker: &Worker) -> Rc<Cell<u64>> {
     let records = Rc::new(Cell::new(0));
     let counted = Rc::clone(&records);
@@ -366,58 +366,31 @@ fn count_arranged(worker: &Worker) -> Rc<Cell<u64>> {
     records
 }
 
-/// What the operators of a worker say of themselves.
-struct Told {
+/// Counters that the operators of a worker update.
+struct OperatorStats {
     timelines: Rc<Cell<Stats>>,
     groups: [Rc<Cell<GroupStats>>; AGGREGATES.len()],
 }
 
-/// Gives every view its place in [`Completed`].
-fn collect(views: Views<'_>, found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>, probe: &ProbeHandle<Epoch>) -> Told {
-    let Views {
-        visits,
-        offlines,
-        stops,
-        idlings,
-        overspeeds,
-        trips,
-        turnarounds,
-        vehicle_daily,
-        geofence_hourly,
-        od_daily,
-        fleet_daily,
-        kind_daily,
-        vehicle_state,
-        membership,
-        occupancy,
-        geofences,
-        vehicles,
-        timelines,
-        groups,
-        stats,
-        group_stats,
-    } = views;
-    gather(visits, found, probe, |completed| &mut completed.deltas.visits);
-    gather(offlines, found, probe, |completed| &mut completed.deltas.offlines);
-    gather(stops, found, probe, |completed| &mut completed.deltas.stops);
-    gather(idlings, found, probe, |completed| &mut completed.deltas.idlings);
-    gather(overspeeds, found, probe, |completed| &mut completed.deltas.overspeeds);
-    gather(trips, found, probe, |completed| &mut completed.deltas.trips);
-    gather(turnarounds, found, probe, |completed| &mut completed.deltas.turnarounds);
-    gather(vehicle_daily, found, probe, |completed| &mut completed.deltas.vehicle_daily);
-    gather(geofence_hourly, found, probe, |completed| &mut completed.deltas.geofence_hourly);
-    gather(od_daily, found, probe, |completed| &mut completed.deltas.od_daily);
-    gather(fleet_daily, found, probe, |completed| &mut completed.deltas.fleet_daily);
-    gather(kind_daily, found, probe, |completed| &mut completed.deltas.kind_daily);
-    gather_states(vehicle_state, found, probe);
-    gather(membership, found, probe, |completed| &mut completed.deltas.membership);
-    gather(occupancy, found, probe, |completed| &mut completed.deltas.occupancy);
-    gather(geofences, found, probe, |completed| &mut completed.deltas.geofences);
-    gather(vehicles, found, probe, |completed| &mut completed.deltas.vehicles);
-    gather_each(timelines, found, probe, |completed| &mut completed.snapshots.timelines, |(snapshot, _)| snapshot);
-    gather_each(groups, found, probe, |completed| &mut completed.snapshots.groups, |(snapshot, _)| snapshot);
-    Told { timelines: stats, groups: group_stats }
+macro_rules! collect {
+    ($($(#[$doc:meta])* $name:ident: $row:ty,)*) => {
+        /// Routes the output of every view to its field of [`Completed`].
+        fn collect(
+            views: Views<'_>,
+            found: &Rc<RefCell<BTreeMap<Epoch, Completed>>>,
+            probe: &ProbeHandle<Epoch>,
+        ) -> OperatorStats {
+            let Views { $($name,)* vehicle_state, timelines, groups, stats, group_stats } = views;
+            $(gather($name, found, probe, |completed| &mut completed.deltas.$name);)*
+            gather_states(vehicle_state, found, probe);
+            gather_each(timelines, found, probe, |completed| &mut completed.snapshots.timelines, |(row, _)| row);
+            gather_each(groups, found, probe, |completed| &mut completed.snapshots.groups, |(row, _)| row);
+            OperatorStats { timelines: stats, groups: group_stats }
+        }
+    };
 }
+
+computed_tables!(collect);
 
 fn gather<D: Clone + 'static>(
     rows: Rows<'_, D>,
@@ -439,7 +412,7 @@ fn gather_each<D: Clone + 'static, K>(
     rows.inner
         .unary(Pipeline, "Gather", move |_, _| {
             let mut usual = 0;
-            // Nothing is ever sent: the output is there to be probed.
+            // Nothing is ever sent: the output exists only to be probed.
             move |input, _output: &mut OutputBuilderSession<'_, Epoch, CapacityContainerBuilder<Vec<()>>>| {
                 input.for_each(|_, batch| {
                     crash::point("in-operator");
@@ -448,7 +421,7 @@ fn gather_each<D: Clone + 'static, K>(
                     while let Some(&(_, epoch, _)) = rows.peek() {
                         let gathered = place(found.entry(epoch).or_default());
                         if gathered.is_empty() {
-                            gathered.reserve(usual); // as many as the last time, so that few have to be moved
+                            gathered.reserve(usual); // as many as in the last epoch, to avoid reallocation
                         }
                         while let Some((row, _, diff)) = rows.next_if(|(_, at, _)| *at == epoch) {
                             gathered.push(kept((row, diff)));

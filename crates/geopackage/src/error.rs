@@ -1,74 +1,74 @@
-//! What can go wrong with the file.
+//! Errors of the GeoPackage file.
 
 use std::io;
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-/// The file did not do what it was asked.
+/// An operation on the GeoPackage file failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// There is none.
+    /// No file exists at the path.
     #[error("there is no file {}; `watchtower run --embedded` makes one", path.display())]
     Missing {
-        /// Where it was looked for.
+        /// The path that was given.
         path: PathBuf,
     },
-    /// It cannot be opened.
+    /// SQLite cannot open the file.
     #[error("cannot open {}: {source}", path.display())]
     Open {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause reported by SQLite.
         source: rusqlite::Error,
     },
-    /// It is something else, and is left as it is.
-    #[error("{} is {what}, not a file that watchtower made: it is left as it is", path.display())]
+    /// The file was made by another program. It is left unchanged.
+    #[error("{} is {what}, not a file that watchtower made: it is left unchanged", path.display())]
     Foreign {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file that was found, with its article.
         what: &'static str,
     },
-    /// A later program made it.
+    /// A later version of this program made the file.
     #[error(
         "{} has format {found}, made by a later watchtower; this one knows format {known}: upgrade it", path.display()
     )]
     Newer {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its format.
+        /// Format number found in the file.
         found: i64,
-        /// Ours.
+        /// Format number of this program.
         known: i64,
     },
     /// A statement failed.
     #[error("cannot {doing} in {}: {source}", path.display())]
     Statement {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What was being done, and to what.
+        /// The operation and its object, as in `cannot <doing> in <path>`.
         doing: String,
-        /// Why.
+        /// Cause reported by SQLite.
         source: rusqlite::Error,
     },
-    /// The file beside it that says who writes cannot be used.
+    /// The lock file beside the GeoPackage cannot be opened or locked.
     #[error("cannot use {}: {source}", path.display())]
     Lease {
-        /// Which.
+        /// Path of the lock file.
         path: PathBuf,
-        /// Why.
+        /// Cause reported by the operating system.
         source: io::Error,
     },
 }
 
 impl FileError {
-    /// Whether the same may succeed a little later: somebody else had the file locked.
+    /// Whether a retry may succeed: another connection held SQLite's lock.
     pub fn is_busy(&self) -> bool {
         matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 
-    /// Whether there is no room on the disk.
+    /// Whether the disk is full.
     pub fn is_full(&self) -> bool {
         matches!(self.code(), Some(ErrorCode::DiskFull))
     }

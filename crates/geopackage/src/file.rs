@@ -1,4 +1,4 @@
-//! Opening the file, and making it.
+//! Opens and creates the file.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,36 +8,36 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use super::error::FileError;
 use super::{geometry, layer};
 
-/// `GPKG`, which GeoPackages have for SQLite's application id.
+/// `GPKG`: the `application_id` that the standard requires.
 const APPLICATION_ID: i32 = 0x4750_4B47;
-/// GeoPackage 1.4.0.
+/// `user_version` of GeoPackage 1.4.0.
 const GEOPACKAGE_VERSION: i32 = 10_400;
-/// Grows when an older program could not read what a newer one writes.
+/// Raised whenever an older program cannot read files of a newer one.
 const FORMAT: i64 = 1;
-/// Pages of SQLite's write-ahead log after which it goes into the file: 16 MiB.
+/// Length of SQLite's write-ahead log, in pages, at which a checkpoint moves it into the file: 16 MiB.
 const CHECKPOINT_PAGES: i64 = 4_096;
-/// Kept in memory by each connection. KiB.
+/// Page cache of each connection, KiB.
 const CACHE_KIB: i64 = 32 << 10;
-/// Statements that a connection keeps prepared: two a table and a few.
+/// Statements that a connection keeps prepared: two per table and a few.
 const PREPARED: usize = 128;
-/// Somebody who writes is waited for by looking this often,
+/// Interval between attempts to get SQLite's lock,
 const LOOK_EVERY: Duration = Duration::from_micros(500);
-/// and no longer than this.
+/// and the time after which the attempts end with an error.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A file, by its path.
+/// A GeoPackage file, identified by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeoPackage {
     path: PathBuf,
 }
 
 impl GeoPackage {
-    /// The file at a path, whether it is there or not.
+    /// Does not touch the disk: the file need not exist.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Where it is.
+    /// The path given to [`Self::at`].
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -49,7 +49,7 @@ impl GeoPackage {
     pub fn connect(&self) -> Result<Connection, FileError> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         if self.is_empty(&connection)? {
-            // Made, and not yet filled: whoever made it was killed, or is about to fill it.
+            // The file exists and is empty: the process that created it was killed, or will fill it next.
             return self.fill(connection);
         }
         self.refuse_foreign(&connection)?;
@@ -57,7 +57,7 @@ impl GeoPackage {
         Ok(connection)
     }
 
-    /// The same; a file that is not there is made.
+    /// As [`Self::connect`]; creates the file if it does not exist.
     ///
     /// # Errors
     /// If the file is not ours, or cannot be opened or made.
@@ -69,7 +69,7 @@ impl GeoPackage {
         self.fill(connection)
     }
 
-    /// A connection that changes nothing.
+    /// A read-only connection.
     ///
     /// # Errors
     /// As [`Self::connect`].
@@ -80,17 +80,17 @@ impl GeoPackage {
         Ok(connection)
     }
 
-    /// Leaves one file that can be read anywhere, also where nothing can be written: without SQLite's
-    /// write-ahead log. While others have the file open it stays as it is, and whoever is last does it.
+    /// Switches the file out of write-ahead logging, so that it is one file that read-only media can serve. While other
+    /// connections are open nothing changes; the last one to close does it.
     pub fn settle(&self) {
-        // What fails here costs the next one who opens the file a moment, and nothing else.
+        // A failure only costs the next process that opens the file a moment.
         if let Ok(connection) = self.connect() {
             let _ = connection.busy_timeout(Duration::ZERO);
             let _ = connection.query_row("PRAGMA journal_mode = DELETE", (), |_| Ok(()));
         }
     }
 
-    /// An error of a statement; `doing` says what it was to achieve.
+    /// Wraps an error of a statement; `doing` is the operation, as in `cannot <doing> in <path>`.
     pub fn failed(&self, doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> FileError {
         let (path, doing) = (self.path.clone(), doing.into());
         move |source| FileError::Statement { path, doing, source }
@@ -106,7 +106,7 @@ impl GeoPackage {
 
     fn unopened(&self, source: rusqlite::Error) -> FileError {
         match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => self.foreign("no SQLite database"),
+            Some(ErrorCode::NotADatabase) => self.foreign("not an SQLite database"),
             _ => FileError::Open { path: self.path.clone(), source },
         }
     }
@@ -115,7 +115,7 @@ impl GeoPackage {
         FileError::Foreign { path: self.path.clone(), what }
     }
 
-    /// Whether it is a database in which there is nothing at all.
+    /// Whether the database has no tables at all.
     fn is_empty(&self, connection: &Connection) -> Result<bool, FileError> {
         let count: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_master", (), |row| row.get(0))
@@ -141,7 +141,7 @@ impl GeoPackage {
         Ok(())
     }
 
-    /// Waits for whoever writes, without losing time to it: SQLite's own way sleeps up to a tenth of a second.
+    /// Waits for the connection that writes in steps of [`LOOK_EVERY`]: SQLite's own handler sleeps up to 100 ms.
     fn wait_for_others(&self, connection: &mut Connection) -> Result<(), FileError> {
         let looks = PATIENCE.as_micros() / LOOK_EVERY.as_micros();
         let wait = move |looked: i32| {
@@ -162,7 +162,7 @@ impl GeoPackage {
         geometry::register_functions(connection).map_err(self.failed("add functions"))
     }
 
-    /// Fills a new file with what every GeoPackage has; of two who do so at once, one does.
+    /// Creates the tables of every GeoPackage in a new file. Of two processes that do so at once, one does.
     fn fill(&self, mut connection: Connection) -> Result<Connection, FileError> {
         self.configure(&mut connection)?;
         let doing = || self.failed("make the tables of a GeoPackage");

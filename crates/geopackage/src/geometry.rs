@@ -1,9 +1,9 @@
-//! Geometries as a GeoPackage has them: a header that says where they are, then well-known binary.
+//! GeoPackage's binary geometries: a header with the envelope, then well-known binary.
 //!
 //! ```text
 //! "GP" | version 0 | flags | spatial reference | envelope: west, east, south, north | WKB
 //! ```
-//! Little-endian; a point has no envelope, being one itself. Source: OGC 12-128r19, clause 2.1.3.
+//! Little-endian. A point has no envelope. Source: OGC 12-128r19, clause 2.1.3.
 
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -12,15 +12,15 @@ use watchtower_model::geometry::{PolygonRef, Shape};
 use super::layer::WGS84;
 
 const LITTLE_ENDIAN: u8 = 1;
-/// Flag: the envelope is two ranges.
+/// Flag: the envelope is two ranges, of longitude and latitude.
 const ENVELOPE_XY: u8 = 1 << 1;
-/// Flag: there is no coordinate in it.
+/// Flag: the geometry has no coordinates.
 const EMPTY: u8 = 1 << 4;
 const POINT: u32 = 1;
 const POLYGON: u32 = 3;
 const MULTIPOLYGON: u32 = 6;
 
-/// A point.
+/// Encodes a point; degrees.
 pub fn point([lon, lat]: [f64; 2]) -> [u8; 29] {
     let mut out = [0; 29];
     out[..4].copy_from_slice(&[b'G', b'P', 0, LITTLE_ENDIAN]);
@@ -32,7 +32,7 @@ pub fn point([lon, lat]: [f64; 2]) -> [u8; 29] {
     out
 }
 
-/// A polygon, a multipolygon, or the centre of a circle.
+/// Encodes a polygon or multipolygon; a circle as the point at its centre.
 pub fn shape(shape: &Shape) -> Vec<u8> {
     if let Some(centre) = shape.center() {
         return point(centre).to_vec();
@@ -70,7 +70,7 @@ fn head(out: &mut Vec<u8>, kind: u32, parts: usize) {
     out.extend((parts as u32).to_le_bytes());
 }
 
-/// What a geometry lies within.
+/// Bounding box, degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Envelope {
     west: f64,
@@ -80,7 +80,7 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// Of nothing.
+    /// The empty envelope, neutral for [`Self::with`].
     const NONE: Self =
         Self { west: f64::INFINITY, east: f64::NEG_INFINITY, south: f64::INFINITY, north: f64::NEG_INFINITY };
 
@@ -93,7 +93,7 @@ impl Envelope {
         }
     }
 
-    /// Of a geometry that we wrote; of another, as far as its header says.
+    /// Envelope from the header, or of the point; `None` if the blob is no geometry.
     fn of(blob: &[u8]) -> Option<Self> {
         let (start, flags) = (blob.strip_prefix(b"GP\0")?, *blob.get(3)?);
         let little = flags & LITTLE_ENDIAN != 0;
@@ -108,14 +108,14 @@ impl Envelope {
             let at = |index: usize| number(5 + 8 * index, little);
             return Some(Self { west: at(0)?, east: at(1)?, south: at(2)?, north: at(3)? });
         }
-        // Without an envelope: a point, whose first two coordinates are at the same place whatever else it has.
+        // Without an envelope it is a point; its first two coordinates have the same offset with and without a Z or M.
         let little = *start.get(5)? == LITTLE_ENDIAN;
         let place = [number(10, little)?, number(18, little)?];
         place.iter().all(|coordinate| !coordinate.is_nan()).then(|| Self::NONE.with(place))
     }
 }
 
-/// Adds the functions that the triggers of a spatial index call, also of one that somebody else has added.
+/// Registers the SQL functions that the triggers of a spatial index call, including indexes that other programs add.
 pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
     type Edge = (&'static str, fn(Envelope) -> f64);
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;

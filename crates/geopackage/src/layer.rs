@@ -1,55 +1,55 @@
-//! What a GeoPackage says of its tables: `gpkg_contents` and its kin.
+//! GeoPackage's catalogue of tables: `gpkg_contents` and the tables beside it.
 //!
 //! Source: OGC 12-128r19, GeoPackage Encoding Standard 1.4, annexes C (table definitions) and F.3 (spatial
 //! index), and clause 2.3.3 (schema extension: comments of columns).
 
 use rusqlite::{Connection, params};
 
-/// A table that readers are told of.
+/// A table registered in the catalogue, so that readers list it.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'a> {
-    /// Its name.
+    /// Name of the table.
     pub table: &'a str,
-    /// What a row is, for people.
+    /// One sentence on the meaning of a row, shown to users.
     pub description: &'a str,
     /// Its geometry column, if it has one.
     pub geometry: Option<Geometry<'a>>,
-    /// Names of columns, and what they say.
+    /// Names of columns with their comments.
     pub columns: &'a [(&'a str, &'a str)],
 }
 
 /// The geometry column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Geometry<'a> {
-    /// Its name.
+    /// Name of the column.
     pub column: &'a str,
-    /// `POINT`, or `GEOMETRY` where it may be any.
+    /// `POINT`, or `GEOMETRY` for any kind.
     pub kind: &'a str,
-    /// Whether there is a spatial index, which every change of a row then pays for.
+    /// Whether the column has a spatial index. Every change of a row then updates the index as well.
     pub indexed: bool,
 }
 
-/// WGS 84, longitude first.
+/// Spatial reference of all geometries: WGS 84, longitude first.
 pub const WGS84: i32 = 4326;
 
-/// The table that says that the file is ours.
+/// The table that marks the file as made by Watch Tower.
 pub(super) const FORMAT: Layer<'_> = Layer {
     table: "watchtower",
-    description: "That Watch Tower made this file, and how: a program refuses one of a later format.",
+    description: "Marks the file as made by Watch Tower. A program refuses a file of a later format.",
     geometry: None,
-    columns: &[("format", "Grows when an older program could not read what a newer one writes.")],
+    columns: &[("format", "Number of the file's format; raised when older programs cannot read it.")],
 };
 
-/// The tables that every GeoPackage has, and those of the extensions that this one uses.
+/// Creates the tables that every GeoPackage has, and those of the extensions that this one uses.
 pub(super) fn create_catalogue(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(include_str!("catalogue.sql"))
 }
 
 impl Layer<'_> {
-    /// Tells readers of a table that is there.
+    /// Registers an existing table in the catalogue.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If the catalogue cannot be written.
     pub fn register(&self, connection: &Connection) -> rusqlite::Result<()> {
         let Self { table, description, geometry, columns } = self;
         let (data_type, srs) = match geometry {
@@ -77,10 +77,10 @@ impl Layer<'_> {
         Ok(())
     }
 
-    /// Removes a table, and what was said of it.
+    /// Removes a table and its catalogue entries.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If the file cannot be written.
     pub fn drop(connection: &Connection, table: &str) -> rusqlite::Result<()> {
         let geometry = "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?1";
         let columns: Vec<String> =
@@ -88,14 +88,14 @@ impl Layer<'_> {
         for column in columns {
             connection.execute_batch(&format!("DROP TABLE IF EXISTS \"rtree_{table}_{column}\""))?;
         }
-        for said in ["gpkg_data_columns", "gpkg_geometry_columns", "gpkg_extensions", "gpkg_contents"] {
-            connection.execute(&format!("DELETE FROM {said} WHERE table_name = ?1"), [table])?;
+        for catalogue in ["gpkg_data_columns", "gpkg_geometry_columns", "gpkg_extensions", "gpkg_contents"] {
+            connection.execute(&format!("DELETE FROM {catalogue} WHERE table_name = ?1"), [table])?;
         }
         connection.execute_batch(&format!("DROP TABLE IF EXISTS \"{table}\""))
     }
 
-    /// The spatial index, and the triggers that keep it. They call functions that whoever writes has to have:
-    /// see [`super::geometry::register_functions`].
+    /// Creates the spatial index and the triggers that maintain it. Every connection that writes must have the functions
+    /// of [`super::geometry::register_functions`].
     fn index(&self, connection: &Connection, column: &str) -> rusqlite::Result<()> {
         let sql = include_str!("rtree.sql").replace("{table}", self.table).replace("{column}", column);
         connection.execute_batch(&sql)?;

@@ -1,9 +1,9 @@
-//! Whose file it is: what makes a second daemon be refused by name, and never a crashed one block the next.
+//! The daemon's lock on the file. With it a second daemon is refused by name; a crashed daemon never blocks the next.
 //!
-//! The daemon holds a lock of the operating system on a small file beside, `fleet.gpkg-daemon`, which ends with
-//! the process however that ends. It is a courtesy: what protects the tables is the term that every commit is
-//! compared with. (The lock is not on the file itself: a process that closes it anywhere would lose the locks
-//! that SQLite has on it.)
+//! The daemon holds an operating-system lock on a small file beside the GeoPackage, `fleet.gpkg-daemon`. The lock ends
+//! with the process in every case. It is advisory: the tables are protected by the term that every commit compares.
+//! The lock is not on the GeoPackage itself, because a process that closes any handle of that file loses the locks
+//! that SQLite holds on it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use super::error::FileError;
 use super::file::GeoPackage;
 
-/// Who only asks whether somebody has it is gone by then.
+/// How long [`Lease::take`] retries: a process that only checks the lock has released it by then.
 const A_MOMENT: Duration = Duration::from_millis(200);
 
-/// The lock, while this lives.
+/// The lock; released when the value is dropped.
 #[derive(Debug)]
 pub struct Lease {
     path: PathBuf,
@@ -25,10 +25,10 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lock, if nobody else has it, or will have it for more than a moment.
+    /// Takes the lock. Returns `None` if another process holds it for longer than `A_MOMENT`.
     ///
     /// # Errors
-    /// If the file beside cannot be made.
+    /// If the lock file cannot be created.
     pub fn take(of: &GeoPackage) -> Result<Option<Self>, FileError> {
         let since = Instant::now();
         loop {
@@ -39,7 +39,7 @@ impl Lease {
         }
     }
 
-    /// The lock, if nobody else has it.
+    /// One attempt to take the lock.
     fn try_take(of: &GeoPackage) -> Result<Option<Self>, FileError> {
         let mut path = of.path().as_os_str().to_owned();
         path.push("-daemon");
@@ -53,7 +53,7 @@ impl Lease {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
-            // Whoever had it may have removed it since it was opened: then it is another one that counts.
+            // The previous holder may have removed the file after it was opened here: then the lock on it protects nothing.
             let inode = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
             let opened = file.metadata().map(inode).map_err(failed)?;
             if std::fs::metadata(&path).is_ok_and(|named| inode(named) == opened) {
@@ -65,7 +65,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // While it is still locked: nobody else can have taken it. What cannot be removed locks nothing.
+        // Removed while still locked, so that no other process can hold it. A file that cannot be removed locks nothing.
         let _ = std::fs::remove_file(&self.path);
     }
 }

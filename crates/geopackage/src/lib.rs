@@ -1,14 +1,14 @@
-//! The one file of the embedded mode: SQLite, and a valid OGC GeoPackage.
+//! The single file of the embedded mode: an SQLite database that is a valid OGC GeoPackage.
 //!
-//! The event log and all tables of a pipeline are in it, so that a fleet needs no server, and QGIS, `ogrinfo`,
-//! geopandas and DuckDB open it. What is in the log is the business of [`watchtower_log::file`], what is in
-//! the tables that of [`watchtower_store::geopackage`]. Here is what both stand on:
+//! It holds the event log and all tables of a pipeline, so that a fleet needs no server. QGIS, `ogrinfo`, geopandas and
+//! DuckDB open it. [`watchtower_log::file`] defines the log in it, [`watchtower_store::geopackage`] the tables. This
+//! crate is what both use:
 //!
-//! * [`GeoPackage`] opens connections. A file that is not ours is left as it is. SQLite's write-ahead log lets
-//!   everybody read while one writes, and every commit is on disk before it is acknowledged
-//!   (`synchronous = FULL`): it survives `kill -9`, and the loss of power on a disk that does not lie.
-//! * [`layer`] tells readers what tables there are: `gpkg_contents` and its kin.
-//! * [`geometry`] is how a geometry is written, and what a spatial index wants to know of it.
+//! * [`GeoPackage`] opens connections. A file made by another program is left unchanged. With SQLite's write-ahead log
+//!   all processes can read while one writes. A commit is on disk before it is acknowledged (`synchronous = FULL`):
+//!   it survives `kill -9`, and a power failure if the disk honours flushes.
+//! * [`layer`] registers tables in the catalogue that readers use: `gpkg_contents` and the tables beside it.
+//! * [`geometry`] encodes geometries and provides the functions of spatial indexes.
 //! * [`Lease`] is held by the daemon that writes, so that a second one is refused by name.
 
 mod error;
@@ -22,5 +22,5 @@ pub use error::FileError;
 pub use file::GeoPackage;
 pub use lease::Lease;
 
-/// The connection everything is done with, for the siblings that stand on this module.
+/// The connection type of this crate's functions, re-exported for the crates that use it.
 pub use rusqlite::Connection;

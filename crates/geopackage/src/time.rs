@@ -1,7 +1,7 @@
 //! Instants as a GeoPackage has them: the text of its type DATETIME, in UTC with milliseconds.
 //!
-//! Text sorts as the instants do, and QGIS, GDAL, geopandas and DuckDB read it as an instant. They have no
-//! infinity: "since ever" is the first millisecond of the year 1 here, and the end of time the last of 9999.
+//! Text sorts as the instants do, and QGIS, GDAL, geopandas and DuckDB read it as an instant. The type has no
+//! infinity: -infinity is stored as the first millisecond of the year 1, +infinity as the last of the year 9999.
 
 use watchtower_model::{BEGINNING, END, Millis};
 
@@ -12,7 +12,7 @@ pub const FIRST: Millis = -62_135_596_800_000;
 /// 9999-12-31T23:59:59.999Z, which stands for everything after it.
 pub const LAST: Millis = 253_402_300_799_999;
 
-/// `2026-11-23T06:00:00.000Z`
+/// Formats an instant as `2026-11-23T06:00:00.000Z`.
 pub fn format(t: Millis) -> String {
     rfc3339::format(t.clamp(FIRST, LAST))
 }
@@ -20,10 +20,10 @@ pub fn format(t: Millis) -> String {
 /// [`LAST`], formatted.
 const LAST_TEXT: &str = "9999-12-31T23:59:59.999Z";
 
-/// What was formatted; nothing if it was not.
+/// Parses the text of [`format()`]; `None` for any other text.
 pub fn parse(text: &str) -> Option<Millis> {
     if text == LAST_TEXT {
-        return Some(END); // for jiff that is too late: its last instants are a day earlier
+        return Some(END); // jiff's range ends a day earlier
     }
     let t = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
     Some(if t == FIRST { BEGINNING } else { t })

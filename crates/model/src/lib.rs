@@ -11,6 +11,7 @@
 //! | [`edits`] | versions of geofences and of vehicles' metadata |
 //! | [`rules`] | the parameters that decide the contents of the tables |
 //! | [`facts`], [`presence`], [`aggregates`] | the rows: facts, the present, sums by hour and day |
+//! | [`computed_tables!`] | the one list of the tables they make |
 
 pub mod aggregates;
 pub mod edits;
@@ -21,6 +22,7 @@ pub mod positions;
 pub mod presence;
 pub mod rfc3339;
 pub mod rules;
+mod tables;
 pub mod units;
 
 pub use edits::{Edit, Geofence, GeofenceEdit, InForce, Vehicle, VehicleEdit};

@@ -1,32 +1,31 @@
-//! Who is special, and what happens on the first day at what time.
+//! Scripted lorries: faulty trackers, and the corrections of the first day.
 
 use std::borrow::Cow;
 
 use watchtower_model::{Heading, Millis, Place, Speed};
 
 use super::places::{ESSLIBRA, ESSLIBRA_REDRAWN, PLACES};
-use super::tracker::position;
 use super::{HOUR_MS, MIDNIGHT, MINUTE_MS, Simulator, geofences, vehicles};
-use watchtower_core::events::{Event, Fix, Measured};
+use watchtower_core::events::{Event, Fix, Measured, PositionReport};
 
-/// What is wrong with a lorry's tracker. The number of the lorry says whose; a small fleet lacks some.
+/// A fault of a lorry's tracker. The lorry's number decides which; small fleets lack some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quirk {
+pub(super) enum TrackerFault {
     /// Loses the network in the morning and uploads before noon.
     Late,
-    /// Its receiver is bad.
+    /// Its receiver is inaccurate.
     Jittery,
-    /// It never says how fast it is.
+    /// Never reports a speed.
     NoSpeed,
-    /// Sometimes it says 655.35 km/h.
+    /// Sometimes reports 655.35 km/h.
     WrongSpeed,
-    /// It sends everything twice.
+    /// Sends every position twice.
     Twice,
-    /// Sometimes its clock is hours ahead.
+    /// Its clock is sometimes hours ahead.
     WrongClock,
 }
 
-impl Quirk {
+impl TrackerFault {
     pub(super) fn of(truck: u32) -> Option<Self> {
         match truck {
             LATE_TRUCK => Some(Self::Late),
@@ -40,53 +39,53 @@ impl Quirk {
     }
 }
 
-/// T11985LA.
+/// Number of lorry T11985LA, whose tracker uploads late.
 pub(super) const LATE_TRUCK: u32 = 3;
-/// Its tracker is silent from then ..
+/// Begin of its silence.
 pub(super) const SILENT_FROM: Millis = MIDNIGHT + 8 * HOUR_MS + 10 * MINUTE_MS;
-/// .. until then.
+/// End of its silence: the instant of the upload.
 pub(super) const UPLOADS_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 6 * MINUTE_MS;
 
-/// T12002LA: its receiver is far off once.
+/// Lorry T12002LA: one of its positions is far off and is withdrawn.
 const LOST_TRUCK: u32 = 20;
 const FAR_OFF_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 18 * MINUTE_MS;
 const WITHDRAWN_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 24 * MINUTE_MS;
 
-/// When the ground of ESSLIBRA is redrawn, and from when on it is meant to hold.
+/// Instant at which the ground of ESSLIBRA is redrawn, and the earlier instant from which the new ground is valid.
 const REDRAWN_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 12 * MINUTE_MS;
 const REDRAWN_FROM: Millis = MIDNIGHT + 8 * HOUR_MS;
 
-/// T11988LA: drives for another fleet, since the morning.
+/// Lorry T11988LA: assigned to another fleet, retroactively from the morning.
 const LENT_TRUCK: u32 = 6;
 const LENT_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 32 * MINUTE_MS;
 const LENT_FROM: Millis = MIDNIGHT + 7 * HOUR_MS;
 
-/// Something that changes the past.
+/// A change of the past.
 #[derive(Clone, Debug)]
 pub struct Correction {
-    /// What happened.
+    /// Kind of the change.
     pub kind: CorrectionKind,
-    /// Whose past it is: a vehicle's id, or a geofence's.
+    /// Id of the vehicle or geofence concerned.
     pub subject: String,
-    /// What is said about it, in order.
+    /// Its events, in order.
     pub events: Vec<Event<'static>>,
 }
 
-/// What changes the past.
+/// Kind of a [`Correction`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CorrectionKind {
-    /// A tracker uploads what it kept.
+    /// A tracker uploads positions that it kept.
     LateUpload,
-    /// A geofence is another one, since some hours ago.
+    /// A geofence gets another shape, valid from some hours ago.
     Redrawn,
     /// A position is withdrawn.
     Withdrawn,
-    /// A vehicle belongs to another fleet, since some hours ago.
+    /// A vehicle gets another fleet, valid from some hours ago.
     FleetChanged,
 }
 
 impl Simulator {
-    /// What happens at `now` besides what trackers say.
+    /// Adds the scripted events of second `now`.
     pub(super) fn play(&mut self, now: Millis, events: &mut Vec<Event<'static>>, corrections: &mut Vec<Correction>) {
         let id = |truck: u32| (truck < self.vehicles()).then(|| vehicles::id(truck));
         match now {
@@ -111,7 +110,7 @@ impl Simulator {
     }
 }
 
-/// A receiver without satellites says that it is where the equator meets Greenwich.
+/// The position 0, 0: a receiver without satellites reports it.
 fn far_off(id: &str) -> Event<'static> {
     let measured = Measured {
         place: Place::from_degrees(0.0, 0.0),
@@ -123,4 +122,10 @@ fn far_off(id: &str) -> Event<'static> {
         attributes: Some(Cow::Borrowed(r#"{"satellites":0}"#)),
     };
     position(id, FAR_OFF_AT, FAR_OFF_AT, Fix::At(measured))
+}
+
+/// A position event.
+pub(super) fn position(id: &str, ts: Millis, received_at: Millis, fix: Fix<'static>) -> Event<'static> {
+    let (vehicle_id, received_at) = (Cow::Owned(id.to_owned()), Some(received_at));
+    Event::Position(PositionReport { vehicle_id, ts, received_at, fix })
 }

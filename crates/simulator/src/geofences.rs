@@ -7,22 +7,22 @@ use watchtower_model::{Geofence, Millis, Speed};
 
 use super::MINUTE_MS;
 use super::geodesy::Spot;
-use super::places::{Ground, Kind, PLACES, PORT_DISTRICT, Place};
+use super::places::{Ground, PLACES, PORT_DISTRICT, Site, SiteKind};
 use watchtower_core::events::{Event, GeofenceChange, GeofenceDefinition, Geometry};
 
-/// How long a visit to a place lasts at least, to be one.
+/// `min_dwell` of the places' geofences.
 const MIN_DWELL_MS: i64 = 5 * MINUTE_MS;
-/// How far outside a lorry still counts as inside. Metres.
+/// `exit_buffer_m` of the places' geofences.
 const EXIT_BUFFER_M: f64 = 25.0;
 
-/// All of them, as they are in the beginning.
+/// The geofences at the start of the simulation.
 pub(super) fn all(valid_from: Millis) -> impl Iterator<Item = Event<'static>> {
     let places = PLACES.iter().map(move |place| self::place(place, place.ground, valid_from, valid_from));
     places.chain([port_district(valid_from)])
 }
 
-/// A place, with this ground.
-pub(super) fn place(place: &Place, ground: Ground, valid_from: Millis, received_at: Millis) -> Event<'static> {
+/// The geofence of a place, with the given ground.
+pub(super) fn place(place: &Site, ground: Ground, valid_from: Millis, received_at: Millis) -> Event<'static> {
     let geometry = match ground {
         Ground::Circle(radius_m) => Geometry::Circle { center: degrees(place.middle), radius_m },
         Ground::Yard(..) | Ground::Corners(_) => {
@@ -30,7 +30,7 @@ pub(super) fn place(place: &Place, ground: Ground, valid_from: Millis, received_
             Geometry::Polygon(vec![ring(corners)])
         }
     };
-    let limit_kmh = (place.kind == Kind::Terminal).then_some(20.0);
+    let limit_kmh = (place.kind == SiteKind::Terminal).then_some(20.0);
     event(
         place.id,
         place.name,
@@ -41,7 +41,7 @@ pub(super) fn place(place: &Place, ground: Ground, valid_from: Millis, received_
     )
 }
 
-/// A quarter in which less is allowed.
+/// A zone with a lower speed limit.
 fn port_district(valid_from: Millis) -> Event<'static> {
     let corners = PORT_DISTRICT.iter().map(|&(lon, lat)| degrees(Spot { lon, lat }));
     let geometry = Geometry::Polygon(vec![ring(corners)]);
@@ -65,7 +65,7 @@ fn event(
         min_dwell_ms,
         exit_buffer_m,
         speed_limit: limit_kmh.map_or(Speed::NONE, Speed::from_kmh),
-        shape: Arc::new(geometry.shape().expect("the grounds of the places are valid areas")),
+        shape: Arc::new(geometry.shape().expect("grounds are valid areas")),
     };
     Event::Geofence(GeofenceChange {
         geofence_id: Cow::Borrowed(id),
@@ -75,7 +75,7 @@ fn event(
     })
 }
 
-/// Seven decimals are a centimetre: nobody draws more precisely.
+/// Degrees rounded to seven decimals, which is a centimetre.
 fn degrees(spot: Spot) -> [f64; 2] {
     [spot.lon, spot.lat].map(|degrees| (degrees * 1e7).round() / 1e7)
 }

@@ -1,4 +1,4 @@
-//! A simulated fleet of container lorries in Lagos: terminal, client, terminal.
+//! A simulated fleet of container lorries in Lagos that drive from terminal to client and back.
 //!
 //! ```text
 //! wheel ──due this second──> truck ──truth──> tracker ──fixes──> what arrives
@@ -6,11 +6,11 @@
 //!                             │                                cast, delayed, kept while silent
 //! ```
 //!
-//! Time is simulated: [`Simulator::step`] is one second of it, and costs what is due in that second. The same
-//! seed makes the same events, on any machine that rounds as this one does. Places and roads are real ones,
-//! roughly; the rest is made up: queues at the gates of terminals, rush hours, drivers who speed, breakdowns,
-//! lunch, nights in the depot. Trackers report every 10 s on the road, every 60 s where they stand and every
-//! 5 minutes at night in a depot; what one keeps while it has no network it uploads later, with its own times.
+//! Time is simulated: one [`Simulator::step`] is one second, and its cost is proportional to the reports due in it. The
+//! same seed makes the same events on any machine with the same floating-point rounding. Places and roads are real to
+//! a few hundred metres; the rest is invented: queues at the gates of terminals, rush hours, speeding, breakdowns,
+//! lunch, nights in the depot. Trackers report every 10 s on the road, every 60 s while standing and every 5 minutes
+//! at night in a depot. A tracker without network keeps its positions and uploads them later, with their own times.
 
 use std::collections::HashMap;
 
@@ -38,18 +38,18 @@ mod yard;
 pub use cast::{Correction, CorrectionKind};
 pub use tracker::{MOVING_EVERY_S, PARKED_EVERY_S, STANDING_EVERY_S};
 
-use cast::{Quirk, SILENT_FROM, UPLOADS_AT};
+use cast::{SILENT_FROM, TrackerFault, UPLOADS_AT};
 use places::PLACES;
 use roads::Roads;
 use tracker::Silence;
 use traffic::Traffic;
-use truck::{News, Town, Truck};
+use truck::{Incident, Town, Truck};
 use wheel::Wheel;
 use yard::Yard;
 
 /// 2026-11-23, midnight in Lagos (UTC+1), a Monday.
 pub const MIDNIGHT: Millis = 1_795_388_400_000;
-/// How often the log is told what time it is.
+/// Interval between clock events.
 const CLOCK_EVERY_MS: Millis = 10 * SECOND_MS;
 
 const SECOND_MS: Millis = 1000;
@@ -57,18 +57,18 @@ const MINUTE_MS: Millis = 60 * SECOND_MS;
 const HOUR_MS: Millis = 60 * MINUTE_MS;
 const DAY_MS: Millis = 24 * HOUR_MS;
 
-/// Which fleet, and from when on.
+/// Parameters of a simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fleet {
-    /// How many lorries.
+    /// Number of lorries.
     pub vehicles: u32,
-    /// The same seed makes the same events.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// The first second.
+    /// Instant of the first second.
     pub begins: Millis,
 }
 
-/// The fleet, at an instant of its day.
+/// A simulated fleet at an instant of its day.
 #[derive(Debug)]
 pub struct Simulator {
     begins: Millis,
@@ -76,18 +76,18 @@ pub struct Simulator {
     town: Town,
     trucks: Vec<Truck>,
     due: Wheel<u32>,
-    /// Fixes that are sent later than they were made.
+    /// Fixes that are sent later than they were measured.
     delayed: Wheel<Event<'static>>,
     silent: HashMap<u32, Silence, FxBuildHasher>,
     meant_to_be_refused: u64,
 }
 
 impl Simulator {
-    /// Before the first second.
+    /// A simulation before its first second.
     pub fn new(fleet: Fleet) -> Self {
         let Fleet { vehicles, seed, begins } = fleet;
         let now = begins.div_euclid(SECOND_MS) * SECOND_MS;
-        // So many that in the middle of the day lorries wait for an hour or so.
+        // Sized so that lorries queue for about an hour in the middle of the day.
         let bays = (vehicles / 14).max(2);
         let mut town = Town {
             roads: Roads::new(),
@@ -106,27 +106,27 @@ impl Simulator {
         Self { begins: now, now, town, trucks, due, delayed, silent, meant_to_be_refused: 0 }
     }
 
-    /// The next second.
+    /// The instant that the next step simulates.
     pub fn now(&self) -> Millis {
         self.now
     }
 
-    /// How many lorries there are.
+    /// Number of lorries.
     pub fn vehicles(&self) -> u32 {
         self.trucks.len() as u32
     }
 
-    /// How many of the events so far no daemon should accept: their clocks are wrong.
+    /// Number of events so far that a daemon should reject, because of a wrong tracker clock.
     pub fn meant_to_be_refused(&self) -> u64 {
         self.meant_to_be_refused
     }
 
-    /// What arrives in this second, in order: first `events`, then each correction.
+    /// Simulates one second. Appends what arrives in it to `events`; the returned corrections arrive after them.
     pub fn step(&mut self, events: &mut Vec<Event<'static>>) -> Vec<Correction> {
         let now = self.now;
         let mut corrections = Vec::new();
         if now == self.begins {
-            // So they hold from the beginning of the log on, wherever it is read.
+            // Geofences come first, so that they hold from the beginning of the log.
             events.extend(geofences::all(now));
             events.extend((0..self.vehicles()).map(|truck| vehicles::metadata(truck, None, now, now)));
         }
@@ -151,7 +151,7 @@ impl Simulator {
         corrections
     }
 
-    /// A lorry moves and its tracker speaks, if it can. Returns when it will again, in seconds.
+    /// Moves a lorry and emits its tracker's report, if it has network. Returns the seconds until its next report.
     fn report(
         &mut self,
         number: u32,
@@ -160,16 +160,17 @@ impl Simulator {
         corrections: &mut Vec<Correction>,
     ) -> u32 {
         let truck = &mut self.trucks[number as usize];
-        if let Some(News::Dark { until }) = truck.advance(&mut self.town, now) {
+        if let Some(Incident::Dark { until }) = truck.advance(&mut self.town, now) {
             self.silent.entry(number).or_insert(Silence { until, kept: None });
         }
-        // What a wrong clock says is uploaded when it is true: only who speaks at once is refused.
-        let quirk = Quirk::of(number).filter(|quirk| *quirk != Quirk::WrongClock || !self.silent.contains_key(&number));
+        // A wrong clock only shows in reports sent at once: by the time of an upload the reported time has passed.
+        let fault = TrackerFault::of(number)
+            .filter(|fault| *fault != TrackerFault::WrongClock || !self.silent.contains_key(&number));
         let (truth, id) = (truck.truth(&self.town), vehicles::id(number));
-        let (event, refused) = tracker::fix(&id, &truth, quirk, &mut truck.random, now);
+        let (event, refused) = tracker::fix(&id, &truth, fault, &mut truck.random, now);
         self.meant_to_be_refused += u64::from(refused);
-        let lost = match quirk {
-            Some(Quirk::Late) => (SILENT_FROM..UPLOADS_AT).contains(&now).then_some(UPLOADS_AT),
+        let lost = match fault {
+            Some(TrackerFault::Late) => (SILENT_FROM..UPLOADS_AT).contains(&now).then_some(UPLOADS_AT),
             _ if refused => None,
             _ => tracker::lost(&truth, &mut truck.random, now),
         };
@@ -202,7 +203,7 @@ impl Simulator {
             None => match tracker::delay_s(&mut truck.random) {
                 Some(delay_s) if !refused => self.delayed.put(now, delay_s, event),
                 Some(_) | None => {
-                    if quirk == Some(Quirk::Twice) {
+                    if fault == Some(TrackerFault::Twice) {
                         events.push(event.clone());
                     }
                     events.push(event);

@@ -1,23 +1,23 @@
-//! The roads of greater Lagos as far as lorries need them: junctions and the roads that join them, in
-//! their real places to a few hundred metres. From general knowledge; not for navigation.
+//! The roads of greater Lagos that lorries use: junctions, at their real coordinates to a few hundred metres, and the
+//! roads between them. From general knowledge; not for navigation.
 
-/// How fast lorries go where there is nobody else, and how much the rush hour takes of it.
+/// Class of a road: decides the free speed and its loss in the rush hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// Three lanes each way.
     Expressway,
-    /// Over water.
+    /// A road over water.
     Bridge,
-    /// Through the town.
+    /// A main road through the town.
     Arterial,
-    /// Through a quarter.
+    /// A road within a quarter.
     Street,
-    /// From the road to a yard.
+    /// The way from a road to a yard.
     Access,
 }
 
 impl Class {
-    /// On an empty road.
+    /// Speed on an empty road, km/h.
     pub(super) fn free_kmh(self) -> f64 {
         match self {
             Self::Expressway => 60.0,
@@ -28,7 +28,7 @@ impl Class {
         }
     }
 
-    /// What is left of it when everybody is on the road.
+    /// Share of the free speed that remains at the peak of the rush hour.
     pub(super) fn rush_share(self) -> f64 {
         match self {
             Self::Expressway => 0.45,
@@ -40,7 +40,7 @@ impl Class {
     }
 }
 
-/// A road: its name, what it is like, and its junctions in order.
+/// A road: name, class, and its junctions in order.
 pub(super) struct Road {
     pub(super) name: &'static str,
     pub(super) class: Class,
@@ -51,7 +51,7 @@ const fn road(name: &'static str, class: Class, along: &'static [&'static str]) 
     Road { name, class, along }
 }
 
-/// Name, longitude, latitude.
+/// Junctions: name, longitude, latitude.
 pub(super) const JUNCTIONS: [(&str, f64, f64); 101] = [
     // Apapa and Tin Can Island
     ("apapa-gate", 3.3625, 6.4478),
@@ -166,7 +166,6 @@ pub(super) const JUNCTIONS: [(&str, f64, f64); 101] = [
 
 use Class::{Arterial, Bridge, Expressway, Street};
 
-/// In no order.
 pub(super) const ROADS: [Road; 30] = [
     road(
         "Apapa-Oshodi Expressway",

@@ -1,11 +1,11 @@
-//! Where lorries go: terminals, depots and clients, each on a road, and what their geofences look like.
+//! Destinations of lorries: terminals, depots and clients, each on a road, with their geofences' shapes.
 
 use super::geodesy::{Offset, Spot};
 
-/// What happens at a place.
+/// Kind of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Containers come from here and go back to here; only so many lorries at once.
+pub(super) enum SiteKind {
+    /// Containers start and end here; the number of lorries inside is limited.
     Terminal,
     /// Lorries spend the night here.
     Depot,
@@ -13,8 +13,8 @@ pub(super) enum Kind {
     Client,
 }
 
-impl Kind {
-    /// As geofences name it.
+impl SiteKind {
+    /// The kind in the geofences.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Terminal => "terminal",
@@ -24,51 +24,51 @@ impl Kind {
     }
 }
 
-/// The ground of a place, about its middle.
+/// Shape of a place's ground, relative to its centre.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ground {
-    /// Everything within so many metres.
+    /// A circle, with its radius in metres.
     Circle(f64),
-    /// A rectangle: half its length, half its width, and how far it is turned clockwise from lying east to west.
+    /// A rectangle: half its length and half its width in metres, and its clockwise rotation from east-west in degrees.
     Yard(f64, f64, f64),
-    /// Corners, metres east and north.
+    /// A polygon: corners in metres east and north.
     Corners(&'static [(f64, f64)]),
 }
 
 /// A terminal, depot or client.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Site {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: SiteKind,
     pub(super) middle: Spot,
     pub(super) ground: Ground,
-    /// The junction that it is reached from.
+    /// The junction that gives access to it.
     pub(super) road: &'static str,
 }
 
 const fn place(
     (id, name): (&'static str, &'static str),
-    kind: Kind,
+    kind: SiteKind,
     (lon, lat): (f64, f64),
     ground: Ground,
     road: &'static str,
-) -> Place {
-    Place { id, name, kind, middle: Spot { lon, lat }, ground, road }
+) -> Site {
+    Site { id, name, kind, middle: Spot { lon, lat }, ground, road }
 }
 
 use Ground::{Circle, Corners, Yard};
-use Kind::{Client, Depot, Terminal};
+use SiteKind::{Client, Depot, Terminal};
 
-/// The terminal whose ground is redrawn.
+/// Index of the terminal whose ground is redrawn.
 pub(super) const ESSLIBRA: usize = 0;
-/// How many of the places are terminals; they come first.
+/// Number of terminals; they come first in [`PLACES`].
 pub(super) const TERMINALS: usize = 3;
-/// How many of them are depots; they come next.
+/// Number of depots; they follow the terminals.
 pub(super) const DEPOTS: usize = 3;
 
-/// Terminals, depots, clients.
-pub(super) const PLACES: [Place; 30] = [
+/// All places: terminals, depots, clients.
+pub(super) const PLACES: [Site; 30] = [
     place(
         ("esslibra", "ESSLIBRA Ibeshe"),
         Terminal,
@@ -113,7 +113,7 @@ pub(super) const PLACES: [Place; 30] = [
     place(("gbagada", "Gbagada Industrial Scheme"), Client, (3.3890, 6.5590), Yard(140.0, 100.0, 50.0), "gbagada"),
 ];
 
-/// The ground of ESSLIBRA as its operator draws it later: with the road before the gate, where lorries wait.
+/// The ground of ESSLIBRA after it is redrawn: it then includes the road before the gate, where lorries wait.
 pub(super) const ESSLIBRA_REDRAWN: Ground = Corners(&[
     (-260.0, -240.0),
     (240.0, -270.0),
@@ -126,7 +126,7 @@ pub(super) const ESSLIBRA_REDRAWN: Ground = Corners(&[
     (-280.0, 40.0),
 ]);
 
-/// Where 40 km/h are enough for a lorry: the streets around the ports.
+/// Corners of the zone with a limit of 40 km/h: the streets around the ports.
 pub(super) const PORT_DISTRICT: [(f64, f64); 7] = [
     (3.3320, 6.4400),
     (3.3420, 6.4290),
@@ -138,7 +138,7 @@ pub(super) const PORT_DISTRICT: [(f64, f64); 7] = [
 ];
 
 impl Ground {
-    /// The corners, about the middle; of a circle none.
+    /// Corners relative to the centre; empty for a circle.
     pub(super) fn corners(self) -> Vec<Offset> {
         match self {
             Circle(_) => Vec::new(),
@@ -154,7 +154,7 @@ impl Ground {
         }
     }
 
-    /// How far it reaches from its middle. Metres.
+    /// Greatest distance of the ground from the centre, metres.
     pub(super) fn reach_m(self) -> f64 {
         match self {
             Circle(radius) => radius,
@@ -162,7 +162,7 @@ impl Ground {
         }
     }
 
-    /// How far from the middle lorries stand at most. Metres.
+    /// Greatest distance of a standing lorry from the centre, metres.
     pub(super) fn room_m(self) -> f64 {
         let edge = match self {
             Circle(radius) => radius,

@@ -1,13 +1,13 @@
-//! The road network: places and junctions, the roads between them, and the quickest way from any to any.
+//! The road network: places and junctions, the roads between them, and the quickest way between any two.
 //!
-//! A lorry keeps no route. At every junction it asks which one is next on the quickest way to where it
-//! wants to go, and the answer is in a table of all pairs: one for empty roads and one for the rush hour.
+//! A lorry stores no route. At every junction it looks up the next one on the quickest way to its goal, in a table of
+//! all pairs: one for empty roads and one for the rush hour.
 
 use super::geodesy::Spot;
 use super::map::{Class, JUNCTIONS, ROADS};
 use super::places::PLACES;
 
-/// A place or a junction: places come first, as they are listed.
+/// A place or a junction; places have the lowest numbers, in their listed order.
 pub(super) type Node = u16;
 
 /// A road from one node to the next.
@@ -18,7 +18,6 @@ pub(super) struct Stretch {
     pub(super) metres: f64,
 }
 
-/// The network.
 #[derive(Clone, Debug)]
 pub(super) struct Roads {
     spots: Vec<Spot>,
@@ -27,7 +26,7 @@ pub(super) struct Roads {
     rush: Ways,
 }
 
-/// From each node to each: the next node on the quickest way.
+/// Next node on the quickest way, for each pair of nodes.
 #[derive(Clone, Debug)]
 struct Ways {
     next: Vec<Node>,
@@ -62,7 +61,7 @@ impl Roads {
         self.spots[usize::from(node)]
     }
 
-    /// The next stretch on the quickest way; none at its end.
+    /// The next stretch on the quickest way; `None` at its end.
     pub(super) fn next(&self, from: Node, to: Node, rush: bool) -> Option<&Stretch> {
         let ways = if rush { &self.rush } else { &self.quiet };
         let next = ways.next[usize::from(from) * self.spots.len() + usize::from(to)];
@@ -74,7 +73,7 @@ impl Roads {
         self.stretches[usize::from(from)].iter().find(|stretch| stretch.to == to)
     }
 
-    /// The only way out of a place.
+    /// The only road of a place.
     pub(super) fn way_out(&self, place: Node) -> &Stretch {
         self.stretches[usize::from(place)].first().expect("every place is on a road")
     }
@@ -90,14 +89,14 @@ impl Roads {
     }
 }
 
-/// The node of a junction of this road.
+/// The node of a junction; `road` names the road in panics.
 fn junction(name: &str, road: &str) -> Node {
     let number = JUNCTIONS.iter().position(|&(known, ..)| known == name);
-    (PLACES.len() + number.unwrap_or_else(|| panic!("{road}: no junction is called {name}"))) as Node
+    (PLACES.len() + number.unwrap_or_else(|| panic!("{road}: no junction has the name {name}"))) as Node
 }
 
 impl Ways {
-    /// Floyd and Warshall: some two million comparisons. Whole milliseconds, so that ties are ties everywhere.
+    /// Floyd-Warshall, some two million comparisons. In whole milliseconds, so that ties are equal on every machine.
     fn new(stretches: &[Vec<Stretch>], share: impl Fn(Class) -> f64) -> Self {
         let n = stretches.len();
         let mut cost = vec![u32::MAX / 2; n * n];

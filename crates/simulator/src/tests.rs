@@ -1,4 +1,4 @@
-//! The town is whole, the lorries behave, and the events are the same for the same seed.
+//! Tests: the map is consistent, lorries behave, and a seed determines the events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use watchtower_engine::replay::{Driver, Intake};
 
 const BEGINS: Millis = MIDNIGHT + 5 * HOUR_MS;
 
-/// All events of so many hours, in order.
+/// All events of `hours` hours, in order.
 fn simulate(vehicles: u32, seed: u64, begins: Millis, hours: i64) -> (Simulator, Vec<Event<'static>>) {
     let mut simulator = Simulator::new(Fleet { vehicles, seed, begins });
     let mut events = Vec::new();
@@ -41,7 +41,7 @@ fn every_place_can_be_reached_from_every_other() {
 
 #[test]
 fn places_and_roads_are_around_lagos_and_not_in_the_water() {
-    // The middle of the lagoon; what is south of the coast is the ocean.
+    // The middle of the lagoon; south of the coast is the ocean.
     let lagoon = [
         (3.412, 6.465),
         (3.412, 6.535),
@@ -118,7 +118,7 @@ fn nothing_is_refused_but_what_is_meant_to_be() {
     let mut admissions = streams.map(|stream| Admission::new(stream, limits.clone()));
     let (mut names, mut refused) = (Names::default(), BTreeMap::<Reason, u64>::new());
     for event in &events {
-        let arrival = event.received_at().expect("the simulator says when an event arrives");
+        let arrival = event.received_at().expect("the simulator sets the arrival");
         let mut admit = |stream: usize| {
             if let Err(rejection) = admissions[stream].admit(event, arrival, &mut names) {
                 *refused.entry(rejection.reason).or_default() += 1;
@@ -139,16 +139,16 @@ fn nothing_is_refused_but_what_is_meant_to_be() {
 #[test]
 fn speeds_are_those_of_lorries() {
     let (_, events) = simulate(84, 11, BEGINS, 10);
-    let quirky: BTreeSet<String> = (0..84).filter(|n| Quirk::of(*n).is_some()).map(vehicles::id).collect();
+    let faulty: BTreeSet<String> = (0..84).filter(|n| TrackerFault::of(*n).is_some()).map(vehicles::id).collect();
     let mut last: BTreeMap<String, (Millis, geodesy::Spot)> = BTreeMap::new();
     let (mut moving, mut fast) = (0u32, 0u32);
     for event in &events {
         let Event::Position(report) = event else { continue };
         let Fix::At(measured) = &report.fix else { continue };
-        if quirky.contains(report.vehicle_id.as_ref()) || measured.place == Place::from_degrees(0.0, 0.0) {
+        if faulty.contains(report.vehicle_id.as_ref()) || measured.place == Place::from_degrees(0.0, 0.0) {
             continue;
         }
-        let kmh = measured.speed.kmh().expect("a good tracker says how fast it is");
+        let kmh = measured.speed.kmh().expect("a tracker without faults reports speed");
         assert!(kmh < 110.0, "{} drives {kmh} km/h", report.vehicle_id);
         (moving, fast) = (moving + u32::from(kmh > 0.0), fast + u32::from(kmh > 60.0));
         let spot = geodesy::Spot { lon: measured.place.lon_degrees(), lat: measured.place.lat_degrees() };
@@ -163,7 +163,7 @@ fn speeds_are_those_of_lorries() {
     assert!(fast > moving / 400 && fast < moving / 10, "{fast} of {moving} fixes on the road are above 60 km/h");
 }
 
-/// The tables after so many hours.
+/// The tables after all of these events.
 fn tables(events: &[Event<'static>]) -> BTreeMap<&'static str, Vec<Row>> {
     let mut intake = Intake::new(Limits::for_replay());
     let mut driver = Driver::start(1, Rules::default());

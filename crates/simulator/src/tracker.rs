@@ -1,59 +1,64 @@
-//! What a lorry's tracker says of it, and when: the truth with noise, gaps and faults.
-
-use std::borrow::Cow;
+//! The reports of a lorry's tracker: the truth with noise, gaps and faults.
 
 use watchtower_model::{Heading, Millis, Place, Speed};
 
-use super::cast::Quirk;
+use super::cast::{TrackerFault, position};
 use super::geodesy::Offset;
 use super::truck::Truth;
 use super::{HOUR_MS, MINUTE_MS};
-use watchtower_core::events::{Event, Fix, Measured, PositionReport};
+use watchtower_core::events::{Event, Fix, Measured};
 use watchtower_core::random::SplitMix;
 
-/// How often a moving lorry reports. Seconds.
+/// Interval between reports of a moving lorry, seconds.
 pub const MOVING_EVERY_S: u32 = 10;
-/// How often one that stands does. Seconds.
+/// Interval between reports of a standing lorry, seconds.
 pub const STANDING_EVERY_S: u32 = 60;
-/// How often one that spends the night in its depot does. Seconds.
+/// Interval between reports of a lorry parked in its depot for the night, seconds.
 pub const PARKED_EVERY_S: u32 = 300;
-/// How far a receiver is off at most, east and north. Metres.
+/// Greatest error of a receiver, east and north, metres.
 const SCATTER_M: f64 = 4.0;
-/// The same of a bad one.
+/// Greatest error of an inaccurate receiver, metres.
 const BAD_SCATTER_M: f64 = 75.0;
-/// One fix in so many is sent late.
+/// One fix in this many is sent late.
 const FIXES_TO_DELAY: u64 = 200;
-/// Reports on the road from one loss of the network to the next: fifty hours.
+/// Mean number of reports on the road between two losses of the network: fifty hours.
 const REPORTS_TO_SILENCE: u64 = 18_000;
-/// How far ahead a clock is that is wrong: farther than any daemon tolerates.
+/// Lead of a wrong clock; more than any daemon tolerates.
 const WRONG_CLOCK_MS: Millis = 2 * HOUR_MS;
 
-/// A tracker without network, and what it will upload; or without power.
+/// A tracker without network, with the positions it will upload; or without power.
 #[derive(Debug)]
 pub(super) struct Silence {
     pub(super) until: Millis,
-    /// What it keeps; nothing if it has no power.
+    /// Positions kept for the upload; `None` without power.
     pub(super) kept: Option<Vec<Event<'static>>>,
 }
 
-/// A fix of a lorry, and whether it is one that should be refused.
+/// A fix of a lorry, and whether a daemon should reject it.
 pub(super) fn fix(
     id: &str,
     truth: &Truth,
-    quirk: Option<Quirk>,
+    fault: Option<TrackerFault>,
     random: &mut SplitMix,
     now: Millis,
 ) -> (Event<'static>, bool) {
-    let scatter = if quirk == Some(Quirk::Jittery) { BAD_SCATTER_M } else { SCATTER_M };
+    let scatter = if fault == Some(TrackerFault::Jittery) { BAD_SCATTER_M } else { SCATTER_M };
     let noise = Offset { east: random.between(-scatter, scatter), north: random.between(-scatter, scatter) };
     let spot = truth.spot.moved(noise);
     let mut speed_kmh = Some(truth.speed_kmh);
     let (mut ts, mut refused) = (now, false);
-    match quirk {
-        Some(Quirk::NoSpeed) => speed_kmh = None,
-        Some(Quirk::WrongSpeed) if random.below(6) == 0 => speed_kmh = Some(655.35),
-        Some(Quirk::WrongClock) if random.below(90) == 0 => (ts, refused) = (now + WRONG_CLOCK_MS, true),
-        Some(Quirk::WrongSpeed | Quirk::WrongClock | Quirk::Jittery | Quirk::Twice | Quirk::Late) | None => {}
+    match fault {
+        Some(TrackerFault::NoSpeed) => speed_kmh = None,
+        Some(TrackerFault::WrongSpeed) if random.below(6) == 0 => speed_kmh = Some(655.35),
+        Some(TrackerFault::WrongClock) if random.below(90) == 0 => (ts, refused) = (now + WRONG_CLOCK_MS, true),
+        Some(
+            TrackerFault::WrongSpeed
+            | TrackerFault::WrongClock
+            | TrackerFault::Jittery
+            | TrackerFault::Twice
+            | TrackerFault::Late,
+        )
+        | None => {}
     }
     let moving = truth.speed_kmh > 0.0;
     let measured = Measured {
@@ -68,18 +73,12 @@ pub(super) fn fix(
     (position(id, ts, now, Fix::At(measured)), refused)
 }
 
-/// A position event.
-pub(super) fn position(id: &str, ts: Millis, received_at: Millis, fix: Fix<'static>) -> Event<'static> {
-    let (vehicle_id, received_at) = (Cow::Owned(id.to_owned()), Some(received_at));
-    Event::Position(PositionReport { vehicle_id, ts, received_at, fix })
-}
-
-/// How much later a fix is sent, if it is one of those. Seconds.
+/// Delay of a fix that is sent late, seconds; `None` for most.
 pub(super) fn delay_s(random: &mut SplitMix) -> Option<u32> {
     (random.below(FIXES_TO_DELAY) == 0).then(|| 12 + random.below(80) as u32)
 }
 
-/// Whether the network is lost on the road, and until when.
+/// End of a loss of network that begins now; `None` if none begins.
 pub(super) fn lost(truth: &Truth, random: &mut SplitMix, now: Millis) -> Option<Millis> {
     let lost = truth.awake && random.below(REPORTS_TO_SILENCE) == 0;
     lost.then(|| now + 40 * MINUTE_MS + random.below(110 * MINUTE_MS as u64) as Millis)

@@ -1,11 +1,11 @@
-//! How busy the roads are, by the hour.
+//! Density of the traffic by the hour.
 
 use watchtower_model::Millis;
 
 use super::map::Class;
 use super::{DAY_MS, HOUR_MS, MIDNIGHT};
 
-/// Of the day: from when on the roads are how busy; in between it changes evenly.
+/// Density (0..1) at hours of the day; linear in between.
 const BUSY: [(f64, f64); 10] = [
     (0.0, 0.0),
     (4.5, 0.0),
@@ -19,10 +19,10 @@ const BUSY: [(f64, f64); 10] = [
     (24.0, 0.0),
 ];
 
-/// Busier than this, drivers take the way that is best in the rush hour.
+/// Density above which drivers take the quickest way of the rush hour.
 const RUSH: f64 = 0.6;
 
-/// The roads at an instant.
+/// The traffic at an instant.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traffic {
     busy: f64,
@@ -40,7 +40,7 @@ impl Traffic {
         self.busy > RUSH
     }
 
-    /// What a lorry drives on a road of this class.
+    /// Speed of a lorry on a road of this class, km/h.
     pub(super) fn kmh(self, class: Class) -> f64 {
         class.free_kmh() * (1.0 - self.busy * (1.0 - class.rush_share()))
     }
@@ -51,7 +51,7 @@ pub(super) fn hour_of_day(t: Millis) -> f64 {
     (t - MIDNIGHT).rem_euclid(DAY_MS) as f64 / HOUR_MS as f64
 }
 
-/// The number of the day.
+/// Number of the local day.
 pub(super) fn day(t: Millis) -> i64 {
     (t - MIDNIGHT).div_euclid(DAY_MS)
 }

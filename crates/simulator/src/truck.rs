@@ -4,105 +4,105 @@ use watchtower_model::Millis;
 
 use super::geodesy::{Offset, Spot};
 use super::map::Class;
-use super::places::{DEPOTS, Kind, PLACES, TERMINALS};
+use super::places::{DEPOTS, PLACES, SiteKind, TERMINALS};
 use super::roads::{Node, Roads};
 use super::traffic::{Traffic, day, hour_of_day};
 use super::yard::{Ticket, Yard};
 use super::{MINUTE_MS, SECOND_MS};
 use watchtower_core::random::SplitMix;
 
-/// What a lorry in a queue takes of the road. Metres.
+/// Length of road per queueing lorry, metres.
 const QUEUED_M: f64 = 19.0;
-/// How far before the ground of a terminal its queue begins. Metres.
+/// Distance from the ground of a terminal to the head of its queue, metres.
 const GATE_M: f64 = 40.0;
-/// What is driven between two reports of a queue that moves. Metres.
+/// Distance driven between two reports in a moving queue, metres.
 const CREEP_M: f64 = 120.0;
-/// Reports on the road, ten seconds apart, from one breakdown to the next: thirty hours.
+/// Mean number of reports on the road, ten seconds apart, between two breakdowns: thirty hours.
 const REPORTS_TO_BREAKDOWN: u64 = 10_800;
-/// After this hour of the day lorries go to their depot.
+/// Hour of the day after which lorries drive to their depot.
 const EVENING: f64 = 19.5;
-/// Before this one they stay there.
+/// Hour of the day before which they stay there.
 const MORNING: f64 = 4.0;
-/// From this one on, many are on the road.
+/// Hour of the day after which many are on the road.
 const BUSY_FROM: f64 = 6.5;
-/// Of each depot.
+/// Nearest terminal of each depot.
 const NEAREST_TERMINAL: [Node; DEPOTS] = [2, 1, 0];
 
-/// What everybody shares.
+/// The state that all lorries share.
 #[derive(Debug)]
 pub(super) struct Town {
     pub(super) roads: Roads,
     pub(super) traffic: Traffic,
     pub(super) yards: [Yard; TERMINALS],
-    /// Of each place: how far it reaches, and how much room there is.
+    /// For each place: the radius of its ground, and of the area where lorries stand, metres.
     pub(super) grounds: Vec<(f64, f64)>,
 }
 
-/// What a lorry is doing.
+/// Activity of a lorry.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Doing {
-    /// On its way to its goal; let into it, if that is a terminal and has a gate.
+pub(super) enum Activity {
+    /// On the way to its goal; `admitted` once the goal's gate, if it has one, has let it in.
     Driving { admitted: bool },
-    /// Before the gate of a terminal.
+    /// Waits before the gate of a terminal.
     Queueing { ticket: Ticket },
-    /// At its goal.
+    /// Stands at its goal.
     Standing { until: Millis },
-    /// By the road.
-    Resting { until: Millis, why: Rest },
+    /// Stands beside the road.
+    Resting { until: Millis, why: RestReason },
 }
 
-/// Why a lorry rests.
+/// Reason of a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum RestReason {
     /// The driver eats.
     Lunch,
-    /// It is broken; perhaps its battery is, too.
+    /// The lorry is broken; `dark` if its battery is dead as well.
     Breakdown { dark: bool },
 }
 
-/// What happened in a lorry's last move that others should know.
+/// An incident during a lorry's last move that concerns its tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
-    /// Its tracker has no power until then.
+pub(super) enum Incident {
+    /// The tracker has no power until then.
     Dark { until: Millis },
 }
 
-/// Where a lorry is and how it moves: the truth, which its tracker measures.
+/// True position and motion of a lorry, which its tracker measures.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Truth {
     pub(super) spot: Spot,
     pub(super) speed_kmh: f64,
     pub(super) heading_deg: f64,
     pub(super) ignition: bool,
-    /// It is on the road, not standing for long.
+    /// Whether it is on the road and not standing for long.
     pub(super) awake: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Truck {
     pub(super) random: SplitMix,
-    pub(super) doing: Doing,
+    pub(super) activity: Activity,
     from: Node,
     to: Node,
-    /// How far it is from `from`.
+    /// Distance from `from`, metres.
     metres: f64,
     goal: Node,
     home: Node,
-    /// Where in a yard it stands, as a share of the room there is.
+    /// Its place within a yard, as a share of the radius where lorries stand.
     berth: Offset,
-    /// How fast this driver drives, compared to others.
+    /// Speed of this driver relative to others.
     pace: f64,
-    /// How the traffic around it flows just now, around 1.
+    /// Current speed of the surrounding traffic, around 1.
     flow: f64,
     speed_kmh: f64,
     moved_at: Millis,
     lunched_on: i64,
-    /// Leaves the engine on while standing.
+    /// Whether the driver leaves the engine on while standing.
     idles: bool,
 }
 
 impl Truck {
-    /// A lorry as the simulation finds it: at any place, about to leave it sometime.
+    /// A lorry at the start of the simulation: at any place, about to leave at a random time.
     pub(super) fn new(mut random: SplitMix, town: &mut Town, now: Millis) -> Self {
         let home = (TERMINALS as u64 + random.below(DEPOTS as u64)) as Node;
         let night = !(MORNING..EVENING).contains(&hour_of_day(now));
@@ -114,7 +114,7 @@ impl Truck {
         };
         let until = now + random.below(150 * MINUTE_MS as u64) as Millis;
         if let Some(yard) = town.yards.get_mut(usize::from(at)) {
-            yard.draw(); // it is inside
+            yard.draw(); // it is inside already
         }
         let berth = Offset { east: random.between(-0.7, 0.7), north: random.between(-0.7, 0.7) };
         let speeder = random.below(8) == 0;
@@ -122,7 +122,7 @@ impl Truck {
         let idles = random.below(4) == 0;
         let mut truck = Self {
             random,
-            doing: Doing::Standing { until },
+            activity: Activity::Standing { until },
             from: at,
             to: town.roads.way_out(at).to,
             metres: 0.0,
@@ -142,14 +142,14 @@ impl Truck {
         truck
     }
 
-    /// Somewhere on the way from where it is to where it might go.
+    /// Places the lorry somewhere on the way to a possible goal.
     fn set_on_its_way(&mut self, town: &mut Town) {
         if let Some(yard) = town.yards.get_mut(usize::from(self.from)) {
             yard.leave();
         }
         self.goal = match PLACES[usize::from(self.from)].kind {
-            Kind::Terminal => client(&mut self.random),
-            Kind::Client | Kind::Depot => self.terminal(),
+            SiteKind::Terminal => client(&mut self.random),
+            SiteKind::Client | SiteKind::Depot => self.terminal(),
         };
         for _ in 0..self.random.below(12) {
             match town.roads.next(self.to, self.goal, false) {
@@ -157,24 +157,24 @@ impl Truck {
                 Some(_) | None => break,
             }
         }
-        self.doing = Doing::Driving { admitted: false };
+        self.activity = Activity::Driving { admitted: false };
     }
 
-    /// What happens until `now`.
-    pub(super) fn advance(&mut self, town: &mut Town, now: Millis) -> Option<News> {
+    /// Simulates the lorry up to `now`.
+    pub(super) fn advance(&mut self, town: &mut Town, now: Millis) -> Option<Incident> {
         let elapsed_s = (now - self.moved_at) as f64 / SECOND_MS as f64;
         self.moved_at = now;
-        match self.doing {
-            Doing::Driving { .. } => return self.drive(town, now, elapsed_s),
-            Doing::Queueing { ticket } => self.creep(town, ticket, elapsed_s),
-            Doing::Standing { until } if now >= until => self.depart(town, now),
-            Doing::Resting { until, .. } if now >= until => self.doing = Doing::Driving { admitted: false },
-            Doing::Standing { .. } | Doing::Resting { .. } => self.speed_kmh = 0.0,
+        match self.activity {
+            Activity::Driving { .. } => return self.drive(town, now, elapsed_s),
+            Activity::Queueing { ticket } => self.creep(town, ticket, elapsed_s),
+            Activity::Standing { until } if now >= until => self.depart(town, now),
+            Activity::Resting { until, .. } if now >= until => self.activity = Activity::Driving { admitted: false },
+            Activity::Standing { .. } | Activity::Resting { .. } => self.speed_kmh = 0.0,
         }
         None
     }
 
-    /// Chooses where to go next.
+    /// Chooses the next goal.
     fn depart(&mut self, town: &mut Town, now: Millis) {
         let here = self.goal;
         if let Some(yard) = town.yards.get_mut(usize::from(here)) {
@@ -182,34 +182,36 @@ impl Truck {
         }
         let night = !(MORNING..EVENING).contains(&hour_of_day(now));
         self.goal = match PLACES[usize::from(here)].kind {
-            Kind::Depot if night => {
-                // Woken too early: the night ends sometime before seven.
-                self.doing = Doing::Standing { until: next_morning(&mut self.random, now) };
+            SiteKind::Depot if night => {
+                // Too early: the night ends at a random time before seven.
+                self.activity = Activity::Standing { until: next_morning(&mut self.random, now) };
                 return;
             }
             _ if night => self.home,
-            Kind::Terminal => client(&mut self.random),
-            Kind::Client | Kind::Depot => self.terminal(),
+            SiteKind::Terminal => client(&mut self.random),
+            SiteKind::Client | SiteKind::Depot => self.terminal(),
         };
         (self.from, self.to, self.metres) = (here, town.roads.way_out(here).to, 0.0);
-        self.doing = Doing::Driving { admitted: false };
+        self.activity = Activity::Driving { admitted: false };
     }
 
-    fn drive(&mut self, town: &mut Town, now: Millis, elapsed_s: f64) -> Option<News> {
+    fn drive(&mut self, town: &mut Town, now: Millis, elapsed_s: f64) -> Option<Incident> {
         if let Some(rest) = self.rest(now) {
             self.speed_kmh = 0.0;
-            self.doing = rest;
+            self.activity = rest;
             return match rest {
-                Doing::Resting { until, why: Rest::Breakdown { dark: true } } => Some(News::Dark { until }),
+                Activity::Resting { until, why: RestReason::Breakdown { dark: true } } => {
+                    Some(Incident::Dark { until })
+                }
                 _ => None,
             };
         }
         let traffic = town.traffic;
-        // A slow walk around 1: traffic thickens and thins over minutes.
+        // Random walk around 1: the density of traffic changes over minutes.
         self.flow += (1.0 - self.flow) * 0.12 + self.random.between(-0.14, 0.14);
         self.flow = self.flow.clamp(0.25, 1.25);
         let mut left_s = elapsed_s;
-        // Many short stretches at most: a lorry that goes round in circles would be a fault of the roads.
+        // Bounded: a lorry that passes more stretches drives in circles, a fault of the road network.
         for _ in 0..64 {
             let stretch = *town.roads.stretch(self.from, self.to).expect("a lorry is on a road");
             let flow = if stretch.class == Class::Access { self.flow.min(1.05) } else { self.flow };
@@ -236,12 +238,15 @@ impl Truck {
         None
     }
 
-    /// How far it may go on this stretch: to its end, or to a gate that it has not passed.
+    /// Where it must stop on this stretch: at its end, or at a gate that has not admitted it. Metres.
     fn end_of(&self, town: &Town, metres: f64) -> f64 {
         let gated = self.to == self.goal && usize::from(self.goal) < TERMINALS;
-        match self.doing {
-            Doing::Driving { admitted: false } if gated => gate(town, self.goal, metres),
-            Doing::Driving { .. } | Doing::Queueing { .. } | Doing::Standing { .. } | Doing::Resting { .. } => metres,
+        match self.activity {
+            Activity::Driving { admitted: false } if gated => gate(town, self.goal, metres),
+            Activity::Driving { .. }
+            | Activity::Queueing { .. }
+            | Activity::Standing { .. }
+            | Activity::Resting { .. } => metres,
         }
     }
 
@@ -249,19 +254,19 @@ impl Truck {
         let yard = &mut town.yards[usize::from(self.goal)];
         let ticket = yard.draw();
         match yard.ahead(ticket) {
-            None => self.doing = Doing::Driving { admitted: true },
+            None => self.activity = Activity::Driving { admitted: true },
             Some(ahead) => {
-                self.doing = Doing::Queueing { ticket };
+                self.activity = Activity::Queueing { ticket };
                 self.speed_kmh = 0.0;
                 self.metres = (self.metres - f64::from(ahead) * QUEUED_M).max(0.0);
             }
         }
     }
 
-    /// Closes up with those ahead.
+    /// Moves up in the queue.
     fn creep(&mut self, town: &mut Town, ticket: Ticket, elapsed_s: f64) {
         let Some(ahead) = town.yards[usize::from(self.goal)].ahead(ticket) else {
-            self.doing = Doing::Driving { admitted: true };
+            self.activity = Activity::Driving { admitted: true };
             return;
         };
         let metres = town.roads.stretch(self.from, self.to).expect("a lorry is on a road").metres;
@@ -274,39 +279,39 @@ impl Truck {
     fn arrive(&mut self, now: Millis) {
         self.speed_kmh = 0.0;
         let minutes = match PLACES[usize::from(self.goal)].kind {
-            Kind::Terminal => self.random.between(22.0, 75.0),
-            Kind::Client => self.random.between(20.0, 105.0),
-            Kind::Depot if hour_of_day(now) >= EVENING - 1.0 => {
-                self.doing = Doing::Standing { until: next_morning(&mut self.random, now) };
+            SiteKind::Terminal => self.random.between(22.0, 75.0),
+            SiteKind::Client => self.random.between(20.0, 105.0),
+            SiteKind::Depot if hour_of_day(now) >= EVENING - 1.0 => {
+                self.activity = Activity::Standing { until: next_morning(&mut self.random, now) };
                 return;
             }
-            Kind::Depot => self.random.between(25.0, 60.0),
+            SiteKind::Depot => self.random.between(25.0, 60.0),
         };
-        self.doing = Doing::Standing { until: now + (minutes * MINUTE_MS as f64) as Millis };
+        self.activity = Activity::Standing { until: now + (minutes * MINUTE_MS as f64) as Millis };
     }
 
-    /// Whether the lorry breaks down or the driver eats.
-    fn rest(&mut self, now: Millis) -> Option<Doing> {
-        // Not at a gate, nor between it and the yard: the others are behind.
-        let on_the_road = self.to != self.goal && self.doing == Doing::Driving { admitted: false };
+    /// Decides whether the lorry breaks down or the driver eats.
+    fn rest(&mut self, now: Millis) -> Option<Activity> {
+        // Not at a gate, nor between gate and yard: it would block the lorries behind it.
+        let on_the_road = self.to != self.goal && self.activity == Activity::Driving { admitted: false };
         if !on_the_road {
             return None;
         }
         let minutes = |random: &mut SplitMix, from, to| (random.between(from, to) * MINUTE_MS as f64) as Millis;
         if self.random.below(REPORTS_TO_BREAKDOWN) == 0 {
             let (dark, lasts) = (self.random.below(2) == 0, minutes(&mut self.random, 35.0, 150.0));
-            return Some(Doing::Resting { until: now + lasts, why: Rest::Breakdown { dark } });
+            return Some(Activity::Resting { until: now + lasts, why: RestReason::Breakdown { dark } });
         }
         let hungry = (11.75..14.5).contains(&hour_of_day(now)) && self.lunched_on != day(now);
         if hungry && self.random.below(240) == 0 {
             self.lunched_on = day(now);
             let lasts = minutes(&mut self.random, 18.0, 40.0);
-            return Some(Doing::Resting { until: now + lasts, why: Rest::Lunch });
+            return Some(Activity::Resting { until: now + lasts, why: RestReason::Lunch });
         }
         None
     }
 
-    /// One of the terminals: mostly the one that is nearest to home.
+    /// A terminal for the next container: mostly the one nearest to home.
     fn terminal(&mut self) -> Node {
         match self.random.below(10) {
             0..5 => NEAREST_TERMINAL[usize::from(self.home) - TERMINALS],
@@ -318,12 +323,12 @@ impl Truck {
         let (a, b) = (self.spot_at(town, self.from), self.spot_at(town, self.to));
         let way = a.to(b);
         let metres = town.roads.stretch(self.from, self.to).expect("a lorry is on a road").metres;
-        let awake = matches!(self.doing, Doing::Driving { .. });
-        let ignition = match self.doing {
-            Doing::Driving { .. } | Doing::Queueing { .. } => true,
-            Doing::Standing { .. } => self.idles && usize::from(self.goal) < TERMINALS,
-            Doing::Resting { why: Rest::Lunch, .. } => self.idles,
-            Doing::Resting { why: Rest::Breakdown { .. }, .. } => false,
+        let awake = matches!(self.activity, Activity::Driving { .. });
+        let ignition = match self.activity {
+            Activity::Driving { .. } | Activity::Queueing { .. } => true,
+            Activity::Standing { .. } => self.idles && usize::from(self.goal) < TERMINALS,
+            Activity::Resting { why: RestReason::Lunch, .. } => self.idles,
+            Activity::Resting { why: RestReason::Breakdown { .. }, .. } => false,
         };
         Truth {
             spot: a.between(b, (self.metres / metres).min(1.0)),
@@ -334,7 +339,7 @@ impl Truck {
         }
     }
 
-    /// A place is not a point: each lorry has its berth.
+    /// The point of a node; within a place, the lorry's own berth.
     fn spot_at(&self, town: &Town, node: Node) -> Spot {
         let spot = town.roads.spot(node);
         match town.grounds.get(usize::from(node)) {
@@ -347,11 +352,11 @@ impl Truck {
 
     /// Whether it stands in its depot for the night.
     pub(super) fn is_parked(&self) -> bool {
-        matches!(self.doing, Doing::Standing { .. }) && PLACES[usize::from(self.goal)].kind == Kind::Depot
+        matches!(self.activity, Activity::Standing { .. }) && PLACES[usize::from(self.goal)].kind == SiteKind::Depot
     }
 }
 
-/// Where on the road to a terminal its queue begins.
+/// Where the queue of a terminal begins on the road to it, metres.
 fn gate(town: &Town, terminal: Node, metres: f64) -> f64 {
     (metres - town.grounds[usize::from(terminal)].0 - GATE_M).max(1.0)
 }
@@ -361,7 +366,7 @@ fn client(random: &mut SplitMix) -> Node {
     (first + random.below(PLACES.len() as u64 - first)) as Node
 }
 
-/// Sometime between half past four and seven, of today or tomorrow.
+/// A random instant between half past four and seven, today or tomorrow.
 fn next_morning(random: &mut SplitMix, now: Millis) -> Millis {
     let hours = (MORNING + 0.5 - hour_of_day(now)).rem_euclid(24.0) + random.between(0.0, 2.5);
     now + (hours * super::HOUR_MS as f64) as Millis

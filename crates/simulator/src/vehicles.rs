@@ -1,4 +1,4 @@
-//! What is known of the lorries besides where they are.
+//! Vehicle events of the lorries: name, fleet, speed limit.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use watchtower_core::events::{Event, VehicleChange};
 const FLEETS: [&str; 3] = ["VPC", "Ibeshe Haulage", "Lagoon Lines"];
 const MODELS: [&str; 5] = ["MACK 40FT", "DAF CF 40FT", "SINOTRUK HOWO 20FT", "MAN TGS 40FT", "MACK 20FT"];
 
-/// Who borrows a lorry.
+/// The fleet that borrows a lorry.
 pub(super) const LENT_TO: &str = "Lagoon Lines";
 
-/// A lorry's id: the fourth is T11985LA.
+/// Id of a lorry; number 3 is T11985LA.
 pub(super) fn id(truck: u32) -> String {
     format!("T{}LA", 11_982 + truck)
 }
 
-/// A lorry's name, fleet and limit; as said, or those it has from the beginning.
+/// A vehicle event: name, limit, and the given fleet or else the initial one.
 pub(super) fn metadata(truck: u32, fleet: Option<&str>, valid_from: Millis, received_at: Millis) -> Event<'static> {
     let of = |names: &[&'static str]| names[truck as usize % names.len()];
     Event::Vehicle(VehicleChange {

@@ -1,13 +1,13 @@
-//! Who is due when: a ring of seconds, so that a second costs what is due in it and nothing else.
+//! A timing wheel with slots of one second: the cost of a second is proportional to the items due in it.
 
 use watchtower_model::Millis;
 
 use super::SECOND_MS;
 
-/// Seconds on the ring. Nothing is put farther ahead.
+/// Slots of the wheel, seconds. Items may be due less than this far ahead.
 const SLOTS: usize = 512;
 
-/// The ring.
+/// The timing wheel.
 #[derive(Clone, Debug)]
 pub(super) struct Wheel<T> {
     slots: Vec<Vec<T>>,
@@ -18,18 +18,19 @@ impl<T> Wheel<T> {
         Self { slots: (0..SLOTS).map(|_| Vec::new()).collect() }
     }
 
-    /// Due in so many seconds, at least one.
+    /// Schedules an item in `in_s` seconds, at least one.
     pub(super) fn put(&mut self, now: Millis, in_s: u32, what: T) {
         let ahead = (in_s.max(1) as usize).min(SLOTS - 1);
         self.slots[(slot(now) + ahead) % SLOTS].push(what);
     }
 
-    /// What is due, in the order in which it was put there. The room goes back with [`Wheel::give_back`].
+    /// Takes the items due at `now`, in the order in which they were scheduled. [`Wheel::give_back`] returns the
+    /// buffer.
     pub(super) fn take(&mut self, now: Millis) -> Vec<T> {
         std::mem::take(&mut self.slots[slot(now)])
     }
 
-    /// Room for what is due when the ring has gone round, instead of allocating it again.
+    /// Reuses an empty buffer for the slot of `now`, so that it need not be allocated again.
     pub(super) fn give_back(&mut self, now: Millis, mut room: Vec<T>) {
         room.clear();
         self.slots[slot(now)] = room;

@@ -1,20 +1,20 @@
-//! The gate of a terminal: so many lorries at once, the others wait in the order in which they came.
+//! The gate of a terminal: it admits a limited number of lorries; the others wait first-come, first-served.
 //!
-//! Nobody searches the queue. A ticket says after how many others its holder came; it may go in once that
-//! many and one have been let in.
+//! The queue is not searched. Tickets are numbered in order of arrival; a ticket is admitted once the counter of
+//! admitted lorries has passed its number.
 
-/// A terminal's gate.
+/// The gate of a terminal.
 #[derive(Clone, Debug)]
 pub(super) struct Yard {
-    /// Lorries that may go in at once.
+    /// Free places inside.
     free: u32,
-    /// The next ticket to be drawn.
+    /// Number of the next ticket.
     next: u32,
-    /// Tickets below it may go in.
+    /// Tickets below this number are admitted.
     admitted: u32,
 }
 
-/// A place in the queue.
+/// A position in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket(u32);
 
@@ -23,7 +23,7 @@ impl Yard {
         Self { free: bays, next: 0, admitted: 0 }
     }
 
-    /// Comes to the gate.
+    /// Draws a ticket for a lorry that arrives at the gate.
     pub(super) fn draw(&mut self) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
@@ -34,12 +34,12 @@ impl Yard {
         ticket
     }
 
-    /// How many are to go in first; none are if the holder may go in.
+    /// Number of lorries to be admitted first; `None` if the holder is admitted.
     pub(super) fn ahead(&self, ticket: Ticket) -> Option<u32> {
         ticket.0.checked_sub(self.admitted)
     }
 
-    /// One goes out.
+    /// Frees the place of a lorry that leaves.
     pub(super) fn leave(&mut self) {
         if self.admitted < self.next {
             self.admitted += 1;

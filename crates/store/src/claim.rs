@@ -1,47 +1,47 @@
-//! Who writes, and how far the tables are.
+//! The claim of a writer on a pipeline, and the state of stored tables.
 
 use watchtower_core::{Cursor, EntryId};
 
-/// The right to write, and where the tables stand.
+/// The right to write a pipeline's tables, and the progress of the tables when it was taken.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// Ours is the newest term while nobody takes over.
+    /// Raised by one with each claim; the tables accept only the writer with the newest term.
     pub term: i64,
-    /// A random name of this process.
+    /// Random name of this process.
     pub owner: String,
-    /// The random name the pipeline's row was created with.
+    /// Random name of the pipeline's row, fixed when the row was created.
     pub lineage: String,
-    /// The last commit.
+    /// Number of the last commit.
     pub commit_seq: i64,
-    /// How far each stream is read there.
+    /// Position in each stream at that commit.
     pub cursors: Vec<Cursor>,
 }
 
-/// Who holds a pipeline, for people.
+/// The daemon that holds a pipeline, for messages.
 #[derive(Clone, Debug)]
 pub struct Owner {
-    /// Its term.
+    /// Term of its claim.
     pub term: i64,
-    /// Its process and machine.
+    /// Its process and machine, as text.
     pub name: String,
-    /// The last commit.
+    /// Number of the last commit.
     pub commit_seq: i64,
-    /// The random name of its process.
+    /// Random name of its process.
     pub owner: String,
 }
 
-/// What tables there are.
+/// The tables found in a store.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// What they mean.
+    /// The plan they were computed under, as JSON.
     pub plan: String,
-    /// Whether their archive is all of the log.
+    /// Whether the archive holds every accepted event of the log.
     pub archived: bool,
-    /// How far each stream is read.
+    /// Position in each stream at the last commit.
     pub cursors: Vec<Cursor>,
 }
 
-/// This machine's name, as far as it says.
+/// Host name of this machine; `unknown` if the system reports none.
 pub fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
@@ -59,13 +59,13 @@ pub struct UnreadableCursor {
 }
 
 impl UnreadableCursor {
-    /// Reads the id in a column of a stream's row.
+    /// Parses the id in a column of a stream's row.
     pub(crate) fn read(stream: &str, column: &'static str, found: String) -> Result<EntryId, Self> {
         found.parse().map_err(|_| Self { stream: stream.to_owned(), column, found })
     }
 }
 
-/// A name no other process has: from the system's random numbers, through the seeds of hash maps.
+/// A name unique to this process: from the system's random numbers, through the seeds of hash maps.
 pub fn random_name() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:016x}{:016x}", RandomState::new().hash_one(std::process::id()), RandomState::new().hash_one("owner"))

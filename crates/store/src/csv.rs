@@ -1,6 +1,6 @@
-//! Tables as CSV files: a header, then rows sorted by key. Empty cells are unknown or still open,
-//! several strings are a JSON array, shapes are well-known text, bytes that are not UTF-8 are
-//! escaped as PostgreSQL does (`\377`).
+//! Tables as CSV files: a header, then rows sorted by key. An empty cell is an unknown value or an interval that is
+//! still open. Several strings are a JSON array, shapes are well-known text, bytes that are not UTF-8 are escaped as in
+//! PostgreSQL (`\377`).
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -21,7 +21,7 @@ pub struct CsvError {
 /// Writes `dir/<table>.csv`, sorting `rows` by the table's key.
 ///
 /// # Errors
-/// If the file cannot be created or written; it names the file.
+/// If the file cannot be created or written. The error names the file.
 pub fn write(dir: &Path, table: &Table, mut rows: Vec<Row>) -> Result<(), CsvError> {
     rows.sort_by(|a, b| compare(&a[..table.key], &b[..table.key]));
     let path = dir.join(format!("{}.csv", table.name));
@@ -41,7 +41,7 @@ fn write_sorted(path: &Path, table: &Table, rows: &[Row]) -> std::io::Result<()>
 /// Writes one record.
 ///
 /// # Errors
-/// If the writer below fails.
+/// If the underlying writer fails.
 pub fn write_row<W: Write>(out: &mut csv::Writer<W>, row: &Row) -> Result<(), csv::Error> {
     let mut text = String::new();
     for cell in row {
@@ -73,7 +73,7 @@ fn put(cell: &Cell, out: &mut String) {
     written.expect("a string takes any text");
 }
 
-/// Valid UTF-8 as it is, anything else as a backslash and three octal digits a byte.
+/// Writes valid UTF-8 unchanged, and each other byte as a backslash and three octal digits.
 fn put_bytes(bytes: &[u8], out: &mut String) {
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
@@ -87,13 +87,13 @@ fn compare(a: &[Cell], b: &[Cell]) -> Ordering {
     a.iter().zip(b).map(|(a, b)| compare_cells(a, b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-/// Keys are texts, times, dates and integers, the same kind in every row.
+/// Compares cells of a key: text, time, date or integer, of the same kind in every row.
 fn compare_cells(a: &Cell, b: &Cell) -> Ordering {
     match (a, b) {
         (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
         (Cell::Time(a), Cell::Time(b)) | (Cell::Integer(a), Cell::Integer(b)) => a.cmp(b),
         (Cell::Date(a), Cell::Date(b)) => a.cmp(b),
-        _ => unreachable!("a key column holds texts, times, dates or integers: {a:?}, {b:?}"),
+        _ => unreachable!("key columns hold text, time, date or integer: {a:?}, {b:?}"),
     }
 }
 

@@ -1,23 +1,23 @@
-//! The writers of all stores as one: what a daemon writes with.
+//! The writers of all stores behind one type, for the daemon.
 
 use watchtower_core::{Commit, Flush, Remedy};
 
 use crate::geopackage::{self, EmbeddedError};
 use crate::postgres::{self, StoreError};
 
-/// Tables could not be written.
+/// A write to the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
-    /// In PostgreSQL.
+    /// The error of the PostgreSQL store.
     #[error(transparent)]
     Postgres(#[from] StoreError),
-    /// In the one file.
+    /// The error of the embedded store.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
 }
 
 impl WriterError {
-    /// What helps.
+    /// How the committer should recover from this error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Postgres(error) => error.remedy(),
@@ -26,18 +26,18 @@ impl WriterError {
     }
 }
 
-/// What writes transactional tables.
+/// The writer of transactional tables.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub enum Writer {
-    /// To PostgreSQL.
+    /// Writes to PostgreSQL.
     Postgres(postgres::commit::Writer),
-    /// To the one file. It waits for the disk within the thread it is called in: the runtime has several.
+    /// Writes to the GeoPackage. It blocks the calling thread while the disk writes; the runtime has several threads.
     Embedded(geopackage::commit::Writer),
 }
 
 impl Writer {
-    /// The last commit.
+    /// Number of the last commit.
     pub fn commit_seq(&self) -> i64 {
         match self {
             Self::Postgres(writer) => writer.commit_seq(),
@@ -45,7 +45,7 @@ impl Writer {
         }
     }
 
-    /// What it writes to, as an operator calls it.
+    /// Kind of the store, for messages.
     pub fn backend(&self) -> Backend {
         match self {
             Self::Postgres(_) => Backend::Postgres,
@@ -53,11 +53,11 @@ impl Writer {
         }
     }
 
-    /// One commit; afterwards [`Self::commit_seq`] is its number.
+    /// Writes one commit; afterwards [`Self::commit_seq`] is its number.
     ///
     /// # Errors
-    /// If another writer has taken over. After any other error the outcome is unknown until
-    /// [`Self::reconnect`] or [`Self::roll_back`] has said it.
+    /// If another writer has taken over. After any other error the outcome is unknown until [`Self::reconnect`] or
+    /// [`Self::roll_back`] returns.
     pub async fn commit(&mut self, commit: &Commit) -> Result<(), WriterError> {
         match self {
             Self::Postgres(writer) => Ok(writer.commit(commit).await?),
@@ -65,10 +65,10 @@ impl Writer {
         }
     }
 
-    /// Says in the pipeline's row why no more is written, or that all is well.
+    /// Records in the pipeline's row why writing has stopped; `None` clears the record.
     ///
     /// # Errors
-    /// If it cannot be said.
+    /// If the store cannot be written.
     pub async fn set_halted(&mut self, why: Option<&str>) -> Result<(), WriterError> {
         match self {
             Self::Postgres(writer) => Ok(writer.set_halted(why).await?),
@@ -76,45 +76,44 @@ impl Writer {
         }
     }
 
-    /// Ends a transaction that failed.
+    /// Rolls back a failed transaction.
     ///
     /// # Errors
-    /// If the connection is gone after all.
+    /// If the connection is lost.
     pub async fn roll_back(&mut self) -> Result<(), WriterError> {
         match self {
             Self::Postgres(writer) => Ok(writer.roll_back().await?),
-            Self::Embedded(_) => Ok(()), // it ended with the error
+            Self::Embedded(_) => Ok(()), // the error ended it
         }
     }
 
-    /// A new connection in place of a lost one. Says whether the commit that was under way happened.
+    /// Replaces a lost connection. Returns whether the unanswered commit was executed.
     ///
     /// # Errors
-    /// If another writer has taken over, or there is still no connection.
+    /// If another writer has taken over, or the store cannot be reached.
     pub async fn reconnect(&mut self) -> Result<bool, WriterError> {
         match self {
             Self::Postgres(writer) => Ok(writer.reconnect().await?),
-            Self::Embedded(_) => Ok(false), // a file is never away
+            Self::Embedded(_) => Ok(false), // a file has no connection to lose
         }
     }
 }
 
-/// What writes lagging tables.
+/// The writer of lagging tables.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub enum LaggingWriter {
-    /// To PostgreSQL.
+    /// Writes to PostgreSQL.
     Postgres(postgres::lagging::LaggingWriter),
-    /// To the one file.
+    /// Writes to the GeoPackage.
     Embedded(geopackage::lagging::LaggingWriter),
 }
 
 impl LaggingWriter {
-    /// Writes.
+    /// Writes a flush in one transaction.
     ///
     /// # Errors
-    /// If another daemon has taken over. After any other error the same flush may be tried again: it sets
-    /// values.
+    /// If another daemon has taken over. After any other error the same flush may be retried: it sets values.
     pub async fn flush(&mut self, flush: &Flush) -> Result<(), WriterError> {
         match self {
             Self::Postgres(writer) => Ok(writer.flush(flush).await?),
@@ -123,12 +122,12 @@ impl LaggingWriter {
     }
 }
 
-/// A kind of store.
+/// The kind of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// A PostgreSQL server.
     Postgres,
-    /// A GeoPackage.
+    /// A GeoPackage file.
     File,
 }
 

@@ -1,4 +1,4 @@
-//! What tests and benchmarks need and the product does not: throwaway servers, and shapes.
+//! Test support that the product does not need: throwaway servers, and shapes.
 
 #[cfg(unix)]
 pub mod servers;

@@ -1,4 +1,4 @@
-//! What tests share: real geofences, generated shapes, a random number generator.
+//! Shared test data: real geofences, generated shapes, a random number generator.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Polygons of rings of `[lon, lat]`.
 pub type Polygons = Vec<Vec<Vec<[f64; 2]>>>;
 
-/// The folder of real data, if it is there. Says so if it is not.
+/// The folder of real data. Prints a message if it does not exist.
 pub fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("WATCHTOWER_DATA")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
@@ -34,7 +34,7 @@ pub fn features(folder: &std::path::Path, file: &str) -> Vec<Value> {
     serde_json::from_value(collection["features"].take()).unwrap()
 }
 
-/// The polygons of a feature; none if it is a point.
+/// The polygons of a feature; `None` for a point.
 pub fn polygons(feature: &Value) -> Option<Polygons> {
     let geometry = &feature["geometry"];
     let coordinates = geometry["coordinates"].clone();
@@ -45,14 +45,14 @@ pub fn polygons(feature: &Value) -> Option<Polygons> {
     }
 }
 
-/// SplitMix64: the same numbers everywhere.
+/// SplitMix64: the same numbers on every platform.
 pub struct Random(
-    /// The state: a seed.
+    /// The state; initially the seed.
     pub u64,
 );
 
 impl Random {
-    /// The next number.
+    /// The next number of the sequence.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -61,18 +61,18 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// In `0..n`.
+    /// A random number in `0..n`.
     pub fn below(&mut self, n: u64) -> u64 {
         self.next_u64() % n
     }
 
-    /// In `from..to`.
+    /// A random number in `from..to`.
     pub fn between(&mut self, from: f64, to: f64) -> f64 {
         from + (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64 * (to - from)
     }
 }
 
-/// A closed ring of `n` vertices around a centre, each at a distance the function says.
+/// A closed ring of `n` vertices around a centre, at the distances that `radius` returns.
 pub fn star(center: [f64; 2], n: usize, mut radius: impl FnMut(usize) -> f64) -> Vec<[f64; 2]> {
     let mut ring: Vec<[f64; 2]> = (0..n)
         .map(|i| {
@@ -85,12 +85,12 @@ pub fn star(center: [f64; 2], n: usize, mut radius: impl FnMut(usize) -> f64) ->
     ring
 }
 
-/// A closed ring from open coordinates.
+/// Closes an open ring.
 pub fn ring(open: &[[f64; 2]]) -> Vec<[f64; 2]> {
     open.iter().chain(&open[..1]).copied().collect()
 }
 
-/// A square ring.
+/// A square ring; `side` in degrees.
 pub fn square(west: f64, south: f64, side: f64) -> Vec<[f64; 2]> {
     ring(&[[west, south], [west + side, south], [west + side, south + side], [west, south + side]])
 }

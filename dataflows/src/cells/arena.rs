@@ -1,31 +1,31 @@
-//! Blocks of words, side by side.
+//! Variable-size blocks of words in one allocation.
 
-/// Words that blocks are made of.
+/// Unit of the blocks' contents.
 pub(super) type Word = u64;
 
-/// Blocks begin at multiples of this many words: 32 bytes.
+/// Alignment of blocks, in words: 32 bytes.
 const GRAIN: usize = 4;
 
-/// One word in each of the first lines of 64 bytes: few blocks are longer.
-const PEEKED: [usize; 3] = [0, 8, 16];
+/// Offsets of the words that a prefetch reads, one per cache line of 64 bytes: few blocks are longer.
+const PREFETCHED: [usize; 3] = [0, 8, 16];
 
-/// Blocks of words, named by where they begin. Room that becomes free is used for blocks of the same size.
+/// An allocator of blocks, each identified by the index of its first word. Freed blocks are reused for the same size.
 #[derive(Debug)]
 pub(super) struct Arena {
     words: Vec<Word>,
-    /// Beginnings of free blocks, by their size in grains.
+    /// Free blocks, by their size in grains.
     free: Vec<Vec<u32>>,
 }
 
 impl Default for Arena {
-    /// Nothing begins at 0.
+    /// Index 0 is never a block.
     fn default() -> Self {
         Self { words: vec![0; GRAIN], free: Vec::new() }
     }
 }
 
 impl Arena {
-    /// Keeps a block.
+    /// Stores a block; returns its index.
     pub(super) fn keep(&mut self, block: &[Word]) -> u32 {
         let grains = block.len().div_ceil(GRAIN);
         if let Some(begin) = self.free.get_mut(grains).and_then(Vec::pop) {
@@ -39,8 +39,8 @@ impl Arena {
         begin as u32
     }
 
-    /// Gives up a block of so many words.
-    pub(super) fn give_up(&mut self, begin: u32, words: usize) {
+    /// Frees a block of `words` words.
+    pub(super) fn free(&mut self, begin: u32, words: usize) {
         let grains = words.div_ceil(GRAIN);
         if self.free.len() <= grains {
             self.free.resize_with(grains + 1, Vec::new);
@@ -48,17 +48,17 @@ impl Arena {
         self.free[grains].push(begin);
     }
 
-    /// A block and what lies behind it.
+    /// The words from the begin of a block on, including those of later blocks.
     #[inline]
     pub(super) fn from(&self, begin: u32) -> &[Word] {
         &self.words[begin as usize * GRAIN..]
     }
 
-    /// Some words of the block's first lines, for nothing but to have read them.
+    /// Touches one word of each of the block's first cache lines, so that the misses of several blocks overlap.
     #[inline]
-    pub(super) fn peek(&self, begin: u32) -> Word {
+    pub(super) fn prefetch(&self, begin: u32) -> Word {
         let words = self.from(begin);
-        PEEKED.iter().filter_map(|&at| words.get(at)).fold(0, |read, word| read ^ word)
+        PREFETCHED.iter().filter_map(|&at| words.get(at)).fold(0, |read, word| read ^ word)
     }
 
     /// Bytes of all blocks, free ones included.

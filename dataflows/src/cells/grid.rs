@@ -1,22 +1,22 @@
-//! The squares that one look finds: a grid over all that geofences reach.
+//! The top level of the cells: a grid of squares over the extent of all geofences.
 
 use super::square::{PlaceBox, Square, counted};
 use watchtower_model::Place;
 
-/// Squares of 2^this units (some 28 m at the equator) are the smallest.
+/// Logarithm of the least size of squares: 2^11 units are some 28 m at the equator.
 const LEAST_LOG_SIZE: u32 = 11;
-/// The grid has at most so many squares: 16 MiB.
+/// Limit of the number of squares: 16 MiB.
 const MAX_SQUARES: u64 = 1 << 22;
-/// And may have so many for any geofences: 16 KiB.
+/// Number of squares allowed for any number of geofences: 16 KiB.
 const MIN_SQUARES: u64 = 1 << 12;
 
-/// Squares of one size, side by side.
+/// A rectangle of squares of the same size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     /// All places in its squares.
     pub(super) places: PlaceBox,
     pub(super) log_size: u32,
-    /// Of the south-western square.
+    /// Column of the south-western square.
     x: u32,
     y: u32,
     columns: u32,
@@ -24,7 +24,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// One that holds these places, with about `squares` squares, or fewer.
+    /// A grid that contains these places, with at most about `squares` squares.
     pub(super) fn over(places: &PlaceBox, squares: usize) -> Self {
         let most = (squares as u64).clamp(MIN_SQUARES, MAX_SQUARES);
         let fits = |log_size: u32| {
@@ -47,12 +47,12 @@ impl Grid {
         }
     }
 
-    /// How many squares there are.
+    /// Number of squares.
     pub(super) fn squares(&self) -> usize {
         self.columns as usize * self.rows as usize
     }
 
-    /// The number of the square that holds a place, if one does.
+    /// Number of the square that contains a place; `None` outside of the grid.
     #[inline]
     pub(super) fn number(&self, place: Place) -> Option<usize> {
         let column = (counted(place.lon) >> self.log_size).wrapping_sub(self.x);
@@ -60,7 +60,7 @@ impl Grid {
         (column < self.columns && row < self.rows).then(|| row as usize * self.columns as usize + column as usize)
     }
 
-    /// The squares that hold some of these places, by number.
+    /// The squares that contain any of these places, with their numbers.
     pub(super) fn numbers(&self, places: &PlaceBox) -> impl Iterator<Item = (usize, Square)> + use<> {
         let grid = *self;
         let places = places.intersection(&self.places);
@@ -82,7 +82,7 @@ impl Grid {
         })
     }
 
-    /// Places outside the grid that can be reached from one there without entering it.
+    /// A box of places outside of the grid around a place there, all reachable without entering the grid.
     pub(super) fn outside(&self, place: Place) -> PlaceBox {
         let PlaceBox { west, south, east, north } = self.places;
         if place.lon < west {

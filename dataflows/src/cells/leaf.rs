@@ -1,19 +1,18 @@
-//! What is known of one square: a block of words, as it is written and as it is read.
+//! Encoding of a leaf, the contents of one square, as a block of words.
 //!
 //! ```text
-//!   covers, borders | circles, length | from | until         counts; when it holds
+//!   covers, borders | circles, length | from | until         counts; interval of validity
 //!   hit ..                                                    versions that cover every place
 //!   hit, circle (7) ..                                        circles whose border may touch the square
 //!   hit, reference, runs * 2 + covered, (length, vertex ..) ..   areas whose edges may touch it
 //! ```
 //!
-//! A hit is a geofence and its version. An area's edges are runs of vertices along its rings; of its
-//! reference, a place, it is known whether the area covers it. An area without runs is always decided by
-//! its shape: no place in the square was far enough from its edges to refer to.
+//! A hit is a geofence and its version. An area's edges are runs of vertices along its rings. Its reference is a place
+//! of which is known whether the area covers it. An area without runs is always decided by its shape: no place in the
+//! square was far enough from its edges to be the reference.
 
 use super::arena::Word;
-use super::border::{MARGIN, Room, Walk, place, word};
-use super::survey::Edge;
+use super::border::{Edge, MARGIN, Room, Walk, place, word};
 use crate::index::VersionId;
 use watchtower_model::Span;
 use watchtower_model::geometry::Circle;
@@ -32,7 +31,7 @@ fn halves(word: Word) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 
-/// A leaf that is being written.
+/// A leaf under construction; reused for the next one.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     covers: Vec<Word>,
@@ -50,18 +49,18 @@ impl Draft {
         self.borders = 0;
     }
 
-    /// A version that covers every place.
+    /// Adds a version that covers every place of the square.
     pub(super) fn add_cover(&mut self, geofence: GeofenceId, version: VersionId) {
         self.covers.push(pair(geofence.0, version));
     }
 
-    /// A circle whose border may touch the square.
+    /// Adds a circle whose border may touch the square.
     pub(super) fn add_circle(&mut self, geofence: GeofenceId, version: VersionId, circle: &Circle) {
         self.circles.push(pair(geofence.0, version));
         self.circles.extend(circle.to_words());
     }
 
-    /// An area, its edges that may touch the square, ascending, and a reference if there is one.
+    /// Adds an area, its edges that may touch the square in ascending order, and a reference if one exists.
     pub(super) fn add_area(
         &mut self,
         geofence: GeofenceId,
@@ -85,9 +84,9 @@ impl Draft {
         }
     }
 
-    /// The block, which holds during a span.
+    /// The finished block; it is valid during `span`.
     pub(super) fn finish(&mut self, span: Span) -> &[Word] {
-        // A circle that has two boxes may be there twice.
+        // A circle with two boxes may have been added twice.
         self.covers.sort_unstable();
         self.covers.dedup();
         let length = HEADER + self.covers.len() + self.circles.len() + self.areas.len();
@@ -102,33 +101,33 @@ impl Draft {
     }
 }
 
-/// A leaf that is read.
+/// A leaf in its encoded form.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaf<'a> {
     words: &'a [Word],
 }
 
 impl<'a> Leaf<'a> {
-    /// The one that these words begin with.
+    /// The leaf at the begin of these words.
     #[inline]
     pub(super) fn at(words: &'a [Word]) -> Self {
         Self { words }
     }
 
-    /// When it holds.
+    /// Interval in which the leaf is valid.
     #[inline]
     pub(super) fn span(&self) -> Span {
         Span { from: self.words[2] as Millis, until: self.words[3] as Millis }
     }
 
-    /// In words.
+    /// Length of the block in words.
     pub(super) fn length(&self) -> usize {
         halves(self.words[1]).1 as usize
     }
 
-    /// Finds the versions that cover a place of the square; where rounded edges cannot tell, `decide` does.
+    /// Finds the versions that cover a place of the square; `decide` is called where rounded edges do not suffice.
     ///
-    /// With `MEASURE`, cuts the room down to places that are covered by the same.
+    /// With `MEASURE`, reduces the room to places that the same versions cover.
     #[inline]
     pub(super) fn covering<const MEASURE: bool>(
         &self,
@@ -147,7 +146,8 @@ impl<'a> Leaf<'a> {
         covers.iter().for_each(|&hit| found(hit));
         let (circles, mut areas) = rest.split_at(circles as usize * CIRCLE);
         for circle in circles.chunks_exact(CIRCLE) {
-            let (covered, metres) = Circle::from_words(&circle[1..]).standing(at.lon_degrees(), at.lat_degrees());
+            let (covered, metres) =
+                Circle::from_words(&circle[1..]).cover_and_margin(at.lon_degrees(), at.lat_degrees());
             if covered {
                 found(circle[0]);
             }

@@ -1,26 +1,25 @@
-//! Which geofences cover a place, without looking at one after the other: cells in front of the index.
+//! A cache in front of the index that finds the geofences that cover a place without testing each of them.
 //!
-//! A grid of squares lies over all that geofences reach; a square that many borders touch is quartered,
-//! and so on. What is not quartered is a [leaf]: the versions that cover all of it, and, of those whose
-//! border touches it, the edges that do. Most places are in leaves without borders and need no test at
-//! all; elsewhere a few edges decide, because the way from a place to a reference in the same leaf, of
-//! which the answer is known, can cross no others ([border]).
+//! A grid of squares lies over the extent of all geofences; a square that many borders touch is divided into quarters,
+//! recursively. An undivided square is a [leaf]: the versions that cover all of it, and, of those whose border touches
+//! it, the edges that do. Most places are in leaves without borders and need no test at all; elsewhere a few edges
+//! decide, because the segment from a place to a reference in the same leaf, of which the result is known, can cross
+//! no other edges ([border]).
 //!
-//! **Why the answers are those of the index and the shapes.** A version is in a leaf unless it covers no
-//! place there: the index is asked for all boxes that meet the square, and what touches no edge is
-//! covered entirely or not at all, as its middle is. Rounded edges only answer when the rounding cannot
-//! matter; else [`Shape::covers`](watchtower_model::geometry::Shape::covers) does. Circles are decided as they always
-//! are, and left out of a leaf's borders only with a proven distance.
+//! **Why the results are those of the index and the shapes.** A version is in a leaf unless it covers no place there:
+//! the index returns all boxes that meet the square, and a shape without edges in the square covers all of it or
+//! nothing, as its middle shows. Rounded edges only decide where rounding cannot matter; else
+//! [`Shape::covers`](watchtower_model::geometry::Shape::covers) does. Circles are always decided exactly, and left out
+//! of a leaf's borders only with a proven distance.
 //!
-//! **Time.** A leaf is made for an instant, of the versions in force then, and holds as long as no version
-//! with a box there begins or ends. After that it is made again; before that the index is asked.
+//! **Time.** A leaf is made for an instant, from the versions in force then, and is valid as long as no version with a
+//! box there begins or ends. For later instants it is made again; for earlier ones the index is used.
 //!
-//! **Edits.** What an edited version's boxes meet is forgotten, and made again when a vehicle comes there:
-//! see [`Cells::forget`]. Nothing is made while the two views of an epoch differ. So a leaf that there is
-//! says the same under both.
+//! **Edits.** Leaves that meet an edited version's boxes are dropped, and made again when a vehicle arrives there: see
+//! [`Cells::forget`]. No leaf is made while the two views of an epoch differ. So an existing leaf is valid under both.
 //!
-//! Leaves are made when they are first needed, as long as there are few with those beside them, so a million
-//! geofences are answered for as soon as the index has them, and take memory where vehicles are.
+//! Leaves are made when they are first needed, together with adjacent ones while memory is ample. So a million
+//! geofences can be looked up as soon as the index has them, and leaves take memory only where vehicles are.
 
 mod arena;
 mod border;
@@ -40,30 +39,30 @@ pub use region::SafeRegion;
 pub use square::PlaceBox;
 use square::{Square, overlap, quarter_of};
 pub use survey::{Candidate, Candidates};
-use survey::{Sight, TooMany};
+use survey::{Survey, TooMany};
 
 use crate::index::VersionId;
 use watchtower_model::geometry::BoundingBox;
 use watchtower_model::{END, GeofenceId, Millis, Place};
 
-/// How many squares the grid has for one box, and for so many vertices (measured: more squares take
-/// memory, fewer take steps).
+/// Squares of the grid per box, and vertices per further square (measured: more squares take memory, fewer take
+/// steps).
 const SQUARES_PER_BOX: usize = 4;
 const VERTICES_PER_SQUARE: usize = 8;
 
-/// Leaves that take more than this are all forgotten, and made again as they are needed: room for more than
-/// a million. Tests do not have as many.
+/// Limit of the memory of leaves, enough for more than a million. Above it all are dropped, and made again as they are
+/// needed. Tests have a lower limit, to reach it.
 const MAX_LEAF_BYTES: usize = if cfg!(test) { 64 << 10 } else { 384 << 20 };
 
-/// While leaves take no more than this, those beside one that is needed are made with it: together they cost
-/// little more than one, and where vehicles are many they will be needed.
+/// Memory of leaves up to which adjacent ones are made as well: together they cost little more than one, and where
+/// vehicles are many they will be needed.
 const AMPLE_BYTES: usize = MAX_LEAF_BYTES / 16;
 
-/// A region is measured if the vehicle has come no farther, from the one it left, than this part of the leaf's
-/// square: else it would leave the next one at once, too.
+/// A region is measured if the vehicle has moved at most this part of the square's size from its previous one. A faster
+/// vehicle would leave the next region at once, too.
 const WORTH_MEASURING: u32 = 8;
 
-/// Where a square leads: nowhere yet (0), to its quarters, or to a leaf.
+/// Child of a square: none yet (0), its four quarters, or a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Link(u32);
 
@@ -81,37 +80,37 @@ impl Link {
     }
 }
 
-/// Where a link is kept.
+/// Where a link is stored.
 #[derive(Clone, Copy, Debug)]
 enum Holder {
     Grid(usize),
     Quarter(usize, usize),
 }
 
-/// What is known of a place.
-enum Standing<'a> {
-    /// No geofence has a box there.
+/// State of the cell of a place at an instant.
+enum CellState<'a> {
+    /// No geofence has a box in these places.
     Outside(PlaceBox),
-    /// This leaf, and its square.
+    /// The leaf of the place, and its square.
     Leaf(Leaf<'a>, Square),
-    /// Nothing yet, or no more at this instant.
+    /// The leaf does not exist, or is no longer valid at this instant.
     Missing,
-    /// What there is is too new.
+    /// The leaf is only valid at later instants.
     Before,
 }
 
-/// How much there is.
+/// Sizes of the cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Squares of the grid.
+    /// Number of squares of the grid.
     pub squares: usize,
-    /// Leaves.
+    /// Number of leaves.
     pub leaves: usize,
-    /// Bytes of everything.
+    /// Bytes of squares and leaves.
     pub bytes: usize,
 }
 
-/// The cells.
+/// The grid with its leaves.
 #[derive(Debug, Default)]
 pub struct Cells {
     grid: Option<Grid>,
@@ -121,14 +120,13 @@ pub struct Cells {
     arena: Arena,
     leaves: usize,
     draft: Draft,
-    /// How much the grid was made for.
+    /// Number of boxes and vertices for which the grid was dimensioned.
     made_for: usize,
 }
 
 impl Cells {
-    /// Makes sure that the grid holds all boxes and is as fine as they want it. If it must be made anew,
-    /// all leaves are forgotten, which is returned: that happens when there is twice as much, or something
-    /// farther out.
+    /// Ensures that the grid contains all boxes and is fine enough for them. Returns whether it was rebuilt, which
+    /// drops all leaves: that happens when the number of boxes has doubled, or a box is outside.
     pub fn cover(&mut self, extent: Option<BoundingBox>, boxes: usize, vertices: usize) -> bool {
         let Some(extent) = extent else { return false };
         let mut places = PlaceBox::within(&extent);
@@ -147,7 +145,7 @@ impl Cells {
         true
     }
 
-    /// Forgets the leaves that a box meets.
+    /// Drops the leaves that a box meets.
     pub fn forget(&mut self, bounds: &BoundingBox) {
         let Some(grid) = self.grid else { return };
         let places = PlaceBox::within(bounds);
@@ -156,14 +154,14 @@ impl Cells {
         }
     }
 
-    /// What remains of a square without the leaves that meet these places.
+    /// Drops the leaves in a square that meet these places; returns the remaining link.
     fn without(&mut self, link: Link, square: Square, places: &PlaceBox) -> Link {
         if link == Link::NONE || !overlap(&square.places(), places) {
             return link;
         }
         let Some(number) = link.as_quarters() else {
             let length = Leaf::at(self.arena.from(link.0)).length();
-            self.arena.give_up(link.0, length);
+            self.arena.free(link.0, length);
             self.leaves -= 1;
             return Link::NONE;
         };
@@ -178,11 +176,12 @@ impl Cells {
         link
     }
 
-    /// Finds the versions in force at `t` that cover a place, if there is a leaf that says so: calls
-    /// `found` for each, once. Where rounded edges cannot tell, `decide` is asked.
+    /// Finds the versions in force at `t` that cover a place, if a valid leaf exists: calls `found` once for each.
+    /// `decide` is called where rounded edges do not suffice.
     ///
-    /// Returns the region around the place in which the answer is the same: as large as can be, if that is worth
-    /// the trouble for a vehicle that has come so far (units of places) from the one it was in; else the place alone.
+    /// Returns the region around the place in which the result is the same. It is as large as possible if measuring it
+    /// pays off for a vehicle that has moved this far (units of places) from its previous one; else it is the place
+    /// alone.
     #[inline]
     pub fn covering(
         &self,
@@ -192,50 +191,50 @@ impl Cells {
         decide: impl Fn(VersionId) -> bool,
         found: impl FnMut(VersionId, GeofenceId),
     ) -> Result<(PlaceBox, Millis), Absent> {
-        match self.standing(place, t) {
-            Standing::Leaf(leaf, square) if come_far > (1 << square.log_size) / WORTH_MEASURING => {
+        match self.cell_at(place, t) {
+            CellState::Leaf(leaf, square) if come_far > (1 << square.log_size) / WORTH_MEASURING => {
                 let mut unmeasured = Room::NONE;
                 leaf.covering::<false>(place, &mut unmeasured, decide, found);
                 Ok((PlaceBox::only(place), leaf.span().until))
             }
-            Standing::Leaf(leaf, square) => {
+            CellState::Leaf(leaf, square) => {
                 let mut room = square.places().room_around(place);
                 leaf.covering::<true>(place, &mut room, decide, found);
                 Ok((PlaceBox::around(place, &room), leaf.span().until))
             }
-            Standing::Outside(places) => Ok((places, END)),
-            Standing::Missing => Err(Absent::Missing),
-            Standing::Before => Err(Absent::Before),
+            CellState::Outside(places) => Ok((places, END)),
+            CellState::Missing => Err(Absent::Missing),
+            CellState::Before => Err(Absent::Before),
         }
     }
 
-    /// Makes the leaf that holds a place at an instant, and some beside it.
+    /// Makes the leaf of a place at an instant, and some adjacent ones.
     #[cold]
     pub fn make(&mut self, place: Place, t: Millis, candidates: &impl Candidates) {
         let Some((mut holder, mut square)) = self.holder(place) else { return };
-        if let Standing::Leaf(..) | Standing::Before = self.standing(place, t) {
+        if let CellState::Leaf(..) | CellState::Before = self.cell_at(place, t) {
             return;
         }
         if self.arena.bytes() > MAX_LEAF_BYTES {
             self.clear();
-            (holder, square) = self.holder(place).expect("the grid holds the place still");
+            (holder, square) = self.holder(place).expect("the grid still contains the place");
         }
         let stale = self.link(holder);
         if stale != Link::NONE {
             let length = Leaf::at(self.arena.from(stale.0)).length();
-            self.arena.give_up(stale.0, length);
+            self.arena.free(stale.0, length);
             self.leaves -= 1;
             self.set(holder, Link::NONE);
         }
         let is_ample = self.arena.bytes() < AMPLE_BYTES;
-        let (mut sight, mut part) = (Sight::default(), Sight::default());
+        let (mut survey, mut part) = (Survey::default(), Survey::default());
         let mut seen = match holder {
-            Holder::Grid(_) if is_ample => self.look_around(square, t, candidates, &mut sight, &mut part),
-            _ => sight.look(square, t, candidates),
+            Holder::Grid(_) if is_ample => self.survey_around(square, t, candidates, &mut survey, &mut part),
+            _ => survey.take(square, t, candidates),
         };
         loop {
-            if seen.is_ok() && sight.fits(square) {
-                let leaf = self.keep(&sight, square);
+            if seen.is_ok() && survey.fits(square) {
+                let leaf = self.keep(&survey, square);
                 self.set(holder, leaf);
                 return;
             }
@@ -244,71 +243,71 @@ impl Cells {
             let here = quarter_of(place, square.log_size - 1);
             if seen.is_ok() && is_ample {
                 for quarter in (0..4).filter(|&quarter| quarter != here) {
-                    self.quarters[number][quarter] = self.keep_part(&sight, square.quarter(quarter as u32), &mut part);
+                    self.quarters[number][quarter] = self.keep_part(&survey, square.quarter(quarter as u32), &mut part);
                 }
             }
             (holder, square) = (Holder::Quarter(number, here), square.quarter(here as u32));
             if seen.is_ok() {
-                sight.narrow(square, &mut part);
-                std::mem::swap(&mut sight, &mut part);
+                survey.narrow(square, &mut part);
+                std::mem::swap(&mut survey, &mut part);
             } else {
-                seen = sight.look(square, t, candidates);
+                seen = survey.take(square, t, candidates);
             }
         }
     }
 
-    /// Looks into a square of the grid, and makes leaves of those that form a square twice as large with it.
-    fn look_around<'c>(
+    /// Surveys a square of the grid, and makes leaves of it and the squares that form the next larger square with it.
+    fn survey_around<'c>(
         &mut self,
         square: Square,
         t: Millis,
         candidates: &'c impl Candidates,
-        sight: &mut Sight<'c>,
-        part: &mut Sight<'c>,
+        survey: &mut Survey<'c>,
+        part: &mut Survey<'c>,
     ) -> Result<(), TooMany> {
         let around = square.parent();
-        if around.is_none_or(|around| sight.look(around, t, candidates).is_err()) {
-            return sight.look(square, t, candidates);
+        if around.is_none_or(|around| survey.take(around, t, candidates).is_err()) {
+            return survey.take(square, t, candidates);
         }
         let quarters = around.into_iter().flat_map(|around| (0..4).map(move |quarter| around.quarter(quarter)));
         for other in quarters.filter(|other| *other != square) {
             let number = self.grid.and_then(|grid| grid.number(other.first()));
             if let Some(number) = number.filter(|&number| self.links[number] == Link::NONE) {
-                self.links[number] = self.keep_part(sight, other, part);
+                self.links[number] = self.keep_part(survey, other, part);
             }
         }
-        sight.narrow(square, part);
-        std::mem::swap(sight, part);
+        survey.narrow(square, part);
+        std::mem::swap(survey, part);
         Ok(())
     }
 
-    /// A new leaf of a part of what is seen, if that fits into one.
-    fn keep_part<'c>(&mut self, sight: &Sight<'c>, square: Square, part: &mut Sight<'c>) -> Link {
-        sight.narrow(square, part);
+    /// A link to a new leaf for a part of a surveyed square, if its contents fit into one.
+    fn keep_part<'c>(&mut self, survey: &Survey<'c>, square: Square, part: &mut Survey<'c>) -> Link {
+        survey.narrow(square, part);
         if part.fits(square) { self.keep(part, square) } else { Link::NONE }
     }
 
-    /// A new leaf.
-    fn keep(&mut self, sight: &Sight<'_>, square: Square) -> Link {
-        let span = sight.draft(square, &mut self.draft);
+    /// A link to a new leaf.
+    fn keep(&mut self, survey: &Survey<'_>, square: Square) -> Link {
+        let span = survey.draft(square, &mut self.draft);
         self.leaves += 1;
         Link(self.arena.keep(self.draft.finish(span)))
     }
 
-    /// Reads the beginnings of the leaves that hold some places. Loads that do not depend on each other wait
-    /// for memory together, so that what is asked next waits no more.
+    /// Prefetches the leaves of some places. Loads that do not depend on each other miss the cache at the same time, so
+    /// that the lookups that follow do not wait.
     pub fn look_ahead(&self, places: impl Iterator<Item = Place>) {
         let Some(grid) = &self.grid else { return };
         let mut read = 0;
         for place in places {
             if let Some(number) = grid.number(place) {
-                read ^= self.arena.peek(self.follow(self.links[number], place, grid.log_size).0.0);
+                read ^= self.arena.prefetch(self.follow(self.links[number], place, grid.log_size).0.0);
             }
         }
         std::hint::black_box(read);
     }
 
-    /// Forgets all leaves.
+    /// Drops all leaves.
     fn clear(&mut self) {
         self.links.fill(Link::NONE);
         self.quarters.clear();
@@ -317,32 +316,32 @@ impl Cells {
         self.leaves = 0;
     }
 
-    /// How much there is.
+    /// Sizes of the grid and its leaves.
     pub fn size(&self) -> Size {
         let bytes = self.arena.bytes() + self.links.capacity() * 4 + self.quarters.capacity() * 16;
         Size { squares: self.links.len(), leaves: self.leaves, bytes }
     }
 
     #[inline]
-    fn standing(&self, place: Place, t: Millis) -> Standing<'_> {
-        let Some(grid) = &self.grid else { return Standing::Outside(PlaceBox::ALL) };
-        let Some(number) = grid.number(place) else { return Standing::Outside(grid.outside(place)) };
+    fn cell_at(&self, place: Place, t: Millis) -> CellState<'_> {
+        let Some(grid) = &self.grid else { return CellState::Outside(PlaceBox::ALL) };
+        let Some(number) = grid.number(place) else { return CellState::Outside(grid.outside(place)) };
         let (link, log_size) = self.follow(self.links[number], place, grid.log_size);
         if link == Link::NONE {
-            return Standing::Missing;
+            return CellState::Missing;
         }
         let leaf = Leaf::at(self.arena.from(link.0));
         let span = leaf.span();
         if t < span.from {
-            Standing::Before
+            CellState::Before
         } else if t < span.until {
-            Standing::Leaf(leaf, Square::around(place, log_size))
+            CellState::Leaf(leaf, Square::around(place, log_size))
         } else {
-            Standing::Missing
+            CellState::Missing
         }
     }
 
-    /// Through the quarters that hold a place; the size of the last.
+    /// Follows the quarters that contain a place; returns the last link and the size of its square.
     #[inline]
     fn follow(&self, mut link: Link, place: Place, mut log_size: u32) -> (Link, u32) {
         while let Some(number) = link.as_quarters() {
@@ -352,7 +351,7 @@ impl Cells {
         (link, log_size)
     }
 
-    /// Where the link is kept that leads to a place's leaf, or to none, and of which square.
+    /// Where the link to a place's leaf is stored, and its square. `None` outside of the grid.
     fn holder(&self, place: Place) -> Option<(Holder, Square)> {
         let grid = self.grid.as_ref()?;
         let number = grid.number(place)?;
@@ -392,16 +391,16 @@ impl Cells {
     }
 }
 
-/// Why there is no answer.
+/// Reason why a lookup has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// The leaf would have to be made.
+    /// The leaf must be made.
     Missing,
-    /// The leaf that there is is of a later time.
+    /// The leaf is only valid at later instants.
     Before,
 }
 
-/// The places and as much again around them, so that what is farther out each time does not matter often.
+/// A larger box around these places, so that the grid need not be rebuilt for each geofence farther out.
 fn widened(places: &PlaceBox) -> PlaceBox {
     let (across, up) =
         (i64::from(places.east) - i64::from(places.west), i64::from(places.north) - i64::from(places.south));

@@ -1,4 +1,4 @@
-//! Squares of places, each a quarter of a larger one.
+//! Squares of places, each a quarter of a larger square.
 
 use super::border::Room;
 use watchtower_model::Place;
@@ -7,29 +7,29 @@ use watchtower_model::geometry::BoundingBox;
 /// A box of places, its borders included; empty if `east < west`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlaceBox {
-    /// Least longitude, 1e-7 degrees, as the others.
+    /// Least longitude, in units of 1e-7 degrees, as the others.
     pub west: i32,
-    /// Least latitude.
+    /// Least latitude, 1e-7 degrees.
     pub south: i32,
-    /// Greatest longitude.
+    /// Greatest longitude, 1e-7 degrees.
     pub east: i32,
-    /// Greatest latitude.
+    /// Greatest latitude, 1e-7 degrees.
     pub north: i32,
 }
 
 impl PlaceBox {
-    /// No place.
+    /// The box without places.
     pub const EMPTY: Self = Self { west: i32::MAX, south: i32::MAX, east: i32::MIN, north: i32::MIN };
-    /// Every place.
+    /// The box of all places.
     pub const ALL: Self = Self { west: i32::MIN, south: i32::MIN, east: i32::MAX, north: i32::MAX };
 
-    /// This one place.
+    /// The box of a single place.
     #[inline]
     pub(super) fn only(Place { lon, lat }: Place) -> Self {
         Self { west: lon, south: lat, east: lon, north: lat }
     }
 
-    /// How far a place is from the nearest of them, along the axis on which it is farther.
+    /// Distance of a place from the box in the maximum norm, units.
     #[inline]
     pub(super) fn distance(&self, place: Place) -> u32 {
         let beyond = |from: i32, to: i32| (i64::from(to) - i64::from(from)).max(0);
@@ -38,13 +38,13 @@ impl PlaceBox {
         across.max(up) as u32
     }
 
-    /// Whether the place is one of them.
+    /// Whether the box contains a place.
     #[inline]
     pub fn contains(&self, place: Place) -> bool {
         (self.west <= place.lon) & (place.lon <= self.east) & (self.south <= place.lat) & (place.lat <= self.north)
     }
 
-    /// What lies in both.
+    /// The places in both boxes.
     #[inline]
     pub(super) fn intersection(&self, other: &Self) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl PlaceBox {
         }
     }
 
-    /// How far from one of its places the box reaches.
+    /// Distances from one of its places to its sides.
     #[inline]
     pub(super) fn room_around(&self, place: Place) -> Room {
         let between = |from: i32, to: i32| f64::from(to) - f64::from(from);
@@ -67,13 +67,13 @@ impl PlaceBox {
         }
     }
 
-    /// The places around this one that the room has.
+    /// The box around a place that a room allows.
     #[inline]
     pub(super) fn around(place: Place, room: &Room) -> Self {
         if room.west.min(room.south).min(room.east).min(room.north) < 0.0 {
             return Self::EMPTY;
         }
-        // The casts round down; what is added leads back to coordinates.
+        // The casts round down; the sum stays within the range of coordinates.
         let plus = |coordinate: i32, by: f64| (i64::from(coordinate) + by as i64) as i32;
         let minus = |coordinate: i32, by: f64| (i64::from(coordinate) - by as i64) as i32;
         Self {
@@ -84,9 +84,9 @@ impl PlaceBox {
         }
     }
 
-    /// Every place in the bounds, and some a little outside.
+    /// A box that contains every place in the bounds, and some slightly outside.
     pub(super) fn within(bounds: &BoundingBox) -> Self {
-        // The casts saturate; half a unit would do against rounding.
+        // The casts saturate; a margin of half a unit suffices against rounding.
         Self {
             west: (bounds.west * 1e7 - 1.0).floor() as i32,
             south: (bounds.south * 1e7 - 1.0).floor() as i32,
@@ -95,7 +95,7 @@ impl PlaceBox {
         }
     }
 
-    /// Bounds, in degrees as those of a [`Place`] are, of exactly these places: the division is monotone.
+    /// The bounds of exactly these places, in the degrees of [`Place`]: the division is monotone.
     pub(super) fn degrees(&self) -> BoundingBox {
         let south_west = Place { lon: self.west, lat: self.south };
         let north_east = Place { lon: self.east, lat: self.north };
@@ -107,7 +107,7 @@ impl PlaceBox {
         }
     }
 
-    /// The place in the middle, and by how much a coordinate of any place differs from its at most.
+    /// The place in the middle, and the greatest difference of a coordinate from it.
     pub(super) fn middle(&self) -> (Place, i64) {
         let middle = |a: i32, b: i32| (i64::from(a) + i64::from(b)).div_euclid(2) as i32;
         let place = Place { lon: middle(self.west, self.east), lat: middle(self.south, self.north) };
@@ -116,8 +116,7 @@ impl PlaceBox {
     }
 }
 
-/// A longitude or latitude counted from the least that an `i32` can hold, so that squares begin at
-/// multiples of their size.
+/// A longitude or latitude as an offset from the least `i32`, so that squares begin at multiples of their size.
 #[inline]
 pub(super) fn counted(coordinate: i32) -> u32 {
     coordinate as u32 ^ 0x8000_0000
@@ -127,7 +126,7 @@ fn coordinate(counted: u32) -> i32 {
     (counted ^ 0x8000_0000) as i32
 }
 
-/// The places whose counted coordinates are the same but for the last `log_size` bits.
+/// The places whose offset coordinates agree except in the last `log_size` bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Square {
     pub(super) x: u32,
@@ -136,14 +135,14 @@ pub(super) struct Square {
 }
 
 impl Square {
-    /// The one of this size that holds a place.
+    /// The square of this size that contains a place.
     #[inline]
     pub(super) fn around(place: Place, log_size: u32) -> Self {
         let first = |counted: u32| counted >> log_size << log_size;
         Self { x: first(counted(place.lon)), y: first(counted(place.lat)), log_size }
     }
 
-    /// Its places.
+    /// The places of the square.
     #[inline]
     pub(super) fn places(&self) -> PlaceBox {
         let last = (1 << self.log_size) - 1;
@@ -155,7 +154,7 @@ impl Square {
         }
     }
 
-    /// The one that it is a quarter of, but for the largest.
+    /// The square of which it is a quarter; `None` for the largest.
     pub(super) fn parent(&self) -> Option<Self> {
         (self.log_size < 31).then(|| Self::around(self.first(), self.log_size + 1))
     }
@@ -165,14 +164,14 @@ impl Square {
         Place { lon: coordinate(self.x), lat: coordinate(self.y) }
     }
 
-    /// A quarter: 0 is south-west, 1 south-east, 2 north-west, 3 north-east.
+    /// One of its quarters: 0 is south-west, 1 south-east, 2 north-west, 3 north-east.
     pub(super) fn quarter(&self, number: u32) -> Self {
         let log_size = self.log_size - 1;
         Self { x: self.x | (number & 1) << log_size, y: self.y | (number >> 1) << log_size, log_size }
     }
 }
 
-/// Which quarter of a square, whose quarters are of this size, holds a place.
+/// Number of the quarter that contains a place, for quarters of this size.
 #[inline]
 pub(super) fn quarter_of(place: Place, log_size: u32) -> usize {
     let bit = |coordinate: i32| (counted(coordinate) >> log_size & 1) as usize;

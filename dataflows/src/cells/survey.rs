@@ -1,11 +1,11 @@
-//! What there is in a square, for it to become a leaf or to be quartered.
+//! Surveys the contents of a square, from which it becomes a leaf or is divided.
 //!
-//! Of a square with too many edges for a leaf, but not very many, the quarters are looked into from what
-//! was found in it, without asking the index and whole shapes again: see [`Sight::narrow`].
+//! The quarters of a square with too many edges for a leaf, but not very many, are surveyed from its own survey,
+//! without another search of the index and whole shapes: see [`Survey::narrow`].
 
 use std::ops::ControlFlow;
 
-use super::border::{MARGIN, distance, rounded, vector};
+use super::border::{Edge, MARGIN, distance, rounded, vector};
 use super::leaf::Draft;
 use super::square::{PlaceBox, Square};
 use crate::index::VersionId;
@@ -14,85 +14,77 @@ use watchtower_model::geometry::geodesic::reach_m;
 use watchtower_model::geometry::{BoundingBox, Circle, Shape};
 use watchtower_model::{BEGINNING, END, GeofenceId, Millis, Place};
 
-/// Squares that are touched by more edges are quartered. With 8 or 16 the kernel takes about as long, and four
-/// times the leaves or twice as many (measured).
+/// Limit of edges in a leaf. With 8 or 16 the kernel takes about as long, with four times the leaves or twice as many
+/// (measured).
 const MAX_EDGES: usize = 24;
-/// A circle is as dear to decide as so many edges.
+/// Number of edges that a circle counts as, by the cost of deciding it.
 const CIRCLE_EDGES: usize = 4;
-/// Half a side of the square times this is far from an edge.
+/// Distance from an edge that counts as far, as a share of half a side of the square.
 const CLEAR: f64 = 1.0 / 16.0;
-/// Squares of 2^this units (some 6 m at the equator) are not quartered, however many edges meet there.
+/// Logarithm of the size below which squares are not divided: 2^9 units are some 6 m at the equator.
 const LEAST_LOG_SIZE: u32 = 9;
-/// Of a square with more edges nothing is kept for its quarters.
+/// Limit of edges in a survey that is kept for the quarters.
 const MAX_SEEN: usize = 256;
 
-/// A version of a geofence that may have to do with a square.
+/// A version of a geofence with a box that meets a square.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// Which.
+    /// Number of the version.
     pub version: VersionId,
-    /// Of which geofence.
+    /// Number of the geofence.
     pub geofence: GeofenceId,
-    /// When it is in force.
+    /// Interval in which it is in force.
     pub span: Span,
-    /// Where.
+    /// Shape of the geofence.
     pub shape: &'a Shape,
 }
 
-/// Where candidates come from: all versions with a box that meets the bounds, some possibly twice, unless
-/// told to stop.
+/// Source of candidates: visits all versions with a box that meets the bounds, some possibly twice, until `visit` stops
+/// it.
 pub trait Candidates {
-    /// Shows them one by one.
+    /// Calls `visit` for each candidate.
     fn visit_meeting<'c>(&'c self, bounds: &BoundingBox, visit: impl FnMut(Candidate<'c>) -> ControlFlow<()>);
 }
 
-/// More edges than are kept.
+/// The survey has more than [`MAX_SEEN`] edges.
 pub(super) struct TooMany;
 
-/// An edge of an area, its ends as places.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Edge {
-    /// The index of its first vertex: two that follow each other along a ring have consecutive ones.
-    pub(super) name: u32,
-    pub(super) ends: [Place; 2],
-}
-
-/// What is seen in a square at an instant.
+/// The survey of a square at an instant.
 #[derive(Debug)]
-pub(super) struct Sight<'c> {
-    /// It stays the same during this: no version with a box there begins or ends.
+pub(super) struct Survey<'c> {
+    /// Interval in which it is valid: no version with a box there begins or ends.
     span: Span,
-    /// Versions that cover every place.
+    /// Versions that cover every place of the square.
     covers: Vec<(GeofenceId, VersionId)>,
     /// Circles whose border may touch the square.
     circles: Vec<(GeofenceId, VersionId, &'c Circle)>,
-    /// Areas with edges in the square, and where these end among all.
+    /// Areas with edges in the square, each with the end of its edges in the list of all.
     areas: Vec<(Candidate<'c>, usize)>,
     edges: Vec<Edge>,
 }
 
-impl Default for Sight<'_> {
+impl Default for Survey<'_> {
     fn default() -> Self {
         let span = Span { from: BEGINNING, until: END };
         Self { span, covers: Vec::new(), circles: Vec::new(), areas: Vec::new(), edges: Vec::new() }
     }
 }
 
-/// A square and what it takes to tell what touches it.
+/// A square in the forms that tests of shapes need.
 struct Site {
     places: PlaceBox,
-    /// The middle, and half a side and the margin for rounded edges.
+    /// The middle, and half a side plus the margin for rounded edges.
     middle: Place,
     reach: f64,
-    /// The part of the square that is on the Earth.
+    /// The part of the square within valid longitudes and latitudes.
     on_earth: PlaceBox,
-    /// The square and a little around it, degrees.
+    /// The square enlarged by a margin, degrees.
     grown: BoundingBox,
 }
 
-impl<'c> Sight<'c> {
-    /// Looks into a square.
-    pub(super) fn look(&mut self, square: Square, t: Millis, candidates: &'c impl Candidates) -> Result<(), TooMany> {
+impl<'c> Survey<'c> {
+    /// Surveys a square.
+    pub(super) fn take(&mut self, square: Square, t: Millis, candidates: &'c impl Candidates) -> Result<(), TooMany> {
         self.clear(Span { from: BEGINNING, until: END });
         let site = Site::new(square);
         let most = if square.log_size > LEAST_LOG_SIZE { MAX_SEEN } else { usize::MAX };
@@ -118,7 +110,7 @@ impl<'c> Sight<'c> {
         if self.edges.len() > most { Err(TooMany) } else { Ok(()) }
     }
 
-    /// What of this is seen in a part of the square.
+    /// Derives the survey of a part of the square.
     pub(super) fn narrow(&self, part: Square, into: &mut Self) {
         into.clear(self.span);
         into.covers.extend_from_slice(&self.covers);
@@ -131,12 +123,12 @@ impl<'c> Sight<'c> {
         }
     }
 
-    /// Whether it is little enough for a leaf.
+    /// Whether the contents fit into a leaf.
     pub(super) fn fits(&self, square: Square) -> bool {
         self.edges.len() + CIRCLE_EDGES * self.circles.len() <= MAX_EDGES || square.log_size <= LEAST_LOG_SIZE
     }
 
-    /// Writes the leaf, and says when it holds.
+    /// Writes the leaf; returns its interval of validity.
     pub(super) fn draft(&self, square: Square, draft: &mut Draft) -> Span {
         draft.clear();
         self.covers.iter().for_each(|&(geofence, version)| draft.add_cover(geofence, version));
@@ -149,7 +141,7 @@ impl<'c> Sight<'c> {
         self.span
     }
 
-    /// The areas with edges in the square, and which these are.
+    /// The areas with edges in the square, and these edges.
     fn areas(&self) -> impl Iterator<Item = (Candidate<'c>, &[Edge])> {
         let mut begin = 0;
         self.areas
@@ -169,13 +161,13 @@ impl<'c> Sight<'c> {
         match circle_covers(circle, site) {
             Some(true) => self.covers.push((geofence, version)),
             Some(false) => {}
-            // One may have two boxes.
+            // A circle may have two boxes.
             None if self.circles.iter().any(|&(_, seen, _)| seen == version) => {}
             None => self.circles.push((geofence, version, circle)),
         }
     }
 
-    /// An area whose edges from `seen` on, ascending, may touch the square: those that do stay.
+    /// Adds an area whose edges from `seen` on, ascending, may touch the square; keeps only those that do.
     fn add_area(&mut self, candidate: Candidate<'c>, seen: usize, site: &Site) {
         let mut kept = seen;
         for at in seen..self.edges.len() {
@@ -194,7 +186,7 @@ impl<'c> Sight<'c> {
     }
 }
 
-/// Whether the box around an edge and another have a point in common: of most edges no more need be asked.
+/// Whether the bounding boxes of two edges meet: a cheap test that most edges fail.
 fn may_meet(b: &BoundingBox, ([x, y], [u, v]): ([f64; 2], [f64; 2])) -> bool {
     !((x < b.west) & (u < b.west)
         | (x > b.east) & (u > b.east)
@@ -202,7 +194,7 @@ fn may_meet(b: &BoundingBox, ([x, y], [u, v]): ([f64; 2], [f64; 2])) -> bool {
         | (y > b.north) & (v > b.north))
 }
 
-/// Whether a span holds `t`; `calm` is cut down to where that does not change.
+/// Whether a span contains `t`; reduces `calm` to the interval in which that stays the same.
 fn during(span: Span, t: Millis, calm: &mut Span) -> bool {
     for boundary in [span.from, span.until] {
         if span.is_empty() {
@@ -215,16 +207,15 @@ fn during(span: Span, t: Millis, calm: &mut Span) -> bool {
     span.contains(t)
 }
 
-/// Whether a circle covers all of a square on the Earth or nothing of it; neither can be said if its
-/// border comes near.
+/// Whether a circle covers all of a square or nothing of it; `None` if its border comes near.
 fn circle_covers(circle: &Circle, site: &Site) -> Option<bool> {
     let (middle, reach) = site.on_earth.middle();
-    let (covered, margin_m) = circle.standing(middle.lon_degrees(), middle.lat_degrees());
+    let (covered, margin_m) = circle.cover_and_margin(middle.lon_degrees(), middle.lat_degrees());
     (margin_m > reach_m(reach as f64 + MARGIN)).then_some(covered)
 }
 
-/// A place far enough from all edges for them not to matter: then coverage changes only across edges that are
-/// crossed. The first of some that is as far as [`CLEAR`], or else the farthest.
+/// A place far enough from all edges that their rounding does not matter: the first candidate at a distance of at least
+/// [`CLEAR`], or else the farthest.
 fn reference(edges: &[Edge], site: &Site) -> Option<Place> {
     let PlaceBox { west, south, east, north } = site.places;
     let quarter =
@@ -265,7 +256,7 @@ impl Site {
         Self { places, middle, reach: reach as f64 + MARGIN, on_earth, grown: grown.degrees() }
     }
 
-    /// Whether an edge has a point in the square; of those that pass by at a few units, some.
+    /// Whether an edge has a point in the square; also true for some that pass within a few units.
     fn touches(&self, edge: &Edge) -> bool {
         let [a, b] = edge.ends.map(|end| vector(self.middle, end));
         distance(a, b) <= self.reach

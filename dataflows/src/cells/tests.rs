@@ -1,4 +1,4 @@
-//! What cells answer, against every shape in force asked by itself.
+//! Results of cells compared with a scan of every shape in force.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use watchtower_testing::shapes::{Random, features, folder, polygons, ring, squar
 
 const EARTH: PlaceBox = PlaceBox { west: -1_800_000_000, south: -900_000_000, east: 1_800_000_000, north: 900_000_000 };
 
-/// A catalogue, and what may be asked about it that is awkward.
+/// A catalogue, and places that are likely to reveal errors.
 #[derive(Default)]
 struct World {
     catalogue: Catalogue,
@@ -59,7 +59,7 @@ impl World {
         ids.filter(|&id| self.catalogue.in_force(id, t, view).is_some_and(|g| g.shape.covers(place))).collect()
     }
 
-    /// What covers a place, and where else: for a vehicle that comes from nowhere, and for one from afar.
+    /// The geofences that cover a place, and the regions: for a vehicle without region, and for one far away.
     fn found(&self, place: Place, t: Millis, view: View) -> (Vec<GeofenceId>, [SafeRegion; 2]) {
         let sorted = |mut found: Vec<GeofenceId>| {
             found.sort();
@@ -76,7 +76,7 @@ impl World {
         (found, [region, only])
     }
 
-    /// Asks for a place, and for others in the regions that are said to be safe. How large the first one is.
+    /// Checks a place, and others in the regions that are returned. Returns the size of the first region.
     fn check(&self, name: &str, place: Place, t: Millis, view: View, random: &mut Random) -> f64 {
         let expected = self.expected(place, t, view);
         let (found, regions) = self.found(place, t, view);
@@ -105,7 +105,7 @@ impl World {
         widths[0]
     }
 
-    /// Vertices, places on edges, and what is a step away.
+    /// Adds vertices, places on edges, and places one unit away.
     fn remember(&mut self, shape: &Shape, random: &mut Random) {
         let mut places = Vec::new();
         for ring in shape.polygons().flat_map(|polygon| polygon.rings()) {
@@ -123,7 +123,7 @@ impl World {
         self.awkward.extend(places.into_iter().map(clamped));
     }
 
-    /// Somewhere: near a border, on the border of a square, at the end of the world, anywhere.
+    /// A random place: near a border, on the border of a square, at the end of the world, anywhere.
     fn place(&self, random: &mut Random) -> Place {
         let anywhere =
             |random: &mut Random| Place::from_degrees(random.between(-180.0, 180.0), random.between(-90.0, 90.0));
@@ -150,8 +150,8 @@ impl World {
     }
 }
 
-/// Any kind of shape within some degrees of a place: stars with lakes and islands, triangles like needles,
-/// squares on a grid that share edges, squares on the borders of cells, specks, circles.
+/// A random shape within some degrees of a place: a star with lakes and islands, a thin triangle, squares on a grid
+/// that share edges, a square on the borders of cells, a tiny shape, a circle.
 fn shape(random: &mut Random, center: [f64; 2], spread: f64) -> Option<Shape> {
     let at = center.map(|x| x + random.between(-spread, spread));
     let size = spread * [1e-4, 0.01, 0.1, 0.5, 1.0][random.below(5) as usize];
@@ -190,7 +190,7 @@ fn shape(random: &mut Random, center: [f64; 2], spread: f64) -> Option<Shape> {
     Shape::from_polygons(polygons).ok()
 }
 
-/// Geofences come, change and go, some announced ahead; vehicles ask before, meanwhile and after.
+/// Geofences are added, changed and deleted, some ahead of time; lookups run before, between and after the edits.
 #[test]
 fn cells_answer_as_the_shapes_do_whatever_is_edited() {
     let centers = [[3.4, 6.5], [0.0, 0.0], [179.9, -17.0], [-180.0, 52.0], [25.0, 89.5], [-60.0, -89.9], [12.0, 60.0]];
@@ -206,7 +206,7 @@ fn cells_answer_as_the_shapes_do_whatever_is_edited() {
             for _ in 0..random.below(12) {
                 let geofence = random.below(30) as u32;
                 let valid_from = [BEGINNING, 0, random.below(100) as Millis][random.below(3) as usize];
-                // Now and then something far away, so that the grid must be made anew.
+                // Occasionally a geofence far away, so that the grid must be rebuilt.
                 let far = if random.below(30) == 0 { 100.0 } else { spread };
                 let shape = if random.below(5) == 0 { None } else { shape(&mut random, center, far) };
                 if let Some(shape) = &shape {
@@ -258,7 +258,7 @@ fn cells_answer_as_real_shapes_do() {
     }
 }
 
-/// Vehicles wander between geofences that are edited; some batches are of an earlier time.
+/// Vehicles move between geofences that are edited; some batches have earlier times.
 #[test]
 fn vehicles_are_where_the_shapes_say() {
     let mut stayed = 0;

@@ -1,4 +1,4 @@
-//! What a correction changed: the rows before, and the rows after.
+//! Effects of a correction: compares the rows before and after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,14 @@ use watchtower_core::tables::{
 };
 use watchtower_simulator::{Correction, CorrectionKind};
 
-/// The rows that a correction may concern: of each table those for which a condition holds.
+/// The rows that a correction may affect: tables, each with a condition on its rows.
 #[derive(Debug)]
 pub(super) struct Watched {
     subject: String,
     tables: Vec<(&'static Table, &'static str, &'static str)>,
 }
 
-/// By table: the rows, by key.
+/// For each table, its rows by key.
 type Rows = Vec<BTreeMap<Vec<String>, Vec<String>>>;
 
 const OF_VEHICLE: &str = "vehicle_id = ?1";
@@ -46,8 +46,8 @@ impl Watched {
         Self { subject: correction.subject.clone(), tables }
     }
 
-    /// The rows as they are.
-    pub(super) fn look(&self, tables: &Tables) -> Result<Rows, DemoError> {
+    /// Reads these rows.
+    pub(super) fn read(&self, tables: &Tables) -> Result<Rows, DemoError> {
         let rows = self.tables.iter().map(|(table, condition, _)| {
             let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
             let sql = format!("SELECT {} FROM {} WHERE {condition}", columns.join(", "), table.name);
@@ -64,12 +64,12 @@ impl Watched {
         rows.collect()
     }
 
-    /// In words: what happened, and how many rows are others now.
-    pub(super) fn tell(&self, correction: &Correction, before: &Rows, after: &Rows) -> String {
+    /// Describes the correction and the numbers of rows that it changed.
+    pub(super) fn describe(&self, correction: &Correction, before: &Rows, after: &Rows) -> String {
         let changed = self.tables.iter().zip(before.iter().zip(after)).map(|((table, _, noun), (before, after))| {
             let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
             let changed: Vec<_> = keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).collect();
-            // Whose visits they were, if they are of several.
+            // The number of vehicles or fleets concerned, where it can be more than one.
             let vehicles: BTreeSet<_> = changed.iter().filter_map(|key| key.first()).collect();
             let of = match correction.kind {
                 CorrectionKind::Redrawn if table.name == visits::TABLE.name => {
@@ -90,7 +90,7 @@ impl Watched {
     }
 }
 
-/// What happened, in words, and what else can be said of it if there is room.
+/// Describes a correction. The second text is a detail that may be left out.
 fn what(correction: &Correction) -> (String, String) {
     let Correction { kind, subject, events } = correction;
     let since = events.iter().find_map(|event| match event {

@@ -1,4 +1,4 @@
-//! The daemon of `run --embedded`, in a thread of this process.
+//! The daemon of `run --embedded`, on a thread of this process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,30 +14,29 @@ use watchtower_daemon as daemon;
 use watchtower_geopackage::GeoPackage;
 use watchtower_store::geopackage::claim;
 
-/// What it is told.
+/// The daemon's configuration.
 const CONFIGURATION: &str = include_str!("demo.toml");
-/// How often it is looked whether it has begun.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Interval between checks whether the daemon has created its tables.
+const POLL_EVERY: Duration = Duration::from_millis(2);
 
-/// The part that decides what the tables say.
+/// The section `[rules]` of the configuration.
 pub(super) fn rules() -> &'static str {
     CONFIGURATION.split("\n\n").find(|part| part.starts_with("[rules]")).unwrap_or_default()
 }
 
-/// A daemon that runs.
+/// A running daemon.
 #[derive(Debug)]
 pub(super) struct Daemon {
-    /// Ends it when it is dropped.
+    /// Dropping it stops the daemon.
     stop: oneshot::Sender<()>,
     thread: JoinHandle<Result<(), DemoError>>,
 }
 
 impl Daemon {
-    /// Begins to keep the tables of a file up to date; they are there when this returns. If the daemon ends by
-    /// itself, the gauge says so.
+    /// Starts a daemon on a file and waits until its tables exist. If the daemon ends by itself, the gauge reports it.
     ///
     /// # Errors
-    /// If it cannot begin.
+    /// If the daemon cannot start.
     pub(super) fn start(file: &GeoPackage, workers: u16, gauge: &Arc<Gauge>) -> Result<Self, DemoError> {
         let mut options = config::parse("the configuration of the demo", CONFIGURATION, std::iter::empty())?;
         options.engine.workers = workers;
@@ -64,15 +63,15 @@ impl Daemon {
                 daemon.finish()?;
                 return Err(DemoError::Ended);
             }
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(POLL_EVERY);
         }
         Ok(daemon)
     }
 
-    /// Lets it commit what it has read, and end.
+    /// Stops the daemon after it has committed what it has read.
     ///
     /// # Errors
-    /// If it failed, now or before.
+    /// The error of the daemon, if it failed at any time.
     pub(super) fn finish(self) -> Result<(), DemoError> {
         drop(self.stop);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

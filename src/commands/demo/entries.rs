@@ -1,7 +1,7 @@
-//! Events into entries of the log, as a producer would append them.
+//! Encodes events into entries of the log, as a producer does.
 //!
-//! Entries are numbered by simulated time and cut where the simulation says, not where the machine happens to
-//! be, so that the same seed makes the same log to the byte.
+//! Entry ids and the ends of entries follow simulated time, not the machine's speed, so that the same seed makes the
+//! same log, byte for byte.
 
 use watchtower_model::Millis;
 
@@ -9,15 +9,15 @@ use watchtower_core::EntryId;
 use watchtower_core::events::{Event, binary};
 use watchtower_log::file::Batch;
 
-/// The streams of the log: positions, control.
+/// Number of event streams of the log, besides the control stream.
 pub(super) const STREAMS: u16 = 1;
 const POSITIONS: usize = 0;
 const CONTROL: usize = 1;
 
-/// The most events of an entry.
+/// Limit of events per entry.
 const MAX_EVENTS: u32 = 256;
 
-/// Entries that are not appended yet.
+/// Entries that have not been appended yet.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     pending: [Pending; STREAMS as usize + 1],
@@ -25,7 +25,7 @@ pub(super) struct Entries {
     events: u64,
 }
 
-/// The entry of a stream that is being filled.
+/// The open entry of a stream.
 #[derive(Debug)]
 struct Pending {
     batch: binary::Batch,
@@ -40,7 +40,7 @@ impl Default for Pending {
 }
 
 impl Entries {
-    /// Takes in an event that arrives at `now`.
+    /// Adds an event that arrives at `now`.
     pub(super) fn push(&mut self, event: &Event<'_>, now: Millis) {
         self.events += 1;
         match event {
@@ -58,7 +58,7 @@ impl Entries {
         }
     }
 
-    /// Ends the entries.
+    /// Ends the open entries.
     pub(super) fn flush(&mut self, now: Millis) {
         (0..self.pending.len()).for_each(|stream| self.cut(stream, now));
     }
@@ -74,12 +74,12 @@ impl Entries {
         self.ready.push(stream, Some(*last), &[(b"bin", &batch.take())]);
     }
 
-    /// How many events are waiting, a clock once.
+    /// Number of events that have not been taken; a clock counts once, though it is in every stream.
     pub(super) fn events(&self) -> u64 {
         self.events
     }
 
-    /// The entries that were ended, and how many events they hold if all were.
+    /// Takes the ended entries and the number of their events. The number is exact only after [`Self::flush`].
     pub(super) fn take(&mut self) -> (Batch, u64) {
         (std::mem::take(&mut self.ready), std::mem::take(&mut self.events))
     }

@@ -1,8 +1,8 @@
-//! The producer: a simulated fleet, appended to the log of the file.
+//! The producer: appends the events of a simulated fleet to the log of the file.
 //!
-//! What has happened before the demo begins is appended as fast as the daemon takes it, the rest when its time
-//! comes. A correction of the past is looked at closely: everything before it is committed first, then it alone,
-//! and the rows before and after are compared. So what is told of it does not depend on how fast anything was.
+//! History, the time before the demo begins, is appended as fast as the daemon reads it; later events at their time. To
+//! measure the effect of a correction, everything before it is committed first, then the correction alone, and the rows
+//! before and after are compared. So the reported effect does not depend on the speed of the machine.
 
 use std::sync::Arc;
 use std::thread::sleep;
@@ -13,38 +13,38 @@ use watchtower_model::Millis;
 use super::DemoError;
 use super::changes::Watched;
 use super::entries::{Entries, STREAMS};
-use super::gauge::{Gauge, Told};
+use super::gauge::{Change, Gauge};
 use super::tables::Tables;
 use watchtower_core::events::Event;
 use watchtower_geopackage::GeoPackage;
 use watchtower_log::file::Appender;
 use watchtower_simulator::{Correction, Simulator};
 
-/// Entries end whenever so much simulated time has passed.
+/// Simulated time after which entries end.
 const CUT_EVERY_MS: Millis = 10_000;
-/// Events that are appended together, where nobody waits for them.
+/// Events per append while history is appended.
 const APPENDED_AT_ONCE: u64 = 8_192;
-/// The tables are never farther behind than so many events and one append.
+/// Limit of events that are appended but not committed; one append may exceed it.
 const MAX_BEHIND: u64 = 65_536;
-/// How often it is looked whether something is committed.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// How often somebody who waits looks whether he should go on waiting.
-const NAP: Duration = Duration::from_millis(50);
-/// Of corrections that come in quick succession, one in so much simulated time is looked at.
-const LOOK_CLOSELY_EVERY_MS: Millis = 60_000;
+/// Interval between checks of the commit.
+const POLL_EVERY: Duration = Duration::from_millis(2);
+/// Longest sleep of a wait before it checks whether the demo was stopped.
+const MAX_SLEEP: Duration = Duration::from_millis(50);
+/// Simulated time between two corrections whose effects are measured.
+const MEASURE_EVERY_MS: Millis = 60_000;
 
-/// When the fleet does what.
+/// Simulated times of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
-    /// Until then it is history.
+    /// The end of history.
     pub(super) live: Millis,
-    /// There is nothing after that.
+    /// The end of the run; `None` runs until stopped.
     pub(super) ends: Option<Millis>,
-    /// How many times as fast as it happens; as fast as it can be, if nothing is said.
+    /// Simulated seconds per second; `None` runs without pauses.
     pub(super) speedup: Option<f64>,
 }
 
-/// The producer.
+/// The producer of the demo.
 #[derive(Debug)]
 pub(super) struct Feed {
     simulator: Simulator,
@@ -52,14 +52,14 @@ pub(super) struct Feed {
     appender: Appender,
     tables: Tables,
     gauge: Arc<Gauge>,
-    /// The number of the last entry.
+    /// Number of the last entry.
     position: u64,
-    looked_closely: Option<Millis>,
+    last_measured: Option<Millis>,
     events: Vec<Event<'static>>,
 }
 
 impl Feed {
-    /// Appends to a file whose log is empty.
+    /// A producer for a file whose log is empty.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -73,12 +73,12 @@ impl Feed {
             tables,
             gauge,
             position: 0,
-            looked_closely: None,
+            last_measured: None,
             events: Vec::new(),
         })
     }
 
-    /// Simulates until the end, or until somebody says stop; what was simulated is in the log then.
+    /// Simulates until the end or a stop. All simulated events are in the log afterwards.
     ///
     /// # Errors
     /// If the file cannot be written or read.
@@ -100,7 +100,7 @@ impl Feed {
                     let (began_at, from) = *began.get_or_insert_with(|| (Instant::now(), now));
                     let due = began_at + Duration::from_secs_f64((until - from) as f64 / 1000.0 / speedup);
                     if due.elapsed() > Duration::from_secs(1) {
-                        began = None; // too slow by now: the time that is lost is not made up for
+                        began = None; // behind schedule: the lost time is not made up for
                     }
                     self.wait_for(due);
                     self.append()?;
@@ -131,32 +131,32 @@ impl Feed {
         Ok(())
     }
 
-    /// Appends a correction; if there is leisure, looks at what it changes.
+    /// Appends a correction, and measures its effect unless another was measured shortly before.
     fn correct(&mut self, correction: &Correction, now: Millis) -> Result<(), DemoError> {
-        let leisure = self.looked_closely.is_none_or(|last| now - last >= LOOK_CLOSELY_EVERY_MS);
-        // The entries end here in any case, so that the log is the same.
+        let measures = self.last_measured.is_none_or(|last| now - last >= MEASURE_EVERY_MS);
+        // The entries end here in both cases, so that the log is the same.
         self.entries.flush(now);
-        if !leisure {
-            self.gauge.untold();
+        if !measures {
+            self.gauge.count_unmeasured();
             correction.events.iter().for_each(|event| self.entries.push(event, now));
             self.entries.flush(now);
             return Ok(());
         }
-        self.looked_closely = Some(now);
+        self.last_measured = Some(now);
         let watched = Watched::of(correction);
         self.append()?;
         self.wait_until_committed()?;
-        let before = watched.look(&self.tables)?;
+        let before = watched.read(&self.tables)?;
         correction.events.iter().for_each(|event| self.entries.push(event, now));
         self.entries.flush(now);
         self.append()?;
         self.wait_until_committed()?;
-        let after = watched.look(&self.tables)?;
-        self.gauge.tell(Told { at: now, text: watched.tell(correction, &before, &after) });
+        let after = watched.read(&self.tables)?;
+        self.gauge.record_change(Change { at: now, text: watched.describe(correction, &before, &after) });
         Ok(())
     }
 
-    /// Appends what is ready, and waits if the tables are far behind.
+    /// Appends the ended entries, and waits while too many events are not committed.
     fn append(&mut self) -> Result<(), DemoError> {
         let (batch, events) = self.entries.take();
         if batch.is_empty() {
@@ -172,7 +172,7 @@ impl Feed {
         self.wait_while(|_, committed| committed < self.position)
     }
 
-    /// Looks again and again at how many events are missing and which entry is committed.
+    /// Polls the number of missing events and the committed entry until `goes_on` returns false.
     fn wait_while(&self, goes_on: impl Fn(u64, u64) -> bool) -> Result<(), DemoError> {
         loop {
             let committed = self.tables.committed()?;
@@ -180,7 +180,7 @@ impl Feed {
             if !goes_on(behind, committed) || self.gauge.has_ended() {
                 return Ok(());
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_EVERY);
         }
     }
 
@@ -190,7 +190,7 @@ impl Feed {
             if left.is_zero() || self.gauge.is_stopped() {
                 return;
             }
-            sleep(left.min(NAP));
+            sleep(left.min(MAX_SLEEP));
         }
     }
 }

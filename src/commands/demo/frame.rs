@@ -1,21 +1,21 @@
-//! What the screen shows, as lines: how many there are depends on its height, how long they are on its width.
+//! Lays out the screen as lines: their number depends on its height, their length on its width.
 
 use std::path::Path;
 
-use super::gauge::{Reading, Told};
+use super::gauge::{Change, Reading};
 use super::picture::{Picture, Truck, Whereabouts};
 use super::words::{clock, counted, date, span, thousands};
 
-/// A line, and how it looks.
+/// A line with its style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) text: String,
-    pub(super) look: Look,
+    pub(super) style: Style,
 }
 
-/// How a line looks.
+/// Style of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Style {
     Plain,
     Bar,
     Title,
@@ -23,18 +23,18 @@ pub(super) enum Look {
     Faint,
 }
 
-/// How fast things go.
+/// Recent speeds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rates {
-    /// Events committed a second, of late.
+    /// Committed events per second.
     pub(super) events_per_s: f64,
-    /// How many times as fast as it happens, of late.
+    /// Simulated seconds per second.
     pub(super) speedup: f64,
 }
 
-/// All that is shown.
+/// All data on the screen.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shown<'a> {
+pub(super) struct View<'a> {
     pub(super) picture: Option<&'a Picture>,
     pub(super) reading: &'a Reading,
     pub(super) rates: Rates,
@@ -43,29 +43,29 @@ pub(super) struct Shown<'a> {
     pub(super) file: &'a Path,
 }
 
-/// Lines that are there in any case: bar, counts, and two at the bottom.
+/// Lines that every screen has: bar, counts, and two at the bottom.
 const FIXED: usize = 5;
-/// Lines of a part besides its rows: an empty one and a title.
+/// Lines of a section besides its rows: an empty one and a title.
 const PART: usize = 2;
-/// Below this there is room for what changed and nothing else.
+/// Height below which only changes of the past are listed.
 const LOW: usize = 16;
-/// The most lines of trucks that are worth a look.
+/// Limit of lines with trucks.
 const MAX_TRUCKS: usize = 40;
 
-/// How a line ends that was longer.
+/// End of a shortened line.
 const CUT: &str = "..";
 
-/// How many trucks a screen of this height has room for.
+/// Number of trucks that a screen of this height lists.
 pub(super) fn trucks(height: usize) -> usize {
     let parts = FIXED + 4 + 3 * PART;
     if height < LOW { 0 } else { (height.saturating_sub(parts) * 2 / 3).clamp(1, MAX_TRUCKS) }
 }
 
-/// The lines of a screen of this size; none is longer, and there are no more.
-pub(super) fn frame(shown: &Shown<'_>, width: usize, height: usize) -> Vec<Line> {
+/// The lines of a screen of this size, at most `height` lines of at most `width` characters.
+pub(super) fn frame(shown: &View<'_>, width: usize, height: usize) -> Vec<Line> {
     let mut lines = vec![bar(shown)];
     match shown.picture {
-        None => lines.push(plain("the first events are on their way".to_owned())),
+        None => lines.push(plain("waiting for the first events".to_owned())),
         Some(picture) => {
             lines.push(plain(counts(picture)));
             if height >= LOW {
@@ -84,7 +84,7 @@ pub(super) fn frame(shown: &Shown<'_>, width: usize, height: usize) -> Vec<Line>
     lines.truncate(height);
     for line in &mut lines {
         cut(&mut line.text, width);
-        if line.look == Look::Bar {
+        if line.style == Style::Bar {
             let missing = width - line.text.chars().count();
             line.text.extend(std::iter::repeat_n(' ', missing));
         }
@@ -92,7 +92,7 @@ pub(super) fn frame(shown: &Shown<'_>, width: usize, height: usize) -> Vec<Line>
     lines
 }
 
-/// Shortens a line, and shows that it was longer.
+/// Shortens a line to `width` and marks it as shortened.
 fn cut(text: &mut String, width: usize) {
     if text.chars().count() <= width {
         return;
@@ -104,10 +104,10 @@ fn cut(text: &mut String, width: usize) {
 }
 
 fn plain(text: String) -> Line {
-    Line { text, look: Look::Plain }
+    Line { text, style: Style::Plain }
 }
 
-fn bar(shown: &Shown<'_>) -> Line {
+fn bar(shown: &View<'_>) -> Line {
     let now = shown.reading.simulated;
     let what = match shown.reading.history {
         None => "catching up with the morning".to_owned(),
@@ -122,7 +122,7 @@ fn bar(shown: &Shown<'_>) -> Line {
         date(now),
         clock(now)
     );
-    Line { text, look: Look::Bar }
+    Line { text, style: Style::Bar }
 }
 
 fn counts(picture: &Picture) -> String {
@@ -135,13 +135,13 @@ fn counts(picture: &Picture) -> String {
     )
 }
 
-/// Of a screen of 80 columns nothing is lost but the visits of the terminals.
+/// Lines with fleets and terminals side by side. 80 columns show all but the terminals' visits.
 fn fleets(picture: &Picture) -> Vec<Line> {
     let title = format!(
         " {:<14} {:>6} {:>7} {:>6} {:>7} {:>7} {:>6}   {:<15} {:>5} {:>7}",
         "fleet today", "trucks", "km", "trips", "turnar.", "median", "moving", "terminal", "now", "visits"
     );
-    let mut lines = vec![plain(String::new()), Line { text: title, look: Look::Title }];
+    let mut lines = vec![plain(String::new()), Line { text: title, style: Style::Title }];
     for row in 0..picture.fleets.len().max(picture.terminals.len()) {
         let fleet = picture.fleets.get(row).map_or_else(String::new, |fleet| {
             format!(
@@ -175,26 +175,28 @@ fn trucks_lines(picture: &Picture, most: usize) -> Vec<Line> {
         let speed = speed_kmh.map_or_else(|| "-".to_owned(), |kmh| format!("{kmh:.0}"));
         plain(format!(" {id:<8} {status:<7} {speed:>4}  {at:<42} {fleet}"))
     });
-    [plain(String::new()), Line { text: title, look: Look::Title }].into_iter().chain(rows).collect()
+    [plain(String::new()), Line { text: title, style: Style::Title }].into_iter().chain(rows).collect()
 }
 
-/// The last changes of the past that there is room for, the newest first.
+/// Lines with the last changes of the past, the newest first, as many as fit.
 fn changes(reading: &Reading, room: usize) -> Vec<Line> {
     let Some(rows) = room.checked_sub(PART).filter(|rows| *rows > 0) else { return Vec::new() };
-    let title = match reading.untold {
+    let title = match reading.unmeasured {
         0 => " the past changed".to_owned(),
-        untold => format!(" the past changed, and {} in between", counted(untold, "late upload")),
+        unmeasured => format!(" the past changed, and {} in between", counted(unmeasured, "late upload")),
     };
-    let mut lines = vec![plain(String::new()), Line { text: title, look: Look::Title }];
-    let newest = reading.told.iter().rev().take(rows);
-    lines.extend(newest.map(|Told { at, text }| Line { text: format!(" {} {text}", clock(*at)), look: Look::Change }));
-    if reading.told.is_empty() {
-        lines.push(Line { text: " nothing has come late yet".to_owned(), look: Look::Faint });
+    let mut lines = vec![plain(String::new()), Line { text: title, style: Style::Title }];
+    let newest = reading.changes.iter().rev().take(rows);
+    lines.extend(
+        newest.map(|Change { at, text }| Line { text: format!(" {} {text}", clock(*at)), style: Style::Change }),
+    );
+    if reading.changes.is_empty() {
+        lines.push(Line { text: " no late events yet".to_owned(), style: Style::Faint });
     }
     lines
 }
 
-fn bottom(shown: &Shown<'_>) -> [Line; 2] {
+fn bottom(shown: &View<'_>) -> [Line; 2] {
     let Reading { appended, behind, lag, .. } = shown.reading;
     let speed = format!(
         " {} events, {}/s; the tables are {} and {:.1} s behind",
@@ -204,7 +206,7 @@ fn bottom(shown: &Shown<'_>) -> [Line; 2] {
         lag.as_secs_f64(),
     );
     let file = format!(" Ctrl-C ends it   {}", shown.file.display());
-    [Line { text: speed, look: Look::Plain }, Line { text: file, look: Look::Faint }]
+    [Line { text: speed, style: Style::Plain }, Line { text: file, style: Style::Faint }]
 }
 
 #[cfg(test)]
@@ -245,17 +247,17 @@ mod tests {
     }
 
     fn frame_of(picture: Option<&Picture>, changes: usize, (width, height): (usize, usize)) -> Vec<Line> {
-        let told = |n: usize| Told { at: MIDNIGHT, text: format!("late upload number {n} changed 3 visits") };
+        let change = |n: usize| Change { at: MIDNIGHT, text: format!("late upload number {n} changed 3 visits") };
         let reading = Reading {
             appended: 114_110,
             behind: 12,
             lag: Duration::from_millis(40),
             simulated: MIDNIGHT,
             history: Some(History { events: 96_000, lasted: Duration::from_secs(2) }),
-            told: (0..changes).map(told).collect(),
-            untold: 0,
+            changes: (0..changes).map(change).collect(),
+            unmeasured: 0,
         };
-        let shown = Shown {
+        let shown = View {
             picture,
             reading: &reading,
             rates: Rates { events_per_s: 300.0, speedup: 60.0 },
@@ -286,6 +288,6 @@ mod tests {
         for expected in ["84 trucks", "moving 30", "Lagoon Lines", "T3LA", "number 59", "114 110 events", "Ctrl-C"] {
             assert!(text.contains(expected), "{expected} is missing in\n{text}");
         }
-        assert!(lines[0].look == Look::Bar && lines[0].text.chars().count() == 80);
+        assert!(lines[0].style == Style::Bar && lines[0].text.chars().count() == 80);
     }
 }

@@ -1,4 +1,4 @@
-//! What the parts of the demo tell each other: how far the fleet is, how far the tables are.
+//! Progress shared by the threads of the demo: of the fleet, and of the tables.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,64 +7,64 @@ use std::time::{Duration, Instant};
 
 use watchtower_model::Millis;
 
-/// What is known of the run, shared by who appends, who shows and who waits.
+/// Progress of a run, shared by the producer, the screen and the daemon's thread.
 #[derive(Debug)]
 pub(super) struct Gauge {
     state: Mutex<State>,
-    /// Nothing more is to be simulated.
+    /// Set when the simulation should stop.
     stop: AtomicBool,
-    /// The daemon has ended.
+    /// Set when the daemon has ended.
     ended: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State {
-    /// What was appended and is not committed yet: the number of the last entry, its events, and when.
+    /// Entries not committed yet: number of the last entry of an append, its events, and the instant of the append.
     under_way: VecDeque<(u64, u64, Instant)>,
     appended: u64,
     committed: u64,
     simulated: Millis,
     began: Instant,
     history: Option<History>,
-    told: Vec<Told>,
-    untold: u64,
+    changes: Vec<Change>,
+    unmeasured: u64,
 }
 
-/// A change of the past, in words.
+/// A reported change of the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    /// When it came.
+pub(super) struct Change {
+    /// Simulated time of the change.
     pub(super) at: Millis,
-    /// What it did.
+    /// Description of its effect.
     pub(super) text: String,
 }
 
-/// What had happened before the demo began.
+/// Size and duration of history.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct History {
-    /// Events.
+    /// Number of events in it.
     pub(super) events: u64,
-    /// How long it took until they were in the tables.
+    /// Time from the start until it was committed.
     pub(super) lasted: Duration,
 }
 
-/// The run at an instant.
+/// Progress at an instant.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
     /// Events appended so far.
     pub(super) appended: u64,
-    /// Of those, how many the tables do not contain yet.
+    /// Events appended but not committed.
     pub(super) behind: u64,
-    /// How long the oldest of them has been waiting.
+    /// Time since the append of the oldest event that is not committed.
     pub(super) lag: Duration,
-    /// How far the fleet is.
+    /// Simulated time of the fleet.
     pub(super) simulated: Millis,
-    /// What was history, once it is over.
+    /// Set once history is committed.
     pub(super) history: Option<History>,
-    /// Changes of the past.
-    pub(super) told: Vec<Told>,
-    /// Others that happened at the same time and were not looked at.
-    pub(super) untold: u64,
+    /// Reported changes of the past.
+    pub(super) changes: Vec<Change>,
+    /// Number of changes whose effect was not measured.
+    pub(super) unmeasured: u64,
 }
 
 impl Gauge {
@@ -76,13 +76,13 @@ impl Gauge {
             simulated: begins,
             began: Instant::now(),
             history: None,
-            told: Vec::new(),
-            untold: 0,
+            changes: Vec::new(),
+            unmeasured: 0,
         };
         Self { state: Mutex::new(state), stop: AtomicBool::new(false), ended: AtomicBool::new(false) }
     }
 
-    /// Nothing more is to be simulated.
+    /// Asks the simulation to stop.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -91,7 +91,7 @@ impl Gauge {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// The daemon has ended: nothing more will be committed.
+    /// Records that the daemon has ended, and commits nothing more.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
         self.stop();
@@ -101,7 +101,7 @@ impl Gauge {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// So many events more are in the log, up to the entry with this number.
+    /// Records an append: its events, and the number of its last entry.
     pub(super) fn appended(&self, position: u64, events: u64, simulated: Millis) {
         self.with(|state| {
             state.under_way.push_back((position, events, Instant::now()));
@@ -110,7 +110,7 @@ impl Gauge {
         });
     }
 
-    /// The tables contain the log up to the entry with this number. Returns how many events are still missing.
+    /// Records that the tables contain the log up to this entry. Returns the number of events not committed.
     pub(super) fn committed(&self, position: u64) -> u64 {
         self.with(|state| {
             while let Some((_, events, _)) = state.under_way.pop_front_if(|(last, ..)| *last <= position) {
@@ -120,21 +120,21 @@ impl Gauge {
         })
     }
 
-    /// History is over, and in the tables.
+    /// Records that history is over and committed.
     pub(super) fn live(&self) {
         self.with(|state| {
             state.history = Some(History { events: state.committed, lasted: state.began.elapsed() });
         });
     }
 
-    /// The past has changed.
-    pub(super) fn tell(&self, told: Told) {
-        self.with(|state| state.told.push(told));
+    /// Records a change of the past.
+    pub(super) fn record_change(&self, change: Change) {
+        self.with(|state| state.changes.push(change));
     }
 
-    /// The past has changed, and nobody looked how.
-    pub(super) fn untold(&self) {
-        self.with(|state| state.untold += 1);
+    /// Counts a change of the past whose effect was not measured.
+    pub(super) fn count_unmeasured(&self) {
+        self.with(|state| state.unmeasured += 1);
     }
 
     pub(super) fn read(&self) -> Reading {
@@ -144,12 +144,12 @@ impl Gauge {
             lag: state.under_way.front().map_or(Duration::ZERO, |(.., since)| since.elapsed()),
             simulated: state.simulated,
             history: state.history,
-            told: state.told.clone(),
-            untold: state.untold,
+            changes: state.changes.clone(),
+            unmeasured: state.unmeasured,
         })
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().expect("whoever held it did not panic"))
+        act(&mut self.state.lock().expect("no thread panics while it holds the lock"))
     }
 }

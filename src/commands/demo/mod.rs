@@ -1,4 +1,4 @@
-//! `watchtower demo`: a simulated fleet, the daemon, and one file between them.
+//! `watchtower demo`: a simulated fleet and the daemon, connected by one file.
 //!
 //! ```text
 //! simulator ──events──> feed ──entries──> the file's log ──> daemon ──> the file's tables
@@ -7,9 +7,9 @@
 //!                                                                            └──> screen, lines, summary
 //! ```
 //!
-//! Nothing is shown that the tables do not say: the screen reads the file as anybody may who opens it
-//! meanwhile. What is told of a correction is the difference of the rows before and after it, and the summary
-//! is read from the file when the daemon has ended.
+//! The screen shows only the contents of the tables, which it reads from the file as any reader can. The effect of a
+//! correction is the difference of the rows before and after it. The summary is read from the file after the daemon has
+//! ended.
 
 mod changes;
 mod daemon;
@@ -49,40 +49,38 @@ use words::thousands;
 
 pub(super) const EXAMPLE: &str = "\
 Examples:
-  watchtower demo                                        until Ctrl-C; then says where the file is
+  watchtower demo                                        until Ctrl-C; then prints the path of the file
   watchtower demo --vehicles 5000 --speedup 20
-  watchtower demo --headless --for 60s --seed 7          an hour as fast as it goes, and the sum of it
+  watchtower demo --headless --for 60s --seed 7          an hour without pauses, and its summary
 
-Meanwhile, and afterwards, the file is open to everybody: sqlite3, QGIS, DuckDB.";
+The file can be read meanwhile and afterwards: sqlite3, QGIS, DuckDB.";
 
-/// What `demo` takes.
+/// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Trucks
+    /// Number of trucks
     #[arg(long, value_name = "N", default_value_t = 84, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub vehicles: u32,
-    /// The same seed makes the same day
+    /// Seed of the simulation: the same seed makes the same day
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// How many times as fast as it happens
+    /// Simulated seconds per second
     #[arg(long, value_name = "FACTOR", default_value_t = 60.0, value_parser = speedup)]
     pub speedup: f64,
-    /// The file to make, a GeoPackage; it must not be there yet [default: one in the folder for temporary
-    /// files, which is kept]
+    /// The GeoPackage to create; it must not exist [default: a new file in the temporary folder, which is kept]
     #[arg(long, value_name = "FILE")]
     pub embedded: Option<PathBuf>,
-    /// Show nothing, simulate as fast as it goes, end with a summary that the same seed makes the same
+    /// Show nothing, simulate without pauses, end with a summary that depends on the seed alone
     #[arg(long)]
     pub headless: bool,
-    /// End after so long; with --headless, after as much simulated time as would pass in it [default:
-    /// 60s with --headless, else Ctrl-C ends it]
+    /// Duration of the demo; with --headless, the simulated time that --speedup makes of it [default: 60s with
+    /// --headless, else until Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = config::duration::parse_ms)]
     pub lasts: Option<i64>,
-    /// Simulated time that has passed before the demo begins at 11:00, at most 11h [default: 6h; of more
-    /// than 200 trucks less]
+    /// Simulated time before the demo begins at 11:00, at most 11h [default: 6h; less for more than 200 trucks]
     #[arg(long, value_name = "DURATION", value_parser = config::duration::parse_ms)]
     pub history: Option<i64>,
-    /// Worker threads
+    /// Worker threads of the engine
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
 }
@@ -92,47 +90,47 @@ fn speedup(text: &str) -> Result<f64, String> {
     factor.ok_or_else(|| "expected a number from 0.1 to 100000".to_owned())
 }
 
-/// Why a demo ended early.
+/// The error that ended a demo.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The log in it cannot be written.
+    /// The log in the file cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
     /// The daemon failed.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
-    /// What the daemon looks for in the file is not there.
+    /// The tables in the file cannot be read.
     #[error(transparent)]
     Store(#[from] EmbeddedError),
-    /// The daemon cannot be told what to do.
+    /// The demo's configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There are no threads.
+    /// The daemon's threads cannot be started.
     #[error("cannot start the threads of the daemon")]
     Threads(#[source] io::Error),
-    /// The daemon ended, and did not say why.
-    #[error("the daemon ended before it had begun")]
+    /// The daemon ended without an error before its tables existed.
+    #[error("the daemon ended before its tables existed")]
     Ended,
-    /// There is something already.
-    #[error("{} is there already: a demo begins with a file of its own", path.display())]
+    /// The given file already exists.
+    #[error("{} exists already: a demo needs a new file", path.display())]
     Exists {
-        /// Where.
+        /// The given path.
         path: PathBuf,
     },
-    /// Nothing can be told.
-    #[error("cannot write what happens")]
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
 
-/// Runs until it is over or `stop` is set.
+/// Runs until the end of the schedule, or until `stop` is set.
 ///
-/// With `--headless` `out` gets the summary and nothing else; what depends on the machine goes to `notes`.
+/// With `--headless`, `out` receives only the summary; output that depends on the machine goes to `notes`.
 ///
 /// # Errors
-/// If the file is there already or cannot be written, or the daemon fails.
+/// If the file exists or cannot be written, or the daemon fails.
 pub fn run(
     args: &DemoArgs,
     stop: &Arc<AtomicBool>,
@@ -161,31 +159,31 @@ pub fn run(
     };
     gauge.stop();
     if !options.headless {
-        // It may take a moment, of a large fleet.
-        writeln!(out, "what is in the log is committed, and added up ..\n").map_err(DemoError::Output)?;
+        // Takes some seconds with a large fleet.
+        writeln!(out, "committing the rest of the log, and adding up ..\n").map_err(DemoError::Output)?;
     }
     let fed = feeding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let ended = daemon.finish();
     let elapsed = started.elapsed();
-    // If the daemon failed, whatever else went wrong did so because of it.
+    // An error of the daemon is the cause of all other errors.
     ended?;
     let simulator = fed?;
     shown?;
     let reading = gauge.read();
     let tables = Tables::open(&file)?;
-    let summary = summary::summary(&tables, &options, simulator.now(), &reading.told, reading.untold)?;
+    let summary = summary::summary(&tables, &options, simulator.now(), &reading.changes, reading.unmeasured)?;
     drop(tables);
     file.settle();
-    let mut told = || {
+    let mut print = || {
         write!(out, "{summary}")?;
         out.flush()?;
         let notes: &mut dyn Write = if options.headless { &mut *notes } else { &mut *out };
         farewell(&options, file.path(), &reading, elapsed, notes)
     };
-    told().map_err(DemoError::Output)
+    print().map_err(DemoError::Output)
 }
 
-/// The file that was named, or a new one among the temporary ones.
+/// The given file, or a new path in the temporary folder.
 fn file_of(options: &Options) -> Result<PathBuf, DemoError> {
     let named = options.file.clone();
     let path = named.unwrap_or_else(|| {
@@ -197,12 +195,12 @@ fn file_of(options: &Options) -> Result<PathBuf, DemoError> {
             )
         };
         let paths = (0..).map(|n| std::env::temp_dir().join(name(n)));
-        paths.into_iter().find(|path| !path.exists()).expect("there are names enough")
+        paths.into_iter().find(|path| !path.exists()).expect("one of infinitely many names is free")
     });
     if path.exists() { Err(DemoError::Exists { path }) } else { Ok(path) }
 }
 
-/// What the machine took for it, and what can be done with the file.
+/// Prints the speed of the run, and what can be done with the file.
 fn farewell(
     options: &Options,
     file: &Path,
@@ -210,7 +208,7 @@ fn farewell(
     elapsed: Duration,
     notes: &mut dyn Write,
 ) -> io::Result<()> {
-    // Afterwards events come when their time comes: how many they are says nothing about the machine.
+    // Later events come at their own time, so that their rate says nothing about the machine.
     let (events, lasted) = match reading.history {
         Some(History { events, lasted }) if !options.headless => (events, lasted),
         Some(_) | None => (reading.appended, elapsed),

@@ -1,4 +1,4 @@
-//! What was asked for, and what it means in simulated time.
+//! The arguments in terms of simulated time.
 
 use std::path::PathBuf;
 
@@ -10,26 +10,26 @@ use watchtower_simulator::{Fleet, MIDNIGHT};
 const HOUR_MS: Millis = 3_600_000;
 const MINUTE_MS: Millis = 60_000;
 
-/// When the demo begins: late enough that all have something behind them.
+/// Begin of the demo: late enough in the day that all tables have rows.
 const LIVE: Millis = MIDNIGHT + 11 * HOUR_MS;
-/// How much has happened before.
+/// Simulated time before it.
 const HISTORY_MS: Millis = 6 * HOUR_MS;
-/// Of a large fleet less: so much of one lorry's time is simulated within two seconds or so.
+/// Limit of the history of all lorries together, which takes some two seconds.
 const HISTORY_OF_ALL_MS: Millis = 1_200 * HOUR_MS;
 
-/// What to simulate, and where to keep it.
+/// Parameters of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Options {
     pub(super) fleet: Fleet,
-    /// The first second that is not history.
+    /// The first second after history.
     pub(super) live: Millis,
-    /// The first second that is not simulated any more.
+    /// The end of the simulation.
     pub(super) ends: Option<Millis>,
     pub(super) speedup: f64,
-    /// Nobody looks, and nothing waits for its time.
+    /// Whether the simulation runs without screen and without pauses.
     pub(super) headless: bool,
     pub(super) workers: u16,
-    /// The file that was named.
+    /// The file given by `--embedded`.
     pub(super) file: Option<PathBuf>,
 }
 
@@ -42,7 +42,7 @@ impl From<&DemoArgs> for Options {
             (None, true) => Some(MINUTE_MS),
             (None, false) => None,
         };
-        // Whole seconds: a step of the simulation.
+        // In whole seconds, the step of the simulation.
         let ends = lasts_ms.map(|ms| LIVE + (ms as f64 * speedup / 1000.0).round() as Millis * 1000);
         Self {
             fleet: Fleet { vehicles: *vehicles, seed: *seed, begins: LIVE - history / 1000 * 1000 },
@@ -56,10 +56,10 @@ impl From<&DemoArgs> for Options {
     }
 }
 
-/// How much has happened to a fleet of so many.
+/// Length of the history for a fleet of this size.
 fn history_of(vehicles: u32) -> Millis {
     let fair = HISTORY_OF_ALL_MS / Millis::from(vehicles);
-    // A round number, if it can be one.
+    // In whole minutes, unless it is shorter.
     if fair > MINUTE_MS { (fair / MINUTE_MS * MINUTE_MS).min(HISTORY_MS) } else { fair / 1000 * 1000 }
 }
 

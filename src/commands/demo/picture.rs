@@ -1,4 +1,4 @@
-//! The fleet at a commit: what the screen and the lines show, out of the tables.
+//! The fleet at a commit: the data of the screen, read from the tables.
 
 use std::collections::HashMap;
 
@@ -9,23 +9,23 @@ use super::DemoError;
 use super::tables::Tables;
 use watchtower_geopackage::time;
 
-/// The fleet, as the tables have it.
+/// The fleet according to the tables.
 #[derive(Debug)]
 pub(super) struct Picture {
-    /// The log's time at the commit.
+    /// Log time of the commit.
     pub(super) now: Millis,
-    /// Lorries that move, stand, are not heard of.
+    /// Numbers of lorries that move, stand, and are offline.
     pub(super) statuses: [u64; 3],
-    /// Lorries that are inside any geofence that is an anchor.
+    /// Number of lorries inside an anchor geofence.
     pub(super) inside: u64,
-    /// Rows so far: visits, trips that are over, turnarounds.
+    /// Numbers of rows so far: visits, completed trips, turnarounds.
     pub(super) so_far: [u64; 3],
     pub(super) fleets: Vec<Fleet>,
     pub(super) terminals: Vec<Terminal>,
     pub(super) trucks: Vec<Truck>,
 }
 
-/// A fleet's day.
+/// The day of a fleet.
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) name: String,
@@ -37,7 +37,7 @@ pub(super) struct Fleet {
     pub(super) utilisation: Option<f64>,
 }
 
-/// A terminal now.
+/// The current state of a terminal.
 #[derive(Debug)]
 pub(super) struct Terminal {
     pub(super) name: String,
@@ -45,7 +45,7 @@ pub(super) struct Terminal {
     pub(super) visits: u64,
 }
 
-/// Where a lorry is.
+/// The current state of a lorry.
 #[derive(Debug)]
 pub(super) struct Truck {
     pub(super) id: String,
@@ -55,21 +55,21 @@ pub(super) struct Truck {
     pub(super) whereabouts: Whereabouts,
 }
 
-/// What can be said of where it is.
+/// Location of a lorry.
 #[derive(Debug)]
 pub(super) enum Whereabouts {
-    /// In a place, since then.
+    /// Inside a geofence, since this instant.
     At { place: String, since: Millis },
-    /// It left a place then.
+    /// On the way from a geofence that it left at this instant.
     From { place: String, since: Millis },
-    /// It has not been to a place yet.
+    /// On the way, without an earlier visit.
     Nowhere,
 }
 
 const STATUSES: &str = "SELECT coalesce(sum(status = 'moving'), 0), coalesce(sum(status = 'stopped'), 0), \
                         coalesce(sum(status = 'offline'), 0) FROM vehicle_state";
 
-/// Of the day of `now`, and if nothing happened on it yet, of the one before.
+/// Fleets on the day of `now`, or on the day before while that has no rows.
 const FLEETS: &str = "
 SELECT fleet, vehicles_reporting, distance_m, trips_completed, turnarounds, turnaround_p50_s, utilisation
 FROM fleet_daily WHERE day = (SELECT max(day) FROM fleet_daily WHERE vehicles_reporting > 0) AND vehicles_known > 0
@@ -80,7 +80,7 @@ SELECT g.name, o.vehicles, (SELECT count(*) FROM visits v WHERE v.geofence_id = 
 FROM geofences g JOIN geofence_occupancy o USING (geofence_id)
 WHERE g.kind = 'terminal' AND g.effective_until IS NULL ORDER BY g.name";
 
-/// The first lorries by id; in the smallest place that is one for trips, or since when on the way from one.
+/// The first lorries by id, each with its smallest anchor geofence, or the one it left last.
 const TRUCKS: &str = "
 SELECT s.vehicle_id, s.status, s.speed_kmh,
        (SELECT m.geofence_id FROM geofence_membership m JOIN geofences g USING (geofence_id)
@@ -94,7 +94,7 @@ LEFT JOIN trips t ON t.vehicle_id = s.vehicle_id AND t.arrived_at IS NULL
 ORDER BY s.vehicle_id";
 
 impl Picture {
-    /// The fleet with its first `trucks` lorries.
+    /// Reads the fleet with its first `trucks` lorries.
     pub(super) fn of(tables: &Tables, trucks: usize) -> Result<Option<Self>, DemoError> {
         tables.at_one_commit(|tables| Self::read(tables, trucks))
     }

@@ -1,4 +1,4 @@
-//! Showing the run while it goes on: on a terminal a page, else a line every few seconds.
+//! Shows a run in progress: as a screen on a terminal, else as a line every few seconds.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use watchtower_model::Millis;
 
 use super::DemoError;
-use super::frame::{Rates, Shown, frame, trucks};
+use super::frame::{Rates, View, frame, trucks};
 use super::gauge::{Gauge, Reading};
 use super::options::Options;
 use super::picture::Picture;
@@ -15,21 +15,21 @@ use super::tables::Tables;
 use super::words::{clock, counted, thousands};
 use watchtower_geopackage::GeoPackage;
 
-/// A page is drawn this often, or less often if the tables are so large that reading them takes long.
+/// Interval between redraws; longer if reading the tables takes longer.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
-/// Of the time at most one part in so many is spent on reading the tables.
+/// At most one part in this many of the time is spent reading the tables.
 const SHARE: u32 = 8;
-/// A line is said this often.
-const SAY_EVERY: Duration = Duration::from_secs(3);
-/// How often it is looked whether the run is over.
-const NAP: Duration = Duration::from_millis(20);
-/// Over how long speeds are measured.
+/// Interval between lines.
+const LINE_EVERY: Duration = Duration::from_secs(3);
+/// Interval between checks whether the run is over.
+const POLL_EVERY: Duration = Duration::from_millis(20);
+/// Interval over which speeds are measured.
 const MEASURED_OVER: Duration = Duration::from_secs(3);
 
-/// Shows the run until `over` says that it is.
+/// Shows the run until `over` returns true.
 ///
 /// # Errors
-/// If the file cannot be read, or nothing can be written.
+/// If the file cannot be read, or the output cannot be written.
 pub(super) fn show(
     options: &Options,
     file: &GeoPackage,
@@ -46,7 +46,7 @@ pub(super) fn show(
             let mut due = Instant::now();
             while !over() {
                 if Instant::now() < due {
-                    std::thread::sleep(NAP);
+                    std::thread::sleep(POLL_EVERY);
                     continue;
                 }
                 let begun = Instant::now();
@@ -54,7 +54,7 @@ pub(super) fn show(
                 let picture = Picture::of(&tables, trucks(height))?;
                 gauge.committed(tables.committed()?);
                 let reading = gauge.read();
-                let shown = Shown {
+                let shown = View {
                     picture: picture.as_ref(),
                     rates: rates.of(&reading),
                     reading: &reading,
@@ -67,40 +67,41 @@ pub(super) fn show(
             }
         }
         None => {
-            let (mut due, mut told) = (Instant::now() + SAY_EVERY / 3, 0);
+            let (mut due, mut printed) = (Instant::now() + LINE_EVERY / 3, 0);
             while !over() {
                 if Instant::now() < due {
-                    std::thread::sleep(NAP);
+                    std::thread::sleep(POLL_EVERY);
                     continue;
                 }
                 gauge.committed(tables.committed()?);
                 let reading = gauge.read();
-                say(&reading, &mut told, &tables, rates.of(&reading), notes).map_err(DemoError::Output)??;
-                due = Instant::now() + SAY_EVERY;
+                print_progress(&reading, &mut printed, &tables, rates.of(&reading), notes)
+                    .map_err(DemoError::Output)??;
+                due = Instant::now() + LINE_EVERY;
             }
         }
     }
     Ok(())
 }
 
-/// A line on where the fleet and the tables are, and one for each change of the past since the last one.
-fn say(
+/// Prints a line on the progress, and one for each change of the past since the last line.
+fn print_progress(
     reading: &Reading,
-    told: &mut usize,
+    printed: &mut usize,
     tables: &Tables,
     rates: Rates,
     notes: &mut dyn Write,
 ) -> io::Result<Result<(), DemoError>> {
-    for change in &reading.told[*told..] {
+    for change in &reading.changes[*printed..] {
         writeln!(notes, "{}  {}", clock(change.at), change.text)?;
     }
-    *told = reading.told.len();
+    *printed = reading.changes.len();
     let picture = match Picture::of(tables, 0) {
         Ok(picture) => picture,
         Err(error) => return Ok(Err(error)),
     };
     let Some(picture) = picture else {
-        writeln!(notes, "the first events are on their way")?;
+        writeln!(notes, "waiting for the first events")?;
         return Ok(Ok(()));
     };
     let [moving, stopped, offline] = picture.statuses.map(thousands);
@@ -117,10 +118,10 @@ fn say(
     Ok(Ok(()))
 }
 
-/// What it takes to say how fast things go: earlier readings.
+/// Earlier readings, from which speeds are computed.
 #[derive(Debug, Default)]
 struct Measured {
-    /// When, events committed by then, simulated time.
+    /// Instant, events committed by then, simulated time.
     readings: std::collections::VecDeque<(Instant, u64, Millis)>,
 }
 

@@ -1,5 +1,5 @@
-//! What a run came to, out of the file alone: the log determines every number here, so the same seed has the
-//! same summary on any machine, however fast it was and with any number of workers.
+//! The summary of a run, from the file alone. The log determines every number in it, so the same seed has the same
+//! summary on every machine and with any number of workers.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use watchtower_model::Millis;
 
 use super::DemoError;
-use super::gauge::Told;
+use super::gauge::Change;
 use super::options::Options;
 use super::tables::{Tables, text};
 use super::words::{clock, counted, date, span, thousands};
@@ -20,7 +20,7 @@ const FLEETS: &str = "
 SELECT day, fleet, vehicles_reporting, distance_m, trips_completed, turnarounds, turnaround_p50_s, utilisation
 FROM fleet_daily WHERE vehicles_reporting > 0 ORDER BY day, fleet";
 
-/// The median over all rows.
+/// SQL for the median over all rows.
 fn median_s(of: &str) -> String {
     format!(
         "SELECT duration_s FROM {of} AND duration_s IS NOT NULL ORDER BY duration_s \
@@ -33,8 +33,8 @@ pub(super) fn summary(
     tables: &Tables,
     options: &Options,
     ended: Millis,
-    told: &[Told],
-    untold: u64,
+    changes: &[Change],
+    unmeasured: u64,
 ) -> Result<String, DemoError> {
     tables.at_one_commit(|tables| {
         let mut out = String::new();
@@ -43,14 +43,14 @@ pub(super) fn summary(
         let _ = write!(out, "{}", log(tables)?);
         let _ = write!(out, "{}", facts(tables)?);
         let _ = write!(out, "{}", fleets(tables)?);
-        if !told.is_empty() {
+        if !changes.is_empty() {
             let _ = writeln!(out, "\nthe past changed:");
-            for Told { at, text } in told {
+            for Change { at, text } in changes {
                 let _ = writeln!(out, "  {}  {text}", clock(*at));
             }
         }
-        if untold > 0 {
-            let _ = writeln!(out, "  and {} in between", counted(untold, "late upload"));
+        if unmeasured > 0 {
+            let _ = writeln!(out, "  and {} in between", counted(unmeasured, "late upload"));
         }
         let _ = writeln!(out, "\nall tables: sha256 {}", digest(tables)?);
         Ok(out)
@@ -73,21 +73,21 @@ fn head(options: &Options, ended: Millis) -> String {
     )
 }
 
-/// What was read, and what of it was refused.
+/// Events read, and those of them that were rejected.
 fn log(tables: &Tables) -> Result<String, DemoError> {
     let refused = tables.rows(REFUSED, (), |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
     let refused: Vec<String> =
         refused.into_iter().map(|(reason, events)| format!("{} {reason}", thousands(events.unsigned_abs()))).collect();
     let (positions, edits) = (tables.count("positions")?, tables.count("geofences")? + tables.count("vehicles")?);
     Ok(format!(
-        "positions    {:>9}   versions of geofences and vehicles {}, refused {}\n",
+        "positions    {:>9}   versions of geofences and vehicles {}, rejected {}\n",
         thousands(positions),
         thousands(edits),
         if refused.is_empty() { "none".to_owned() } else { refused.join(", ") }
     ))
 }
 
-/// What happened.
+/// Numbers of visits, trips and other facts.
 fn facts(tables: &Tables) -> Result<String, DemoError> {
     let three = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, f64>(2)?));
     let (visits, confirmed, inside) = tables
@@ -103,7 +103,7 @@ fn facts(tables: &Tables) -> Result<String, DemoError> {
     let mut line = |name: &str, count: String, rest: String| {
         let _ = writeln!(out, "{name:<12} {count:>9}{}{rest}", if rest.is_empty() { "" } else { "   " });
     };
-    line("visits", number(visits), format!("{} confirmed, {} going on", number(confirmed), number(inside)));
+    line("visits", number(visits), format!("{} confirmed, {} open", number(confirmed), number(inside)));
     line(
         "trips",
         number(trips),
@@ -117,12 +117,12 @@ fn facts(tables: &Tables) -> Result<String, DemoError> {
     line("turnarounds", thousands(tables.count("turnarounds")?), format!("median {}", median("turnarounds WHERE 1")?));
     for table in ["stops", "idlings", "overspeeds", "offlines"] {
         let open = tables.count(&format!("{table} WHERE ended_at IS NULL"))?;
-        line(table, thousands(tables.count(table)?), format!("{} going on", thousands(open)));
+        line(table, thousands(tables.count(table)?), format!("{} open", thousands(open)));
     }
     Ok(out)
 }
 
-/// A row a fleet and day.
+/// One line per fleet and day.
 fn fleets(tables: &Tables) -> Result<String, DemoError> {
     let mut out = format!(
         "\n{:<11} {:<16} {:>7} {:>9} {:>7} {:>11} {:>8} {:>7}\n",
@@ -148,7 +148,7 @@ fn fleets(tables: &Tables) -> Result<String, DemoError> {
     Ok(out)
 }
 
-/// All rows of all computed tables, and of the refused events, in the order of their keys.
+/// SHA-256 of all rows of all computed tables and of rejected events, in the order of their keys.
 fn digest(tables: &Tables) -> Result<String, DemoError> {
     let mut hash = Sha256::new();
     for table in TABLES.into_iter().filter(|table| table.name != positions::TABLE.name) {

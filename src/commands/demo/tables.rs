@@ -1,4 +1,4 @@
-//! Reading the file while the daemon writes it, with plain SQL, as anybody may.
+//! Reads the file with plain SQL while the daemon writes it.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Params, Row};
@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Params, Row};
 use super::DemoError;
 use watchtower_geopackage::{Connection, GeoPackage};
 
-/// A reader of the file.
+/// A read-only connection to the file.
 #[derive(Debug)]
 pub(super) struct Tables {
     file: GeoPackage,
@@ -14,19 +14,19 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// # Errors
+    /// If the file does not exist or cannot be read.
     /// If the file is not there or cannot be read.
     pub(super) fn open(file: &GeoPackage) -> Result<Self, DemoError> {
         Ok(Self { file: file.clone(), connection: file.connect_to_read()? })
     }
 
-    /// The number of the last entry that the tables contain.
+    /// Number of the last entry that the tables contain.
     pub(super) fn committed(&self) -> Result<u64, DemoError> {
         let sum = "SELECT coalesce(sum(entries), 0) FROM cursors";
         Ok(self.one(sum, (), |row| row.get::<_, i64>(0))?.unwrap_or(0).unsigned_abs())
     }
 
-    /// Reads several tables as they are at one commit.
+    /// Reads several tables in one transaction, so that all are of the same commit.
     pub(super) fn at_one_commit<T>(&self, read: impl FnOnce(&Self) -> Result<T, DemoError>) -> Result<T, DemoError> {
         self.execute("BEGIN")?;
         let result = read(self);
@@ -49,7 +49,7 @@ impl Tables {
         Ok(rows().map_err(self.file.failed("read a table"))?)
     }
 
-    /// The only row of a query, if there is one.
+    /// The only row of a query; `None` if it has none.
     pub(super) fn one<T>(
         &self,
         sql: &str,
@@ -60,14 +60,14 @@ impl Tables {
         Ok(row().map_err(self.file.failed("read a table"))?)
     }
 
-    /// How many rows a table has.
+    /// Number of rows of a table; `from` may have a WHERE clause.
     pub(super) fn count(&self, from: &str) -> Result<u64, DemoError> {
         let count = self.one(&format!("SELECT count(*) FROM {from}"), (), |row| row.get::<_, i64>(0))?;
         Ok(count.unwrap_or(0).unsigned_abs())
     }
 }
 
-/// A value as text: what is empty is nothing.
+/// A value as text; NULL as the empty text.
 pub(super) fn text(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => String::new(),

@@ -1,4 +1,4 @@
-//! Numbers and times as people read them.
+//! Formats numbers and times for people.
 
 use watchtower_model::Millis;
 
@@ -6,23 +6,23 @@ use watchtower_model::rfc3339;
 use watchtower_simulator::MIDNIGHT;
 
 const DAY_MS: Millis = 86_400_000;
-/// What clocks in Lagos are ahead of UTC, all year round.
+/// Offset of Lagos from UTC, all year round.
 const AHEAD_MS: Millis = 3_600_000;
 
-/// `11:06`, in Lagos.
+/// Time of day in Lagos: `11:06`.
 pub(super) fn clock(t: Millis) -> String {
     let minutes = (t - MIDNIGHT).rem_euclid(DAY_MS) / 60_000;
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// `Mon 2026-11-23`, in Lagos.
+/// Date in Lagos: `Mon 2026-11-23`.
 pub(super) fn date(t: Millis) -> String {
     let days = (t - MIDNIGHT).div_euclid(DAY_MS);
     let name = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][days.rem_euclid(7) as usize];
     format!("{name} {}", &rfc3339::format(t + AHEAD_MS)[..10])
 }
 
-/// `114 110`
+/// Groups digits: `114 110`.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -35,12 +35,12 @@ pub(super) fn thousands(number: u64) -> String {
     text
 }
 
-/// `1 visit`, `2 visits`
+/// A number with its noun: `1 visit`, `2 visits`.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
-/// `3h 12m`, or `41m`
+/// A duration: `3h 12m`, or `41m`.
 pub(super) fn span(seconds: f64) -> String {
     let minutes = (seconds / 60.0).round() as u64;
     if minutes < 60 { format!("{minutes}m") } else { format!("{}h {:02}m", minutes / 60, minutes % 60) }

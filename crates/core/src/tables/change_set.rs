@@ -1,4 +1,4 @@
-//! What changes in tables, by key: what a store writes.
+//! Changes of tables, by key: the input of a store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ pub type Key = Vec<KeyCell>;
 /// A cell of a primary key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyCell {
-    /// An id.
+    /// An id: see [`Kind::Text`](super::Kind::Text).
     Text(Arc<str>),
-    /// An instant.
+    /// An instant, milliseconds since 1970.
     Time(Millis),
-    /// A local date.
+    /// A local date of the pipeline's time zone.
     Date(Day),
 }
 
 impl KeyCell {
-    /// The cell it was made of.
+    /// The same value as a cell of a row.
     pub fn cell(&self) -> Cell {
         match self {
             Self::Text(text) => Cell::Text(Arc::clone(text)),
@@ -33,27 +33,27 @@ impl KeyCell {
     }
 }
 
-/// What becomes of the row at a key: the row that is there now, or none.
+/// New contents at a key: a row, or `None` for a deletion.
 pub type Outcome = Option<Row>;
 
-/// What changes in one table.
+/// The changes of one table.
 #[derive(Debug)]
 pub struct TableChanges {
-    /// Which.
+    /// Descriptor of the table.
     pub table: &'static Table,
-    /// In key order.
+    /// New contents by key.
     pub rows: BTreeMap<Key, Outcome>,
 }
 
-/// What changes in tables. Setting is idempotent: writing the same set twice is as good as once.
+/// The changes of all tables. Writing the same set twice has the same effect as writing it once.
 #[derive(Debug, Default)]
 pub struct ChangeSet {
     tables: Vec<TableChanges>,
 }
 
 impl ChangeSet {
-    /// The set of one epoch's differences, in any order: of a key, +1 says what is there now, and -1
-    /// alone that nothing is.
+    /// The set of one epoch's differences, in any order: for each key, +1 gives the new row; -1 without a +1 deletes
+    /// it.
     pub fn of_epoch(changes: impl IntoIterator<Item = (&'static Table, Row, i64)>) -> Self {
         let mut set = Self::default();
         for (table, row, diff) in changes {
@@ -68,17 +68,17 @@ impl ChangeSet {
         set
     }
 
-    /// Sets a row.
+    /// Sets the row at its key.
     pub fn set(&mut self, table: &'static Table, row: Row) {
         self.rows_mut(table).insert(key(table, &row), Some(row));
     }
 
-    /// Removes a row.
+    /// Deletes the row at a key.
     pub fn remove(&mut self, table: &'static Table, key: Key) {
         self.rows_mut(table).insert(key, None);
     }
 
-    /// Adds what changed afterwards.
+    /// Adds later changes; at the same key they replace the earlier ones.
     pub fn then(&mut self, later: Self) {
         for TableChanges { table, rows } in later.tables {
             let mine = self.rows_mut(table);
@@ -90,17 +90,17 @@ impl ChangeSet {
         }
     }
 
-    /// Table by table, each with a change at least, in the order in which they first changed.
+    /// The changed tables, in the order in which they first changed; none is empty.
     pub fn tables(&self) -> &[TableChanges] {
         &self.tables
     }
 
-    /// Rows to be written or deleted.
+    /// Number of rows to write or delete.
     pub fn len(&self) -> usize {
         self.tables.iter().map(|changes| changes.rows.len()).sum()
     }
 
-    /// Whether nothing changes.
+    /// Whether the set has no changes.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }
@@ -123,7 +123,7 @@ fn key_cell(cell: &Cell) -> KeyCell {
         Cell::Text(text) => KeyCell::Text(Arc::clone(text)),
         Cell::Time(t) => KeyCell::Time(*t),
         Cell::Date(day) => KeyCell::Date(*day),
-        other => unreachable!("a key column holds texts or times: {other:?}"),
+        other => unreachable!("key columns hold text, time or date: {other:?}"),
     }
 }
 

@@ -1,12 +1,12 @@
-//! `geofences`.
+//! The table `geofences`: its descriptor and the cells of its rows.
 
 use std::sync::Arc;
 
 use watchtower_model::{END, Geofence, GeofenceId, InForce};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `geofences`.
 pub const TABLE: Table = Table {
     name: "geofences",
     comment: "The versions of every geofence: during effective_from <= t < effective_until this one was (or will be) \
@@ -14,57 +14,83 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "geofence_id", kind: Kind::Text, comment: "Which geofence." },
+        Column { name: "geofence_id", kind: Kind::Text, comment: "Identifier of the geofence." },
         Column {
             name: "effective_from",
             kind: Kind::Time,
-            comment: "First instant in force: valid_from, or later if the edit arrived too late to change the past \
-                      that far back; -infinity if the geofence always was.",
+            comment: "First instant at which this version is in force, UTC: valid_from, or later if the edit arrived \
+                      too late to change the past that far back; -infinity: no known beginning.",
         },
         Column {
             name: "effective_until",
             kind: Kind::Time,
-            comment: "First instant no longer in force; empty if nothing replaces it.",
+            comment: "First instant at which this version is no longer in force, UTC; empty if no other version \
+                      replaces it.",
         },
-        Column { name: "valid_from", kind: Kind::Time, comment: "From when its author wanted it." },
-        Column { name: "name", kind: Kind::Text, comment: "For people." },
-        Column { name: "kind", kind: Kind::Text, comment: "terminal, client, depot, or what its author says." },
+        Column {
+            name: "valid_from",
+            kind: Kind::Time,
+            comment: "Instant from which the author of this version wants it in force, UTC; -infinity: no known \
+                      beginning.",
+        },
+        Column { name: "name", kind: Kind::Text, comment: "Display name of the geofence; empty if it has none." },
+        Column {
+            name: "kind",
+            kind: Kind::Text,
+            comment: "terminal, client, depot, or any other word its author chose; empty if it has none.",
+        },
         Column {
             name: "anchor",
             kind: Kind::Boolean,
-            comment: "Whether trips begin and end here; if its author does not say, kinds terminal, client and depot are.",
+            comment: "True if trips begin and end here: as its author set it, else true for the kinds terminal, client \
+                      and depot.",
         },
-        Column { name: "tags", kind: Kind::Texts, comment: "Labels." },
-        Column { name: "min_dwell_s", kind: Kind::Real, comment: "Seconds a visit must last to be confirmed." },
+        Column { name: "tags", kind: Kind::Texts, comment: "Labels its author gave; an empty list if there are none." },
+        Column {
+            name: "min_dwell_s",
+            kind: Kind::Real,
+            comment: "Time that a visit must last to be confirmed, seconds.",
+        },
         Column {
             name: "exit_buffer_m",
             kind: Kind::Real,
-            comment: "Metres a vehicle inside may stray from the geometry before it counts as out.",
+            comment: "Distance from the geometry, metres, up to which a vehicle inside still counts as inside.",
         },
-        Column { name: "speed_limit_kmh", kind: Kind::Real, comment: "Speed limit inside; empty if there is none." },
-        Column { name: "radius_m", kind: Kind::Real, comment: "Of a circle; empty for polygons." },
-        Column { name: "geometry", kind: Kind::Geometry, comment: "The area, or the centre of a circle." },
+        Column {
+            name: "speed_limit_kmh",
+            kind: Kind::Real,
+            comment: "Speed limit inside, km/h; empty if there is none.",
+        },
+        Column { name: "radius_m", kind: Kind::Real, comment: "Radius of a circle, metres; empty for polygons." },
+        Column {
+            name: "geometry",
+            kind: Kind::Geometry,
+            comment: "Area of the geofence, or the centre of a circle; degrees, WGS84.",
+        },
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &InForce<GeofenceId>, lookup: &Lookup) -> Row {
-    let InForce { key, effective_from, effective_until, valid_from, seq } = *row;
-    let definition = lookup.geofence(key, seq);
-    let Geofence { id, name, kind, anchor: _, tags, min_dwell_ms, exit_buffer_m, speed_limit, shape } = definition;
-    vec![
-        Cell::Text(Arc::clone(id)),
-        Cell::Time(effective_from),
-        Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
-        Cell::Time(valid_from),
-        Cell::or_empty(name.as_deref(), Cell::text),
-        Cell::or_empty(kind.as_deref(), Cell::text),
-        Cell::Boolean(definition.is_anchor()),
-        Cell::Texts(tags.iter().map(|tag| tag.as_str().into()).collect()),
-        Cell::Real(*min_dwell_ms as f64 / 1000.0),
-        Cell::Real(*exit_buffer_m),
-        Cell::or_empty(speed_limit.kmh(), Cell::Real),
-        Cell::or_empty(shape.radius_m(), Cell::Real),
-        Cell::Geometry(Arc::clone(shape)),
-    ]
+impl TableRow for InForce<GeofenceId> {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let InForce { key, effective_from, effective_until, valid_from, seq } = *self;
+        let definition = lookup.geofence(key, seq);
+        let Geofence { id, name, kind, anchor: _, tags, min_dwell_ms, exit_buffer_m, speed_limit, shape } = definition;
+        vec![
+            Cell::Text(Arc::clone(id)),
+            Cell::Time(effective_from),
+            Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
+            Cell::Time(valid_from),
+            Cell::or_empty(name.as_deref(), Cell::text),
+            Cell::or_empty(kind.as_deref(), Cell::text),
+            Cell::Boolean(definition.is_anchor()),
+            Cell::Texts(tags.iter().map(|tag| tag.as_str().into()).collect()),
+            Cell::Real(*min_dwell_ms as f64 / 1000.0),
+            Cell::Real(*exit_buffer_m),
+            Cell::or_empty(speed_limit.kmh(), Cell::Real),
+            Cell::or_empty(shape.radius_m(), Cell::Real),
+            Cell::Geometry(Arc::clone(shape)),
+        ]
+    }
 }

@@ -1,10 +1,10 @@
-//! `idlings`.
+//! The table `idlings`: its descriptor and the cells of its rows.
 
 use watchtower_model::facts::Idling;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `idlings`.
 pub const TABLE: Table = Table {
     name: "idlings",
     comment: "Every time a vehicle had its ignition on and was slower than idle_speed_kmh for at least idle_min, the \
@@ -12,22 +12,30 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "started_at", kind: Kind::Time, comment: "The first such position." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column {
+            name: "started_at",
+            kind: Kind::Time,
+            comment: "Instant of the first position with the ignition on and no movement, UTC.",
+        },
         Column {
             name: "ended_at",
             kind: Kind::Time,
-            comment: "The first other position, or the last before an offline; empty while it lasts.",
+            comment: "Instant of the first position at which it moved or the ignition was off, or of the last one \
+                      before an offline, UTC; empty while it idles.",
         },
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Idling, lookup: &Lookup) -> Row {
-    let Idling { vehicle, started_at, ended_at } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Time(started_at),
-        Cell::or_empty(ended_at, Cell::Time),
-    ]
+impl TableRow for Idling {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Idling { vehicle, started_at, ended_at } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Time(started_at),
+            Cell::or_empty(ended_at, Cell::Time),
+        ]
+    }
 }

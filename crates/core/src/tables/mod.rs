@@ -1,7 +1,8 @@
-//! The tables: one descriptor each, which feeds every way of writing and explaining them.
+//! The tables: one descriptor each, which all stores, comments and pages are derived from.
 //!
-//! A file per table holds its [`Table`] and the function from the row of the dataflow (dense
-//! numbers) to cells (names, times, places). Nothing else knows the columns.
+//! Each table has a file with its descriptor ([`Table`]) and its [`TableRow`], which converts rows of the dataflow
+//! (dense numbers) to cells (names, times, coordinates). No other code knows the columns. [`Deltas::visit`] passes the
+//! changes of all tables.
 
 mod change_set;
 mod deltas;
@@ -30,11 +31,13 @@ pub mod vehicles;
 pub mod visits;
 
 pub use change_set::{ChangeSet, Key, KeyCell, Outcome, TableChanges};
-pub use deltas::Deltas;
+pub use deltas::{Deltas, Visitor};
 pub use materialized::{Materialized, transactional_changes};
 pub use refused::Refused;
 
 use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
@@ -44,7 +47,7 @@ use watchtower_model::{Geofence, GeofenceEdit, GeofenceId, Millis, Speed, Vehicl
 
 use crate::admission::Names;
 
-/// All tables, in the order they are listed to people.
+/// All tables, in the order in which documentation and exports list them.
 pub const TABLES: [&Table; 20] = [
     &vehicle_state::TABLE,
     &geofence_membership::TABLE,
@@ -73,13 +76,13 @@ pub const TABLES: [&Table; 20] = [
 pub struct Table {
     /// Plural, lower case.
     pub name: &'static str,
-    /// One or two sentences for somebody who finds the table in a BI tool.
+    /// One or two sentences for a user of a BI tool.
     pub comment: &'static str,
-    /// When it is written.
+    /// When the table is written.
     pub class: Class,
-    /// How many of the leading columns are the primary key.
+    /// Number of leading columns that form the primary key.
     pub key: usize,
-    /// In order.
+    /// Columns in their stored order.
     pub columns: &'static [Column],
 }
 
@@ -88,7 +91,7 @@ pub struct Table {
 pub enum Class {
     /// In the transaction of its commit: all such tables always equal the same prefix of the log.
     Transactional,
-    /// On a slower clock; `table_progress` names the commit it equals.
+    /// After the commit, at a longer interval; `table_progress` names the commit it equals.
     Lagging,
 }
 
@@ -97,41 +100,41 @@ pub enum Class {
 pub struct Column {
     /// Lower case, units last.
     pub name: &'static str,
-    /// What its cells are.
+    /// Type of its cells.
     pub kind: Kind,
-    /// What it says, and what an empty cell means.
+    /// The meaning of a value, its unit, and the meaning of an empty cell.
     pub comment: &'static str,
 }
 
-/// What the cells of a column are.
+/// Type of the cells of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A string.
+    /// A string, UTF-8.
     Text,
-    /// Several strings.
+    /// A list of strings.
     Texts,
     /// An instant, UTC.
     Time,
     /// A local date of the pipeline's zone.
     Date,
-    /// True or false.
+    /// A truth value.
     Boolean,
     /// A 64-bit integer.
     Integer,
-    /// A double.
+    /// A 64-bit floating-point number.
     Real,
-    /// A JSON object.
+    /// A JSON object, as text.
     Json,
     /// A polygon, multipolygon, or the centre of a circle; degrees on WGS84.
     Geometry,
-    /// Raw bytes.
+    /// A sequence of bytes.
     Bytes,
 }
 
-/// One cell.
+/// The value of one column in one row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// Not known, or not over yet.
+    /// Unknown, or the end of an interval that is still open.
     Empty,
     /// See [`Kind::Text`].
     Text(Arc<str>),
@@ -165,7 +168,7 @@ impl Cell {
     }
 }
 
-/// A speed in km/h, if it is known.
+/// A speed in km/h; empty if unknown.
 fn kmh(speed: Speed) -> Cell {
     Cell::or_empty(speed.kmh(), Cell::Real)
 }
@@ -183,43 +186,52 @@ fn seconds(milliseconds: i64) -> Cell {
 /// The cells of one row, in the order of its table's columns.
 pub type Row = Vec<Cell>;
 
-/// What the rim knows and the dataflow does not: names for dense numbers, and what each edit said.
+/// A row of a computed table in the dataflow's form.
+pub trait TableRow: Clone + Debug + Eq + Hash {
+    /// Descriptor of the table.
+    const TABLE: &'static Table;
+
+    /// The cells of the row; `lookup` has the names of its dense numbers.
+    fn cells(&self, lookup: &Lookup) -> Row;
+}
+
+/// Data that the dataflow does not carry: names of dense numbers, and the contents of accepted edits.
 #[derive(Debug, Default)]
 pub struct Lookup {
-    /// Of vehicles and geofences.
+    /// Names of vehicles and geofences.
     pub names: Names,
     geofences: HashMap<(GeofenceId, u64), Arc<Geofence>, FxBuildHasher>,
     vehicles: HashMap<(VehicleId, u64), Arc<Vehicle>, FxBuildHasher>,
 }
 
 impl Lookup {
-    /// Remembers what an accepted edit says.
+    /// Stores the definition in an accepted edit.
     pub fn remember_geofence(&mut self, edit: &GeofenceEdit) {
         if let Some(definition) = &edit.definition {
             self.geofences.insert((edit.key, edit.seq), Arc::clone(definition));
         }
     }
 
-    /// Remembers what an accepted edit says.
+    /// Stores the definition in an accepted edit.
     pub fn remember_vehicle(&mut self, edit: &VehicleEdit) {
         if let Some(definition) = &edit.definition {
             self.vehicles.insert((edit.key, edit.seq), Arc::clone(definition));
         }
     }
 
-    /// What an accepted edit said.
+    /// The definition that an accepted edit set.
     ///
     /// # Panics
     /// If the edit was not remembered, or was a deletion.
     pub fn geofence(&self, key: GeofenceId, seq: u64) -> &Geofence {
-        self.geofences.get(&(key, seq)).expect("every accepted edit is remembered before the dataflow hears of it")
+        self.geofences.get(&(key, seq)).expect("accepted edits are stored before the dataflow gets them")
     }
 
-    /// What an accepted edit said.
+    /// The definition that an accepted edit set.
     ///
     /// # Panics
     /// If the edit was not remembered, or was a deletion.
     pub fn vehicle(&self, key: VehicleId, seq: u64) -> &Vehicle {
-        self.vehicles.get(&(key, seq)).expect("every accepted edit is remembered before the dataflow hears of it")
+        self.vehicles.get(&(key, seq)).expect("accepted edits are stored before the dataflow gets them")
     }
 }

@@ -1,10 +1,10 @@
-//! `offlines`.
+//! The table `offlines`: its descriptor and the cells of its rows.
 
 use watchtower_model::Offline;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `offlines`.
 pub const TABLE: Table = Table {
     name: "offlines",
     comment: "Silences of a vehicle longer than offline_after (30 minutes unless configured), between two positions \
@@ -12,18 +12,29 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "started_at", kind: Kind::Time, comment: "The last position before the silence." },
-        Column { name: "ended_at", kind: Kind::Time, comment: "The first position after it; empty while it lasts." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column {
+            name: "started_at",
+            kind: Kind::Time,
+            comment: "Instant of the last position before the silence, UTC.",
+        },
+        Column {
+            name: "ended_at",
+            kind: Kind::Time,
+            comment: "Instant of the first position after the silence, UTC; empty while the vehicle is silent.",
+        },
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Offline, lookup: &Lookup) -> Row {
-    let Offline { vehicle, started_at, ended_at } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Time(started_at),
-        Cell::or_empty(ended_at, Cell::Time),
-    ]
+impl TableRow for Offline {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Offline { vehicle, started_at, ended_at } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Time(started_at),
+            Cell::or_empty(ended_at, Cell::Time),
+        ]
+    }
 }

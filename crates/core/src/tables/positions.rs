@@ -1,4 +1,4 @@
-//! `positions`.
+//! The table `positions`: its descriptor and the cells of its rows.
 
 use std::sync::Arc;
 
@@ -7,41 +7,53 @@ use watchtower_model::{Millis, VehicleId};
 use crate::events::Measured;
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
 
-/// The descriptor.
+/// Columns and comments of `positions`.
 pub const TABLE: Table = Table {
     name: "positions",
-    comment: "The accepted positions as they stand: of several for the same vehicle and instant the last in the log, \
-              withdrawn ones left out.",
+    comment: "The accepted positions as they stand now: of several for the same vehicle and instant the last one in \
+              the log, withdrawn ones left out.",
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "ts", kind: Kind::Time, comment: "When the vehicle was there." },
-        Column { name: "lon", kind: Kind::Real, comment: "Longitude, degrees WGS84, rounded to 1e-7." },
-        Column { name: "lat", kind: Kind::Real, comment: "Latitude, degrees WGS84, rounded to 1e-7." },
-        Column { name: "speed_kmh", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "ts", kind: Kind::Time, comment: "Instant at which the vehicle was there, UTC." },
+        Column { name: "lon", kind: Kind::Real, comment: "Longitude, degrees east, WGS84, rounded to 1e-7." },
+        Column { name: "lat", kind: Kind::Real, comment: "Latitude, degrees north, WGS84, rounded to 1e-7." },
+        Column { name: "speed_kmh", kind: Kind::Real, comment: "Reported speed, km/h; empty if none was reported." },
         Column {
             name: "heading_deg",
             kind: Kind::Real,
-            comment: "Clockwise from north, as reported; empty if it was not.",
+            comment: "Reported heading, degrees clockwise from north; empty if none was reported.",
         },
-        Column { name: "accuracy_m", kind: Kind::Real, comment: "As reported; empty if it was not." },
-        Column { name: "altitude_m", kind: Kind::Real, comment: "As reported; empty if it was not." },
+        Column {
+            name: "accuracy_m",
+            kind: Kind::Real,
+            comment: "Reported accuracy of the position, metres; empty if none was reported.",
+        },
+        Column {
+            name: "altitude_m",
+            kind: Kind::Real,
+            comment: "Reported altitude, metres; empty if none was reported.",
+        },
         Column {
             name: "ignition",
             kind: Kind::Boolean,
-            comment: "As reported; empty if it was not (and then counts as off).",
+            comment: "Reported ignition; empty if none was reported (it then counts as off).",
         },
-        Column { name: "attributes", kind: Kind::Json, comment: "Anything else the producer said." },
+        Column {
+            name: "attributes",
+            kind: Kind::Json,
+            comment: "Further members of the position event, a JSON object; empty if there were none.",
+        },
     ],
 };
 
-/// The cells of a row.
+/// The cells of a row, by the number of the vehicle.
 pub fn cells(vehicle: VehicleId, ts: Millis, at: &Measured<'_>, lookup: &Lookup) -> Row {
     row(Arc::clone(lookup.names.vehicle_id(vehicle)), ts, at)
 }
 
-/// The cells of the row of a vehicle by its name.
+/// The cells of a row, by the id of the vehicle.
 pub fn row(vehicle_id: Arc<str>, ts: Millis, at: &Measured<'_>) -> Row {
     let Measured { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = at;
     vec![

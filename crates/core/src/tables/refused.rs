@@ -1,7 +1,7 @@
-//! What is kept of refused events: each, up to so many a minute; of all, how many there were.
+//! Rejected events of a stream: each is kept, up to a limit per minute; all are counted.
 //!
-//! Whether one is kept depends on the entries of its stream alone, and time is what their ids say: the
-//! tables stay a function of the log.
+//! Whether an event is kept depends only on the entries of its stream, and time is taken from their ids, so the tables
+//! stay a function of the log.
 
 use std::collections::BTreeMap;
 
@@ -11,28 +11,28 @@ use watchtower_model::Millis;
 use crate::events::{Raw, Reason, RejectedEvent, Rejection};
 use crate::tables::{ChangeSet, rejected_counts, rejected_events};
 
-/// Refused events of one stream that are kept in a minute: more than a person looks at.
+/// Rejected events of one stream that are kept per minute: more than a person reads.
 const MAX_KEPT_A_MINUTE: u64 = 1_000;
-/// Bytes of them that are kept in a minute.
+/// Bytes of rejected events that are kept per minute.
 const MAX_BYTES_A_MINUTE: usize = 8 << 20;
 
 const MINUTE_MS: Millis = 60_000;
 const HOUR_MS: Millis = 3_600_000;
 
-/// The refused events of one stream, in order.
+/// The rejected events of one stream, in order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Refused {
     minute: Millis,
     kept: u64,
     kept_bytes: usize,
     hour: Millis,
-    /// Of the current hour: refused, and of those kept.
+    /// Counts of the current hour: rejected events, and those of them that were kept.
     counts: BTreeMap<Reason, (u64, u64)>,
 }
 
 impl Refused {
-    /// Takes one in, refused at `position` of the stream in an entry that arrived at `arrived_at`; the rows it
-    /// comes to are added to `changes`.
+    /// Adds an event rejected at `position` of the stream, in an entry that arrived at `arrived_at`; appends the
+    /// resulting rows to `changes`.
     pub fn add(
         &mut self,
         stream: &str,

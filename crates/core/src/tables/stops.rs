@@ -1,10 +1,10 @@
-//! `stops`.
+//! The table `stops`: its descriptor and the cells of its rows.
 
 use watchtower_model::facts::Stop;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `stops`.
 pub const TABLE: Table = Table {
     name: "stops",
     comment: "Every stop: a vehicle stayed within stop_radius_m of where it was first, for at least stop_min, the \
@@ -12,32 +12,44 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "started_at", kind: Kind::Time, comment: "Its first position there." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "started_at", kind: Kind::Time, comment: "Instant of the first position of the stop, UTC." },
         Column {
             name: "ended_at",
             kind: Kind::Time,
-            comment: "Its last position there; empty while none is farther away.",
+            comment: "Instant of the last position of the stop, UTC; empty until a position is farther away.",
         },
-        Column { name: "lon", kind: Kind::Real, comment: "Degrees east, WGS84: the first position's." },
-        Column { name: "lat", kind: Kind::Real, comment: "Degrees north, WGS84: the first position's." },
+        Column {
+            name: "lon",
+            kind: Kind::Real,
+            comment: "Longitude of the first position of the stop, degrees east, WGS84.",
+        },
+        Column {
+            name: "lat",
+            kind: Kind::Real,
+            comment: "Latitude of the first position of the stop, degrees north, WGS84.",
+        },
         Column {
             name: "geofence_id",
             kind: Kind::Text,
-            comment: "The geofence it was inside at started_at, of several the smallest id; empty if none.",
+            comment: "Identifier of the geofence the vehicle was in at started_at, of several the smallest; empty if \
+                      it was in none.",
         },
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Stop, lookup: &Lookup) -> Row {
-    let Stop { vehicle, started_at, ended_at, place, geofence } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Time(started_at),
-        Cell::or_empty(ended_at, Cell::Time),
-        Cell::Real(place.lon_degrees()),
-        Cell::Real(place.lat_degrees()),
-        Cell::or_empty(geofence, |geofence| Cell::Text(lookup.names.geofence_id(geofence).clone())),
-    ]
+impl TableRow for Stop {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Stop { vehicle, started_at, ended_at, place, geofence } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Time(started_at),
+            Cell::or_empty(ended_at, Cell::Time),
+            Cell::Real(place.lon_degrees()),
+            Cell::Real(place.lat_degrees()),
+            Cell::or_empty(geofence, |geofence| Cell::Text(lookup.names.geofence_id(geofence).clone())),
+        ]
+    }
 }

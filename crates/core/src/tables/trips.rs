@@ -1,10 +1,10 @@
-//! `trips`.
+//! The table `trips`: its descriptor and the cells of its rows.
 
 use watchtower_model::facts::{Arrival, Trip, TripMeasures};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, kmh, metres, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, kmh, metres, seconds};
 
-/// The descriptor.
+/// Columns and comments of `trips`.
 pub const TABLE: Table = Table {
     name: "trips",
     comment: "Every trip: from leaving the last confirmed visit to an anchor geofence (a terminal, client or depot, or \
@@ -13,81 +13,85 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "departed_at", kind: Kind::Time, comment: "First instant outside the origin." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "departed_at", kind: Kind::Time, comment: "First instant outside the origin, UTC." },
         Column {
             name: "arrived_at",
             kind: Kind::Time,
-            comment: "First instant inside the destination; empty while it is on its way.",
+            comment: "First instant inside the destination, UTC; empty while the trip lasts.",
         },
         Column {
             name: "origin_id",
             kind: Kind::Text,
-            comment: "The geofence left; of several at once, the smallest id.",
+            comment: "Identifier of the anchor geofence left; of several left at once, the smallest.",
         },
         Column {
             name: "destination_id",
             kind: Kind::Text,
-            comment: "The geofence reached, of several at once the smallest id; empty while it is on its way.",
+            comment: "Identifier of the anchor geofence reached, of several reached at once the smallest; empty while \
+                      the trip lasts.",
         },
         Column {
             name: "distance_m",
             kind: Kind::Real,
-            comment: "Metres along the positions, without what lies in offlines; empty while it is on its way.",
+            comment: "Distance driven, metres, without what lies in offlines; empty while the trip lasts.",
         },
         Column {
             name: "duration_s",
             kind: Kind::Real,
-            comment: "Seconds from departure to arrival; empty while it is on its way.",
+            comment: "Time from departed_at to arrived_at, seconds; empty while the trip lasts.",
         },
         Column {
             name: "moving_s",
             kind: Kind::Real,
-            comment: "Seconds at idle_speed_kmh or faster; empty while it is on its way.",
+            comment: "Time at idle_speed_kmh or faster, seconds; empty while the trip lasts.",
         },
         Column {
             name: "stopped_s",
             kind: Kind::Real,
-            comment: "Seconds slower, or at a speed that cannot be told; without offlines, which make up the rest of \
-                      duration_s; empty while it is on its way.",
+            comment: "Time slower than idle_speed_kmh or at an unknown speed, seconds; offlines are not in it, they \
+                      make up the rest of duration_s; empty while the trip lasts.",
         },
         Column {
             name: "stops",
             kind: Kind::Integer,
-            comment: "Stops that began and ended on the way; empty while it is on its way.",
+            comment: "Number of stops that began and ended on the way; empty while the trip lasts.",
         },
         Column {
             name: "max_speed_kmh",
             kind: Kind::Real,
-            comment: "The greatest speed, km/h; empty while it is on its way, or if none can be told.",
+            comment: "Greatest speed, km/h; empty while the trip lasts, or if no speed is known.",
         },
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Trip, lookup: &Lookup) -> Row {
-    let Trip { vehicle, origin, departed_at, arrival } = *row;
-    let mut cells = vec![Cell::Text(lookup.names.vehicle_id(vehicle).clone()), Cell::Time(departed_at)];
-    let origin = Cell::Text(lookup.names.geofence_id(origin).clone());
-    match arrival {
-        None => {
-            cells.extend([Cell::Empty, origin]);
-            cells.resize(TABLE.columns.len(), Cell::Empty);
+impl TableRow for Trip {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Trip { vehicle, origin, departed_at, arrival } = *self;
+        let mut cells = vec![Cell::Text(lookup.names.vehicle_id(vehicle).clone()), Cell::Time(departed_at)];
+        let origin = Cell::Text(lookup.names.geofence_id(origin).clone());
+        match arrival {
+            None => {
+                cells.extend([Cell::Empty, origin]);
+                cells.resize(TABLE.columns.len(), Cell::Empty);
+            }
+            Some(Arrival { destination, arrived_at, measures }) => {
+                let TripMeasures { distance_mm, moving_ms, stopped_ms, stops, max_speed } = measures;
+                cells.extend([
+                    Cell::Time(arrived_at),
+                    origin,
+                    Cell::Text(lookup.names.geofence_id(destination).clone()),
+                    metres(distance_mm),
+                    seconds(arrived_at - departed_at),
+                    seconds(moving_ms),
+                    seconds(stopped_ms),
+                    Cell::Integer(stops),
+                    kmh(max_speed),
+                ]);
+            }
         }
-        Some(Arrival { destination, arrived_at, measures }) => {
-            let TripMeasures { distance_mm, moving_ms, stopped_ms, stops, max_speed } = measures;
-            cells.extend([
-                Cell::Time(arrived_at),
-                origin,
-                Cell::Text(lookup.names.geofence_id(destination).clone()),
-                metres(distance_mm),
-                seconds(arrived_at - departed_at),
-                seconds(moving_ms),
-                seconds(stopped_ms),
-                Cell::Integer(stops),
-                kmh(max_speed),
-            ]);
-        }
+        cells
     }
-    cells
 }

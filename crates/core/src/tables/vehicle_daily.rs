@@ -1,10 +1,10 @@
-//! `vehicle_daily`.
+//! The table `vehicle_daily`: its descriptor and the cells of its rows.
 
 use watchtower_model::aggregates::VehicleDaily;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, kmh, metres, seconds};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, kmh, metres, seconds};
 
-/// The descriptor.
+/// Columns and comments of `vehicle_daily`.
 pub const TABLE: Table = Table {
     name: "vehicle_daily",
     comment: "What each vehicle did on each local day of the pipeline's time zone: intervals are split exactly at \
@@ -13,81 +13,86 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "day", kind: Kind::Date, comment: "The local date." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "day", kind: Kind::Date, comment: "Local date in the pipeline's time zone." },
         Column {
             name: "distance_m",
             kind: Kind::Real,
-            comment: "Metres along the positions of the day, from the one before each; nothing through offlines and to \
-                      outliers.",
+            comment: "Distance driven on the day, metres, the way from the last position of the day before included; \
+                      offlines and outliers add nothing.",
         },
-        Column { name: "moving_s", kind: Kind::Real, comment: "Seconds at idle_speed_kmh or faster." },
+        Column { name: "moving_s", kind: Kind::Real, comment: "Time at idle_speed_kmh or faster, seconds." },
         Column {
             name: "stopped_s",
             kind: Kind::Real,
-            comment: "Seconds slower, or at a speed that cannot be told; without offlines.",
+            comment: "Time slower than idle_speed_kmh or at an unknown speed, seconds; without offlines.",
         },
-        Column { name: "idling_s", kind: Kind::Real, comment: "Seconds in idlings: see the table idlings." },
-        Column { name: "offline_s", kind: Kind::Real, comment: "Seconds in offlines: see the table offlines." },
+        Column { name: "idling_s", kind: Kind::Real, comment: "Time in idlings (table idlings), seconds." },
+        Column { name: "offline_s", kind: Kind::Real, comment: "Time in offlines (table offlines), seconds." },
         Column {
             name: "max_speed_kmh",
             kind: Kind::Real,
-            comment: "The greatest speed, km/h; empty if none can be told.",
+            comment: "Greatest speed of the day, km/h; empty if no speed is known.",
         },
-        Column { name: "positions", kind: Kind::Integer, comment: "Positions of the day." },
-        Column { name: "overspeeds", kind: Kind::Integer, comment: "Overspeeds that ended on the day." },
-        Column { name: "overspeed_s", kind: Kind::Real, comment: "Seconds in overspeeds." },
-        Column { name: "stops", kind: Kind::Integer, comment: "Stops that ended on the day." },
-        Column { name: "visits", kind: Kind::Integer, comment: "Confirmed visits that ended on the day." },
-        Column { name: "trips", kind: Kind::Integer, comment: "Trips that arrived on the day." },
+        Column { name: "positions", kind: Kind::Integer, comment: "Number of accepted positions of the day." },
+        Column { name: "overspeeds", kind: Kind::Integer, comment: "Number of overspeeds that ended on the day." },
+        Column { name: "overspeed_s", kind: Kind::Real, comment: "Time in overspeeds, seconds." },
+        Column { name: "stops", kind: Kind::Integer, comment: "Number of stops that ended on the day." },
+        Column { name: "visits", kind: Kind::Integer, comment: "Number of confirmed visits that ended on the day." },
+        Column { name: "trips", kind: Kind::Integer, comment: "Number of trips that arrived on the day." },
         Column {
             name: "first_moved_at",
             kind: Kind::Time,
-            comment: "The first position of the day at which it moved; empty if it did not.",
+            comment: "Instant of the first position of the day at which the vehicle moved, UTC; empty if it did not \
+                      move.",
         },
         Column {
             name: "last_moved_at",
             kind: Kind::Time,
-            comment: "The last position of the day at which it moved; empty if it did not.",
+            comment: "Instant of the last position of the day at which the vehicle moved, UTC; empty if it did not \
+                      move.",
         },
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &VehicleDaily, lookup: &Lookup) -> Row {
-    let VehicleDaily {
-        vehicle,
-        day,
-        distance_mm,
-        moving_ms,
-        stopped_ms,
-        idling_ms,
-        offline_ms,
-        overspeed_ms,
-        max_speed,
-        positions,
-        overspeeds,
-        stops,
-        visits,
-        trips,
-        moved,
-    } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Date(day),
-        metres(distance_mm),
-        seconds(moving_ms),
-        seconds(stopped_ms),
-        seconds(idling_ms),
-        seconds(offline_ms),
-        kmh(max_speed),
-        Cell::Integer(positions),
-        Cell::Integer(overspeeds),
-        seconds(overspeed_ms),
-        Cell::Integer(stops),
-        Cell::Integer(visits),
-        Cell::Integer(trips),
-        Cell::or_empty(moved, |(first, _)| Cell::Time(first)),
-        Cell::or_empty(moved, |(_, last)| Cell::Time(last)),
-    ]
+impl TableRow for VehicleDaily {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let VehicleDaily {
+            vehicle,
+            day,
+            distance_mm,
+            moving_ms,
+            stopped_ms,
+            idling_ms,
+            offline_ms,
+            overspeed_ms,
+            max_speed,
+            positions,
+            overspeeds,
+            stops,
+            visits,
+            trips,
+            moved,
+        } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Date(day),
+            metres(distance_mm),
+            seconds(moving_ms),
+            seconds(stopped_ms),
+            seconds(idling_ms),
+            seconds(offline_ms),
+            kmh(max_speed),
+            Cell::Integer(positions),
+            Cell::Integer(overspeeds),
+            seconds(overspeed_ms),
+            Cell::Integer(stops),
+            Cell::Integer(visits),
+            Cell::Integer(trips),
+            Cell::or_empty(moved, |(first, _)| Cell::Time(first)),
+            Cell::or_empty(moved, |(_, last)| Cell::Time(last)),
+        ]
+    }
 }

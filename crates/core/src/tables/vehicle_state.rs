@@ -1,27 +1,32 @@
-//! `vehicle_state`.
+//! The table `vehicle_state`: its descriptor and the cells of its rows.
 
 use std::sync::Arc;
 
 use watchtower_model::{Status, VehicleId, VehicleState};
 
-use crate::tables::{Cell, ChangeSet, Class, Column, KeyCell, Kind, Lookup, Row, Table, kmh};
+use crate::tables::{Cell, ChangeSet, Class, Column, KeyCell, Kind, Lookup, Row, Table, TableRow, kmh};
 
-/// The descriptor.
+/// Columns and comments of `vehicle_state`.
 pub const TABLE: Table = Table {
     name: "vehicle_state",
-    comment: "Where every vehicle is, as far as its last position tells, and what it is doing.",
+    comment: "The last known position of every vehicle, its status, and the geofences it is in.",
     class: Class::Lagging,
     key: 1,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "ts", kind: Kind::Time, comment: "When its last position was taken." },
-        Column { name: "lon", kind: Kind::Real, comment: "Longitude of the last position, degrees WGS84." },
-        Column { name: "lat", kind: Kind::Real, comment: "Latitude of the last position, degrees WGS84." },
-        Column { name: "speed_kmh", kind: Kind::Real, comment: "Speed as reported with it; empty if none was." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "ts", kind: Kind::Time, comment: "Instant of the last position, UTC." },
+        Column { name: "lon", kind: Kind::Real, comment: "Longitude of the last position, degrees east, WGS84." },
+        Column { name: "lat", kind: Kind::Real, comment: "Latitude of the last position, degrees north, WGS84." },
+        Column {
+            name: "speed_kmh",
+            kind: Kind::Real,
+            comment: "Speed reported with the last position, km/h; empty if none was reported.",
+        },
         Column {
             name: "heading_deg",
             kind: Kind::Real,
-            comment: "Course as reported with it, degrees clockwise from north; empty if none was.",
+            comment: "Heading reported with the last position, degrees clockwise from north; empty if none was \
+                      reported.",
         },
         Column {
             name: "status",
@@ -29,21 +34,26 @@ pub const TABLE: Table = Table {
             comment: "offline: silent for longer than offline_after. Else moving: at least as fast as idle_speed_kmh \
                       (by the reported speed, or the mean since the position before). Else stopped.",
         },
-        Column { name: "geofence_ids", kind: Kind::Texts, comment: "The geofences it is in, in order of their ids." },
+        Column {
+            name: "geofence_ids",
+            kind: Kind::Texts,
+            comment: "Identifiers of the geofences the vehicle is in, in order; an empty list if it is in none.",
+        },
     ],
 };
 
-/// What becomes of a vehicle's row, with the ids of the log: it can be written when the log has gone on.
+/// A new row of a vehicle, or its deletion. It holds names instead of dense numbers, so that it can be written after
+/// the names have changed.
 #[derive(Clone, Debug)]
 pub struct Named {
-    /// Whose.
+    /// Id of the vehicle.
     pub vehicle: Arc<str>,
-    /// Where it is and what it is in, if anything is known of it.
+    /// State, and ids of the geofences it is in; `None` deletes the row.
     state: Option<(VehicleState, Vec<Arc<str>>)>,
 }
 
 impl Named {
-    /// With the names that there are.
+    /// Resolves the numbers to their current names.
     pub fn new(vehicle: VehicleId, state: Option<VehicleState>, lookup: &Lookup) -> Self {
         let state = state.map(|state| {
             let geofence_ids = inside(&state, lookup);
@@ -53,7 +63,7 @@ impl Named {
     }
 }
 
-/// What it takes to write these.
+/// The change set that writes these rows.
 pub fn changes(rows: &[Named]) -> ChangeSet {
     let mut changes = ChangeSet::default();
     for Named { vehicle, state } in rows {
@@ -66,12 +76,15 @@ pub fn changes(rows: &[Named]) -> ChangeSet {
     changes
 }
 
-/// The cells of a row.
-pub fn cells(state: &VehicleState, lookup: &Lookup) -> Row {
-    row(lookup.names.vehicle_id(state.vehicle).clone(), state, inside(state, lookup))
+impl TableRow for VehicleState {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        row(lookup.names.vehicle_id(self.vehicle).clone(), self, inside(self, lookup))
+    }
 }
 
-/// The ids of the geofences that it is in, in order.
+/// Ids of the geofences that the vehicle is in, sorted.
 fn inside(state: &VehicleState, lookup: &Lookup) -> Vec<Arc<str>> {
     let mut ids: Vec<_> = state.inside.iter().map(|geofence| lookup.names.geofence_id(*geofence).clone()).collect();
     ids.sort_unstable();

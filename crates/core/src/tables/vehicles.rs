@@ -1,49 +1,70 @@
-//! `vehicles`.
+//! The table `vehicles`: its descriptor and the cells of its rows.
 
 use watchtower_model::{END, InForce, Vehicle, VehicleId};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `vehicles`.
 pub const TABLE: Table = Table {
     name: "vehicles",
-    comment: "What is known of vehicles besides their positions: during effective_from <= t < effective_until this \
-              version was (or will be) in force. A vehicle nobody described has no row, and is tracked all the same.",
+    comment: "The versions of each vehicle's metadata: during effective_from <= t < effective_until this version was \
+              (or will be) in force. A vehicle without metadata has no row and is tracked all the same.",
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Which vehicle." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
         Column {
             name: "effective_from",
             kind: Kind::Time,
-            comment: "First instant in force: valid_from, or later if the edit arrived too late to change the past \
-                      that far back; -infinity if it always was.",
+            comment: "First instant at which this version is in force, UTC: valid_from, or later if the edit arrived \
+                      too late to change the past that far back; -infinity: no known beginning.",
         },
         Column {
             name: "effective_until",
             kind: Kind::Time,
-            comment: "First instant no longer in force; empty if nothing replaces it.",
+            comment: "First instant at which this version is no longer in force, UTC; empty if no other version \
+                      replaces it.",
         },
-        Column { name: "valid_from", kind: Kind::Time, comment: "From when its author wanted it." },
-        Column { name: "name", kind: Kind::Text, comment: "For people." },
-        Column { name: "fleet", kind: Kind::Text, comment: "The group it is counted in." },
-        Column { name: "speed_limit_kmh", kind: Kind::Real, comment: "Its own speed limit; empty if it has none." },
-        Column { name: "attributes", kind: Kind::Json, comment: "Anything else its author said." },
+        Column {
+            name: "valid_from",
+            kind: Kind::Time,
+            comment: "Instant from which the author of this version wants it in force, UTC; -infinity: no known \
+                      beginning.",
+        },
+        Column { name: "name", kind: Kind::Text, comment: "Display name of the vehicle; empty if it has none." },
+        Column {
+            name: "fleet",
+            kind: Kind::Text,
+            comment: "Fleet that the vehicle is counted in; empty if it is in none.",
+        },
+        Column {
+            name: "speed_limit_kmh",
+            kind: Kind::Real,
+            comment: "Speed limit of the vehicle itself, km/h; empty if it has none.",
+        },
+        Column {
+            name: "attributes",
+            kind: Kind::Json,
+            comment: "Further members of the vehicle event, a JSON object; empty if there were none.",
+        },
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &InForce<VehicleId>, lookup: &Lookup) -> Row {
-    let InForce { key, effective_from, effective_until, valid_from, seq } = *row;
-    let Vehicle { name, fleet, speed_limit, attributes } = lookup.vehicle(key, seq);
-    vec![
-        Cell::Text(lookup.names.vehicle_id(key).clone()),
-        Cell::Time(effective_from),
-        Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
-        Cell::Time(valid_from),
-        Cell::or_empty(name.as_deref(), Cell::text),
-        Cell::or_empty(fleet.as_deref(), Cell::text),
-        Cell::or_empty(speed_limit.kmh(), Cell::Real),
-        Cell::or_empty(attributes.as_deref(), |json| Cell::Json(json.into())),
-    ]
+impl TableRow for InForce<VehicleId> {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let InForce { key, effective_from, effective_until, valid_from, seq } = *self;
+        let Vehicle { name, fleet, speed_limit, attributes } = lookup.vehicle(key, seq);
+        vec![
+            Cell::Text(lookup.names.vehicle_id(key).clone()),
+            Cell::Time(effective_from),
+            Cell::or_empty((effective_until != END).then_some(effective_until), Cell::Time),
+            Cell::Time(valid_from),
+            Cell::or_empty(name.as_deref(), Cell::text),
+            Cell::or_empty(fleet.as_deref(), Cell::text),
+            Cell::or_empty(speed_limit.kmh(), Cell::Real),
+            Cell::or_empty(attributes.as_deref(), |json| Cell::Json(json.into())),
+        ]
+    }
 }

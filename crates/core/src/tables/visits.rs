@@ -1,10 +1,10 @@
-//! `visits`.
+//! The table `visits`: its descriptor and the cells of its rows.
 
 use watchtower_model::Visit;
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 
-/// The descriptor.
+/// Columns and comments of `visits`.
 pub const TABLE: Table = Table {
     name: "visits",
     comment: "Every stay of a vehicle inside a geofence, the current ones included: from the first instant inside to \
@@ -12,31 +12,34 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 3,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Who." },
-        Column { name: "geofence_id", kind: Kind::Text, comment: "Where." },
-        Column { name: "entered_at", kind: Kind::Time, comment: "First instant inside." },
+        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column { name: "geofence_id", kind: Kind::Text, comment: "Identifier of the geofence visited." },
+        Column { name: "entered_at", kind: Kind::Time, comment: "First instant inside, UTC." },
         Column {
             name: "exited_at",
             kind: Kind::Time,
-            comment: "First instant no longer inside; empty while it lasts.",
+            comment: "First instant no longer inside, UTC; empty while the vehicle is inside.",
         },
         Column {
             name: "confirmed",
             kind: Kind::Boolean,
-            comment: "Whether it lasted the min_dwell_s of the geofence version in force at entered_at, by its exit or \
-                      by the log's clock.",
+            comment: "True once the visit lasted the min_dwell_s of the geofence version in force at entered_at, \
+                      measured to its exit or to the log's clock.",
         },
     ],
 };
 
-/// The cells of a row.
-pub fn cells(row: &Visit, lookup: &Lookup) -> Row {
-    let Visit { vehicle, geofence, entered_at, exited_at, confirmed } = *row;
-    vec![
-        Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
-        Cell::Text(lookup.names.geofence_id(geofence).clone()),
-        Cell::Time(entered_at),
-        Cell::or_empty(exited_at, Cell::Time),
-        Cell::Boolean(confirmed),
-    ]
+impl TableRow for Visit {
+    const TABLE: &'static Table = &TABLE;
+
+    fn cells(&self, lookup: &Lookup) -> Row {
+        let Visit { vehicle, geofence, entered_at, exited_at, confirmed } = *self;
+        vec![
+            Cell::Text(lookup.names.vehicle_id(vehicle).clone()),
+            Cell::Text(lookup.names.geofence_id(geofence).clone()),
+            Cell::Time(entered_at),
+            Cell::or_empty(exited_at, Cell::Time),
+            Cell::Boolean(confirmed),
+        ]
+    }
 }

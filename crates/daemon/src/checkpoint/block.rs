@@ -1,4 +1,4 @@
-//! Files of blocks: each compressed, each with a checksum, the last one saying how many there were.
+//! Files of blocks: each block compressed, each with a checksum; the last one holds their number.
 //!
 //! ```text
 //! magic (8) | format (4) | kind of file (1) | commit (8) | writer (8): the name of the file
@@ -16,52 +16,52 @@ use super::FORMAT;
 use super::contents::FileName;
 
 const MAGIC: &[u8; 8] = b"WTCHKPT\0";
-/// Instead of a length: the file ends here.
+/// Marks the end of the file, in place of a length.
 const END: u32 = u32::MAX;
-/// Fast, and small enough.
+/// Compression level of zstd: the fastest.
 const LEVEL: i32 = 1;
-/// No block is larger, compressed; a length beyond it is a broken file, not a reason to ask for memory.
+/// Limit of a compressed block. A greater length means a broken file, and no memory is allocated for it.
 const MAX_BLOCK_BYTES: u32 = 1 << 30;
 
-/// What a file holds.
+/// Kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// A checkpoint.
+    /// A checkpoint: heads, edits, and where its chunks are.
     Checkpoint = 1,
-    /// Chunks.
+    /// A segment: full chunks of timelines.
     Chunks = 2,
 }
 
-/// A file is not what it should be.
+/// A file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockError {
-    /// It cannot be read or written.
+    /// The operating system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It is no file of ours.
-    #[error("it is not a file of checkpoints")]
+    /// The file does not begin with the magic number.
+    #[error("it is not a checkpoint file")]
     Foreign,
-    /// Somebody has copied or renamed it.
+    /// The header holds another name: the file was copied or renamed.
     #[error("it is {0} under another name")]
     Renamed(FileName),
-    /// A later or earlier program wrote it.
+    /// Another version of this program wrote the file.
     #[error("it has format {found}, this program knows {FORMAT}")]
     Format {
-        /// Which.
+        /// Format number in the file.
         found: u32,
     },
-    /// It was changed or not written to its end.
+    /// The file was changed, or is incomplete.
     #[error("it is broken at block {block}: {fault}")]
     Broken {
-        /// Which block.
+        /// Number of the first broken block.
         block: u32,
-        /// What is wrong with it.
+        /// The fault of that block.
         fault: &'static str,
     },
 }
 
-/// Writes blocks.
+/// Writes a file block by block.
 #[derive(Debug)]
 pub struct BlockWriter<W: Write> {
     out: W,
@@ -69,7 +69,7 @@ pub struct BlockWriter<W: Write> {
 }
 
 impl<W: Write> BlockWriter<W> {
-    /// Begins a file.
+    /// Writes the header of a file.
     pub fn new(mut out: W, kind: Kind, name: FileName) -> Result<Self, BlockError> {
         out.write_all(MAGIC)?;
         out.write_all(&FORMAT.to_le_bytes())?;
@@ -79,7 +79,7 @@ impl<W: Write> BlockWriter<W> {
         Ok(Self { out, blocks: 0 })
     }
 
-    /// Writes a value; returns the number of its block.
+    /// Writes a value as the next block; returns the block's number.
     pub fn write(&mut self, value: &impl Serialize) -> Result<u32, BlockError> {
         let plain = postcard::to_stdvec(value).map_err(io::Error::other)?;
         let bytes = zstd::bulk::compress(&plain, LEVEL)?;
@@ -92,7 +92,7 @@ impl<W: Write> BlockWriter<W> {
         Ok(number)
     }
 
-    /// Ends the file.
+    /// Writes the end of the file.
     pub fn finish(mut self) -> Result<W, BlockError> {
         self.out.write_all(&END.to_le_bytes())?;
         self.out.write_all(&checksum(self.blocks, b"").to_le_bytes())?;
@@ -114,12 +114,12 @@ fn bytes<const N: usize>(input: &mut impl Read) -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// A file's blocks, checked, still compressed.
+/// The blocks of a file: verified, still compressed.
 #[derive(Debug)]
 pub struct Blocks(Vec<Vec<u8>>);
 
 impl Blocks {
-    /// Reads a whole file.
+    /// Reads and verifies a whole file.
     pub fn read(mut input: impl Read, kind: Kind, name: FileName) -> Result<Self, BlockError> {
         let magic = bytes::<8>(&mut input).map_err(|_| BlockError::Foreign)?;
         if magic != *MAGIC {
@@ -147,7 +147,7 @@ impl Blocks {
             };
             let (length, expected, number) = (word()?, word()?, word()?);
             if number != block {
-                return Err(broken("another one is in its place"));
+                return Err(broken("the block has another number"));
             }
             if length == END {
                 if checksum(block, b"") != expected {
@@ -155,11 +155,11 @@ impl Blocks {
                 }
                 return match input.read(&mut [0])? {
                     0 => Ok(Self(blocks)),
-                    _ => Err(broken("more follows")),
+                    _ => Err(broken("bytes follow the end")),
                 };
             }
             if length > MAX_BLOCK_BYTES {
-                return Err(broken("its length cannot be"));
+                return Err(broken("the length is out of range"));
             }
             let mut bytes = Vec::new();
             input.by_ref().take(length.into()).read_to_end(&mut bytes)?;
@@ -173,20 +173,20 @@ impl Blocks {
         }
     }
 
-    /// How many there are.
+    /// Number of blocks.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The value of a block.
+    /// Decodes a block.
     pub fn value<T: DeserializeOwned>(&self, block: usize) -> Result<T, BlockError> {
         let broken = |fault| BlockError::Broken { block: block as u32, fault };
-        let bytes = self.0.get(block).ok_or_else(|| broken("there is none"))?;
-        let plain = zstd::stream::decode_all(&bytes[..]).map_err(|_| broken("it cannot be unpacked"))?;
-        postcard::from_bytes(&plain).map_err(|_| broken("it holds something else"))
+        let bytes = self.0.get(block).ok_or_else(|| broken("the block is missing"))?;
+        let plain = zstd::stream::decode_all(&bytes[..]).map_err(|_| broken("it cannot be decompressed"))?;
+        postcard::from_bytes(&plain).map_err(|_| broken("it holds a value of another type"))
     }
 
-    /// The values of all blocks from one on, decoded by as many threads as there are processors.
+    /// Decodes all blocks from `from` on, on as many threads as there are processors.
     pub fn values<T: DeserializeOwned + Send>(&self, from: usize) -> Result<Vec<T>, BlockError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let numbers: Vec<usize> = (from..self.len()).collect();
@@ -198,7 +198,7 @@ impl Blocks {
                 .map(|mine| scope.spawn(|| mine.iter().map(|&i| self.value(i)).collect::<Result<Vec<T>, _>>()))
                 .collect();
             for decoded in decoding {
-                values.extend(decoded.join().expect("decoding reports what is wrong and does not panic")?);
+                values.extend(decoded.join().expect("decoding returns errors and does not panic")?);
             }
             Ok::<_, BlockError>(())
         })?;

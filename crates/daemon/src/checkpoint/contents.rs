@@ -1,4 +1,4 @@
-//! What a checkpoint holds.
+//! Contents of a checkpoint.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,12 @@ use watchtower_dataflows::timeline::{Chunk, Ledger, Past};
 use watchtower_dataflows::views::GroupSnapshot;
 use watchtower_model::{Millis, VehicleId};
 
-/// What a file is called: the commit it is as of, and a random number of the process that wrote it.
+/// Name of a file: the commit whose state it holds, and a random number of the process that wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileName {
-    /// The commit.
+    /// Number of the commit.
     pub commit_seq: i64,
-    /// Who wrote it.
+    /// Random number of the writing process.
     pub writer: u64,
 }
 
@@ -25,9 +25,9 @@ impl fmt::Display for FileName {
     }
 }
 
-/// The text is no `<commit>-<writer>`.
+/// The text does not have the form `<commit>-<writer>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of a file of checkpoints")]
+#[error("not the name of a checkpoint file")]
 pub struct NoFileName;
 
 impl FromStr for FileName {
@@ -41,31 +41,31 @@ impl FromStr for FileName {
     }
 }
 
-/// The first block of a checkpoint: whose it is.
+/// The first block of a checkpoint: the tables it belongs to, and its segments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// The random name the pipeline's row was created with.
+    /// Random name of the pipeline's row, fixed when the row was created.
     pub lineage: String,
-    /// What the tables mean: see [`watchtower_core::plan`].
+    /// The plan of the tables: see [`watchtower_core::plan`].
     pub plan: String,
-    /// The commit it is as of.
+    /// The commit whose state it holds.
     pub commit_seq: i64,
-    /// The segments it names.
+    /// The segments that hold its chunks.
     pub segments: Vec<FileName>,
 }
 
-/// Where a chunk is.
+/// Location of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ChunkPlace {
     /// Index into [`Head::segments`].
     pub segment: u32,
     /// Number of the block in the segment.
     pub block: u32,
-    /// Its place in the block.
+    /// Index of the chunk within the block.
     pub index: u32,
 }
 
-/// A timeline whose full chunks are elsewhere.
+/// A timeline whose full chunks are stored in segments.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredTimeline {
     pub vehicle: VehicleId,
@@ -77,16 +77,26 @@ pub(super) struct StoredTimeline {
     pub head: State,
 }
 
-/// A block of the last part of a checkpoint.
+/// A block of the last part of a checkpoint, as read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Stored {
     Timelines(Vec<StoredTimeline>),
     Groups(Vec<GroupSnapshot>),
 }
 
-/// The same, to be written.
+/// The same as [`Stored`], borrowed for writing.
 #[derive(Debug, Serialize)]
-pub(super) enum Storing<'a> {
+pub(super) enum StoredRef<'a> {
     Timelines(&'a [StoredTimeline]),
     Groups(&'a [GroupSnapshot]),
+}
+
+/// A chunk that has been written. Holding it keeps its address from being reused.
+#[derive(Debug)]
+pub struct Written {
+    pub(super) chunk: Arc<Chunk>,
+    /// The segment that holds it.
+    pub(super) segment: FileName,
+    pub(super) block: u32,
+    pub(super) index: u32,
 }

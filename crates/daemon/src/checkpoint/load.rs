@@ -1,4 +1,4 @@
-//! Reading checkpoints.
+//! Loads checkpoints.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,25 +11,24 @@ use super::block::{BlockError, Blocks, Kind};
 use watchtower_core::{EntryId, StreamPosition};
 use watchtower_engine::{Checkpoint, FlowState, InletState};
 
-use super::contents::{ChunkPlace, FileName, Head, Stored, StoredTimeline};
-use super::save::Written;
+use super::contents::{ChunkPlace, FileName, Head, Stored, StoredTimeline, Written};
 use super::shelf::Shelf;
 use super::{CHECKPOINT, CHUNKS};
 
-/// The tables that a checkpoint has to fit.
+/// Identity and progress of the tables that a checkpoint must match.
 #[derive(Clone, Debug)]
 pub struct Tables {
-    /// The random name the pipeline's row was created with.
+    /// Random name of the pipeline's row, fixed when the row was created.
     pub lineage: String,
-    /// What they mean.
+    /// The plan they were computed under.
     pub plan: String,
-    /// Their last commit.
+    /// Number of the last commit.
     pub commit_seq: i64,
-    /// By the key of a stream, how far they contain it.
+    /// Committed position of each stream, by the stream's key.
     pub cursors: BTreeMap<String, StreamPosition>,
 }
 
-/// Whether the tables, at `stored` of a stream, contain what a checkpoint has read of it.
+/// Whether the tables, at `stored` of a stream, contain everything that a checkpoint at `read` has read of it.
 fn is_contained(read: StreamPosition, stored: StreamPosition) -> bool {
     if read.rebased == stored.rebased {
         read.last <= stored.last
@@ -38,78 +37,78 @@ fn is_contained(read: StreamPosition, stored: StreamPosition) -> bool {
     }
 }
 
-/// A checkpoint that was not taken.
+/// A checkpoint that was not used.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {why}", path.display())]
+#[error("{}: {reason}", path.display())]
 pub struct Skipped {
-    /// Which.
+    /// Name of the checkpoint.
     pub name: FileName,
-    /// Its file.
+    /// Path of the checkpoint's file.
     pub path: PathBuf,
-    /// Why.
-    pub why: Why,
+    /// Reason why it was not used.
+    pub reason: SkipReason,
 }
 
-/// Why a checkpoint was not taken.
+/// Reason why a checkpoint was not used.
 #[derive(Debug, thiserror::Error)]
-pub enum Why {
-    /// A file of it cannot be read.
+pub enum SkipReason {
+    /// One of its files cannot be read.
     #[error("{0}")]
     File(#[from] BlockError),
-    /// It names a chunk that is not there.
+    /// Its segment lacks a chunk.
     #[error("it names a chunk that its segment does not have")]
     Chunk,
     /// It was made for other tables.
     #[error("it belongs to another pipeline, or to one whose tables were lost")]
     Lineage,
-    /// The configuration or the program has changed what tables mean.
+    /// It was made under another configuration or version of the computation.
     #[error("it was made under another plan")]
     Plan,
-    /// The database was restored to an earlier state.
+    /// It is newer than the tables: the database was restored to an earlier state.
     #[error("it is of commit {checkpoint}, ahead of the database, which is at {database}")]
     Ahead {
-        /// Its commit.
+        /// Commit of the checkpoint.
         checkpoint: i64,
-        /// The database's.
+        /// Last commit of the tables.
         database: i64,
     },
 }
 
-/// A checkpoint, and what is known of its files.
+/// A loaded checkpoint.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What it holds.
+    /// The restored state.
     pub checkpoint: Checkpoint,
-    /// For whoever writes the next one.
-    pub known: Known,
+    /// Its files, for the [`Saver`](super::Saver) that writes the next checkpoint.
+    pub known: CheckpointFiles,
 }
 
-/// What is known of the files of a checkpoint.
+/// The files of a checkpoint.
 #[derive(Debug)]
-pub struct Known {
-    /// The commit it is as of.
+pub struct CheckpointFiles {
+    /// The commit whose state it holds.
     pub commit_seq: i64,
-    /// Where its chunks are.
+    /// Locations of its chunks.
     pub(super) written: Vec<Written>,
-    /// How many chunks its segments hold, named or not.
+    /// Number of chunks in each of its segments, used or not.
     pub(super) sizes: BTreeMap<FileName, usize>,
 }
 
-/// The newest checkpoint on the shelf that fits the tables, and those that were passed over.
+/// Loads the newest checkpoint that matches the tables. Also returns those that were skipped.
 pub fn load_newest(shelf: impl Into<Shelf>, tables: &Tables) -> (Option<Loaded>, Vec<Skipped>) {
     let shelf = shelf.into();
     let mut skipped = Vec::new();
-    // A shelf that is not there has no checkpoints.
+    // A shelf that does not exist has no checkpoints.
     for name in shelf.names(CHECKPOINT).unwrap_or_default() {
         match load(&shelf, name, tables) {
             Ok(loaded) => return (Some(loaded), skipped),
-            Err(why) => skipped.push(Skipped { name, path: shelf.path_of(name, CHECKPOINT), why }),
+            Err(reason) => skipped.push(Skipped { name, path: shelf.path_of(name, CHECKPOINT), reason }),
         }
     }
     (None, skipped)
 }
 
-/// The head of a checkpoint, if it can be read.
+/// Reads the head of a checkpoint; `None` if it cannot be read.
 pub(super) fn read_head(shelf: &Shelf, name: FileName) -> Option<Head> {
     read(shelf, name, CHECKPOINT, Kind::Checkpoint).ok()?.value(0).ok()
 }
@@ -118,14 +117,14 @@ fn read(shelf: &Shelf, name: FileName, kind: &str, file_kind: Kind) -> Result<Bl
     Blocks::read(shelf.open(name, kind)?, file_kind, name)
 }
 
-fn load(shelf: &Shelf, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
+fn load(shelf: &Shelf, name: FileName, tables: &Tables) -> Result<Loaded, SkipReason> {
     let blocks = read(shelf, name, CHECKPOINT, Kind::Checkpoint)?;
     let Head { lineage, plan, commit_seq, segments } = blocks.value(0)?;
     if lineage != tables.lineage {
-        return Err(Why::Lineage);
+        return Err(SkipReason::Lineage);
     }
     if plan != tables.plan {
-        return Err(Why::Plan);
+        return Err(SkipReason::Plan);
     }
     let flow: FlowState = blocks.value(1)?;
     let is_read = |inlet: &InletState| {
@@ -134,7 +133,7 @@ fn load(shelf: &Shelf, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
         stored.is_some_and(|stored| is_contained(*position, *stored)) || position.last == EntryId::ZERO
     };
     if commit_seq > tables.commit_seq || !flow.inlets.iter().all(is_read) {
-        return Err(Why::Ahead { checkpoint: commit_seq, database: tables.commit_seq });
+        return Err(SkipReason::Ahead { checkpoint: commit_seq, database: tables.commit_seq });
     }
     let (mut chunks, mut sizes) = (Vec::<Vec<Vec<Arc<Chunk>>>>::new(), BTreeMap::new());
     for &segment in &segments {
@@ -156,12 +155,12 @@ fn load(shelf: &Shelf, name: FileName, tables: &Tables) -> Result<Loaded, Why> {
             Stored::Groups(groups) => snapshots.groups.extend(groups),
             Stored::Timelines(timelines) => {
                 for StoredTimeline { vehicle, newest, ledger, past, sealed, tail, head } in timelines {
-                    let sealed = sealed.iter().map(&mut chunk).collect::<Option<Vec<_>>>().ok_or(Why::Chunk)?;
+                    let sealed = sealed.iter().map(&mut chunk).collect::<Option<Vec<_>>>().ok_or(SkipReason::Chunk)?;
                     let track = TrackParts { past, sealed, tail, head }.into();
                     snapshots.timelines.push(TimelineSnapshot { vehicle, newest, track, ledger });
                 }
             }
         }
     }
-    Ok(Loaded { checkpoint: Checkpoint { flow, snapshots }, known: Known { commit_seq, written, sizes } })
+    Ok(Loaded { checkpoint: Checkpoint { flow, snapshots }, known: CheckpointFiles { commit_seq, written, sizes } })
 }

@@ -1,23 +1,23 @@
-//! Checkpoints: what a daemon needs to go on without reading the log from its beginning.
+//! Checkpoints: the state from which a daemon continues without reading the log from its beginning.
 //!
-//! A checkpoint is a cache. It holds what the flow knew after some epoch that PostgreSQL has committed:
-//! names, edits, the timelines with the positions that can still change. Where it is missing, broken,
-//! made by another program, or does not belong to what PostgreSQL holds, the one before it is taken, or
-//! the log is read again: slower, never wrong.
+//! A checkpoint is a cache. It holds the state of the flow after an epoch that PostgreSQL has committed: names, edits,
+//! and the timelines with the positions that can still change. If it is missing, broken, made by another version, or
+//! does not match the tables, the daemon loads the previous one or reads the log again: slower, but the tables are the
+//! same.
 //!
 //! ```text
-//! <folder>/00000000000000012345-6b1f0c52a3d94e87.checkpoint   as of commit 12345: heads, where the chunks are
-//! <folder>/00000000000000012345-6b1f0c52a3d94e87.chunks       chunks that are full since the one before
+//! <folder>/00000000000000012345-6b1f0c52a3d94e87.checkpoint   state at commit 12345: heads, locations of the chunks
+//! <folder>/00000000000000012345-6b1f0c52a3d94e87.chunks       chunks that became full since the previous one
 //! ```
 //!
-//! Positions sit in chunks that never change once they are full ([`watchtower_dataflows::timeline`]). Each is
-//! written once, to the segment of the first checkpoint that has it, and named by those after it. A segment
-//! of which little is still named is written anew and goes when no checkpoint names it. Files are written
-//! beside, synced, and renamed; the last [`KEPT`] checkpoints are kept. The folder is a table where everything is in
-//! one file: see [`Shelf`].
+//! Positions are in chunks that never change once they are full ([`watchtower_dataflows::timeline`]). Each full chunk
+//! is written once, to the segment of the first checkpoint that has it; later checkpoints refer to it. A segment of
+//! which little is still in use is rewritten, and removed when no checkpoint refers to it. A file is written under a
+//! temporary name, synced, and renamed; the last [`KEPT`] checkpoints are kept. In the embedded mode the folder is a
+//! table: see [`Shelf`].
 //!
-//! A name ends with a random number of the process, so that no file is ever written over: a daemon that was
-//! fenced while it wrote may wake up and finish what it began, beside those of its successor.
+//! A name ends with a random number of the process, so that no file is ever overwritten: a fenced daemon may resume and
+//! finish a file while its successor writes its own.
 
 mod block;
 mod contents;
@@ -29,17 +29,17 @@ mod tests;
 
 pub use block::BlockError;
 pub use contents::{FileName, Head};
-pub use load::{Known, Loaded, Skipped, Tables, Why, load_newest};
+pub use load::{CheckpointFiles, Loaded, SkipReason, Skipped, Tables, load_newest};
 pub use save::{SaveError, Saver};
 pub use shelf::Shelf;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// `[checkpoints]`
+/// Values of `[checkpoints]`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder they are written to; created if it is missing. Each pipeline has one of its own in it.
+    /// Folder of the checkpoints; created if missing. Each pipeline has a subfolder.
     pub folder: PathBuf,
     /// Interval between two checkpoints.
     pub every: Duration,
@@ -51,10 +51,10 @@ impl Default for Options {
     }
 }
 
-/// Checkpoints that are kept.
+/// Number of checkpoints kept.
 pub const KEPT: usize = 2;
 
-/// Grows with every change of what files hold.
+/// Raised with every change of the contents of files.
 const FORMAT: u32 = 6;
 
 const CHECKPOINT: &str = "checkpoint";

@@ -1,4 +1,4 @@
-//! Writing checkpoints.
+//! Writes checkpoints.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -12,22 +12,22 @@ use watchtower_dataflows::views::Snapshots;
 use super::block::{BlockError, BlockWriter, Kind};
 use watchtower_engine::Checkpoint;
 
-use super::contents::{ChunkPlace, FileName, Head, StoredTimeline, Storing};
-use super::load::{Known, Skipped, read_head};
+use super::contents::{ChunkPlace, FileName, Head, StoredRef, StoredTimeline, Written};
+use super::load::{CheckpointFiles, Skipped, read_head};
 use super::shelf::Shelf;
 use super::{CHECKPOINT, CHUNKS, KEPT};
 use watchtower_core::crash;
 
-/// Chunks in a block: some hundred kilobytes.
-const CHUNKS_A_BLOCK: usize = 256;
-/// Timelines in a block.
-const TIMELINES_A_BLOCK: usize = 1024;
-/// Groups of aggregates in a block.
-const GROUPS_A_BLOCK: usize = 4096;
-/// A segment of which less than one in so many chunks is still named is written anew.
+/// Chunks per block: some hundred kilobytes.
+const CHUNKS_PER_BLOCK: usize = 256;
+/// Timelines per block.
+const TIMELINES_PER_BLOCK: usize = 1024;
+/// Groups of aggregates per block.
+const GROUPS_PER_BLOCK: usize = 4096;
+/// A segment is rewritten when fewer than one in this many of its chunks are in use.
 const LIVE_ONE_IN: usize = 4;
 
-/// A checkpoint could not be written; the ones before it stay.
+/// A checkpoint could not be written. Earlier checkpoints are unaffected.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {source}", path.display())]
 pub struct SaveError {
@@ -35,44 +35,34 @@ pub struct SaveError {
     source: BlockError,
 }
 
-/// A chunk that was written, kept so that its address stays its own.
-#[derive(Debug)]
-pub struct Written {
-    pub(super) chunk: Arc<Chunk>,
-    /// The segment.
-    pub(super) segment: FileName,
-    pub(super) block: u32,
-    pub(super) index: u32,
-}
-
-/// What tells one shared chunk from another.
+/// Identity of a shared chunk: its address.
 fn address(chunk: &Arc<Chunk>) -> usize {
     Arc::as_ptr(chunk).addr()
 }
 
-/// Writes one checkpoint after the other onto a shelf.
+/// Writes checkpoints to a shelf, one after the other.
 #[derive(Debug)]
 pub struct Saver {
     shelf: Shelf,
     lineage: String,
     plan: String,
-    /// The number of this process in the names of files.
+    /// Random number of this process, part of file names.
     writer: u64,
-    /// The last checkpoint that was written or loaded, as a commit.
+    /// Commit of the last checkpoint written or loaded.
     newest: Option<i64>,
-    /// Checkpoints that were passed over when one was loaded: they do not count as kept.
-    useless: BTreeSet<FileName>,
-    /// By address: chunks are shared with the engine, and never change once they are.
+    /// Checkpoints to remove, which do not count as kept: skipped at the load, or too old.
+    removable: BTreeSet<FileName>,
+    /// Written chunks by address. The engine shares them, and they never change.
     written: HashMap<usize, Written>,
-    /// By segment, how many chunks it holds.
+    /// Number of chunks in each segment.
     sizes: BTreeMap<FileName, usize>,
 }
 
 impl Saver {
-    /// Writes onto `shelf`, made if it is missing, for the pipeline of this lineage and plan.
+    /// Prepares `shelf` for the pipeline of this lineage and plan; creates it if missing.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If the shelf cannot be created.
     pub fn new(shelf: impl Into<Shelf>, lineage: &str, plan: &str) -> Result<Self, SaveError> {
         let shelf = shelf.into();
         shelf.prepare().map_err(|error| SaveError { path: shelf.path().to_owned(), source: error.into() })?;
@@ -82,32 +72,32 @@ impl Saver {
             plan: plan.to_owned(),
             writer: RandomState::new().hash_one("writer"),
             newest: None,
-            useless: BTreeSet::new(),
+            removable: BTreeSet::new(),
             written: HashMap::new(),
             sizes: BTreeMap::new(),
         })
     }
 
-    /// Takes note of the checkpoint that was loaded: its chunks need not be written again.
-    pub fn know(&mut self, loaded: Known) {
-        let Known { commit_seq, written, sizes } = loaded;
+    /// Registers the files of a loaded checkpoint: its chunks are not written again.
+    pub fn register_loaded(&mut self, loaded: CheckpointFiles) {
+        let CheckpointFiles { commit_seq, written, sizes } = loaded;
         self.newest = Some(commit_seq);
         self.sizes.extend(sizes);
         self.written.extend(written.into_iter().map(|written| (address(&written.chunk), written)));
     }
 
-    /// Takes note of checkpoints that were passed over.
-    pub fn pass_over(&mut self, skipped: &[Skipped]) {
-        self.useless.extend(skipped.iter().map(|skipped| skipped.name));
+    /// Registers checkpoints that were skipped at the load.
+    pub fn register_skipped(&mut self, skipped: &[Skipped]) {
+        self.removable.extend(skipped.iter().map(|skipped| skipped.name));
     }
 
-    /// Writes the checkpoint of a commit that has happened, and removes what is too old. Returns the bytes
-    /// written; none if there is a checkpoint of this commit.
+    /// Writes the checkpoint of a completed commit and removes old ones. Returns the bytes written, or `None` if a
+    /// checkpoint of this commit already exists.
     ///
     /// # Errors
-    /// If a file cannot be written, as when the disk is full. What was begun is removed.
+    /// If a file cannot be written, for example because the disk is full. Incomplete files are removed.
     pub fn save(&mut self, commit_seq: i64, checkpoint: Checkpoint) -> Result<Option<u64>, SaveError> {
-        // Two files for the same place of the log would be one checkpoint to fall back to, not two.
+        // Two files for the same position of the log would count as two kept checkpoints but be only one fallback.
         if self.newest >= Some(commit_seq) {
             return Ok(None);
         }
@@ -124,11 +114,11 @@ impl Saver {
         let mut bytes = 0;
         if !new.is_empty() {
             bytes += self.write_file(name, CHUNKS, Kind::Chunks, |out| {
-                new.chunks(CHUNKS_A_BLOCK).try_for_each(|chunks| out.write(&chunks).map(drop))
+                new.chunks(CHUNKS_PER_BLOCK).try_for_each(|chunks| out.write(&chunks).map(drop))
             })?;
             self.sizes.insert(name, new.len());
             for (at, chunk) in new.iter().enumerate() {
-                let (block, index) = ((at / CHUNKS_A_BLOCK) as u32, (at % CHUNKS_A_BLOCK) as u32);
+                let (block, index) = ((at / CHUNKS_PER_BLOCK) as u32, (at % CHUNKS_PER_BLOCK) as u32);
                 let written = Written { chunk: Arc::clone(chunk), segment: name, block, index };
                 self.written.insert(address(chunk), written);
             }
@@ -160,8 +150,8 @@ impl Saver {
         bytes += self.write_file(name, CHECKPOINT, Kind::Checkpoint, |out| {
             out.write(&head)?;
             out.write(&flow)?;
-            let timelines = stored.chunks(TIMELINES_A_BLOCK).map(Storing::Timelines);
-            let groups = groups.chunks(GROUPS_A_BLOCK).map(Storing::Groups);
+            let timelines = stored.chunks(TIMELINES_PER_BLOCK).map(StoredRef::Timelines);
+            let groups = groups.chunks(GROUPS_PER_BLOCK).map(StoredRef::Groups);
             timelines.chain(groups).try_for_each(|block| out.write(&block).map(drop))
         })?;
         self.newest = Some(commit_seq);
@@ -169,8 +159,7 @@ impl Saver {
         Ok(Some(bytes))
     }
 
-    /// The chunks that have to be written: those that are in no segment, and those in segments that hold
-    /// little else that is still named.
+    /// The chunks to write: those in no segment, and those in segments of which little else is in use.
     fn unwritten<'a>(&self, named: &[&'a Arc<Chunk>]) -> Vec<&'a Arc<Chunk>> {
         let mut live = BTreeMap::<FileName, usize>::new();
         for written in named.iter().filter_map(|chunk| self.written.get(&address(chunk))) {
@@ -202,19 +191,19 @@ impl Saver {
         written.map_err(|source| SaveError { path: self.shelf.path_of(name, kind), source })
     }
 
-    /// Keeps the last checkpoints, and the segments that they name. What cannot be removed stays until
-    /// the next time.
+    /// Removes all but the last [`KEPT`] checkpoints, and unused segments. Files that cannot be removed are retried
+    /// after the next checkpoint.
     fn remove_old(&mut self, commit_seq: i64) {
         let Ok(names) = self.shelf.names(CHECKPOINT) else { return };
-        let good: Vec<FileName> = names.into_iter().filter(|name| !self.useless.contains(name)).collect();
+        let good: Vec<FileName> = names.into_iter().filter(|name| !self.removable.contains(name)).collect();
         let (kept, old) = good.split_at(good.len().min(KEPT));
-        self.useless.extend(old);
-        self.useless.retain(|&name| self.shelf.remove(name, CHECKPOINT).is_err());
+        self.removable.extend(old);
+        self.removable.retain(|&name| self.shelf.remove(name, CHECKPOINT).is_err());
         let heads: Option<Vec<Head>> = kept.iter().map(|&name| read_head(&self.shelf, name)).collect();
-        let Some(heads) = heads else { return }; // one that cannot be read may name any
+        let Some(heads) = heads else { return }; // a head that cannot be read may refer to any segment
         let named: BTreeSet<FileName> = heads.into_iter().flat_map(|head| head.segments).collect();
         for segment in self.shelf.names(CHUNKS).unwrap_or_default() {
-            // A later one may be of a checkpoint that a successor of ours is writing.
+            // A segment of a later commit may belong to a checkpoint that a successor is writing.
             if segment.commit_seq < commit_seq && !named.contains(&segment) {
                 let _ = self.shelf.remove(segment, CHUNKS);
                 self.sizes.remove(&segment);

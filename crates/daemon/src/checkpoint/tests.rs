@@ -1,4 +1,4 @@
-//! What is written when, what of it is found again, and what is made of files that somebody has changed.
+//! Tests: when chunks are written, what a load finds, and how damaged files are handled.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use watchtower_core::{EntryId, StreamPosition};
 use watchtower_engine::{Checkpoint, FlowState, InletState};
 
 use super::contents::FileName;
-use super::load::{Loaded, Skipped, Tables, Why, load_newest};
+use super::load::{Loaded, SkipReason, Skipped, Tables, load_newest};
 use super::save::Saver;
 use super::shelf::Shelf;
 use super::shelf::folder::path_of;
@@ -30,7 +30,7 @@ const MINUTE_MS: Millis = 60_000;
 const LINEAGE: &str = "lineage";
 const PLAN: &str = "plan";
 
-/// Vehicles that drive, a checkpoint after every stretch.
+/// Driving vehicles, with a checkpoint after every stretch.
 struct Drive {
     engine: Engine,
     folder: TempDir,
@@ -40,7 +40,7 @@ struct Drive {
 }
 
 impl Drive {
-    /// Tracks are kept for so many positions.
+    /// Tracks retain this many positions; all with `None`.
     fn new(retained: Option<i64>) -> Self {
         let rules = Rules { retention_ms: retained.map(|positions| positions * MINUTE_MS), ..Rules::default() };
         let folder = tempfile::tempdir().unwrap();
@@ -52,7 +52,7 @@ impl Drive {
         self.folder.path()
     }
 
-    /// Each of these vehicles drives for so many positions.
+    /// Each of these vehicles drives `positions` positions further.
     fn drive(&mut self, vehicles: impl IntoIterator<Item = u32>, positions: i64) -> Checkpoint {
         let mut batch = Batch::default();
         for vehicle in vehicles {
@@ -86,7 +86,7 @@ impl Drive {
         Checkpoint { flow, snapshots: completed.snapshots }
     }
 
-    /// The same, and the checkpoint is written; what is in it.
+    /// The same, and writes the checkpoint; returns its contents as text.
     fn save(&mut self, vehicles: impl IntoIterator<Item = u32>, positions: i64) -> String {
         let checkpoint = self.drive(vehicles, positions);
         let text = text(&checkpoint);
@@ -94,12 +94,12 @@ impl Drive {
         text
     }
 
-    /// What a restart finds.
+    /// Loads as a restart would.
     fn load(&self) -> (Option<Loaded>, Vec<Skipped>) {
         load_newest(self.folder(), &tables(self.commit_seq))
     }
 
-    /// The commits that have a file of a kind, the oldest first.
+    /// Commits that have a file of this kind, the oldest first.
     fn commits(&self, kind: &str) -> Vec<i64> {
         Shelf::from(self.folder()).names(kind).unwrap().iter().rev().map(|name| name.commit_seq).collect()
     }
@@ -109,7 +109,7 @@ impl Drive {
         path_of(self.folder(), *names.iter().find(|name| name.commit_seq == commit_seq).unwrap(), kind)
     }
 
-    /// How many chunks a segment holds.
+    /// Number of chunks in a segment.
     fn chunks(&self, commit_seq: i64) -> usize {
         let names = Shelf::from(self.folder()).names(CHUNKS).unwrap();
         let name = *names.iter().find(|name| name.commit_seq == commit_seq).unwrap();
@@ -128,7 +128,7 @@ fn tables(commit_seq: i64) -> Tables {
     Tables { lineage: LINEAGE.to_owned(), plan: PLAN.to_owned(), commit_seq, cursors }
 }
 
-/// Everything in it.
+/// All contents as text.
 fn text(checkpoint: &Checkpoint) -> String {
     let Checkpoint { flow, snapshots: Snapshots { timelines, groups } } = checkpoint;
     let parts = [serde_json::to_string(flow), serde_json::to_string(timelines), serde_json::to_string(groups)];
@@ -160,7 +160,7 @@ fn what_was_loaded_is_not_written_again() {
     let (loaded, _) = drive.load();
     let Loaded { checkpoint, known } = loaded.unwrap();
     drive.saver = Saver::new(drive.folder.path(), LINEAGE, PLAN).unwrap();
-    drive.saver.know(known);
+    drive.saver.register_loaded(known);
     assert_eq!(
         drive.saver.save(1, Checkpoint { flow: checkpoint.flow.clone(), snapshots: Snapshots::default() }).unwrap(),
         None
@@ -174,7 +174,7 @@ fn sparse_segments_are_written_anew_and_old_ones_go() {
     let mut drive = Drive::new(Some(CHUNK));
     drive.save(0..8, 2 * CHUNK);
     assert_eq!((drive.commits(CHUNKS), drive.chunks(1)), (vec![1], 8));
-    // Vehicle 0 stands still: what it did stays, and what the others did goes.
+    // Vehicle 0 stands still: its chunks stay in use, those of the others do not.
     for _ in 0..4 {
         drive.save(1..8, CHUNK);
     }
@@ -186,7 +186,7 @@ fn sparse_segments_are_written_anew_and_old_ones_go() {
         assert!(chunks <= 8 * 5, "{chunks} chunks in {segments:?} after {stretch}");
         assert_eq!(loaded_text(&drive.load()), Some(text));
     }
-    // All fall silent for so long that nothing is kept but tails; the old segments go with the checkpoints.
+    // All fall silent until only the ends of tracks are retained; the old segments go with the checkpoints.
     drive.save(8..9, 40 * CHUNK);
     drive.save(0..9, 1);
     drive.save(0..9, 40 * CHUNK);
@@ -265,16 +265,16 @@ fn a_checkpoint_that_does_not_fit_is_passed_over_by_name() {
     let expected = format!("it has format {}, this program knows {FORMAT}", FORMAT + 1);
     assert_eq!(why(&tables(2), &expected), (Some(older.clone()), 1));
     with(0, b"PK\x03\x04");
-    assert_eq!(why(&tables(2), "it is not a file of checkpoints"), (Some(older.clone()), 1));
+    assert_eq!(why(&tables(2), "it is not a checkpoint file"), (Some(older.clone()), 1));
     fs::copy(drive.path(2, CHUNKS), &newest).unwrap();
-    assert_eq!(why(&tables(2), "it is not a file of checkpoints"), (Some(older.clone()), 1));
+    assert_eq!(why(&tables(2), "it is not a checkpoint file"), (Some(older.clone()), 1));
     fs::write(&newest, &bytes).unwrap();
-    // A segment of another checkpoint, with as many chunks, in the place of its own.
+    // A segment of another checkpoint, with as many chunks, takes the place of its own.
     fs::copy(drive.path(1, CHUNKS), drive.path(2, CHUNKS)).unwrap();
     assert_eq!(why(&tables(2), "under another name"), (Some(older.clone()), 1));
     fs::remove_file(drive.path(2, CHUNKS)).unwrap();
     let (loaded, skipped) = load_newest(drive.folder(), &tables(2));
-    assert!(matches!(skipped[0].why, Why::File(BlockError::Io(_))), "{}", skipped[0]);
+    assert!(matches!(skipped[0].reason, SkipReason::File(BlockError::Io(_))), "{}", skipped[0]);
     assert_eq!(loaded.map(|loaded| text(&loaded.checkpoint)), Some(older));
 }
 
@@ -293,8 +293,8 @@ fn what_was_passed_over_is_not_kept_instead_of_what_is_good() {
     assert_eq!(skipped.iter().map(|skipped| skipped.name.commit_seq).collect::<Vec<_>>(), [90, 4]);
     let Loaded { checkpoint: _, known } = loaded.unwrap();
     drive.saver = Saver::new(drive.folder.path(), LINEAGE, PLAN).unwrap();
-    drive.saver.pass_over(&skipped);
-    drive.saver.know(known);
+    drive.saver.register_skipped(&skipped);
+    drive.saver.register_loaded(known);
     drive.commit_seq = 3;
     let newest = drive.save(0..2, CHUNK);
     assert_eq!(drive.commits(CHECKPOINT), [3, 4]);
@@ -307,12 +307,12 @@ fn who_wakes_up_late_disturbs_nobody() {
     let mut drive = Drive::new(None);
     drive.save(0..2, 2 * CHUNK);
     let mut fenced = Saver::new(drive.folder(), LINEAGE, PLAN).unwrap();
-    fenced.know(drive.load().0.unwrap().known);
-    // Both write the checkpoint of commit 2, the fenced one when its successor has gone on.
+    fenced.register_loaded(drive.load().0.unwrap().known);
+    // Both write the checkpoint of commit 2, the fenced one after its successor has continued.
     let late = drive.drive(0..2, CHUNK);
     let again = Checkpoint { flow: late.flow.clone(), snapshots: late.snapshots.clone() };
     drive.saver = Saver::new(drive.folder.path(), LINEAGE, PLAN).unwrap();
-    drive.saver.know(drive.load().0.unwrap().known);
+    drive.saver.register_loaded(drive.load().0.unwrap().known);
     drive.saver.save(2, again).unwrap();
     drive.save(0..2, CHUNK);
     let newest = drive.save(0..2, CHUNK);
@@ -332,7 +332,7 @@ fn what_cannot_be_written_is_said_and_leaves_nothing_behind() {
     let folder = drive.folder().to_owned();
     let files = || fs::read_dir(&folder).unwrap().count();
     let before = files();
-    // A folder is where the file should be.
+    // A folder occupies the path of the file.
     let checkpoint = {
         let mut other = Drive::new(None);
         other.drive(0..2, 4 * CHUNK)
@@ -350,7 +350,7 @@ fn what_cannot_be_written_is_said_and_leaves_nothing_behind() {
     let text = drive.save(0..2, 1);
     assert_eq!(drive.commits(CHECKPOINT), [1, 3]);
     assert_eq!(loaded_text(&drive.load()), Some(text));
-    // What a killed process leaves goes at the next start.
+    // The next start removes the files of a killed process.
     fs::write(drive.folder().join("00000000000000000009-0000000000000007.chunks.new"), "begun").unwrap();
     let before = files();
     Saver::new(drive.folder.path(), LINEAGE, PLAN).unwrap();

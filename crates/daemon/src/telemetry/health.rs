@@ -1,4 +1,4 @@
-//! Whether the daemon does its work, for those who ask.
+//! State of the daemon, for `/readyz` and the service manager.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,56 +6,56 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::metrics::Dependency;
 
-/// What the daemon is up to.
+/// State of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It has not reached the end of the streams yet, and is doing this.
+    /// It has not reached the end of the streams yet; the text is the current step.
     Starting(Cow<'static, str>),
     /// The tables follow the streams.
     Ready,
-    /// It will go on once this is over.
+    /// The tables do not follow the streams until an outage is over; the text is the reason.
     NotReady(Cow<'static, str>),
-    /// It cannot go on: somebody has to look.
+    /// It writes nothing more until an operator acts; the text is the reason.
     Halted(Cow<'static, str>),
 }
 
-/// The state, shared by all who set and ask it; a clone is the same one.
+/// The state, shared by all tasks; clones refer to the same state.
 ///
-/// A daemon that has halted stays so: what its other parts say afterwards changes nothing. Whoever waits for a
-/// server speaks for that server alone: the tables follow the streams when none is away.
+/// A halted daemon stays halted, whatever other tasks report afterwards. An outage is recorded per server: the tables
+/// follow the streams when no server has one.
 #[derive(Clone, Debug)]
-pub struct Health(Arc<RwLock<Held>>);
+pub struct Health(Arc<RwLock<Inner>>);
 
 #[derive(Debug)]
-struct Held {
-    /// Never [`State::NotReady`]: that follows from what is away.
+struct Inner {
+    /// Never [`State::NotReady`], which is derived from `away`.
     state: State,
-    /// Why, by server.
+    /// Reason of the outage, by server.
     away: [Option<String>; 3],
 }
 
 impl Health {
-    /// Starting, by doing `what`.
+    /// A daemon that starts, with `what` as its current step.
     pub fn starting(what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(RwLock::new(Held { state: State::Starting(what.into()), away: [None, None, None] })))
+        Self(Arc::new(RwLock::new(Inner { state: State::Starting(what.into()), away: [None, None, None] })))
     }
 
-    /// Still starting, now by doing `what`.
+    /// Sets the current step of the start.
     pub fn set_starting(&self, what: impl Into<Cow<'static, str>>) {
         self.set(State::Starting(what.into()));
     }
 
-    /// The tables follow the streams, unless a server is away.
+    /// Records that the tables follow the streams, apart from outages of servers.
     pub fn set_ready(&self) {
         self.set(State::Ready);
     }
 
-    /// The tables do not follow the streams until the server is back, for this reason.
+    /// Records an outage of a server, with its reason.
     pub fn set_away(&self, server: Dependency, reason: impl Into<String>) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).away[server as usize] = Some(reason.into());
     }
 
-    /// The server does what it should. Costs little where it did already.
+    /// Records the end of an outage. Costs one read lock if there was none.
     pub fn set_back(&self, server: Dependency) {
         let is_away = self.0.read().unwrap_or_else(PoisonError::into_inner).away[server as usize].is_some();
         if is_away {
@@ -63,14 +63,14 @@ impl Health {
         }
     }
 
-    /// The daemon does nothing any more, for this reason.
+    /// Records that the daemon has halted, with its reason.
     pub fn set_halted(&self, reason: impl Into<Cow<'static, str>>) {
         self.set(State::Halted(reason.into()));
     }
 
-    /// What it is up to.
+    /// The current state.
     pub fn state(&self) -> State {
-        let Held { state, away } = &*self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Inner { state, away } = &*self.0.read().unwrap_or_else(PoisonError::into_inner);
         let away: Vec<&str> = away.iter().flatten().map(String::as_str).collect();
         match state {
             State::Ready if !away.is_empty() => State::NotReady(away.join("; ").into()),

@@ -1,8 +1,8 @@
-//! Where others ask: `/healthz`, `/readyz`, `/metrics`.
+//! The HTTP server of `/healthz`, `/readyz` and `/metrics`.
 //!
-//! `/healthz` says that the process lives and answers, and nothing more: whoever restarts what is
-//! not healthy should not restart a daemon that has halted because entries are lost. `/readyz` says
-//! whether the tables follow the streams, and why not.
+//! `/healthz` is `ok` as long as the process answers at all: a supervisor that restarts unhealthy processes must not
+//! restart a daemon that has halted because entries are lost. `/readyz` reports whether the tables follow the streams,
+//! and the reason if they do not.
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -21,31 +21,31 @@ use tokio::time::{Instant, sleep};
 
 use super::health::Health;
 
-/// `[http]`
+/// Values of `[http]`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    /// Address of `/healthz`, `/readyz` and `/metrics`.
     pub listen: SocketAddr,
 }
 
 impl Default for Options {
-    /// This machine alone, at the port of Prometheus exporters.
+    /// The loopback address, with the port of Prometheus exporters.
     fn default() -> Self {
         Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464) }
     }
 }
 
-/// The format of Prometheus.
+/// Content type of Prometheus's text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How long a request may go on once the daemon ends.
+/// Time limit for requests in progress once the daemon stops.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A predecessor that was killed may hold the address until the system has cleared it away.
+/// How long binding is retried: the system may hold the address of a killed predecessor for a moment.
 const ADDRESS_IS_FREE_WITHIN: Duration = Duration::from_secs(2);
 const TRY_ADDRESS_EVERY: Duration = Duration::from_millis(50);
 
-/// Histograms keep what was observed until it is summed up this often, or rendered.
+/// Interval at which histograms are summarized, if they are not rendered; until then they keep all observations.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 const INDEX: &str = "\
@@ -55,28 +55,28 @@ watchtower
   /metrics  for Prometheus
 ";
 
-/// The server does not run.
+/// The server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The address cannot be had.
+    /// The address cannot be bound.
     #[error("cannot listen on {listen} for http (does another daemon run here? [http] listen is the address)")]
     Bind {
-        /// Which.
+        /// The address in the configuration.
         listen: SocketAddr,
-        /// Why.
+        /// Cause reported by the operating system.
         source: io::Error,
     },
-    /// It stopped by itself.
-    #[error("cannot go on serving http on {address}")]
+    /// The running server failed.
+    #[error("the http server on {address} failed")]
     Serve {
-        /// Where.
+        /// Address of the server.
         address: SocketAddr,
-        /// Why.
+        /// Cause reported by the operating system.
         source: io::Error,
     },
 }
 
-/// A server that has its address but does not answer yet.
+/// A server that is bound to its address and does not serve yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -89,10 +89,10 @@ struct Pages {
     metrics: PrometheusHandle,
 }
 
-/// Answers on `listen` until `shutdown`.
+/// Serves on `listen` until `shutdown` completes.
 ///
 /// # Errors
-/// If the address cannot be had.
+/// If the address cannot be bound.
 pub async fn serve(
     listen: SocketAddr,
     health: Health,
@@ -103,10 +103,10 @@ pub async fn serve(
 }
 
 impl Server {
-    /// Takes the address, which may take a moment to become free; port 0 is any that is.
+    /// Binds the address, retrying for `ADDRESS_IS_FREE_WITHIN`; port 0 selects a free port.
     ///
     /// # Errors
-    /// If it cannot be had.
+    /// If it cannot be bound.
     pub async fn bind(listen: SocketAddr) -> Result<Self, HttpError> {
         let until = Instant::now() + ADDRESS_IS_FREE_WITHIN;
         loop {
@@ -121,15 +121,15 @@ impl Server {
         }
     }
 
-    /// Where it answers.
+    /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until `shutdown`; requests that are under way then have a moment to end.
+    /// Serves until `shutdown` completes; requests in progress may then finish within `GRACE`.
     ///
     /// # Errors
-    /// If the system does not let it go on.
+    /// If the system refuses to accept connections.
     pub async fn run(
         self,
         health: Health,
@@ -145,7 +145,7 @@ impl Server {
         let router = router(Pages { health, metrics: metrics.clone() });
         let server = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future();
         let overdue = async {
-            // Fails once the other end is gone, which is what is waited for.
+            // An error means that the sender was dropped, which is the signal to stop.
             let _ = ended.changed().await;
             sleep(GRACE).await;
         };

@@ -1,4 +1,4 @@
-//! The log: lines on stderr, for people or for programs.
+//! The log of the process: lines on stderr, as text or JSON.
 
 use std::io::{self, IsTerminal};
 
@@ -7,13 +7,13 @@ use tracing::subscriber::set_global_default;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What a level is called.
+/// Names of the levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// `[log]`
+/// Values of `[log]`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How a line is written.
+    /// Format of a line.
     pub format: Format,
     /// What is logged: a level (`info`), or directives (`info,watchtower=debug`).
     pub level: String,
@@ -25,28 +25,28 @@ impl Default for Options {
     }
 }
 
-/// How a line of the log is written.
+/// Format of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for terminals.
     Human,
     /// One JSON object per line.
     Json,
 }
 
-/// There is no log as asked for.
+/// The log cannot be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// The text does not say what to log.
+    /// The text is neither a level nor directives.
     #[error(
-        "{text:?} is no level of the log; expected error, warn, info, debug, trace or off, or directives as in \
+        "{text:?} is not a log level; expected error, warn, info, debug, trace or off, or directives as in \
          info,watchtower=debug"
     )]
     Level {
-        /// What was given.
+        /// The text in the configuration.
         text: String,
     },
-    /// The process has a log already.
+    /// The process already has a log.
     #[error("the log is set up already")]
     Twice,
 }
@@ -72,8 +72,8 @@ where
     }
 }
 
-/// The library takes any word for the name of a module, of which it then logs everything: a level
-/// that is misspelt would pass.
+/// Parses and checks `level`. `tracing` itself accepts any word as the name of a module, so that it would accept a
+/// misspelt level.
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
     let error = || LogError::Level { text: level.to_owned() };
     let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));

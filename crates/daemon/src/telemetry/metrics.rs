@@ -1,6 +1,6 @@
-//! The metrics of the daemon: their names, what they mean, and a function to set each.
+//! The metrics of the daemon: names, descriptions, and a function to set each.
 //!
-//! They are set once an epoch or commit, never once an event.
+//! They are set once per epoch or commit, never per event.
 
 use std::time::Duration;
 
@@ -11,89 +11,89 @@ use watchtower_store::Backend;
 
 use watchtower_core::events::Reason;
 
-/// How far a stream's newest entry is ahead of what is committed.
+/// Gauge, seconds: age of a stream's newest entry beyond the last committed one.
 pub const LAG_SECONDS: &str = "watchtower_lag_seconds";
-/// How many entries of a stream are not committed.
+/// Gauge: entries of a stream that are not committed.
 pub const LAG_ENTRIES: &str = "watchtower_lag_entries";
-/// Entries of a stream that were found to be lost.
+/// Gauge: entries of a stream that were found to be lost.
 pub const LOST_ENTRIES: &str = "watchtower_lost_entries";
-/// Events read.
+/// Counter: events read, by stream.
 pub const EVENTS_TOTAL: &str = "watchtower_events_total";
-/// Events refused.
+/// Counter: events rejected, by reason.
 pub const REJECTED_TOTAL: &str = "watchtower_rejected_total";
-/// Epochs computed.
+/// Counter: epochs computed.
 pub const EPOCHS_TOTAL: &str = "watchtower_epochs_total";
-/// How long an epoch takes to compute.
+/// Histogram, seconds: computing an epoch.
 pub const EPOCH_SECONDS: &str = "watchtower_epoch_seconds";
-/// How long a commit takes.
+/// Histogram, seconds: duration of a commit.
 pub const COMMIT_SECONDS: &str = "watchtower_commit_seconds";
-/// Commits.
+/// Counter: transactions committed.
 pub const COMMITS_TOTAL: &str = "watchtower_commits_total";
-/// The number of the last commit.
+/// Gauge: number of the last commit.
 pub const COMMIT_SEQ: &str = "watchtower_commit_seq";
-/// From the arrival of an entry in Redis to the commit that holds it.
+/// Histogram, seconds: from the arrival of an entry in Redis to its commit.
 pub const EVENT_TO_COMMIT_SECONDS: &str = "watchtower_event_to_commit_seconds";
-/// Rows written.
+/// Counter: rows written, by table.
 pub const ROWS_WRITTEN_TOTAL: &str = "watchtower_rows_written_total";
-/// Times that a track was folded again from an earlier position.
+/// Counter: tracks computed again from an earlier position.
 pub const REWINDS_TOTAL: &str = "watchtower_rewinds_total";
-/// Positions that were folded again.
+/// Counter: positions computed again.
 pub const REWOUND_POSITIONS_TOTAL: &str = "watchtower_rewound_positions_total";
-/// Positions in memory.
+/// Gauge: positions in memory.
 pub const RETAINED_POSITIONS: &str = "watchtower_retained_positions";
-/// Vehicles in memory.
+/// Gauge: vehicles in memory.
 pub const VEHICLES: &str = "watchtower_vehicles";
-/// Records in an arrangement.
+/// Gauge: records in an arrangement.
 pub const ARRANGEMENT_RECORDS: &str = "watchtower_arrangement_records";
-/// Groups of an aggregate in memory.
+/// Gauge: groups of an aggregate in memory.
 pub const GROUPS: &str = "watchtower_groups";
-/// Bytes that they take, about.
+/// Gauge, bytes: approximate memory of the groups of an aggregate.
 pub const GROUP_BYTES: &str = "watchtower_group_bytes";
-/// Changes to groups that had left memory: rows that are wrong. There should be none.
+/// Counter: changes to groups that had left memory, each of which makes a row wrong. Expected to stay 0.
 pub const GROUP_LATE_UPDATES: &str = "watchtower_group_late_updates";
-/// Epochs that are submitted but not committed.
+/// Gauge: epochs submitted but not committed.
 pub const EPOCHS_IN_FLIGHT: &str = "watchtower_epochs_in_flight";
-/// Bytes of entries that are read but not committed.
+/// Gauge, bytes: entries read but not committed.
 pub const BYTES_IN_FLIGHT: &str = "watchtower_bytes_in_flight";
-/// Times that a connection had to be made again.
+/// Counter: connections made again, by server.
 pub const RECONNECTS_TOTAL: &str = "watchtower_reconnects_total";
-/// The log's own time.
+/// Gauge, seconds since 1970: log time.
 pub const NOW_SECONDS: &str = "watchtower_now_seconds";
 
-/// Upper bounds of the buckets of all histograms, in seconds: half a millisecond to a minute.
+/// Upper bounds of the buckets of all histograms, seconds: half a millisecond to a minute.
 pub const BUCKETS_S: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// A server that the daemon depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dependency {
-    /// Where events come from.
+    /// The source of events.
     Redis,
-    /// Where tables go.
+    /// The store of tables.
     Postgres,
-    /// The one file that holds everything.
+    /// The GeoPackage of the embedded mode, both source and store.
     File,
 }
 
-/// The process collects metrics already, or not at all.
+/// The process already collects metrics, or the recorder cannot be installed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot collect metrics")]
 pub struct MetricsError(#[from] BuildError);
 
-/// Begins to collect the metrics of the process. The handle renders them.
+/// Installs the recorder of the process. The handle renders the metrics.
 ///
 /// # Errors
-/// If the process collects metrics already.
+/// If the process already collects metrics.
 pub fn install() -> Result<PrometheusHandle, MetricsError> {
     let handle = builder()?.install_recorder()?;
     describe();
     Ok(handle)
 }
 
-/// What renders the metrics, before it is installed anywhere: for tests.
+/// The recorder before it is installed, for tests.
 ///
 /// # Errors
-/// Never, as long as there are buckets.
+/// Never: fails only without buckets.
 pub fn builder() -> Result<PrometheusBuilder, MetricsError> {
     Ok([EPOCH_SECONDS, COMMIT_SECONDS, EVENT_TO_COMMIT_SECONDS]
         .into_iter()
@@ -102,15 +102,15 @@ pub fn builder() -> Result<PrometheusBuilder, MetricsError> {
         })?)
 }
 
-/// Says what each metric means, and begins those counters that can be begun at 0: what appears only
-/// with its first increment has no rate then.
+/// Registers the descriptions of all metrics, and sets the counters without labels to 0: a counter that first appears
+/// with an increment has no rate for it.
 pub fn describe() {
     use Unit::{Count, Seconds};
     describe_gauge!(LAG_SECONDS, Seconds, "time from the last committed entry of a stream to its newest");
     describe_gauge!(LAG_ENTRIES, Count, "entries of a stream that are not committed");
     describe_gauge!(LOST_ENTRIES, Count, "entries of a stream that are known to be lost; the daemon has halted");
-    describe_counter!(EVENTS_TOTAL, Count, "events read from a stream, refused ones included");
-    describe_counter!(REJECTED_TOTAL, Count, "events refused, by reason");
+    describe_counter!(EVENTS_TOTAL, Count, "events read from a stream, rejected ones included");
+    describe_counter!(REJECTED_TOTAL, Count, "events rejected, by reason");
     describe_counter!(EPOCHS_TOTAL, Count, "epochs computed");
     describe_histogram!(EPOCH_SECONDS, Seconds, "time from submitting an epoch until its changes are known");
     describe_histogram!(COMMIT_SECONDS, Seconds, "duration of a commit");
@@ -124,12 +124,20 @@ pub fn describe() {
     describe_gauge!(VEHICLES, Count, "vehicles in memory");
     describe_gauge!(ARRANGEMENT_RECORDS, Count, "records in memory, by arrangement");
     describe_gauge!(GROUPS, Count, "groups in memory, by aggregate");
-    describe_gauge!(GROUP_BYTES, Unit::Bytes, "bytes that the groups take, about, by aggregate");
-    describe_gauge!(GROUP_LATE_UPDATES, Count, "changes to groups that had left memory: rows that are wrong; always 0");
+    describe_gauge!(GROUP_BYTES, Unit::Bytes, "approximate memory of the groups, by aggregate");
+    describe_gauge!(
+        GROUP_LATE_UPDATES,
+        Count,
+        "changes to groups that had left memory, each a wrong row; expected to stay 0"
+    );
     describe_gauge!(EPOCHS_IN_FLIGHT, Count, "epochs that are submitted but not committed");
-    describe_gauge!(BYTES_IN_FLIGHT, Unit::Bytes, "bytes that were read and are not committed, as redis sent them");
-    describe_counter!(RECONNECTS_TOTAL, Count, "times that a connection was made again, by server");
-    describe_gauge!(NOW_SECONDS, Seconds, "the log's own time, since 1970");
+    describe_gauge!(
+        BYTES_IN_FLIGHT,
+        Unit::Bytes,
+        "bytes of entries that are read but not committed, as redis sent them"
+    );
+    describe_counter!(RECONNECTS_TOTAL, Count, "connections made again, by server");
+    describe_gauge!(NOW_SECONDS, Seconds, "log time, since 1970");
     for name in [EPOCHS_TOTAL, COMMITS_TOTAL, REWINDS_TOTAL, REWOUND_POSITIONS_TOTAL] {
         counter!(name).absolute(0);
     }
@@ -137,91 +145,91 @@ pub fn describe() {
     [Dependency::Redis, Dependency::Postgres].into_iter().for_each(|server| reconnects(server, 0));
 }
 
-/// How far the newest entry of a stream is ahead of what is committed: time, and entries.
+/// Sets the lag of a stream: time and entries between the last committed entry and the newest one.
 pub fn set_lag(stream: &str, behind: Duration, entries: u64) {
     gauge!(LAG_SECONDS, "stream" => stream.to_owned()).set(behind.as_secs_f64());
     gauge!(LAG_ENTRIES, "stream" => stream.to_owned()).set(entries as f64);
 }
 
-/// So many entries of a stream are known to be lost.
+/// Sets the number of entries of a stream that are known to be lost.
 pub fn set_lost(stream: &str, entries: u64) {
     gauge!(LOST_ENTRIES, "stream" => stream.to_owned()).set(entries as f64);
 }
 
-/// Events were read from a stream.
+/// Counts events read from a stream.
 pub fn events(stream: &str, count: u64) {
     counter!(EVENTS_TOTAL, "stream" => stream.to_owned()).increment(count);
 }
 
-/// Events were refused.
+/// Counts rejected events.
 pub fn rejected(reason: Reason, count: u64) {
     counter!(REJECTED_TOTAL, "reason" => reason.as_str()).increment(count);
 }
 
-/// An epoch was computed.
+/// Records an epoch with the time it took.
 pub fn epoch(took: Duration) {
     counter!(EPOCHS_TOTAL).increment(1);
     histogram!(EPOCH_SECONDS).record(took);
 }
 
-/// A commit was made, and this is its number.
+/// Records a commit with its duration and number.
 pub fn commit(took: Duration, commit_seq: u64) {
     counter!(COMMITS_TOTAL).increment(1);
     histogram!(COMMIT_SECONDS).record(took);
     gauge!(COMMIT_SEQ).set(commit_seq as f64);
 }
 
-/// An entry that had arrived so long ago was committed.
+/// Records the time from an entry's arrival to its commit.
 pub fn event_to_commit(took: Duration) {
     histogram!(EVENT_TO_COMMIT_SECONDS).record(took);
 }
 
-/// Rows of a table were written.
+/// Counts written rows of a table.
 pub fn rows_written(table: &'static str, count: u64) {
     counter!(ROWS_WRITTEN_TOTAL, "table" => table).increment(count);
 }
 
-/// Tracks were rewound so many times, over so many positions in all.
+/// Counts rewinds of tracks, and the positions computed again.
 pub fn rewinds(count: u64, positions: u64) {
     counter!(REWINDS_TOTAL).increment(count);
     counter!(REWOUND_POSITIONS_TOTAL).increment(positions);
 }
 
-/// So many vehicles are in memory, with so many positions.
+/// Sets the numbers of vehicles and positions in memory.
 pub fn set_retained(vehicles: u64, positions: u64) {
     gauge!(VEHICLES).set(vehicles as f64);
     gauge!(RETAINED_POSITIONS).set(positions as f64);
 }
 
-/// An arrangement holds so many records.
+/// Sets the number of records in an arrangement.
 pub fn set_arrangement_records(arrangement: &'static str, records: u64) {
     gauge!(ARRANGEMENT_RECORDS, "arrangement" => arrangement).set(records as f64);
 }
 
-/// An aggregate has so many groups in memory, which take so many bytes; so many changes came too late for
-/// theirs.
+/// Sets the number of groups of an aggregate in memory, their approximate bytes, and the changes that came after their
+/// group had left memory.
 pub fn set_groups(aggregate: &'static str, groups: u64, bytes: u64, late_updates: u64) {
     gauge!(GROUPS, "aggregate" => aggregate).set(groups as f64);
     gauge!(GROUP_BYTES, "aggregate" => aggregate).set(bytes as f64);
     gauge!(GROUP_LATE_UPDATES, "aggregate" => aggregate).set(late_updates as f64);
 }
 
-/// So many epochs are submitted but not committed.
+/// Sets the number of epochs submitted but not committed.
 pub fn set_epochs_in_flight(epochs: u64) {
     gauge!(EPOCHS_IN_FLIGHT).set(epochs as f64);
 }
 
-/// So many bytes are read but not committed.
+/// Sets the number of bytes read but not committed.
 pub fn set_bytes_in_flight(bytes: u64) {
     gauge!(BYTES_IN_FLIGHT).set(bytes as f64);
 }
 
-/// Connections to a server were made again.
+/// Counts reconnections to a server.
 pub fn reconnects(server: Dependency, count: u64) {
     counter!(RECONNECTS_TOTAL, "server" => server.as_str()).increment(count);
 }
 
-/// The log's own time.
+/// Sets log time.
 pub fn set_now(now: Millis) {
     gauge!(NOW_SECONDS).set(now as f64 / 1000.0);
 }
@@ -236,7 +244,7 @@ impl From<Backend> for Dependency {
 }
 
 impl Dependency {
-    /// The word for it in metrics.
+    /// The value of the label `server`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Redis => "redis",
@@ -250,7 +258,7 @@ impl Dependency {
 mod tests {
     use super::*;
 
-    /// What is rendered after `set`.
+    /// The rendered metrics after `set`.
     fn rendered(set: impl FnOnce()) -> String {
         let recorder = builder().unwrap().build_recorder();
         metrics::with_local_recorder(&recorder, || {

@@ -1,4 +1,4 @@
-//! What a daemon says about itself: its log, its health, its metrics, and where they are read.
+//! Telemetry of a daemon: log, health, metrics, and the HTTP server that exposes them.
 
 pub mod health;
 pub mod http;

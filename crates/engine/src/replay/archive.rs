@@ -1,4 +1,4 @@
-//! The accepted positions with everything they said, for the table `positions`.
+//! The accepted positions with all their fields, for the table `positions`.
 
 use watchtower_model::{Millis, VehicleId};
 
@@ -19,7 +19,7 @@ impl Archive {
         self.0.push((vehicle, ts, at));
     }
 
-    /// Of several events for the same vehicle and instant the last; withdrawn ones left out.
+    /// The last of several events for the same vehicle and instant; withdrawn positions are left out.
     pub fn table(mut self, lookup: &Lookup) -> (&'static Table, Vec<Row>) {
         self.0.sort_by_key(|(vehicle, ts, _)| (*vehicle, *ts)); // stable: the order of the log stays
         let same_key = |a: &(VehicleId, Millis, _), b: &(VehicleId, Millis, _)| (a.0, a.1) == (b.0, b.1);

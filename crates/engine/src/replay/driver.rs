@@ -1,4 +1,4 @@
-//! Cuts a log into epochs, runs them through the engine, keeps the tables.
+//! Cuts a log into epochs, runs them through the engine, and keeps the tables.
 
 use watchtower_dataflows::control::Control;
 use watchtower_model::{BEGINNING, Millis, Rules};
@@ -7,7 +7,7 @@ use crate::engine::{Batch, Engine, MAX_IN_FLIGHT};
 use crate::replay::{Item, instant_of};
 use watchtower_core::tables::Materialized;
 
-/// An engine, the epoch being filled, and the tables so far.
+/// An engine, the epoch being filled, and the tables of the completed epochs.
 #[derive(Debug)]
 pub struct Driver {
     engine: Engine,
@@ -23,7 +23,7 @@ impl Driver {
         Self { engine, batch: Batch::default(), now: BEGINNING, tables: Materialized::default() }
     }
 
-    /// Takes in the next event of the log.
+    /// Adds the next event of the log.
     pub fn push(&mut self, item: Item) {
         self.now = self.now.max(instant_of(&item).unwrap_or(BEGINNING));
         match item {
@@ -39,7 +39,7 @@ impl Driver {
         }
     }
 
-    /// Waits for everything and returns the tables.
+    /// Waits for all epochs and returns the tables.
     pub fn finish(mut self) -> Materialized {
         self.close_epoch();
         while let Some((_, completed)) = self.engine.next() {

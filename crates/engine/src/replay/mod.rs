@@ -1,12 +1,11 @@
-//! A log of files, without streams and arrival: what `watchtower replay` and the benchmarks run.
+//! A log read from files, without streams and arrival times: for `watchtower replay` and the benchmarks.
 //!
-//! The log is the features of the geofence files, then the rows of the position files, then the
-//! lines of the event files, each in file order. Its time is the greatest explicit clock or accepted
-//! position so far; arrival plays no part, so nothing is refused for being early or old unless a
-//! lateness is asked for, and nothing leaves memory.
+//! The log consists of the features of the geofence files, then the rows of the position files, then the lines of the
+//! event files, each in file order. Log time is the greatest explicit clock or accepted position so far. Arrival is
+//! ignored, so no event is rejected for being early or old unless a lateness is configured, and no state is evicted.
 //!
-//! A shuffle permutes the position events *after* they were accepted, as if the network had: equal
-//! (vehicle, ts) keep their order, edits and clocks their places. The tables must not notice.
+//! A shuffle permutes the position events *after* admission, as a network could have: events of equal (vehicle, ts)
+//! keep their order, edits and clocks their places. The tables must not depend on it.
 
 mod archive;
 mod driver;
@@ -24,33 +23,33 @@ pub use archive::Archive;
 pub use driver::Driver;
 pub use shuffle::permute_positions;
 
-/// An accepted event on its way into the engine.
+/// An accepted event in the engine's form.
 #[derive(Debug)]
 pub enum Item {
-    /// Where a vehicle was.
+    /// A position, or the withdrawal of one.
     Position(PositionEvent),
-    /// An edit.
+    /// An edit of a geofence or vehicle.
     Control(Control),
-    /// The log's own time.
+    /// An advance of log time.
     Clock(Millis),
 }
 
-/// Where events are accepted, and what only the tables need is kept.
+/// Admission of events, and the data that only the tables need.
 #[derive(Debug)]
 pub struct Intake {
     admission: Admission,
-    /// Names and definitions.
+    /// Names and definitions of vehicles and geofences.
     pub lookup: Lookup,
     /// Accepted positions, for the table `positions`.
     pub archive: Archive,
-    /// Refused events, in the order of the log.
+    /// Rejected events, in the order of the log.
     pub rejected: Vec<RejectedEvent>,
-    /// Events so far, refused ones included.
+    /// Number of events so far, rejected ones included.
     pub events: u64,
 }
 
 impl Intake {
-    /// Of files, under these limits.
+    /// Admission of events from files, under these limits.
     pub fn new(limits: Limits) -> Self {
         Self {
             admission: Admission::new(Stream::Files, limits),
@@ -61,12 +60,12 @@ impl Intake {
         }
     }
 
-    /// The log's time so far.
+    /// Log time after the events so far.
     pub fn now(&self) -> Millis {
         self.admission.now()
     }
 
-    /// The event of a record if it is accepted; otherwise it is kept with the reason.
+    /// Admits a record. Returns its event if it is accepted; otherwise the record is kept with the reason.
     pub fn take(&mut self, file: &str, record: Record<'_>) -> Option<Item> {
         let Record { position, raw, result } = record;
         match result.and_then(|event| self.admit(&event)) {
@@ -79,12 +78,12 @@ impl Intake {
         }
     }
 
-    /// What the engine gets of an accepted event.
+    /// Admits an event; returns its form for the engine.
     ///
     /// # Errors
-    /// If it is refused.
+    /// If the event is rejected.
     pub fn admit(&mut self, event: &Event<'_>) -> Result<Item, Rejection> {
-        self.admission.begin_epoch(); // the driver numbers the positions of its epochs itself
+        self.admission.begin_epoch(); // the driver assigns sequence numbers itself
         let accepted = self.admission.admit(event, 0, &mut self.lookup.names)?;
         self.events += 1;
         Ok(match (accepted, event) {
@@ -92,7 +91,7 @@ impl Intake {
                 self.archive.push(position.vehicle, report.ts, &report.fix);
                 Item::Position(position)
             }
-            (Accepted::Position(_), _) => unreachable!("only a position event is accepted as one"),
+            (Accepted::Position(_), _) => unreachable!("only position events are accepted as positions"),
             (Accepted::Geofence(edit), _) => {
                 self.lookup.remember_geofence(&edit);
                 Item::Control(Control::Geofence(edit))
@@ -106,7 +105,7 @@ impl Intake {
     }
 }
 
-/// Whether the event counts for the log's time.
+/// The instant to which the event advances log time; `None` if it does not.
 fn instant_of(item: &Item) -> Option<Millis> {
     match item {
         Item::Position(event) => (!event.withdrawn).then_some(event.position.ts),

@@ -1,18 +1,18 @@
-//! A log in another order of arrival.
+//! Permutes the order of arrival of a log.
 
 use watchtower_model::PositionEvent;
 
 use crate::replay::Item;
 use watchtower_core::random::SplitMix;
 
-/// Permutes the position events among the places where the log has one. Events of the same vehicle
-/// and instant keep their order: which of them is the last decides what holds.
+/// Permutes the position events among the places where the log has one. Events of the same vehicle and instant keep
+/// their order, because the last of them is the valid one.
 pub fn permute_positions(log: &mut [Item], seed: u64) {
     let events: Vec<PositionEvent> = log.iter().filter_map(as_position).collect();
     let mut order: Vec<usize> = (0..events.len()).collect();
     let mut random = SplitMix::new(seed);
     random.shuffle(&mut order);
-    // Where each event goes; among equal keys the earlier event takes the earlier place.
+    // Target place of each event; among equal keys the earlier event takes the earlier place.
     let mut places = vec![0; events.len()];
     for (place, &event) in order.iter().enumerate() {
         places[event] = place;
@@ -29,7 +29,7 @@ pub fn permute_positions(log: &mut [Item], seed: u64) {
     }
     let mut shuffled = shuffled.into_iter();
     for item in log.iter_mut().filter(|item| as_position(item).is_some()) {
-        *item = Item::Position(shuffled.next().expect("as many come out as went in"));
+        *item = Item::Position(shuffled.next().expect("a permutation keeps the number"));
     }
 }
 

@@ -17,7 +17,7 @@ mod server;
 
 pub use options::Options;
 pub use reader::Reader;
-pub use resp::{Entries, ProtocolError, Reply};
+pub use resp::{Entries, ProtocolError, Reply, StreamEntries};
 pub use server::{RedisError, Server, address};
 
 /// The consumer group that shows how far the tables are.

@@ -59,7 +59,7 @@ impl Reader {
         command.extend(after.iter().map(EntryId::to_string));
         let reply = self.command(&command, Of::Read, block + RESPONSE_TIMEOUT).await?;
         if !reply.is_empty() {
-            self.adapt(&reply, keys);
+            self.adapt(&reply);
         }
         Ok(reply)
     }
@@ -84,7 +84,7 @@ impl Reader {
             self.count.to_string(),
         ];
         let reply = self.command(&command, Of::Range(stream), RESPONSE_TIMEOUT).await?;
-        self.adapt(&reply, keys);
+        self.adapt(&reply);
         Ok(reply)
     }
 
@@ -104,10 +104,8 @@ impl Reader {
             let reply = self.range(keys, stream, after, until).await?;
             let before = after;
             let unreadable = |source| RedisError::Protocol { server: self.server.name().to_owned(), source };
-            let mut entries = reply.entries(keys).map_err(unreadable)?;
-            let mut fields = Vec::new();
-            while let Some((_, id)) = entries.next(&mut fields).map_err(unreadable)? {
-                (after, count) = (id, count + 1);
+            for found in reply.streams(keys).map_err(unreadable)? {
+                (after, count) = (found.last, count + found.entries);
             }
             if after == before {
                 break; // what is left of the range was removed
@@ -118,14 +116,8 @@ impl Reader {
 
     /// Asks for more or fewer entries next time, by the size of those that came: a reply may be small because
     /// there were few.
-    fn adapt(&mut self, reply: &Reply, keys: &[String]) {
-        let (mut came, mut fields) = (0, Vec::new());
-        if let Ok(mut entries) = reply.entries(keys) {
-            while let Ok(Some(_)) = entries.next(&mut fields) {
-                came += 1;
-            }
-        }
-        let fitting = came * WANTED_BYTES / reply.len().max(1);
+    fn adapt(&mut self, reply: &Reply) {
+        let fitting = reply.entry_count() as usize * WANTED_BYTES / reply.len().max(1);
         self.count = fitting.clamp(1, (self.count * 2).min(MAX_COUNT));
     }
 
@@ -152,7 +144,7 @@ impl Reader {
     }
 
     async fn reply(&mut self, of: Of) -> Result<Reply, RedisError> {
-        let mut framer = Framer::default();
+        let mut framer = Framer::new(of);
         loop {
             let complete = framer.complete(&self.buffer);
             let complete = complete.map_err(|source| {
@@ -160,7 +152,7 @@ impl Reader {
                 RedisError::Protocol { server, source }
             })?;
             if let Some(length) = complete {
-                return Ok(Reply::new(self.buffer.split_to(length).freeze(), of));
+                return Ok(framer.reply(self.buffer.split_to(length).freeze()));
             }
             if self.buffer.len() > MAX_REPLY_BYTES && self.count > 1 {
                 return Err(self.server.broken(std::io::Error::other("entries have become too large for one reply")));

@@ -3,9 +3,10 @@
 //! A reply is taken off the connection whole ([`Framer`] finds its end without looking twice at any
 //! byte), and its entries are then slices of it ([`Entries`]).
 
-use watchtower_core::EntryId;
+use std::ops::Range;
 
 use bytes::Bytes;
+use watchtower_core::EntryId;
 
 /// What arrived is not what the protocol says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,47 +18,128 @@ fn unexpected(what: &str, found: &[u8]) -> ProtocolError {
     ProtocolError(format!("expected {what}, found {:?}", String::from_utf8_lossy(found)))
 }
 
-/// Finds the end of a reply in bytes that keep coming.
+/// Finds the end of a reply in bytes that keep arriving, and on the way what it holds of each stream: the one walk over
+/// a reply before it is decoded.
 #[derive(Debug)]
 pub struct Framer {
+    of: Of,
     /// Everything before is understood.
     at: usize,
-    /// Values that must still follow.
-    pending: u64,
+    /// Whether the reply's own value has begun.
+    begun: bool,
+    /// The arrays that are not complete yet, the outermost first.
+    open: Vec<Level>,
+    streams: Vec<Summary>,
 }
 
-impl Default for Framer {
-    fn default() -> Self {
-        Self { at: 0, pending: 1 }
-    }
+/// An array of a reply that is not complete yet.
+#[derive(Debug)]
+struct Level {
+    /// Values that must still follow.
+    left: u64,
+    /// Values so far.
+    seen: u64,
+}
+
+/// The entries of one stream in a reply; texts are ranges of the reply's bytes.
+#[derive(Clone, Debug)]
+struct Summary {
+    /// The key of the stream; empty for XRANGE, which does not repeat it.
+    key: Range<usize>,
+    entries: u64,
+    /// The id of the last entry so far.
+    last: Range<usize>,
 }
 
 impl Framer {
-    /// The length of the reply at the beginning of `bytes`, once they hold all of it. `bytes` only grow
-    /// from call to call.
+    /// At the beginning of a reply to a command.
+    pub fn new(of: Of) -> Self {
+        let streams = match of {
+            Of::Read => Vec::new(),
+            Of::Range(_) => vec![Summary { key: 0..0, entries: 0, last: 0..0 }],
+        };
+        Self { of, at: 0, begun: false, open: Vec::new(), streams }
+    }
+
+    /// The length of the reply at the beginning of `bytes`, once they hold all of it. `bytes` only grow from call to
+    /// call.
     pub fn complete(&mut self, bytes: &[u8]) -> Result<Option<usize>, ProtocolError> {
-        while self.pending > 0 {
+        while !self.begun || !self.open.is_empty() {
             let Some(line) = line_end(&bytes[self.at..]) else { return Ok(None) };
             let (kind, rest) = (bytes[self.at], &bytes[self.at + 1..self.at + line - 2]);
             let after = self.at + line;
             match kind {
-                b'+' | b'-' | b':' => self.at = after,
-                b'*' => {
+                b'+' | b'-' | b':' => {
                     self.at = after;
-                    self.pending += length(rest)?.unwrap_or(0);
+                    self.value(after..after);
+                }
+                b'*' => {
+                    let values = length(rest)?.unwrap_or(0);
+                    self.at = after;
+                    self.array(values);
                 }
                 b'$' => {
-                    let end = length(rest)?.map_or(after, |length| after + length as usize + 2);
+                    let (text, end) = match length(rest)? {
+                        Some(length) => (after..after + length as usize, after + length as usize + 2),
+                        None => (after..after, after),
+                    };
                     if end > bytes.len() {
                         return Ok(None);
                     }
                     self.at = end;
+                    self.value(text);
                 }
                 _ => return Err(unexpected("a reply", &bytes[self.at..])),
             }
-            self.pending -= 1;
         }
         Ok(Some(self.at))
+    }
+
+    /// The complete reply, whose bytes were looked at.
+    pub fn reply(self, bytes: Bytes) -> Reply {
+        Reply { bytes, of: self.of, streams: self.streams }
+    }
+
+    /// Takes in an array of so many values.
+    fn array(&mut self, values: u64) {
+        self.count();
+        if values > 0 {
+            self.open.push(Level { left: values, seen: 0 });
+        } else {
+            self.close();
+        }
+    }
+
+    /// Takes in a value that is no array: at two places of a reply it is a key or an id.
+    fn value(&mut self, text: Range<usize>) {
+        let depth_of_ids = match self.of {
+            Of::Read => 4,
+            Of::Range(_) => 2,
+        };
+        let is_first = self.open.last().is_some_and(|level| level.seen == 0);
+        if is_first && self.open.len() == depth_of_ids {
+            if let Some(stream) = self.streams.last_mut() {
+                (stream.entries, stream.last) = (stream.entries + 1, text);
+            }
+        } else if is_first && self.open.len() == 2 && self.of == Of::Read {
+            self.streams.push(Summary { key: text, entries: 0, last: 0..0 });
+        }
+        self.count();
+        self.close();
+    }
+
+    fn count(&mut self) {
+        self.begun = true;
+        if let Some(level) = self.open.last_mut() {
+            (level.left, level.seen) = (level.left.saturating_sub(1), level.seen + 1);
+        }
+    }
+
+    /// Forgets the arrays that are complete.
+    fn close(&mut self) {
+        while self.open.last().is_some_and(|level| level.left == 0) {
+            self.open.pop();
+        }
     }
 }
 
@@ -100,6 +182,18 @@ fn number(digits: &[u8]) -> Option<u64> {
 pub struct Reply {
     bytes: Bytes,
     of: Of,
+    streams: Vec<Summary>,
+}
+
+/// How much of a stream a reply holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamEntries {
+    /// Index of the stream among the keys that were asked for.
+    pub stream: usize,
+    /// Number of its entries, at least one.
+    pub entries: u64,
+    /// Id of the last of them.
+    pub last: EntryId,
 }
 
 /// What was asked for.
@@ -112,9 +206,26 @@ pub enum Of {
 }
 
 impl Reply {
-    /// All bytes of one reply.
-    pub fn new(bytes: Bytes, of: Of) -> Self {
-        Self { bytes, of }
+    /// What it holds of each stream, without walking it; `keys` are those that were asked for.
+    ///
+    /// # Errors
+    /// If it holds a stream that was not asked for, or an id that is none.
+    pub fn streams(&self, keys: &[String]) -> Result<Vec<StreamEntries>, ProtocolError> {
+        let summary = |Summary { key, entries, last }: &Summary| {
+            let (key, last) = (&self.bytes[key.clone()], &self.bytes[last.clone()]);
+            let stream = match self.of {
+                Of::Read => stream_of(key, keys)?,
+                Of::Range(stream) => stream,
+            };
+            let last = parse_id(last).ok_or_else(|| unexpected("the id of an entry", last))?;
+            Ok(StreamEntries { stream, entries: *entries, last })
+        };
+        self.streams.iter().filter(|stream| stream.entries > 0).map(summary).collect()
+    }
+
+    /// Number of its entries.
+    pub fn entry_count(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.entries).sum()
     }
 
     /// How large it is.
@@ -169,8 +280,7 @@ impl<'a> Entries<'a> {
             self.streams -= 1;
             self.parser.array()?;
             let key = self.parser.bulk()?;
-            let found = self.keys.iter().position(|wanted| wanted.as_bytes() == key);
-            self.stream = found.ok_or_else(|| unexpected("the key of a stream that was asked for", key))?;
+            self.stream = stream_of(key, self.keys)?;
             self.entries = self.parser.array()?.unwrap_or(0);
         }
         self.entries -= 1;
@@ -184,6 +294,12 @@ impl<'a> Entries<'a> {
         }
         Ok(Some((self.stream, id)))
     }
+}
+
+/// The index of a key among those that were asked for.
+fn stream_of(key: &[u8], keys: &[String]) -> Result<usize, ProtocolError> {
+    let found = keys.iter().position(|wanted| wanted.as_bytes() == key);
+    found.ok_or_else(|| unexpected("the key of a stream that was asked for", key))
 }
 
 fn parse_id(text: &[u8]) -> Option<EntryId> {
@@ -236,10 +352,16 @@ mod tests {
         vec!["a".to_owned(), "b".to_owned()]
     }
 
+    fn reply(bytes: &'static [u8]) -> Reply {
+        let mut framer = Framer::new(Of::Read);
+        assert_eq!(framer.complete(bytes), Ok(Some(bytes.len())));
+        framer.reply(Bytes::from_static(bytes))
+    }
+
     #[test]
     fn the_end_is_found_however_the_bytes_come() {
         for step in [1, 2, 3, 7, READ.len()] {
-            let mut framer = Framer::default();
+            let mut framer = Framer::new(Of::Read);
             let mut seen = 0;
             while seen < READ.len() {
                 assert_eq!(framer.complete(&READ[..seen]), Ok(None), "after {seen} bytes");
@@ -249,15 +371,15 @@ mod tests {
             assert_eq!(framer.complete(&more), Ok(Some(READ.len())));
         }
         for simple in [&b"*-1\r\n"[..], b"+OK\r\n", b"-ERR no\r\n", b":12\r\n", b"$-1\r\n", b"$3\r\n\r\n1\r\n"] {
-            assert_eq!(Framer::default().complete(simple), Ok(Some(simple.len())));
+            assert_eq!(Framer::new(Of::Read).complete(simple), Ok(Some(simple.len())));
         }
-        assert!(Framer::default().complete(b"?what\r\n").is_err());
-        assert!(Framer::default().complete(b"*x\r\n").is_err());
+        assert!(Framer::new(Of::Read).complete(b"?what\r\n").is_err());
+        assert!(Framer::new(Of::Read).complete(b"*x\r\n").is_err());
     }
 
     #[test]
     fn entries_are_slices_of_the_reply() {
-        let reply = Reply::new(Bytes::from_static(READ), Of::Read);
+        let reply = reply(READ);
         let keys = keys();
         let mut entries = reply.entries(&keys).unwrap();
         let mut fields = Vec::new();
@@ -270,9 +392,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reply_holds_is_known_without_decoding_it() {
+        let keys = keys();
+        let of = |stream, entries, ms, seq| StreamEntries { stream, entries, last: EntryId { ms, seq } };
+        let found = reply(READ);
+        assert_eq!(found.streams(&keys), Ok(vec![of(0, 2, 1, 7), of(1, 1, 18_446_744_073_709_551, 12)]));
+        assert_eq!(found.entry_count(), 3);
+        assert!(found.streams(&keys[..1]).is_err(), "a stream that was not asked for");
+
+        let range: &[u8] = b"*2\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\nk\r\n$1\r\nv\r\n*2\r\n$3\r\n6-1\r\n*0\r\n";
+        let mut framer = Framer::new(Of::Range(1));
+        assert_eq!(framer.complete(range), Ok(Some(range.len())));
+        assert_eq!(framer.reply(Bytes::from_static(range)).streams(&keys), Ok(vec![of(1, 2, 6, 1)]));
+        assert_eq!(reply(b"*-1\r\n").streams(&keys), Ok(vec![]));
+    }
+
+    #[test]
     fn nothing_new_and_errors_are_told_apart() {
-        assert!(Reply::new(Bytes::from_static(b"*-1\r\n"), Of::Read).is_empty());
-        let error = Reply::new(Bytes::from_static(b"-NOAUTH Authentication required.\r\n"), Of::Read);
+        assert!(reply(b"*-1\r\n").is_empty());
+        let error = reply(b"-NOAUTH Authentication required.\r\n");
         assert_eq!(error.error().as_deref(), Some("NOAUTH Authentication required."));
         assert!(error.entries(&keys()).is_err());
     }

@@ -14,13 +14,13 @@ use super::slabs::Slabs;
 #[serde(from = "Vec<Vec<Vec<[f64; 2]>>>", into = "Vec<Vec<Vec<[f64; 2]>>>")]
 pub struct Area {
     bounds: BoundingBox,
-    /// Of all rings one after the other, each closed. An edge goes from a vertex to the next.
+    /// Vertices of all rings, one ring after the other, each closed. An edge goes from a vertex to the next.
     vertices: Box<[[f64; 2]]>,
-    /// Where each ring ends in `vertices`.
+    /// End of each ring in `vertices`.
     ring_ends: Box<[u32]>,
-    /// Where each polygon ends in `ring_ends`.
+    /// End of each polygon in `ring_ends`.
     polygon_ends: Box<[u32]>,
-    /// None if there are so few edges that all are looked at.
+    /// `None` if the edges are so few that a scan is fast enough.
     slabs: Option<Slabs>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> PolygonRef<'a> {
     }
 }
 
-/// How a horizontal ray to the east from a point meets an edge.
+/// Intersection of an edge with a horizontal ray to the east from a point.
 enum Meeting {
     Misses,
     Crosses,
@@ -49,7 +49,7 @@ enum Meeting {
 }
 
 impl From<Vec<Vec<Vec<[f64; 2]>>>> for Area {
-    /// Builds the index. The polygons have been found valid, here or where they come from.
+    /// Builds the index. The polygons must have been validated, here or by their source.
     fn from(polygons: Vec<Vec<Vec<[f64; 2]>>>) -> Self {
         let mut vertices = Vec::with_capacity(polygons.iter().flatten().map(Vec::len).sum());
         let mut edges = Vec::with_capacity(vertices.capacity());
@@ -99,20 +99,19 @@ impl Area {
         (0..self.ring_ends.len()).map(|ring| self.ring(ring))
     }
 
-    /// How many positions the rings have, closing ones included.
+    /// Number of positions of all rings, closing ones included.
     pub fn vertex_count(&self) -> usize {
         self.vertices.len()
     }
 
-    /// Where an edge begins and ends.
+    /// Both ends of an edge, `[lon, lat]` in degrees.
     pub fn edge(&self, first_vertex: u32) -> ([f64; 2], [f64; 2]) {
         let first = first_vertex as usize;
         (self.vertices[first], self.vertices[first + 1])
     }
 
-    /// Every edge that has a point between these latitudes, and others; some more than once. An edge is
-    /// named by the index of its first vertex: two that follow each other along a ring have consecutive
-    /// names.
+    /// Every edge that has a point between these latitudes, and others; some more than once. An edge is identified by
+    /// the index of its first vertex: consecutive edges of a ring have consecutive indices.
     pub fn edges_between(&self, south: f64, north: f64) -> impl Iterator<Item = u32> {
         let (listed, rings) = match &self.slabs {
             Some(slabs) => (slabs.between(south, north), 0),
@@ -139,7 +138,7 @@ impl Area {
     /// curvature at the place's latitude, longitudes not wrapped.
     pub(super) fn is_near(&self, lon: f64, lat: f64, buffer_m: f64) -> bool {
         let scale = metres_per_degree(lat);
-        // A little more than the edges' latitudes and longitudes may be off.
+        // Includes more than the rounding of the edges' latitudes and longitudes.
         let reach = buffer_m * (1.0 + 1e-9) + 1e-6;
         let (across, up) = (reach / scale.0, reach / scale.1);
         let near = BoundingBox { west: lon - across, south: lat - up, east: lon + across, north: lat + up };
@@ -155,7 +154,7 @@ impl Area {
         }
     }
 
-    /// What [`Area::covers`] and [`Area::is_near`] can hold for.
+    /// Boxes of all places for which [`Area::covers`] or [`Area::is_near`] can be true.
     pub(super) fn bounds(&self, buffer_m: f64) -> BoundingBox {
         if buffer_m <= 0.0 {
             return self.bounds;
@@ -182,7 +181,7 @@ impl Area {
                 text.push_str(if j > 0 { ",(" } else { "(" });
                 for (k, [lon, lat]) in ring.iter().enumerate() {
                     let comma = if k > 0 { "," } else { "" };
-                    write!(text, "{comma}{lon} {lat}").expect("a String takes everything");
+                    write!(text, "{comma}{lon} {lat}").expect("writing to a String cannot fail");
                 }
                 text.push(')');
             }
@@ -214,8 +213,7 @@ fn overlaps(a: &BoundingBox, b: &BoundingBox) -> bool {
     a.west <= b.east && b.west <= a.east && a.south <= b.north && b.south <= a.north
 }
 
-/// Even-odd over the edges of all rings: right for a valid multipolygon, whose polygons overlap
-/// nowhere.
+/// Even-odd rule over the edges of all rings: correct for a valid multipolygon, whose polygons do not overlap.
 fn is_covered(edges: impl Iterator<Item = ([f64; 2], [f64; 2])>, lon: f64, lat: f64) -> bool {
     let mut inside = false;
     for (a, b) in edges {
@@ -228,12 +226,12 @@ fn is_covered(edges: impl Iterator<Item = ([f64; 2], [f64; 2])>, lon: f64, lat: 
     inside
 }
 
-/// An edge counts its lower end and not its upper one, so a ray through a vertex crosses once where
-/// the border goes through, and twice or never where it turns back.
+/// An edge includes its lower end and excludes its upper one, so a ray through a vertex crosses once where the border
+/// passes the ray, and twice or never where it turns back.
 #[inline]
 fn meet(a: [f64; 2], b: [f64; 2], lon: f64, lat: f64) -> Meeting {
     if (a[1] > lat) == (b[1] > lat) {
-        // Both ends above, or neither: only an end, or a level edge, can hold the point.
+        // Both ends above, or neither: the point can only be an end, or on a horizontal edge.
         let between = a[0].min(b[0]) <= lon && lon <= a[0].max(b[0]);
         let border =
             (a[1] == lat && b[1] == lat && between) || (a[1] == lat && a[0] == lon) || (b[1] == lat && b[0] == lon);
@@ -260,7 +258,7 @@ pub(super) fn coord([x, y]: [f64; 2]) -> Coord<f64> {
     Coord { x, y }
 }
 
-/// Of a point from a segment, in square metres.
+/// Squared distance of a point from a segment, square metres.
 fn squared_distance(point: [f64; 2], a: [f64; 2], b: [f64; 2], (east, north): (f64, f64)) -> f64 {
     let from = |p: [f64; 2]| ((p[0] - point[0]) * east, (p[1] - point[1]) * north);
     let ((ax, ay), (bx, by)) = (from(a), from(b));

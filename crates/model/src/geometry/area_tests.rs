@@ -15,8 +15,8 @@ use super::{Area, Shape};
 use crate::units::Place;
 use watchtower_testing::shapes::{Polygons, Random, features, folder, polygons, ring, square, star};
 
-/// Whether the point is inside or on an edge, without rounding, by a ray to the *north*. Doubles
-/// are compared as they are; what must be computed is computed with rationals.
+/// Whether the point is inside or on an edge, without rounding, by a ray to the *north*. Doubles are compared
+/// directly; everything computed uses rationals.
 fn covers_exactly(polygons: &Polygons, [x, y]: [f64; 2]) -> bool {
     let mut inside = false;
     for edge in polygons.iter().flatten().flat_map(|ring| ring.windows(2)) {
@@ -55,7 +55,7 @@ fn degrees(place: Place) -> [f64; 2] {
     [place.lon_degrees(), place.lat_degrees()]
 }
 
-/// Vertices, places on edges and on the lines through them, and what is a step of 1e-7 away.
+/// Vertices, places on edges and on the lines through them, and places 1e-7 degrees away from these.
 fn awkward_places(polygons: &Polygons, random: &mut Random, per_edge: usize) -> Vec<Place> {
     let mut places = Vec::new();
     let mut push = |[lon, lat]: [f64; 2]| {
@@ -165,7 +165,7 @@ fn generated_shapes_are_covered_exactly() {
     }
 }
 
-/// Edges so flat or steep that plain doubles cannot tell, as PostGIS's cannot.
+/// Edges so flat or steep that plain doubles cannot decide; those of PostGIS cannot either.
 #[test]
 fn places_hardly_off_an_edge() {
     let mut disagreements = 0;
@@ -207,7 +207,7 @@ fn real_geofences_are_covered_exactly() {
         for feature in features(&folder, &format!("geofences/{file}.geojson.gz")).iter().step_by(every) {
             let shapes = polygons(feature).unwrap();
             let places = awkward_places(&shapes, &mut random, 1);
-            // The oracle looks at every edge for every place; a prime stride keeps all kinds.
+            // The oracle scans every edge for every place; a prime stride keeps all kinds of places.
             let edges: usize = shapes.iter().flatten().map(Vec::len).sum();
             let stride = [1, 7, 31, 127, 509][(edges / 400).min(4)];
             let places: Vec<Place> = places.into_iter().step_by(stride).collect();
@@ -315,7 +315,7 @@ fn what_is_written_reads_back() {
 }
 
 proptest! {
-    /// Edges named by the index are enough, whatever the latitudes.
+    /// The index must return enough edges at all latitudes.
     #[test]
     fn index_and_scan_agree(
         radii in prop::collection::vec(0.1f64..1.0, 20..200),

@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::geodesic::{Anchor, latitude_reach, longitude_reach};
+use super::geodesic::{ChordOrigin, latitude_reach, longitude_reach};
 use super::{BoundingBox, GeometryError};
 
-/// Degrees by which boxes are widened against rounding, far above what it can amount to.
+/// Degrees by which boxes are widened against rounding, far above the greatest rounding error.
 const MARGIN: f64 = 1e-9;
 
 /// All places whose geodesic distance from a centre is at most a radius.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Parts", into = "Parts")]
 pub struct Circle {
-    center: Anchor,
+    center: ChordOrigin,
     radius_m: f64,
 }
 
-/// What a circle is when it travels.
+/// The serialized form of a circle.
 #[derive(Serialize, Deserialize)]
 struct Parts {
     center: [f64; 2],
@@ -25,7 +25,7 @@ struct Parts {
 
 impl From<Parts> for Circle {
     fn from(Parts { center, radius_m }: Parts) -> Self {
-        Self { center: Anchor::new(center), radius_m }
+        Self { center: ChordOrigin::new(center), radius_m }
     }
 }
 
@@ -51,7 +51,7 @@ impl Circle {
         self.center.position()
     }
 
-    /// Metres.
+    /// The radius, metres.
     pub fn radius_m(&self) -> f64 {
         self.radius_m
     }
@@ -60,23 +60,23 @@ impl Circle {
         self.center.is_within_m(lon, lat, self.radius_m + buffer_m)
     }
 
-    /// How many words it is made of.
-    pub const WORDS: usize = Anchor::NUMBERS + 1;
+    /// Number of words in the form of [`Circle::to_words`].
+    pub const WORDS: usize = ChordOrigin::NUMBERS + 1;
 
-    /// Itself as words, from which [`Circle::from_words`] makes it again without computing anything.
+    /// The circle as words, from which [`Circle::from_words`] restores it without computation.
     pub fn to_words(self) -> impl Iterator<Item = u64> {
         self.center.to_numbers().into_iter().chain([self.radius_m]).map(f64::to_bits)
     }
 
-    /// From [`Circle::to_words`].
+    /// Restores a circle from the words of [`Circle::to_words`].
     #[inline]
     pub fn from_words(words: &[u64]) -> Self {
         let number = |i: usize| f64::from_bits(words[i]);
-        Self { center: Anchor::from_numbers(std::array::from_fn(number)), radius_m: number(Anchor::NUMBERS) }
+        Self { center: ChordOrigin::from_numbers(std::array::from_fn(number)), radius_m: number(ChordOrigin::NUMBERS) }
     }
 
-    /// Whether the place is covered, and how far it is from the border at least, metres.
-    pub fn standing(&self, lon: f64, lat: f64) -> (bool, f64) {
+    /// Whether the place is covered, and a lower bound of its distance from the border, metres.
+    pub fn cover_and_margin(&self, lon: f64, lat: f64) -> (bool, f64) {
         let [least, most] = self.center.distance_bounds_m(lon, lat);
         if most <= self.radius_m {
             (true, self.radius_m - most)
@@ -87,9 +87,8 @@ impl Circle {
         }
     }
 
-    /// A place within the reach has all its path from the centre within it too, so the highest
-    /// latitude in reach bounds how fast longitude can change on the way. Where that latitude is
-    /// the pole, every longitude is in reach.
+    /// The whole path from the centre to a place within reach is within reach, so the highest latitude in reach bounds
+    /// how fast longitude can change on the path. If that latitude is the pole, every longitude is in reach.
     pub(super) fn boxes(&self, buffer_m: f64) -> Vec<BoundingBox> {
         let [lon, lat] = self.center();
         let reach = self.radius_m + buffer_m;

@@ -1,9 +1,9 @@
 //! Distances on WGS84.
 //!
-//! *The* distance is the geodesic one, by Karney's algorithm (*Algorithms for geodesics*, J. Geodesy
-//! 87, 2013; crate `geographiclib-rs`), good to nanometres and about a microsecond dear. Two cheaper
-//! computations stand in front of it, both built on the straight chord `c` through the Earth, which
-//! costs a few multiplications once one of the two places has been prepared as an [`Anchor`].
+//! *The* distance is the geodesic one, by Karney's algorithm (*Algorithms for geodesics*, J. Geodesy 87, 2013; crate
+//! `geographiclib-rs`), accurate to nanometres at a cost of about a microsecond. Two cheaper computations are tried
+//! first. Both use the straight chord `c` through the Earth, which costs a few multiplications once one of the two
+//! places has been prepared as a [`ChordOrigin`].
 //!
 //! **Bounds.** The geodesic distance `s` satisfies
 //!
@@ -11,7 +11,7 @@
 //! c  <=  s  <=  2 R asin(c / 2R)  <=  c + K c^3,    R = b^2 / a,  K = 1.005 / (24 R^2),  c <= 1000 km
 //! ```
 //!
-//! The first because nothing is shorter than a straight line. The second by Schur's comparison
+//! The first because a straight line is the shortest path. The second by Schur's comparison
 //! theorem: a geodesic's curvature in space is the normal curvature of the surface, at most `1 / R`
 //! with `R = 6 335 439 m` the least radius of curvature of the ellipsoid (the meridian's at the
 //! equator), and an arc of length `s <= pi R` that is nowhere more curved than a circle of radius
@@ -39,21 +39,21 @@ const F: f64 = 1.0 / 298.257_223_563;
 const E2: f64 = F * (2.0 - F);
 /// Least radius of curvature: the meridian's at the equator, b^2 / a.
 const LEAST_RADIUS: f64 = A * (1.0 - E2);
-/// Greatest radius of curvature: that of everything at the poles, a^2 / b.
+/// Greatest radius of curvature: in all directions at the poles, a^2 / b.
 const GREATEST_RADIUS: f64 = A / (1.0 - F);
-/// Radians in the unit of a [`Place`].
+/// Radians per unit of a [`Place`].
 const UNIT: f64 = std::f64::consts::PI / 180.0 / 1e7;
-/// The bound from above: `s <= c + UPPER c^3`.
+/// Factor of the upper bound: `s <= c + UPPER c^3`.
 const UPPER: f64 = 1.005 / (24.0 * LEAST_RADIUS * LEAST_RADIUS);
-/// Chords for which that bound is proven, metres.
+/// Greatest chord for which that bound is proven, metres.
 const UPPER_HOLDS_TO_M: f64 = 1_000_000.0;
-/// More than chord (30 nm) and Karney's algorithm (15 nm) are off by rounding, metres.
+/// More than the rounding errors of chords (30 nm) and Karney's algorithm (15 nm), metres.
 const SLACK_M: f64 = 1e-6;
 /// Half way between the least and the greatest radius of curvature (6 335.4 and 6 399.6 km).
 const MEAN_RADIUS: f64 = 6_367_516.0;
-/// Chords up to this are turned into distances by series, metres.
+/// Greatest chord that is converted to a distance by the series, metres.
 const SHORT_M: f64 = 50_000.0;
-/// Angles up to this are rotated by series: what is left out is below 3e-18.
+/// Greatest angle that is rotated by series, radians: the omitted terms are below 3e-18.
 const SMALL_ANGLE: f64 = 0.01;
 
 static WGS84: LazyLock<Geodesic> = LazyLock::new(Geodesic::wgs84);
@@ -68,8 +68,8 @@ pub fn distance_m(a: Place, b: Place) -> f64 {
     karney_m([a.lon_degrees(), a.lat_degrees()], [b.lon_degrees(), b.lat_degrees()])
 }
 
-/// Geodesic distance in millimetres, halves away from zero; symmetric. For chords up to 50 km by
-/// series, off by less than 1e-7 of the distance + 0.1 mm before rounding.
+/// Geodesic distance in millimetres, halves rounded away from zero; symmetric. For chords up to 50 km by series, with
+/// an error below 1e-7 of the distance + 0.1 mm before rounding.
 pub fn distance_mm(a: Place, b: Place) -> i64 {
     let chord = chord_between(a, b);
     let distance = if chord <= SHORT_M {
@@ -82,8 +82,8 @@ pub fn distance_mm(a: Place, b: Place) -> i64 {
 
 /// Whether `distance_m(a, b) <= limit_m`.
 ///
-/// Before chords are looked at: nothing is nearer than its latitude, and going along the meridian
-/// and then along a parallel is never shorter than the geodesic.
+/// Before chords are computed: the distance is at least the difference in latitude, and at most the length of the path
+/// along the meridian and then along a parallel.
 pub fn is_within_m(a: Place, b: Place, limit_m: f64) -> bool {
     let north = (f64::from(a.lat) - f64::from(b.lat)).abs();
     let east = (f64::from(a.lon) - f64::from(b.lon)).abs();
@@ -105,7 +105,7 @@ fn chord_between(a: Place, b: Place) -> f64 {
     Meridian::new(sin, cos).chord_m(north, half_east)
 }
 
-/// Whether places a chord apart are within a geodesic distance, if the bounds decide.
+/// Whether places at this chord are within a geodesic distance; `None` if the bounds do not decide.
 fn by_chord(chord: f64, limit_m: f64) -> Option<bool> {
     if chord - SLACK_M > limit_m {
         return Some(false);
@@ -114,7 +114,7 @@ fn by_chord(chord: f64, limit_m: f64) -> Option<bool> {
     surely.then_some(true)
 }
 
-/// Metres per degree of longitude and of latitude, by the radii of curvature at a latitude.
+/// Metres per degree of longitude and of latitude, from the radii of curvature at a latitude.
 pub fn metres_per_degree(lat: f64) -> (f64, f64) {
     let (sin, cos) = lat.to_radians().sin_cos();
     let w2 = 1.0 - E2 * sin * sin;
@@ -123,21 +123,21 @@ pub fn metres_per_degree(lat: f64) -> (f64, f64) {
     ((prime_vertical * cos).to_radians(), meridian.to_radians())
 }
 
-/// More metres than any two places lie apart whose longitudes and latitudes differ by at most `units` of
-/// a [`Place`]: of the path along which both change evenly, no step is longer than the same step on a
-/// sphere with the greatest radius of curvature.
+/// Upper bound of the distance of two places whose longitudes and latitudes differ by at most `units` of a [`Place`],
+/// metres: on the path along which both change evenly, no step is longer than the same step on a sphere with the
+/// greatest radius of curvature.
 pub fn reach_m(units: f64) -> f64 {
     std::f64::consts::SQRT_2 * units * (GREATEST_RADIUS * UNIT) * (1.0 + 1e-9)
 }
 
-/// More degrees of latitude than any `distance_m` metres can span.
+/// Upper bound of the degrees of latitude that `distance_m` metres span.
 pub fn latitude_reach(distance_m: f64) -> f64 {
     (distance_m / LEAST_RADIUS).to_degrees() * (1.0 + 1e-9)
 }
 
-/// More degrees of longitude than any path of `distance_m` metres can span between latitudes of at
-/// most `worst_lat` (absolute): a parallel is nowhere shorter than that of a sphere of radius `a`.
-/// 360 where the pole is in reach.
+/// Upper bound of the degrees of longitude that a path of `distance_m` metres spans between latitudes of at most
+/// `worst_lat` (absolute): a parallel is nowhere shorter than that of a sphere of radius `a`. 360 if the pole is in
+/// reach.
 pub fn longitude_reach(distance_m: f64, worst_lat: f64) -> f64 {
     if worst_lat >= 90.0 - 1e-6 {
         return 360.0;
@@ -146,31 +146,31 @@ pub fn longitude_reach(distance_m: f64, worst_lat: f64) -> f64 {
     (distance_m / metres * (1.0 + 1e-9)).min(360.0)
 }
 
-/// A place prepared for chords to others.
+/// A place prepared for chords to other places.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Anchor {
+pub struct ChordOrigin {
     lon: f64,
     lat: f64,
     meridian: Meridian,
 }
 
-impl Anchor {
-    /// At `[lon, lat]` degrees.
+impl ChordOrigin {
+    /// Prepares the place at `[lon, lat]` degrees.
     pub fn new([lon, lat]: [f64; 2]) -> Self {
         let (sin, cos) = lat.to_radians().sin_cos();
         Self { lon, lat, meridian: Meridian::new(sin, cos) }
     }
 
-    /// How many numbers it is made of.
+    /// Number of numbers in the form of [`ChordOrigin::to_numbers`].
     pub const NUMBERS: usize = 6;
 
-    /// Itself as numbers.
+    /// The place as numbers, from which [`ChordOrigin::from_numbers`] restores it without computation.
     pub fn to_numbers(self) -> [f64; Self::NUMBERS] {
         let Self { lon, lat, meridian: Meridian { sin, cos, axial, polar } } = self;
         [lon, lat, sin, cos, axial, polar]
     }
 
-    /// From [`Anchor::to_numbers`].
+    /// Restores a place from the numbers of [`ChordOrigin::to_numbers`].
     pub fn from_numbers([lon, lat, sin, cos, axial, polar]: [f64; Self::NUMBERS]) -> Self {
         Self { lon, lat, meridian: Meridian { sin, cos, axial, polar } }
     }
@@ -187,8 +187,8 @@ impl Anchor {
         self.meridian.chord_m(north, half_east)
     }
 
-    /// Between what the geodesic distance to the place lies, metres: the bounds above, or Karney's distance
-    /// where they are not proven, each with more than rounding can amount to.
+    /// Lower and upper bound of the geodesic distance to the place, metres: the bounds above, or Karney's distance
+    /// where they are not proven, each with a margin for rounding.
     pub fn distance_bounds_m(&self, lon: f64, lat: f64) -> [f64; 2] {
         let chord = self.chord_m(lon, lat);
         if chord <= UPPER_HOLDS_TO_M {
@@ -198,23 +198,23 @@ impl Anchor {
         [distance - SLACK_M, distance + SLACK_M]
     }
 
-    /// Whether the geodesic distance to the place is at most `limit_m`: by the bounds if they
-    /// decide, else by Karney's algorithm.
+    /// Whether the geodesic distance to the place is at most `limit_m`: by the bounds if they decide, else by Karney's
+    /// algorithm.
     pub fn is_within_m(&self, lon: f64, lat: f64, limit_m: f64) -> bool {
         by_chord(self.chord_m(lon, lat), limit_m).unwrap_or_else(|| karney_m(self.position(), [lon, lat]) <= limit_m)
     }
 }
 
-/// Where a latitude lies in the plane of its meridian.
+/// Position of a latitude in the plane of its meridian.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Meridian {
-    /// Of the latitude.
+    /// Sine of the latitude.
     sin: f64,
-    /// Of the latitude.
+    /// Cosine of the latitude.
     cos: f64,
-    /// Metres from the Earth's axis.
+    /// Distance from the Earth's axis, metres.
     axial: f64,
-    /// Metres above the plane of the equator.
+    /// Height above the plane of the equator, metres.
     polar: f64,
 }
 
@@ -224,7 +224,7 @@ impl Meridian {
         Self { sin, cos, axial: prime_vertical * cos, polar: prime_vertical * (1.0 - E2) * sin }
     }
 
-    /// Chord to a place whose latitude is `north` and whose longitude twice `half_east` radians on.
+    /// Chord to a place of latitude `north`, whose longitude differs by twice `half_east` radians.
     fn chord_m(&self, north: f64, half_east: f64) -> f64 {
         let (s, c) = sin_cos(north);
         let there = Self::new(self.sin * c + self.cos * s, self.cos * c - self.sin * s);

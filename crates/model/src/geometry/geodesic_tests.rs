@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::geodesic::{Anchor, distance_m, distance_mm, is_within_m, karney_m};
+use super::geodesic::{ChordOrigin, distance_m, distance_mm, is_within_m, karney_m};
 use super::{GeometryError, Shape};
 use crate::units::Place;
 use watchtower_testing::shapes::Random;
@@ -41,7 +41,7 @@ fn millimetres_are_within_the_stated_error() {
     for i in 0..1_000_000 {
         let (a, b) = random_pair(&mut random);
         let (exact, fast) = (distance_m(a, b) * 1000.0, distance_mm(a, b));
-        // Half a millimetre is the rounding.
+        // Half a millimetre is due to rounding.
         let allowed = exact * 1e-7 + 0.1 + 0.5;
         let off = (fast as f64 - exact).abs();
         assert!(off <= allowed, "pair {i} of seed 1: {a:?} {b:?}: {fast} mm, exactly {exact}");
@@ -62,9 +62,9 @@ fn hops_in_all_directions_at_all_latitudes() {
                 let (sin, cos) = bearing.to_radians().sin_cos();
                 let north = metres * cos / 111_000.0;
                 let east = metres * sin / (111_000.0 * lat.to_radians().cos());
-                let anchor = Anchor::new([10.0, lat]);
+                let origin = ChordOrigin::new([10.0, lat]);
                 let to = [10.0 + east, (lat + north).clamp(-90.0, 90.0)];
-                let (chord, exact) = (anchor.chord_m(to[0], to[1]), karney_m([10.0, lat], to));
+                let (chord, exact) = (origin.chord_m(to[0], to[1]), karney_m([10.0, lat], to));
                 if chord > 50_000.0 {
                     continue;
                 }
@@ -79,7 +79,7 @@ fn hops_in_all_directions_at_all_latitudes() {
     println!("greatest error {:e} m, {:e} of the distance", worst.0, worst.1);
 }
 
-/// Limits put where the bounds cannot decide, and one step of a double around the distance itself.
+/// Limits that the bounds cannot decide, and limits one double around the distance itself.
 #[test]
 fn within_is_what_karney_says() {
     let mut random = Random(2);
@@ -120,8 +120,8 @@ fn the_bounds_hold() {
     for i in 0..1_000_000 {
         let (a, b) = random_pair(&mut random);
         let exact = distance_m(a, b);
-        let anchor = Anchor::new([a.lon_degrees(), a.lat_degrees()]);
-        let chord = anchor.chord_m(b.lon_degrees(), b.lat_degrees());
+        let origin = ChordOrigin::new([a.lon_degrees(), a.lat_degrees()]);
+        let chord = origin.chord_m(b.lon_degrees(), b.lat_degrees());
         assert!(chord - 1e-7 <= exact, "pair {i} of seed 3: {a:?} {b:?}: chord {chord}, distance {exact}");
         let upper = chord + chord.powi(3) * 1.005 / (24.0 * 6_335_439.3 * 6_335_439.3);
         assert!(chord > 1e6 || exact <= upper + 1e-7, "pair {i} of seed 3: {a:?} {b:?}: {exact}, at most {upper}");

@@ -1,18 +1,18 @@
-//! Shapes of geofences: what is valid, what they cover, how far a place is from them.
+//! Shapes of geofences: their validity, the places they cover, and the distance of a place from them.
 //!
-//! Everything that decides *inside or not* is exact: the answer is the one that arithmetic without
-//! rounding would give for the doubles at hand, so that two workers, a restart and a recomputation
-//! never disagree, and a place on a shared border is inside both neighbours.
+//! Everything that decides *inside or not* is exact: the result is that of arithmetic without rounding on the given
+//! doubles, so that workers, restarts and recomputations never disagree, and a place on a shared border is inside both
+//! neighbours.
 //!
 //! * An [`Area`] (polygon or multipolygon) has straight edges in lon/lat, as RFC 7946 says. A place
 //!   is covered if it lies on an edge, or if a ray from it crosses an odd number of edges of all
 //!   rings; orientation is decided by adaptive-precision predicates (Shewchuk, crate `robust`;
 //!   exact unless coordinates are so close to zero, below 1e-100 degrees, that products underflow).
-//! * A [`Circle`] holds the places whose geodesic distance on WGS84, as computed by Karney's
-//!   algorithm, is at most its radius. A chord bounds that distance from both sides so tightly that
-//!   the algorithm itself hardly ever runs: see [`geodesic`].
-//! * The buffered test is for leaving a geofence, where metres matter, not exactness: it is a
-//!   plain function of doubles, the same with or without the index.
+//! * A [`Circle`] covers the places whose geodesic distance on WGS84, as computed by Karney's algorithm, is at most its
+//!   radius. A chord bounds that distance from both sides so tightly that the algorithm itself rarely runs: see
+//!   [`geodesic`].
+//! * The buffered test decides when a vehicle leaves a geofence, which needs metres and not exactness: it is a plain
+//!   function of doubles, the same with or without the index.
 //!
 //! [`validity`](Shape::from_polygons) follows `ST_IsValid`; nothing invalid becomes a [`Shape`].
 
@@ -39,20 +39,19 @@ pub use area::{Area, PolygonRef};
 pub use circle::Circle;
 pub use error::{GeometryError, VertexRef};
 
-/// Most positions a geometry may have, all rings and their closing positions counted, as
-/// `ST_NPoints` does.
+/// Limit of the positions of a geometry, including the closing positions of all rings, as `ST_NPoints` counts them.
 pub const MAX_VERTICES: usize = 100_000;
 
 /// An axis-parallel box in degrees, borders included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoundingBox {
-    /// Least longitude.
+    /// Least longitude, degrees.
     pub west: f64,
-    /// Least latitude.
+    /// Least latitude, degrees.
     pub south: f64,
-    /// Greatest longitude.
+    /// Greatest longitude, degrees.
     pub east: f64,
-    /// Greatest latitude.
+    /// Greatest latitude, degrees.
     pub north: f64,
 }
 
@@ -68,7 +67,7 @@ impl BoundingBox {
 pub enum Shape {
     /// A polygon or multipolygon.
     Area(Area),
-    /// A circle.
+    /// All places within a radius of a centre.
     Circle(Circle),
 }
 
@@ -112,8 +111,8 @@ impl Shape {
         }
     }
 
-    /// Well-known text, for tables and people: `POLYGON`, `MULTIPOLYGON`, or `POINT` for a circle's
-    /// centre, in the shortest decimals that read back as the same doubles.
+    /// Well-known text, for tables and people: `POLYGON`, `MULTIPOLYGON`, or `POINT` for a circle's centre, in the
+    /// shortest decimals that parse to the same doubles.
     pub fn wkt(&self) -> String {
         match self {
             Self::Area(area) => area.wkt(),
@@ -124,7 +123,7 @@ impl Shape {
         }
     }
 
-    /// The polygons as given, none if it is a circle.
+    /// The polygons as given; empty for a circle.
     pub fn polygons(&self) -> impl Iterator<Item = PolygonRef<'_>> {
         match self {
             Self::Area(area) => Some(area),
@@ -134,7 +133,7 @@ impl Shape {
         .flat_map(Area::polygons)
     }
 
-    /// How many positions the rings have, closing ones included; 0 for a circle.
+    /// Number of positions of all rings, closing ones included; 0 for a circle.
     pub fn vertex_count(&self) -> usize {
         match self {
             Self::Area(area) => area.vertex_count(),
@@ -142,7 +141,7 @@ impl Shape {
         }
     }
 
-    /// The centre, `[lon, lat]` in degrees, if it is a circle.
+    /// The centre of a circle, `[lon, lat]` in degrees; `None` for an area.
     pub fn center(&self) -> Option<[f64; 2]> {
         match self {
             Self::Area(_) => None,
@@ -150,7 +149,7 @@ impl Shape {
         }
     }
 
-    /// The radius in metres if it is a circle.
+    /// The radius of a circle, metres; `None` for an area.
     pub fn radius_m(&self) -> Option<f64> {
         match self {
             Self::Area(_) => None,

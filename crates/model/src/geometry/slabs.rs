@@ -1,15 +1,15 @@
-//! Which edges of an area can matter at a latitude.
+//! An index of an area's edges by latitude.
 //!
 //! The area's latitudes are cut into equal slabs; each slab lists the edges that reach into it. The
 //! slab of a latitude is a monotone function of it even in floating point (a subtraction, a
 //! multiplication by a positive number and a truncation all are), so an edge listed from the slab
 //! of its lowest to that of its highest latitude is listed in the slab of every latitude between:
-//! looking into one slab loses nothing, and the index cannot change an answer.
+//! one slab has all edges of its latitudes, and the index cannot change a result.
 
 use super::BoundingBox;
 
-/// Areas of at most this many edges are scanned. Looking up is faster from 8 on (measured), but cells ask
-/// so seldom that the memory, as much as that of the vertices, is better saved.
+/// Areas of at most this many edges are scanned. The index is faster from 8 edges on (measured), but cells use it so
+/// rarely that saving its memory, as much as that of the vertices, is worth more.
 const SCAN_EDGES: usize = 64;
 /// Slabs are halved until the lists hold at most this many entries per edge on the average: 16
 /// bytes beside the 16 of the vertex.
@@ -20,14 +20,14 @@ const ENTRIES_PER_EDGE: usize = 4;
 pub(super) struct Slabs {
     south: f64,
     slabs_per_degree: f64,
-    /// Where each slab's list begins, and the end of the last.
+    /// Begin of each slab's list, and the end of the last.
     starts: Box<[u32]>,
-    /// Edges, named by the index of their first vertex.
+    /// Edges, each as the index of its first vertex.
     edges: Box<[u32]>,
 }
 
 impl Slabs {
-    /// Nothing if the area is small enough to be scanned. `edges` are (first vertex, latitudes).
+    /// `None` if the area is small enough to be scanned. `edges` are (first vertex, latitudes).
     pub(super) fn new(bounds: &BoundingBox, edges: &[(u32, [f64; 2])]) -> Option<Self> {
         if edges.len() <= SCAN_EDGES {
             return None;
@@ -49,7 +49,7 @@ impl Slabs {
     }
 
     fn slab(&self, lat: f64) -> usize {
-        // The cast takes what is below zero, or not a number, to zero.
+        // The cast converts negative numbers and NaN to zero.
         (((lat - self.south) * self.slabs_per_degree) as usize).min(self.starts.len() - 2)
     }
 

@@ -1,5 +1,5 @@
-//! One sweep over the edges of all rings, from south to north: finds the first fault of their
-//! arrangement, or else which ring each ring lies in. O(n log n) for n vertices, whatever they do.
+//! One sweep over the edges of all rings, from south to north: finds the first fault of their arrangement, or else the
+//! ring in which each ring lies. O(n log n) for n vertices in every case.
 //!
 //! The sweep line is level but for an infinitesimal tilt that makes it meet the points of one
 //! latitude from west to east, so no edge is level with it, and each edge has a lower and an upper
@@ -18,7 +18,7 @@
 //! * rings of one polygon that touch are joined in a union-find, the place once for all of them. If
 //!   two are already joined, the graph of rings and touching places has a cycle, and cycles are what
 //!   cuts an interior in pieces;
-//! * a ring whose lowest vertex this is opens: just above, the edge west of it tells what it lies in.
+//! * a ring whose lowest vertex this is opens: just above, the edge west of it shows in which ring it lies.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -27,12 +27,12 @@ use robust::orient2d;
 
 use super::area::coord;
 
-/// A vertex of a ring, no repetition of the one before it.
+/// A vertex of a ring that differs from the one before it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Vertex {
     pub(super) at: [f64; 2],
     pub(super) ring: u32,
-    /// Which position of the ring it is in the input.
+    /// Index of the position in the ring of the input.
     pub(super) index: u32,
     pub(super) previous: u32,
     pub(super) next: u32,
@@ -43,11 +43,11 @@ pub(super) struct Vertex {
 pub(super) struct Ring {
     pub(super) polygon: u32,
     pub(super) shell: u32,
-    /// Its first vertex.
+    /// Index of its first vertex.
     pub(super) first: u32,
 }
 
-/// What is wrong; the numbers are vertices, for an edge its first one.
+/// The first fault; the numbers are vertices, for an edge its first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Crossing(u32, u32),
@@ -57,7 +57,7 @@ pub(super) enum Fault {
     Disconnected(u32),
 }
 
-/// The innermost ring around each ring, if there is one, or the first fault from the south.
+/// The innermost ring around each ring, or the first fault from the south.
 pub(super) fn parents(vertices: &[Vertex], rings: &[Ring]) -> Result<Vec<Option<u32>>, Fault> {
     let mut order: Vec<u32> = (0..vertices.len() as u32).collect();
     order.sort_unstable_by(|&a, &b| lower(&vertices[a as usize].at, &vertices[b as usize].at));
@@ -84,15 +84,15 @@ fn side(a: [f64; 2], b: [f64; 2], point: [f64; 2]) -> f64 {
     orient2d(coord(a), coord(b), coord(point))
 }
 
-/// An edge in the status, or a point to find a place in it.
+/// An edge in the status, or a point to search for in it.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
     low: [f64; 2],
     high: [f64; 2],
-    /// Its first vertex in the ring's direction; of a point, what it is to an edge through it:
-    /// [`BEFORE`] or [`AFTER`] it.
+    /// Index of its first vertex in the ring's direction. For a point, its order relative to an edge through it:
+    /// [`BEFORE`] or [`AFTER`].
     first: u32,
-    /// Whether the ring goes up along it.
+    /// Whether the ring ascends along it.
     upward: bool,
 }
 
@@ -112,7 +112,7 @@ impl Edge {
         side(self.low, self.high, point) == 0.0
     }
 
-    /// Where this edge is seen from `other`, whose lower end is not below this one's: `Less` is west.
+    /// Position of this edge relative to `other`, whose lower end is not below this one's: `Less` is west.
     fn seen_from(&self, other: &Self) -> Ordering {
         let mut other_is_west = side(self.low, self.high, other.low);
         if other_is_west == 0.0 {
@@ -132,13 +132,13 @@ impl Edge {
         } else if other_is_west < 0.0 {
             Ordering::Less
         } else {
-            // They overlap, which is about to be found, or are the same.
+            // They overlap, which is about to be detected, or are identical.
             self.first.cmp(&other.first)
         }
     }
 }
 
-/// From west to east, of edges that the sweep line cuts at the same time.
+/// Order from west to east, for edges that the sweep line cuts at the same time.
 impl Ord for Edge {
     fn cmp(&self, other: &Self) -> Ordering {
         if other.is_point() || (!self.is_point() && lower(&self.low, &other.low).is_le()) {
@@ -163,11 +163,11 @@ impl PartialEq for Edge {
 
 impl Eq for Edge {}
 
-/// What is known of a ring from its lowest vertex on.
+/// State of a ring from its lowest vertex on.
 #[derive(Clone, Copy, Debug)]
 struct Opened {
-    /// Whether the ring goes up along its western edge there. The interior is east of that edge, so
-    /// it is east of every edge that goes the same way.
+    /// Whether the ring ascends along its western edge there. The interior is east of that edge, so it is east of every
+    /// edge that has the same direction.
     upward: bool,
     parent: Option<u32>,
 }
@@ -182,7 +182,7 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Takes the line over a place and the vertices there.
+    /// Moves the line across a place and the vertices there.
     fn step(&mut self, here: &[u32]) -> Result<(), Fault> {
         let at = self.vertices[here[0] as usize].at;
         let below: Vec<Edge> =
@@ -228,7 +228,7 @@ impl Sweep<'_> {
         self.vertices[edge.first as usize].ring
     }
 
-    /// The edges of a vertex's ring, at this vertex, that go up from it.
+    /// The edges of a vertex's ring that ascend from the vertex.
     fn beginning_at(&self, vertex: u32) -> impl Iterator<Item = Edge> + use<> {
         let Vertex { at, previous, next, .. } = self.vertices[vertex as usize];
         let (before, after) = (self.vertices[previous as usize].at, self.vertices[next as usize].at);
@@ -238,8 +238,8 @@ impl Sweep<'_> {
         out.into_iter().chain(back)
     }
 
-    /// Whether the rings at a place go through it each once, none crossing another, and no two of
-    /// a polygon meeting a second time.
+    /// Checks that each ring passes the place once, that none crosses another, and that no two of a polygon meet a
+    /// second time.
     fn check_rings(
         &mut self,
         here: &[u32],
@@ -281,7 +281,7 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Whether the two were apart until now.
+    /// Joins the sets of two rings. Returns whether they were separate before.
     fn join(&mut self, a: u32, b: u32) -> bool {
         let (a, b) = (self.root(a), self.root(b));
         self.joined[a as usize] = b;
@@ -297,9 +297,8 @@ impl Sweep<'_> {
         ring
     }
 
-    /// Opens the rings that begin at a place. Of the edges above it, from west to east, the first of
-    /// such a ring has the ring's outside on its west: the inside of the ring of the edge before it,
-    /// or what that ring lies in.
+    /// Opens the rings that begin at a place. Of the edges above it, from west to east, the first of such a ring has
+    /// the ring's outside on its west: the inside of the ring of the edge before it, or the ring around that one.
     fn open(&mut self, west: Option<Edge>, above: &[Edge]) {
         let mut before = west;
         for &edge in above {
@@ -318,9 +317,9 @@ impl Sweep<'_> {
     }
 }
 
-/// Of edges through one point, both going up from it: whether they go the same way.
+/// Whether two edges that ascend from one point have the same direction.
 fn overlap(a: &Edge, b: &Edge) -> bool {
-    // The one that begins at the point, or either if both do.
+    // The one that begins at the point, or any if both do.
     let (from, other) = if lower(&a.low, &b.low).is_ge() { (a, b) } else { (b, a) };
     side(from.low, from.high, other.high) == 0.0
 }

@@ -1,21 +1,21 @@
-//! What is valid: `ST_IsValid`, decided exactly.
+//! Validity of polygons as `ST_IsValid` defines it, decided exactly.
 //!
-//! First each ring by itself: coordinates, closedness, count. Then one [sweep](super::sweep) over
-//! all edges refuses whatever crosses, overlaps, touches itself or cuts an interior in pieces, and
-//! says of each ring which ring it lies in next. Of rings that do not cross, that decides the rest:
-//! a hole must lie next in its own polygon's shell, a shell next in a hole or in nothing.
+//! First each ring alone: coordinates, closedness, count. Then one [sweep](super::sweep) over all edges rejects
+//! crossings, overlaps, rings that touch themselves and divided interiors, and determines the ring around each ring.
+//! For rings that do not cross, that decides the rest: the ring around a hole must be its own polygon's shell, and a
+//! shell must lie in a hole or outside of all rings.
 
 use super::sweep::{self, Ring, Vertex};
 use super::{GeometryError, MAX_VERTICES, VertexRef};
 
 type Rings = Vec<Vec<[f64; 2]>>;
 
-/// Finite, and a longitude and latitude.
+/// Whether the coordinates are finite, and a longitude and latitude.
 pub(super) fn is_on_earth([lon, lat]: [f64; 2]) -> bool {
     (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat)
 }
 
-/// The first reason found why these polygons are not a valid area, if there is one.
+/// Checks polygons; returns the first fault.
 pub(super) fn check(polygons: &[Rings]) -> Result<(), GeometryError> {
     if polygons.is_empty() {
         return Err(GeometryError::Empty);
@@ -39,7 +39,7 @@ pub(super) fn check(polygons: &[Rings]) -> Result<(), GeometryError> {
     Topology { polygons, vertices: &vertices, rings: &rings }.check()
 }
 
-/// Checks a ring by itself and appends its vertices, those that repeat the one before left out.
+/// Checks a ring alone and appends its vertices, without those that repeat the one before.
 fn push_ring(
     vertices: &mut Vec<Vertex>,
     id: u32,
@@ -81,7 +81,7 @@ fn push_ring(
     Ok(())
 }
 
-/// Rings that are well-formed one by one.
+/// Rings that are well-formed individually.
 struct Topology<'a> {
     polygons: &'a [Rings],
     vertices: &'a [Vertex],
@@ -97,8 +97,8 @@ impl Topology<'_> {
         Ok(())
     }
 
-    /// Why this suffices: see the module's first lines. If every ring passes, the interiors of two
-    /// polygons, one shell inside the other, are parted by the hole next around the inner one.
+    /// The module's documentation shows why this suffices. If every ring passes, the interiors of two polygons, one
+    /// shell inside the other, are separated by the hole around the inner one.
     fn check_parent(&self, ring: u32, parent: Option<u32>) -> Result<(), GeometryError> {
         let own = &self.rings[ring as usize];
         let at = self.first(ring);

@@ -9,7 +9,7 @@ fn refusal(polygons: Polygons) -> String {
     Shape::from_polygons(polygons).expect_err("should be refused").to_string()
 }
 
-/// A refusal's first words, or that it is valid, for each case, as ST_IsValid decides.
+/// The first words of each case's error, or an empty text if it is valid, as ST_IsValid decides.
 #[test]
 fn hand_made_cases() {
     let shell = || square(0.0, 0.0, 10.0);
@@ -175,8 +175,8 @@ fn angle(radians: f64) -> [f64; 2] {
     [sin, cos]
 }
 
-/// Without a fault, neither winding nor where a ring begins nor the order of polygons and holes
-/// matters; on a small grid of integers most of what is thrown touches something.
+/// The result for valid shapes does not depend on winding, the first vertex of a ring, or the order of polygons and
+/// holes; on a small grid of integers most random shapes touch.
 #[test]
 fn verdict_does_not_depend_on_how_it_is_written() {
     let mut valid = 0;
@@ -193,7 +193,7 @@ fn verdict_does_not_depend_on_how_it_is_written() {
                 if random.below(2) == 0 {
                     ring.reverse();
                 }
-                // Another way up, too: the sweep meets everything in another order.
+                // Rotated, too: the sweep meets everything in another order.
                 ring.iter_mut().for_each(|[x, y]| (*x, *y) = (-*y, *x));
                 ring.push(ring[0]);
             }
@@ -255,7 +255,7 @@ fn geofences_invalid_as_published_are_refused() {
         let found = refusal(polygons(&feature).unwrap());
         let expected: &[&str] = match reason.split('[').next().unwrap() {
             "ring with fewer than 4 positions" => &["polygon"],
-            // A geometry may have several faults; each says which it met first.
+            // A geometry may have several faults; each implementation reports the first one it meets.
             "Ring Self-intersection" | "Self-intersection" => {
                 &["ring touches itself", "edges overlap", "edges cross", "rings cross"]
             }

@@ -1,4 +1,4 @@
-//! Who writes: the term and the owner that every commit is compared with.
+//! Claims in the file: the term and the owner that every commit compares.
 
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 use watchtower_core::{Cursor, EntryId, StreamPosition};
@@ -9,10 +9,10 @@ use super::schema;
 use crate::{Claim, Owner, Stored, UnreadableCursor, host, random_name};
 use watchtower_geopackage::{Connection, GeoPackage, time};
 
-/// Takes over: from here on no earlier writer can change anything. Tables that are not there yet are made.
+/// Claims the pipeline: from here on no earlier writer can change anything. Creates missing tables.
 ///
 /// # Errors
-/// If there are tables of another meaning, or the file cannot be written.
+/// If the tables were computed under another plan, or the file cannot be written.
 pub fn claim(file: &GeoPackage, connection: &mut Connection, plan: &str) -> Result<Claim, EmbeddedError> {
     schema::create(file, connection)?;
     let doing = || file.failed("claim the pipeline");
@@ -42,7 +42,7 @@ pub fn claim(file: &GeoPackage, connection: &mut Connection, plan: &str) -> Resu
     Ok(Claim { term, owner, lineage, commit_seq, cursors })
 }
 
-/// Who holds the pipeline, if anybody ever did.
+/// The daemon that holds the pipeline; `None` if no daemon ever claimed it.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -56,10 +56,10 @@ pub fn owner(file: &GeoPackage, connection: &Connection) -> Result<Option<Owner>
         let name = format!("process {pid} on {host} (since {})", since.as_deref().unwrap_or("never"));
         Ok(Owner { term: row.get(0)?, name, commit_seq: row.get(4)?, owner: row.get(5)? })
     });
-    Ok(row.optional().map_err(file.failed("look for the pipeline's owner"))?)
+    Ok(row.optional().map_err(file.failed("read the pipeline's owner"))?)
 }
 
-/// What tables there are, if there are any.
+/// Plan and cursors of the stored tables; `None` without tables.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -68,22 +68,22 @@ pub fn stored(file: &GeoPackage, connection: &Connection) -> Result<Option<Store
         return Ok(None);
     }
     let plan = connection.query_row("SELECT plan FROM pipeline", (), |row| row.get(0)).optional();
-    let Some(plan) = plan.map_err(file.failed("look at the pipeline"))? else { return Ok(None) };
+    let Some(plan) = plan.map_err(file.failed("read the plan"))? else { return Ok(None) };
     Ok(Some(Stored { plan, archived: false, cursors: cursors(file, connection)? }))
 }
 
-/// The log's time at the last commit.
+/// Log time of the last commit.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn now(file: &GeoPackage, connection: &Connection) -> Result<Millis, EmbeddedError> {
     let text = connection.query_row("SELECT now FROM pipeline", (), |row| row.get::<_, String>(0)).optional();
-    let text = text.map_err(file.failed("look for the log's time"))?;
+    let text = text.map_err(file.failed("read the log's time"))?;
     Ok(text.and_then(|text| time::parse(&text)).unwrap_or(BEGINNING))
 }
 
 fn cursors(file: &GeoPackage, connection: &Connection) -> Result<Vec<Cursor>, EmbeddedError> {
-    let doing = || file.failed("look for the cursors");
+    let doing = || file.failed("read the cursors");
     let sql = "SELECT stream, last_id, entries, skipped, now FROM cursors ORDER BY stream";
     let mut statement = connection.prepare(sql).map_err(doing())?;
     let mut rows = statement.query(()).map_err(doing())?;
@@ -111,7 +111,7 @@ fn cursor(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Cursor, Unreadable
     Ok(Ok(Cursor { stream, position, rebased_after: EntryId::ZERO, now }))
 }
 
-/// The refusal of a writer whose term is over; or why that cannot be said.
+/// The error of a writer that was fenced, or of the query for its successor.
 pub(super) fn fenced(file: &GeoPackage, connection: &Connection, ours: i64) -> EmbeddedError {
     match owner(file, connection) {
         Ok(Some(Owner { term, name, .. })) => {

@@ -1,4 +1,4 @@
-//! The transaction.
+//! Commits to the file: one transaction each.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,18 @@ use watchtower_core::crash;
 use watchtower_core::{Commit, Cursor, StreamPosition};
 use watchtower_geopackage::{Connection, GeoPackage, time};
 
-/// Whoever appends to the log waits while a commit writes, and looks every half millisecond whether it is over: one
-/// that follows at once on the last would hold him up as long as there is a backlog.
+/// Pause after a long commit. A producer that appends to the log waits while a commit writes and polls SQLite's lock
+/// every 0.5 ms; commits without a pause between them would block it as long as there is a backlog.
 const PAUSE: Duration = Duration::from_millis(1);
-/// After commits that were as short as this, others had their chance anyhow.
+/// Duration above which a commit is followed by [`PAUSE`].
 const LONG: Duration = Duration::from_millis(20);
 
-/// Commits that are kept in `commit_log`: more than a day of one a second.
+/// Rows kept in `commit_log`: more than a day at one commit per second.
 const COMMIT_LOG_ROWS: i64 = 100_000;
-/// The oldest commits are dropped every so many.
+/// Commits between two removals of the oldest rows.
 const COMMIT_LOG_EVERY: i64 = 1_000;
 
-/// The one that writes transactional tables.
+/// The writer of transactional tables.
 #[derive(Debug)]
 pub struct Writer {
     file: GeoPackage,
@@ -34,25 +34,25 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Writes in the name of a claim, on the connection that made it.
+    /// A writer with the rights of a claim; `connection` is the one that made the claim.
     pub fn new(file: GeoPackage, connection: Connection, claim: &Claim) -> Self {
         let Claim { term, owner, lineage: _, commit_seq, cursors: _ } = claim;
         Self { file, connection, term: *term, owner: owner.clone(), commit_seq: *commit_seq }
     }
 
-    /// The last commit.
+    /// Number of the last commit.
     pub fn commit_seq(&self) -> i64 {
         self.commit_seq
     }
 
-    /// One commit; afterwards [`Self::commit_seq`] is its number. Waits for the disk: not for a thread that has
-    /// other things to do.
+    /// Writes one commit; afterwards [`Self::commit_seq`] is its number. Blocks the calling thread until the disk has
+    /// written.
     ///
     /// # Errors
-    /// [`EmbeddedError::Fenced`] if another writer has taken over. After any other error nothing has happened,
-    /// and the same may be tried again.
+    /// [`EmbeddedError::Fenced`] if another writer has taken over. After any other error nothing has been written, and
+    /// the same commit may be retried.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), EmbeddedError> {
-        // The log that is read is the archive of edits, too.
+        // The log in the same file is also the archive of edits.
         let Commit { changes, archive, edits: _, cursors, now, events, forget_rejected_before, note } = commit;
         let next = self.commit_seq + 1;
         let file = &self.file;
@@ -75,7 +75,7 @@ impl Writer {
         rows::write_positions(&transaction, archive).map_err(doing("write positions in"))?;
         if let Some(before) = forget_rejected_before {
             let drop = "DELETE FROM rejected_events WHERE arrived_at < ?1";
-            transaction.execute(drop, [time::format(*before)]).map_err(doing("drop old refused events in"))?;
+            transaction.execute(drop, [time::format(*before)]).map_err(doing("delete old rejected events in"))?;
         }
         move_cursors(&transaction, cursors).map_err(doing("move the cursors in"))?;
         let log = "INSERT INTO commit_log (commit_seq, term, events, rows_changed, note) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -83,11 +83,11 @@ impl Writer {
         transaction.execute(log, row).map_err(doing("log"))?;
         if next % COMMIT_LOG_EVERY == 0 {
             let drop = "DELETE FROM commit_log WHERE commit_seq <= ?1";
-            transaction.execute(drop, [next - COMMIT_LOG_ROWS]).map_err(doing("drop commits before"))?;
+            transaction.execute(drop, [next - COMMIT_LOG_ROWS]).map_err(doing("delete old log rows in"))?;
         }
         crash::point("before-commit");
         if crash::is_due("commit-sent") {
-            // Somewhere amid what follows.
+            // Ends the process somewhere within the statements that follow.
             std::thread::spawn(|| crash::now("commit-sent"));
         }
         transaction.commit().map_err(doing("complete"))?;
@@ -99,14 +99,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Says in the pipeline's row why no more is written, or that all is well.
+    /// Records in the pipeline's row why writing has stopped; `None` clears the record.
     ///
     /// # Errors
-    /// If it cannot be said.
+    /// If the file cannot be written.
     pub fn set_halted(&self, why: Option<&str>) -> Result<(), EmbeddedError> {
         let sql = "UPDATE pipeline SET halted = ?3 WHERE term = ?1 AND owner = ?2";
-        let said = self.connection.execute(sql, params![self.term, self.owner, why]);
-        said.map_err(self.file.failed("say that the pipeline has halted"))?;
+        let written = self.connection.execute(sql, params![self.term, self.owner, why]);
+        written.map_err(self.file.failed("record that the pipeline has halted"))?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Cells as SQLite has them.
+//! Cells in SQLite's types.
 
 use rusqlite::ToSql;
 use rusqlite::types::{Null, ToSqlOutput};
@@ -7,7 +7,7 @@ use watchtower_core::tables::{Cell, KeyCell, Kind};
 use watchtower_geopackage::{geometry, time};
 use watchtower_model::rfc3339::format_day;
 
-/// The type of a column: those of a GeoPackage, which say how its values are to be read.
+/// The declared type of a column. GeoPackage's own types state how readers interpret the values.
 pub fn column_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Text | Kind::Texts | Kind::Json => "TEXT",
@@ -56,7 +56,7 @@ impl ToSql for SqlKey<'_> {
     }
 }
 
-/// Several strings as one: SQLite reads JSON.
+/// Several strings as one JSON array.
 fn json_array(texts: &[impl AsRef<str>]) -> String {
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     serde_json::json!(texts).to_string()

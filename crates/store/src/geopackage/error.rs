@@ -1,4 +1,4 @@
-//! What can go wrong with the tables in the file.
+//! Errors of the tables in the file.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use watchtower_geopackage::FileError;
 
 use crate::UnreadableCursor;
 
-/// The tables did not become what they should.
+/// An operation on the tables failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// The file cannot be used.
@@ -20,57 +20,57 @@ pub enum EmbeddedError {
         difference = watchtower_core::plan::difference(stored, ours)
     )]
     Plan {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// The plan of its tables.
         stored: String,
         /// The plan of this program and configuration.
         ours: String,
     },
-    /// A stored cursor cannot be read: to guess one would repeat or lose entries.
+    /// A stored cursor cannot be read. A guessed cursor would repeat or lose entries.
     #[error("{}: {fault}", path.display())]
     Cursor {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The row and its cell.
         fault: UnreadableCursor,
     },
-    /// The tables have other columns.
+    /// The tables have the columns of another version.
     #[error(
         "the tables of {0} are those of another watchtower: let `watchtower rebuild --embedded {0}` compute them anew \
          from the log", path.display()
     )]
     Tables {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// Another daemon is at work.
+    /// Another daemon holds the file.
     #[error(
         "{} is being written by {owner}: stop that daemon first (or start this one with --takeover, which fences it)",
         path.display()
     )]
     Occupied {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its owner's process and machine.
+        /// Process and machine of that daemon.
         owner: String,
     },
     /// Another daemon has taken over.
     #[error("fenced: {by} took over {} (term {term}, ours was {ours}); nothing was written since", path.display())]
     Fenced {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// The new owner: its process and machine.
+        /// Process and machine of the new owner.
         by: String,
-        /// Its term.
+        /// Term of the new owner.
         term: i64,
-        /// Ours.
+        /// Term of this writer.
         ours: i64,
     },
 }
 
 impl EmbeddedError {
-    /// What helps.
+    /// How the committer should recover from this error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::File(error) if error.is_busy() => Remedy::Retry,

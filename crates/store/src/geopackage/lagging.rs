@@ -1,7 +1,7 @@
-//! Lagging tables: written on a connection of their own, a little later, in one piece.
+//! Lagging tables in the file: each flush is one transaction, on its own connection.
 //!
-//! As in PostgreSQL: a flush is one transaction that makes the table equal to what it was at some commit, and
-//! begins by comparing the term in `table_progress`, which whoever takes over raises.
+//! As in PostgreSQL, a flush makes the table equal to its contents at some commit. It begins by comparing the term in
+//! `table_progress`, which every claim raises, so that a fenced daemon writes nothing.
 
 use rusqlite::{TransactionBehavior, params};
 
@@ -13,7 +13,7 @@ use watchtower_core::Flush;
 use watchtower_core::tables::vehicle_state;
 use watchtower_geopackage::{Connection, GeoPackage};
 
-/// The one that writes lagging tables.
+/// The writer of lagging tables.
 #[derive(Debug)]
 pub struct LaggingWriter {
     file: GeoPackage,
@@ -22,7 +22,7 @@ pub struct LaggingWriter {
 }
 
 impl LaggingWriter {
-    /// Writes in the name of a claim.
+    /// A writer with the rights of a claim.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -30,11 +30,11 @@ impl LaggingWriter {
         Ok(Self { file: file.clone(), connection: file.connect()?, term: claim.term })
     }
 
-    /// Writes.
+    /// Writes a flush in one transaction.
     ///
     /// # Errors
     /// [`EmbeddedError::Fenced`] if another daemon has taken over. After any other error the same flush may be
-    /// tried again.
+    /// retried.
     pub fn flush(&mut self, flush: &Flush) -> Result<(), EmbeddedError> {
         let Flush { rows, complete, commit_seq } = flush;
         let doing = |what: &str| self.file.failed(format!("{what} vehicle_state"));
@@ -47,7 +47,7 @@ impl LaggingWriter {
             return Err(fenced(&self.file, &transaction, self.term));
         }
         if *complete {
-            // Readers see none of it before the commit.
+            // Readers do not see the empty table: the transaction ends after the new rows.
             transaction.execute("DELETE FROM vehicle_state", ()).map_err(doing("delete old rows of"))?;
         }
         for changes in vehicle_state::changes(rows).tables() {

@@ -1,11 +1,11 @@
-//! Tables in the one file of the embedded mode, which is a GeoPackage: see [`watchtower_geopackage`].
+//! Tables in the GeoPackage of the embedded mode: see [`watchtower_geopackage`].
 //!
-//! The protocol is that of PostgreSQL: a daemon claims the pipeline's row ([`claim`]), and every commit begins by
-//! comparing term, owner and number with what it expects ([`commit`]). Rows, cursors and number change in one
-//! transaction. Lagging tables have a writer and a fence of their own ([`lagging`]).
+//! The protocol is that of PostgreSQL: a daemon claims the pipeline's row ([`claim`]), and every commit first compares
+//! the row's term, owner and number with the expected ones ([`commit`]). Rows, cursors and number change in one
+//! transaction. Lagging tables have a separate writer and fence ([`lagging`]).
 //!
-//! What differs: the archive is the log itself, which is in the same file. `positions` is a table that each
-//! commit brings up to date, not a view of all that ever arrived.
+//! Two things differ: the archive is the log itself, which is in the same file; and `positions` is a table that each
+//! commit updates, not a view over the archive.
 
 pub mod claim;
 pub mod commit;

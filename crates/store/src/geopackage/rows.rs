@@ -1,4 +1,4 @@
-//! Writing rows of the tables.
+//! Writes rows of the tables.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use watchtower_core::ArchivedPosition;
 use watchtower_core::tables::{Cell, KeyCell, Row, Table, TableChanges, positions};
 use watchtower_geopackage::geometry;
 
-/// Writes what changed in one table: deletions first, then rows, each in key order.
+/// Writes the changes of one table: deletions first, then rows, each in key order.
 pub(super) fn write(connection: &Connection, changes: &TableChanges) -> rusqlite::Result<()> {
     let table = changes.table;
     let mut gone = changes.rows.iter().filter(|(_, row)| row.is_none()).map(|(key, _)| key).peekable();
@@ -29,7 +29,7 @@ pub(super) fn write(connection: &Connection, changes: &TableChanges) -> rusqlite
     Ok(())
 }
 
-/// Brings `positions` up to date: of several for the same vehicle and instant the last holds.
+/// Updates `positions`: of several for the same vehicle and instant the last one is kept.
 pub(super) fn write_positions(connection: &Connection, archived: &[ArchivedPosition]) -> rusqlite::Result<()> {
     if archived.is_empty() {
         return Ok(());
@@ -54,10 +54,10 @@ fn delete_sql(table: &Table) -> String {
     format!("DELETE FROM {} WHERE {}", table.name, key.join(" AND "))
 }
 
-/// A row that is written in place of the one with its key.
+/// A prepared upsert: it replaces the row with the same key.
 struct Upsert<'a> {
     statement: CachedStatement<'a>,
-    /// Which cells say where it is.
+    /// Indices of the columns of longitude and latitude.
     place: Option<(usize, usize)>,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Upsert<'a> {
     }
 }
 
-/// Where a row is, if it is anywhere.
+/// The geometry of a row, from its longitude and latitude; NULL if either is unknown.
 struct Point<'a>(&'a Cell, &'a Cell);
 
 impl ToSql for Point<'_> {

@@ -1,4 +1,4 @@
-//! The tables, made from their descriptors.
+//! Creates the tables from their descriptors.
 
 use std::hash::Hasher;
 
@@ -11,7 +11,7 @@ use watchtower_core::tables::{Kind, TABLES, Table};
 use watchtower_geopackage::layer::{Geometry, Layer};
 use watchtower_geopackage::{Connection, GeoPackage};
 
-/// What is asked for besides by key: the indexes of the tables, as in PostgreSQL.
+/// Indexes for the queries that do not go by primary key; the same as in PostgreSQL.
 const INDEXES: &str = "
 CREATE INDEX geofence_membership_geofence ON geofence_membership (geofence_id);
 CREATE INDEX visits_geofence ON visits (geofence_id, entered_at);
@@ -24,7 +24,7 @@ CREATE INDEX od_daily_day ON od_daily (day);
 CREATE INDEX rejected_events_arrived_at ON rejected_events (arrived_at);
 ";
 
-/// Who writes, how far the tables are, and how they came there.
+/// Tables of the claim and of the progress of commits and flushes.
 const PROGRESS: &str = "
 CREATE TABLE pipeline (
     fid        INTEGER PRIMARY KEY CHECK (fid = 1),
@@ -64,7 +64,7 @@ CREATE TABLE table_progress (
 );
 ";
 
-/// Their names.
+/// Names of the tables that [`PROGRESS`] creates.
 pub(super) const PROGRESS_TABLES: [&str; 4] = ["pipeline", "cursors", "commit_log", "table_progress"];
 
 const PROGRESS_LAYERS: [Layer<'_>; 4] = [
@@ -74,42 +74,45 @@ const PROGRESS_LAYERS: [Layer<'_>; 4] = [
                       recomputation over the log up to cursors.",
         geometry: None,
         columns: &[
-            ("lineage", "Random name of this row: checkpoints made for another one are not used."),
-            ("plan", "What decides the meaning of the tables: limits, rules, version of the computation, as JSON."),
-            ("tables", "Which columns they have."),
-            ("term", "Grows by one whenever a daemon takes over: a writer of an earlier term changes nothing."),
+            ("lineage", "Random name of this row; checkpoints of another lineage are not used."),
+            (
+                "plan",
+                "What the tables depend on besides the events, as JSON: limits, rules, version of the computation.",
+            ),
+            ("tables", "Fingerprint of the definitions of all tables."),
+            ("term", "Raised by one whenever a daemon claims the pipeline; writers of an earlier term change nothing."),
             ("owner", "Random name of the daemon that writes."),
-            ("owner_host", "The machine it runs on."),
-            ("owner_pid", "Its process id there."),
-            ("claimed_at", "When it took over."),
-            ("commit_seq", "Number of the last commit; dense."),
-            ("now", "The log's own time at that commit: the least of the newest clocks read in each stream."),
-            ("halted", "Why the tables are not brought up to date any more. Empty while all is well."),
+            ("owner_host", "Name of the machine that daemon runs on."),
+            ("owner_pid", "Process id of that daemon."),
+            ("claimed_at", "Instant at which that daemon claimed the pipeline."),
+            ("commit_seq", "Number of the last commit, without gaps."),
+            ("now", "Log time of that commit: the least of the newest clock events read from each stream."),
+            ("halted", "Reason why the tables are no longer updated; empty while they are."),
         ],
     },
     Layer {
         table: "cursors",
-        description: "How far each stream has been read at pipeline.commit_seq.",
+        description: "Position in each stream at commit pipeline.commit_seq.",
         geometry: None,
         columns: &[
-            ("stream", "Its name."),
+            ("stream", "Name of the stream."),
             ("last_id", "Id of the last entry the tables contain."),
-            ("entries", "Entries up to there."),
-            ("skipped", "Of those, how many had been trimmed before anybody read them."),
-            ("now", "The newest clock event in it up to there."),
+            ("entries", "Number of entries up to last_id."),
+            ("skipped", "Number of those entries that were trimmed from the stream before the daemon read them."),
+            ("now", "Newest clock event in the stream up to last_id."),
         ],
     },
     Layer {
         table: "commit_log",
-        description: "One row a commit; the oldest are dropped.",
+        description: "One row per commit; the oldest are deleted.",
         geometry: None,
         columns: &[
-            ("commit_seq", "Number of the commit; dense."),
-            ("term", "pipeline.term of its writer."),
+            ("commit_seq", "Number of the commit, without gaps."),
+            ("term", "Value of pipeline.term of the daemon that wrote it."),
             ("committed_at", "The machine's clock shortly before the commit."),
-            ("events", "Events read since the commit before, refused ones included."),
+            ("events", "Events read since the previous commit, rejected ones included."),
             ("rows_changed", "Rows written or deleted in transactional tables."),
-            ("note", "What an operator decided with this commit; empty for all others."),
+            ("note", "Decision of an operator that this commit records; empty for all others."),
         ],
     },
     Layer {
@@ -117,9 +120,9 @@ const PROGRESS_LAYERS: [Layer<'_>; 4] = [
         description: "The commit that each lagging table equals; all others equal pipeline.commit_seq.",
         geometry: None,
         columns: &[
-            ("table_name", "Which table."),
-            ("term", "pipeline.term of the daemon that writes it."),
-            ("commit_seq", "The commit it equals; never ahead of pipeline.commit_seq."),
+            ("table_name", "Name of the lagging table."),
+            ("term", "Value of pipeline.term of the daemon that writes the table."),
+            ("commit_seq", "Commit that the table equals; at most pipeline.commit_seq."),
         ],
     },
 ];
@@ -127,19 +130,19 @@ const PROGRESS_LAYERS: [Layer<'_>; 4] = [
 /// Name of the geometry column of tables that have a longitude and a latitude.
 const POINT: &str = "geom";
 
-/// The columns that say where a row is, if there are any: longitude and latitude.
+/// Indices of the columns `lon` and `lat`, for tables that have them.
 pub fn place_columns(table: &Table) -> Option<(usize, usize)> {
     let of = |name| table.columns.iter().position(|column| column.name == name);
     Some((of("lon")?, of("lat")?))
 }
 
-/// The names of the columns that a row of a table is written to, in order.
+/// Names of the columns that a row of a table is written to, in order.
 pub fn column_names(table: &Table) -> Vec<&'static str> {
     let point = place_columns(table).map(|_| POINT);
     table.columns.iter().map(|column| column.name).chain(point).collect()
 }
 
-/// What a table is made by.
+/// The `CREATE TABLE` statement of a table.
 fn definition(table: &Table) -> String {
     let mut sql = format!("CREATE TABLE {} (fid INTEGER PRIMARY KEY", table.name);
     for (index, column) in table.columns.iter().enumerate() {
@@ -153,7 +156,7 @@ fn definition(table: &Table) -> String {
     format!("{sql}, UNIQUE ({}));\n", key.join(", "))
 }
 
-/// A name for what all tables are made by: tables that were made by something else have other columns.
+/// Hash of all definitions: tables with another fingerprint have other columns.
 pub fn fingerprint() -> String {
     let mut hasher = FxHasher::default();
     TABLES.iter().for_each(|table| hasher.write(definition(table).as_bytes()));
@@ -162,7 +165,7 @@ pub fn fingerprint() -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Makes the tables if there are none yet.
+/// Creates the tables if the file has none.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -176,17 +179,17 @@ pub fn create(file: &GeoPackage, connection: &mut Connection) -> Result<(), Embe
     Ok(())
 }
 
-/// Whether there are tables.
+/// Whether the file has tables.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn exists(file: &GeoPackage, connection: &Connection) -> Result<bool, EmbeddedError> {
     let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'pipeline'";
     let found = connection.query_row(sql, (), |_| Ok(())).optional();
-    Ok(found.map_err(file.failed("look for the tables"))?.is_some())
+    Ok(found.map_err(file.failed("check for the tables"))?.is_some())
 }
 
-/// Makes all tables.
+/// Creates all tables.
 pub(super) fn create_all(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(PROGRESS)?;
     for layer in PROGRESS_LAYERS {
@@ -200,7 +203,7 @@ pub(super) fn create_all(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn register(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
-    // An index is worth what it costs where few rows change: positions are searched by vehicle and time.
+    // An index pays off where few rows change. Positions are searched by vehicle and time instead.
     let shape = table.columns.iter().find(|column| column.kind == Kind::Geometry);
     let shape = shape.map(|column| Geometry { column: column.name, kind: "GEOMETRY", indexed: true });
     let place = place_columns(table).map(|_| Geometry { column: POINT, kind: "POINT", indexed: false });

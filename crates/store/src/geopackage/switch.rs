@@ -1,4 +1,4 @@
-//! Tables that were computed anew take the place of the old ones.
+//! Replaces the tables by tables that were computed anew.
 
 use rusqlite::{TransactionBehavior, params};
 
@@ -14,14 +14,14 @@ use watchtower_geopackage::{Connection, GeoPackage};
 /// If the file cannot be read.
 pub fn are_ours(file: &GeoPackage, connection: &Connection) -> Result<bool, EmbeddedError> {
     let tables = connection.query_row("SELECT tables FROM pipeline", (), |row| row.get::<_, String>(0));
-    Ok(tables.map_err(file.failed("look at the tables"))? == schema::fingerprint())
+    Ok(tables.map_err(file.failed("read the fingerprint of the tables"))? == schema::fingerprint())
 }
 
-/// Puts the tables of the file beside in place of those of a file, with their progress and checkpoints, in one
-/// transaction. A writer of the old tables that was paused finds itself fenced in the new ones.
+/// Replaces the tables of `file` by those of the file `beside`, with their progress and checkpoints, in one
+/// transaction. A paused writer of the old tables is fenced: the term is higher afterwards.
 ///
 /// # Errors
-/// If a file cannot be read or written: the old tables are in place then.
+/// If a file cannot be read or written. The old tables are then unchanged.
 pub fn put_in_place(file: &GeoPackage, mut connection: Connection, beside: &GeoPackage) -> Result<(), EmbeddedError> {
     let doing = || file.failed("put the new tables in place");
     connection.execute("ATTACH DATABASE ?1 AS beside", [beside.path().display().to_string()]).map_err(doing())?;
@@ -42,7 +42,7 @@ pub fn put_in_place(file: &GeoPackage, mut connection: Connection, beside: &GeoP
             transaction.execute(&format!("INSERT INTO main.{table} SELECT * FROM beside.{table}"), ())?;
         }
         transaction.execute("UPDATE pipeline SET term = term + ?1, owner = ''", params![term])?;
-        // Their checkpoints belong to them, and those of the old ones to nothing any more.
+        // Checkpoints belong to the tables they were made with.
         transaction.execute("DELETE FROM main.checkpoints", ())?;
         let checkpoints = "INSERT INTO main.checkpoints (name, kind, part, bytes) \
                            SELECT name, kind, part, bytes FROM beside.checkpoints";

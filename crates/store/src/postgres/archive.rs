@@ -1,4 +1,4 @@
-//! The archive: every accepted position event, appended to `positions_log` by COPY, a partition a day.
+//! The archive: every accepted position event, appended to `positions_log` by COPY; one partition per day.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -8,9 +8,9 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 use watchtower_model::{Heading, Place, Speed};
 
-use super::batch::{Batch, Parameters};
 use super::encode::{Sql, Time};
 use super::error::StoreError;
+use super::queue::{Parameters, StatementQueue};
 use watchtower_core::events::Measured;
 use watchtower_core::tables::Cell;
 use watchtower_core::{Archived, ArchivedEdit, ArchivedPosition};
@@ -37,7 +37,7 @@ const TYPES: [Type; 14] = [
     Type::JSON,
 ];
 
-/// The days that have a partition, as far as this session knows.
+/// The days that have a partition, as far as this session knows; others may exist.
 #[derive(Debug, Default)]
 pub struct Partitions {
     days: BTreeSet<i64>,
@@ -45,11 +45,11 @@ pub struct Partitions {
 }
 
 impl Partitions {
-    /// Makes sure that every row finds its partition. Outside of any transaction: attaching one does not
-    /// wait for readers, nor they for it.
+    /// Creates missing partitions, so that every row has one. Runs outside of any transaction; attaching a partition
+    /// does not wait for readers, and readers do not wait for it.
     ///
     /// # Errors
-    /// If a partition cannot be made.
+    /// If a partition cannot be created.
     pub async fn ensure(&mut self, client: &Client, rows: &[ArchivedPosition]) -> Result<(), StoreError> {
         if !self.loaded {
             self.load(client).await?;
@@ -57,7 +57,7 @@ impl Partitions {
         let wanted: BTreeSet<i64> = rows.iter().map(|row| row.ts.div_euclid(DAY_MS)).collect();
         for &day in wanted.difference(&self.days.clone()) {
             if let Err(error) = attach(client, day).await {
-                // Another daemon may have made it just before.
+                // Another daemon may have created it in the meantime.
                 self.load(client).await?;
                 if !self.days.contains(&day) {
                     return Err(error);
@@ -78,7 +78,7 @@ impl Partitions {
     }
 }
 
-/// `positions_log_20261123`
+/// Name of a day's partition, such as `positions_log_20261123`.
 fn name_of(day: i64) -> String {
     format!("positions_log_{}", rfc3339::format(day * DAY_MS)[..10].replace('-', ""))
 }
@@ -93,8 +93,8 @@ fn day_of(name: &str) -> Option<i64> {
 async fn attach(client: &Client, day: i64) -> Result<(), StoreError> {
     let name = name_of(day);
     let (from, until) = (rfc3339::format(day * DAY_MS), rfc3339::format((day + 1) * DAY_MS));
-    // Two daemons may come to a new day at once, or one while another process migrates: the server's
-    // catalogue does not bear that.
+    // Two daemons may reach a new day at the same time, or one while another process migrates. Concurrent DDL fails in
+    // the server's catalogue.
     let sql = format!(
         "BEGIN;
          SELECT pg_advisory_xact_lock(hashtextextended('watchtower migrate ' || current_schema(), 0));
@@ -106,7 +106,7 @@ async fn attach(client: &Client, day: i64) -> Result<(), StoreError> {
     );
     if let Err(error) = client.batch_execute(&sql).await {
         let failed = StoreError::statement(format!("create the partition {name}"))(error);
-        // The session is left in a void transaction; if it is gone, so is that.
+        // The transaction is void. If the session is lost, so is the transaction.
         let _ = client.batch_execute("ROLLBACK").await;
         return Err(failed);
     }
@@ -116,7 +116,7 @@ async fn attach(client: &Client, day: i64) -> Result<(), StoreError> {
 /// Appends the rows, within a transaction.
 ///
 /// # Errors
-/// If COPY fails; the transaction is void then.
+/// If COPY fails; the transaction is then void.
 pub async fn append(client: &Client, rows: &[ArchivedPosition]) -> Result<(), StoreError> {
     let doing = || StoreError::statement("append to positions_log");
     let sink = client.copy_in(&format!("COPY positions_log ({COLUMNS}) FROM STDIN BINARY")).await.map_err(doing())?;
@@ -150,8 +150,8 @@ pub async fn append(client: &Client, rows: &[ArchivedPosition]) -> Result<(), St
 /// Appends edits, within a transaction.
 ///
 /// # Errors
-/// If it fails; the transaction is void then.
-pub async fn append_edits<'a>(batch: &mut Batch<'a>, edits: &'a [ArchivedEdit]) -> Result<(), StoreError> {
+/// If the statement fails; the transaction is then void.
+pub async fn append_edits<'a>(queue: &mut StatementQueue<'a>, edits: &'a [ArchivedEdit]) -> Result<(), StoreError> {
     if edits.is_empty() {
         return Ok(());
     }
@@ -163,11 +163,11 @@ pub async fn append_edits<'a>(batch: &mut Batch<'a>, edits: &'a [ArchivedEdit]) 
         Box::new(edits.iter().map(|edit| Time(edit.received_at)).collect::<Vec<_>>()),
         Box::new(edits.iter().map(|edit| edit.event.as_str()).collect::<Vec<_>>()),
     ];
-    batch.execute(sql, &[], parameters, "append to edits_log".to_owned()).await
+    queue.execute(sql, &[], parameters, "append to edits_log".to_owned()).await
 }
 
-/// Reads the whole archive of a schema: all edits, then all positions in the order of their entries, some
-/// thousand at a time. `sink` says whether to go on.
+/// Reads the whole archive of a schema: all edits, then all positions in the order of their entries, in portions of
+/// `READ_ROWS`. `sink` returns whether to continue.
 ///
 /// # Errors
 /// If the database does not answer.
@@ -194,7 +194,7 @@ pub async fn read_all<F: Future<Output = bool>>(
                      entry, entry_index, (extract(epoch FROM received_at) * 1000)::bigint, deleted, lon, lat, speed_kmh, \
                      heading_deg, accuracy_m, altitude_m, ignition, attributes::text FROM positions_log \
                      ORDER BY entry, entry_index";
-    // Whoever takes the rows may take his time.
+    // `sink` may block for longer than the session's limit for idle transactions.
     let patient = "SET idle_in_transaction_session_timeout = 0";
     client.batch_execute(&format!("{patient}; BEGIN; {positions}")).await.map_err(doing())?;
     loop {
@@ -206,7 +206,7 @@ pub async fn read_all<F: Future<Output = bool>>(
     client.batch_execute("ROLLBACK").await.map_err(doing())
 }
 
-/// Rows of the archive that are read at once.
+/// Rows fetched per round trip.
 const READ_ROWS: usize = 8192;
 
 fn position(row: &Row) -> Archived {

@@ -1,4 +1,4 @@
-//! Who writes: the term and the owner that every commit is compared with.
+//! Claims in PostgreSQL: the term and the owner that every commit compares.
 
 use tokio_postgres::{Client, GenericClient};
 use watchtower_core::{Cursor, StreamPosition};
@@ -8,8 +8,8 @@ use super::connection::Database;
 use super::error::StoreError;
 use crate::{Claim, Owner, Stored, UnreadableCursor, host, random_name};
 
-/// Whether no other live daemon writes the pipeline: the session keeps a lock as long as it lives. It is
-/// a courtesy, to refuse early and by name; what protects the tables is the term.
+/// Takes the advisory lock of the pipeline. Returns false if another session holds it. The session keeps the lock as
+/// long as it lives. The lock serves to refuse a second daemon early and by name; the term protects the tables.
 ///
 /// # Errors
 /// If the database does not answer.
@@ -19,23 +19,23 @@ pub async fn try_lock(client: &Client, database: &Database) -> Result<bool, Stor
     Ok(row.get(0))
 }
 
-/// Who holds the pipeline, if it exists.
+/// The daemon that holds the pipeline, if the pipeline exists.
 ///
 /// # Errors
 /// If the database does not answer.
 pub async fn owner(client: &Client, database: &Database) -> Result<Option<Owner>, StoreError> {
     let sql = "SELECT term, owner_pid, owner_host, claimed_at::text, commit_seq, owner FROM pipeline WHERE id = $1";
     let row = client.query_opt(sql, &[&database.pipeline]).await;
-    let row = row.map_err(StoreError::statement("look for the pipeline's owner"))?;
+    let row = row.map_err(StoreError::statement("read the pipeline's owner"))?;
     Ok(row.map(|row| Owner { term: row.get(0), name: describe(&row, 1), commit_seq: row.get(4), owner: row.get(5) }))
 }
 
-/// What tables there are, if there is such a pipeline.
+/// Plan and cursors of the stored tables, if the pipeline exists.
 ///
 /// # Errors
 /// If the database does not answer, or has no such schema.
 pub async fn stored(client: &Client, database: &Database) -> Result<Option<Stored>, StoreError> {
-    let doing = || StoreError::statement(format!("look at pipeline {}", database.pipeline));
+    let doing = || StoreError::statement(format!("read pipeline {}", database.pipeline));
     let sql = "SELECT plan, archived FROM pipeline WHERE id = $1";
     let row = client.query_opt(sql, &[&database.pipeline]).await;
     let Some(row) = row.map_err(doing())? else { return Ok(None) };
@@ -63,7 +63,7 @@ fn cursors(rows: &[tokio_postgres::Row], database: &Database) -> Result<Vec<Curs
     rows.iter().map(cursor).collect::<Result<_, _>>().map_err(unreadable)
 }
 
-/// The log's time at the last commit, if it had any.
+/// Log time of the last commit; `None` before the first.
 ///
 /// # Errors
 /// If the database does not answer.
@@ -71,23 +71,23 @@ pub async fn now(client: &Client, database: &Database) -> Result<Option<Millis>,
     let sql =
         "SELECT CASE WHEN isfinite(now) THEN (extract(epoch FROM now) * 1000)::bigint END FROM pipeline WHERE id = $1";
     let row = client.query_one(sql, &[&database.pipeline]).await;
-    Ok(row.map_err(StoreError::statement("look for the log's time"))?.get(0))
+    Ok(row.map_err(StoreError::statement("read the log's time"))?.get(0))
 }
 
-/// Process, machine and time, from three columns.
+/// Describes process, machine and time, from three columns.
 fn describe(row: &tokio_postgres::Row, from: usize) -> String {
     let (pid, host, since): (i64, String, Option<String>) = (row.get(from), row.get(from + 1), row.get(from + 2));
     format!("process {pid} on {host} (since {})", since.as_deref().unwrap_or("never"))
 }
 
-/// Makes sure that the schema is not another pipeline's.
+/// Refuses a schema that holds another pipeline.
 ///
 /// # Errors
-/// If it is, or the database does not answer.
+/// If it does, or the database does not answer.
 pub async fn refuse_another_pipeline(client: &impl GenericClient, database: &Database) -> Result<(), StoreError> {
     let other = "SELECT id FROM pipeline WHERE id <> $1";
     let row = client.query_opt(other, &[&database.pipeline]).await;
-    let Some(row) = row.map_err(StoreError::statement("look whose schema it is"))? else { return Ok(()) };
+    let Some(row) = row.map_err(StoreError::statement("read which pipeline the schema holds"))? else { return Ok(()) };
     let other: String = row.get(0);
     Err(StoreError::Setup(format!(
         "schema {} holds pipeline {other}, not {}: each pipeline needs a schema of its own",
@@ -95,10 +95,10 @@ pub async fn refuse_another_pipeline(client: &impl GenericClient, database: &Dat
     )))
 }
 
-/// Takes over: from here on no earlier writer can change anything.
+/// Claims the pipeline: from here on no earlier writer can change anything.
 ///
 /// # Errors
-/// If the schema holds another pipeline, one with another number of streams, or tables of another meaning.
+/// If the schema holds another pipeline, one with another number of streams, or tables of another plan.
 pub async fn claim(
     client: &mut Client,
     database: &Database,
@@ -142,10 +142,7 @@ pub async fn claim(
     Ok(Claim { term, owner, lineage: row.get(4), commit_seq, cursors })
 }
 
-/// The refusal of a writer whose term is over.
-///
-/// # Errors
-/// Always: it says who took over, or that the database does not answer.
+/// The error of a writer that was fenced; asks the database for its successor.
 pub async fn fenced(client: &Client, database: &Database, ours: i64) -> StoreError {
     match owner(client, database).await {
         Ok(Some(owner)) => {
@@ -156,11 +153,8 @@ pub async fn fenced(client: &Client, database: &Database, ours: i64) -> StoreErr
     }
 }
 
-/// Ends the transaction of a writer that has found nothing to change: its term is over.
-///
-/// # Errors
-/// Always: as [`fenced`], or that the transaction cannot be ended.
-pub async fn give_up(client: &Client, database: &Database, ours: i64) -> StoreError {
+/// Rolls back the transaction of a writer that was fenced, and returns its error.
+pub async fn roll_back_fenced(client: &Client, database: &Database, ours: i64) -> StoreError {
     match client.batch_execute("ROLLBACK").await {
         Ok(()) => fenced(client, database, ours).await,
         Err(source) => StoreError::statement("roll back")(source),

@@ -1,4 +1,4 @@
-//! The transaction, and what to think of it when its outcome is unknown.
+//! Commits to PostgreSQL: one transaction each; and how a commit of unknown outcome is resolved.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -6,27 +6,27 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::archive::{self, Partitions};
-use super::batch::{Batch, Parameters, Prepared, only_if_one};
-use super::claim::{fenced, give_up, try_lock};
+use super::claim::{fenced, roll_back_fenced, try_lock};
 use super::connection::Database;
 use super::encode::Time;
 use super::error::StoreError;
+use super::queue::{Parameters, SessionCache, StatementQueue, only_if_one};
 use super::statements;
 use crate::Claim;
 use watchtower_core::crash;
 use watchtower_core::{Commit, Cursor};
 
-/// Commits that are kept in `commit_log`: more than a day of one a second.
+/// Rows kept in `commit_log`: more than a day at one commit per second.
 const COMMIT_LOG_ROWS: i64 = 100_000;
-/// The oldest commits are dropped every so many.
+/// Commits between two removals of the oldest rows.
 const COMMIT_LOG_EVERY: i64 = 1_000;
 
-/// The one session that writes transactional tables.
+/// The writer of transactional tables; it owns one session.
 #[derive(Debug)]
 pub struct Writer {
     database: Database,
     client: Client,
-    prepared: Prepared,
+    prepared: SessionCache,
     partitions: Partitions,
     term: i64,
     owner: String,
@@ -34,12 +34,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Writes in the name of a claim, in the session that made it.
+    /// A writer with the rights of a claim, in the session that made the claim.
     pub fn new(database: Database, client: Client, claim: &Claim) -> Self {
         Self {
             database,
             client,
-            prepared: Prepared::default(),
+            prepared: SessionCache::default(),
             partitions: Partitions::default(),
             term: claim.term,
             owner: claim.owner.clone(),
@@ -47,30 +47,32 @@ impl Writer {
         }
     }
 
-    /// The last commit.
+    /// Number of the last commit.
     pub fn commit_seq(&self) -> i64 {
         self.commit_seq
     }
 
-    /// One commit; afterwards [`Self::commit_seq`] is its number.
+    /// Writes one commit; afterwards [`Self::commit_seq`] is its number.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] if another writer has taken over. After any other error the outcome is
-    /// unknown until [`Self::reconnect`] or [`Self::roll_back`] has said it.
+    /// [`StoreError::Fenced`] if another writer has taken over. After any other error the outcome is unknown until
+    /// [`Self::reconnect`] or [`Self::roll_back`] returns.
     pub async fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         self.partitions.ensure(&self.client, &commit.archive).await?;
         let next = self.commit_seq + 1;
         crash::point("before-begin");
-        let mut batch = Batch::new(&self.client, &mut self.prepared);
+        let mut queue = StatementQueue::new(&self.client, &mut self.prepared);
         let claim = Claimed { pipeline: &self.database.pipeline, term: self.term, owner: &self.owner };
-        match write(&mut batch, claim, next, commit).await {
-            Err(error) if error.found_nothing() => return Err(give_up(&self.client, &self.database, self.term).await),
+        match write(&mut queue, claim, next, commit).await {
+            Err(error) if error.changed_no_row() => {
+                return Err(roll_back_fenced(&self.client, &self.database, self.term).await);
+            }
             written => written?,
         }
         let mut sent = pin!(self.client.batch_execute("COMMIT"));
         let mut answer = None;
         if crash::is_due("commit-sent") {
-            // On its way, and nobody waits for the answer.
+            // COMMIT has been sent, and the process ends before the answer is read.
             answer = tokio::time::timeout(Duration::from_millis(20), sent.as_mut()).await.ok();
             crash::now("commit-sent");
         }
@@ -84,38 +86,38 @@ impl Writer {
         Ok(())
     }
 
-    /// Says in the pipeline's row why no more is written, or that all is well.
+    /// Records in the pipeline's row why writing has stopped; `None` clears the record.
     ///
     /// # Errors
-    /// If it cannot be said.
+    /// If the statement fails.
     pub async fn set_halted(&self, why: Option<&str>) -> Result<(), StoreError> {
         let sql = "UPDATE pipeline SET halted = $4 WHERE id = $1 AND term = $2 AND owner = $3";
-        let doing = StoreError::statement("say that the pipeline has halted");
+        let doing = StoreError::statement("record that the pipeline has halted");
         self.client.execute(sql, &[&self.database.pipeline, &self.term, &self.owner, &why]).await.map_err(doing)?;
         Ok(())
     }
 
-    /// Ends a transaction that failed in a session that lives.
+    /// Rolls back a failed transaction; the session must be alive.
     ///
     /// # Errors
-    /// If the session is gone after all.
+    /// If the session is lost.
     pub async fn roll_back(&mut self) -> Result<(), StoreError> {
         self.prepared.roll_back();
         self.client.batch_execute("ROLLBACK").await.map_err(StoreError::statement("roll back"))
     }
 
-    /// A new session in place of a lost one. Says whether the commit that was under way happened: the
-    /// row is locked for the answer, for what a plain query sees may be older than a commit in progress.
+    /// Replaces a lost session. Returns whether the unanswered commit was executed. The query locks the row: a plain
+    /// query could see the state before a commit that is still in progress.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] if another writer has taken over, or if there is still no database.
+    /// [`StoreError::Fenced`] if another writer has taken over; another error if the database cannot be reached.
     pub async fn reconnect(&mut self) -> Result<bool, StoreError> {
         let client = self.database.connect().await?;
         let sql = "SELECT term, owner, commit_seq FROM pipeline WHERE id = $1 FOR UPDATE";
         let row = client
             .query_opt(sql, &[&self.database.pipeline])
             .await
-            .map_err(StoreError::statement("ask what became of the last commit"))?;
+            .map_err(StoreError::statement("look up the outcome of the last commit"))?;
         let known: Option<(i64, String, i64)> = row.map(|row| (row.get(0), row.get(1), row.get(2)));
         let happened = match known {
             Some((term, owner, seq)) if term == self.term && owner == self.owner => seq == self.commit_seq + 1,
@@ -123,7 +125,7 @@ impl Writer {
         };
         try_lock(&client, &self.database).await?;
         self.client = client;
-        self.prepared = Prepared::default();
+        self.prepared = SessionCache::default();
         self.partitions = Partitions::default();
         if happened {
             self.commit_seq += 1;
@@ -132,18 +134,23 @@ impl Writer {
     }
 }
 
-/// In whose name a commit is made.
+/// Identity of the writer, compared by the first statement.
 struct Claimed<'a> {
     pipeline: &'a str,
     term: i64,
     owner: &'a str,
 }
 
-/// Everything up to the end of the transaction, carried out.
-async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit: &'a Commit) -> Result<(), StoreError> {
+/// Executes all statements of the commit except COMMIT itself.
+async fn write<'a>(
+    queue: &mut StatementQueue<'a>,
+    claim: Claimed<'a>,
+    next: i64,
+    commit: &'a Commit,
+) -> Result<(), StoreError> {
     let Commit { changes, archive, edits, cursors, now, events, forget_rejected_before, note } = commit;
     let doing = |what: &str| format!("{what} commit {next}");
-    batch.begin(doing("begin")).await?;
+    queue.begin(doing("begin")).await?;
     let Claimed { pipeline, term, owner } = claim;
     let compare_and_set = only_if_one(
         "UPDATE pipeline SET commit_seq = $5, now = $6 WHERE id = $1 AND term = $2 AND owner = $3 AND commit_seq = $4",
@@ -156,29 +163,29 @@ async fn write<'a>(batch: &mut Batch<'a>, claim: Claimed<'a>, next: i64, commit:
         Box::new(next),
         Box::new(Time(*now)),
     ];
-    batch.execute(&compare_and_set, &[], whose, doing("claim")).await?;
-    batch.crash_point("after-compare-and-set").await?;
+    queue.execute(&compare_and_set, &[], whose, doing("claim")).await?;
+    queue.crash_point("after-compare-and-set").await?;
     for table in changes.tables() {
-        statements::write(batch, table).await?;
-        batch.crash_point("mid-upserts").await?;
+        statements::write(queue, table).await?;
+        queue.crash_point("mid-upserts").await?;
     }
-    archive::append_edits(batch, edits).await?;
+    archive::append_edits(queue, edits).await?;
     if let Some(before) = forget_rejected_before {
         let drop = "DELETE FROM rejected_events WHERE arrived_at < $1";
-        batch.execute(drop, &[], vec![Box::new(Time(*before))], doing("drop old refused events in")).await?;
+        queue.execute(drop, &[], vec![Box::new(Time(*before))], doing("delete old rejected events in")).await?;
     }
-    log(batch, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
+    log(queue, next, term, changes.len() as i64, *events as i64, cursors, note.as_deref()).await?;
     if !archive.is_empty() {
-        archive::append(batch.client().await?, archive).await?;
+        archive::append(queue.client().await?, archive).await?;
     }
-    batch.answered().await?;
+    queue.answered().await?;
     crash::point("before-commit");
     Ok(())
 }
 
-/// Says how far the streams are committed.
+/// Writes cursors and `commit_log`.
 async fn log<'a>(
-    batch: &mut Batch<'a>,
+    queue: &mut StatementQueue<'a>,
     next: i64,
     term: i64,
     rows: i64,
@@ -210,10 +217,10 @@ async fn log<'a>(
         Box::new(rows),
         Box::new(note),
     ];
-    batch.execute(sql, &[], parameters, doing()).await?;
+    queue.execute(sql, &[], parameters, doing()).await?;
     if next % COMMIT_LOG_EVERY == 0 {
         let drop = "DELETE FROM commit_log WHERE commit_seq <= $1";
-        batch.execute(drop, &[], vec![Box::new(next - COMMIT_LOG_ROWS)], doing()).await?;
+        queue.execute(drop, &[], vec![Box::new(next - COMMIT_LOG_ROWS)], doing()).await?;
     }
     Ok(())
 }

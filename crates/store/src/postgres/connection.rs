@@ -1,9 +1,9 @@
-//! Connections: the address, encryption, and what every session of ours is set to.
+//! Connections: address, encryption, and the settings of every session.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -13,11 +13,12 @@ use super::connection_string::{self, split_ssl_mode};
 use super::error::StoreError;
 use super::options::Options;
 
-/// How long a connection may take to come about.
+/// Time limit for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What every session is set to, whatever the role's own settings. The server gives up a session whose client is gone (and with it the
-/// locks of a dead writer) within 30 s: idle in a transaction after 15, silent on the network after 25.
+/// Settings of every session; they override the role's own. The server ends a session whose client is gone (and
+/// releases the locks of a dead writer) within 30 s: idle in a transaction after 15 s, silent on the network after 25
+/// s.
 const SESSION: &str = "\
     SET TimeZone = 'UTC';\
     SET client_min_messages = 'warning';\
@@ -30,14 +31,14 @@ const SESSION: &str = "\
     SET tcp_keepalives_count = 3;\
     SET tcp_user_timeout = '25s';";
 
-/// Where the tables of a pipeline are.
+/// The address of a pipeline's tables.
 #[derive(Clone)]
 pub struct Database {
     config: tokio_postgres::Config,
     tls: Option<MakeRustlsConnect>,
-    /// The pipeline they belong to.
+    /// Name of the pipeline.
     pub pipeline: String,
-    /// The schema they are in: letters, digits and `_` only.
+    /// Schema of its tables: letters, digits and `_` only.
     pub schema: String,
 }
 
@@ -47,11 +48,31 @@ impl std::fmt::Debug for Database {
     }
 }
 
+/// Host, port, database and user of a PostgreSQL URL as the client parses it; nothing of a URL that it does not
+/// understand, which may hold a password.
+pub fn address(url: &SecretString) -> String {
+    let (address, _) = split_ssl_mode(url.expose_secret());
+    address.parse().map_or_else(|_| "a server with an unreadable URL".to_owned(), |config| server(&config))
+}
+
+fn server(config: &tokio_postgres::Config) -> String {
+    let host = config.get_hosts().first().map_or_else(
+        || "localhost".to_owned(),
+        |host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        },
+    );
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let user = config.get_user().unwrap_or("?");
+    format!("{host}:{port}/{} as {user}", config.get_dbname().unwrap_or(user))
+}
+
 impl Database {
-    /// Reads the address.
+    /// Parses the address in the options.
     ///
     /// # Errors
-    /// If it is none, or the certificates cannot be read.
+    /// If the address is malformed, or the certificates cannot be read.
     pub fn new(pipeline: &str, options: &Options) -> Result<Self, StoreError> {
         let (address, mode) = split_ssl_mode(options.url.expose_secret());
         let mut config: tokio_postgres::Config =
@@ -59,7 +80,7 @@ impl Database {
         config.ssl_mode(match mode {
             None | Some(connection_string::SslMode::Disable) => SslMode::Disable,
             Some(connection_string::SslMode::Prefer) => SslMode::Prefer,
-            // Whoever asks for TLS gets a verified server.
+            // TLS always verifies the server.
             Some(connection_string::SslMode::Require | connection_string::SslMode::VerifyFull) => SslMode::Require,
         });
         if config.get_application_name().is_none() {
@@ -80,21 +101,12 @@ impl Database {
         Ok(Self { config, tls, pipeline: pipeline.to_owned(), schema: options.schema.clone() })
     }
 
-    /// Host, port, database and user, for people.
+    /// Host, port, database and user, as text for people.
     pub fn server(&self) -> String {
-        let host = self.config.get_hosts().first().map_or_else(
-            || "localhost".to_owned(),
-            |host| match host {
-                Host::Tcp(name) => name.clone(),
-                Host::Unix(path) => path.display().to_string(),
-            },
-        );
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let user = self.config.get_user().unwrap_or("?");
-        format!("{host}:{port}/{} as {user}", self.config.get_dbname().unwrap_or(user))
+        server(&self.config)
     }
 
-    /// Whether what we send can be read on the way.
+    /// Whether the connection crosses a network without encryption.
     pub fn is_unencrypted_over_the_network(&self) -> bool {
         let local = |host: &Host| match host {
             Host::Tcp(name) => matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
@@ -103,11 +115,11 @@ impl Database {
         self.tls.is_none() && !self.config.get_hosts().iter().all(local)
     }
 
-    /// A new session, set up, with the pipeline's schema first in its search path. Its connection ends
-    /// when the client is dropped.
+    /// Opens a session with the settings of `SESSION` and the pipeline's schema first in its search path. Its
+    /// connection ends when the client is dropped.
     ///
     /// # Errors
-    /// If the server cannot be reached or does not let us in.
+    /// If the server cannot be reached or refuses the login.
     pub async fn connect(&self) -> Result<Client, StoreError> {
         let session = async {
             let client = self.open().await?;
@@ -121,7 +133,7 @@ impl Database {
 
     async fn open(&self) -> Result<Client, StoreError> {
         let failed = |source| StoreError::Connect { server: self.server(), source };
-        // The connection's own error comes with that of the statement under way.
+        // An error of the connection is returned by the statement in progress.
         Ok(match self.tls.clone() {
             None => {
                 let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
@@ -141,39 +153,39 @@ impl Database {
         client.batch_execute(SESSION).await.map_err(StoreError::statement(doing))?;
         let postgis = "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace \
                        WHERE extname = 'postgis'";
-        let postgis = ask(client, postgis).await.map_err(StoreError::statement(doing))?;
+        let postgis = first_cell(client, postgis).await.map_err(StoreError::statement(doing))?;
         let postgis = postgis.unwrap_or_else(|| "public".to_owned());
         let path = format!("SET search_path = \"{}\", {postgis}, public", self.schema);
         client.batch_execute(&path).await.map_err(StoreError::statement(doing))
     }
 
-    /// Makes sure that two connections are two sessions. A pooler in transaction mode lends one and the
-    /// same to both while they do nothing.
+    /// Checks that two connections have two sessions. A pooler in transaction mode assigns the same session to both
+    /// while they are idle.
     ///
     /// # Errors
-    /// [`StoreError::Pooled`] if they are one.
+    /// [`StoreError::Pooled`] if they share one.
     pub async fn refuse_transaction_pooling(&self, first: &Client) -> Result<(), StoreError> {
         let second = self.connect().await?;
         let mine = backend(first).await?;
         let other = backend(&second).await?;
         let pooled = || Err(StoreError::Pooled { server: self.server(), backend: other.clone() });
         if mine == other {
-            return pooled(); // there may be no further session to be lent
+            return pooled(); // the pooler may have no second session
         }
-        // While the other is in a transaction it holds what it was lent; a session of ours stays ours.
+        // A connection in a transaction keeps its session, so the other one must get a different session, if pooled.
         second.batch_execute("BEGIN").await.map_err(StoreError::statement("begin a transaction"))?;
         if mine == backend(first).await? { Ok(()) } else { pooled() }
     }
 }
 
 async fn backend(client: &Client) -> Result<String, StoreError> {
-    let answer = ask(client, "SELECT pg_backend_pid()").await;
-    Ok(answer.map_err(StoreError::statement("ask for the session's process"))?.unwrap_or_default())
+    let answer = first_cell(client, "SELECT pg_backend_pid()").await;
+    Ok(answer.map_err(StoreError::statement("read the session's process id"))?.unwrap_or_default())
 }
 
-/// The first cell of the first row. Nothing is prepared for it: behind a pooler that lends sessions by the
-/// transaction, a prepared statement may meet another process's of the same name.
-async fn ask(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
+/// First cell of the first row, without a prepared statement: behind a pooler in transaction mode a prepared statement
+/// could collide with one of another process under the same name.
+async fn first_cell(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
     let messages = client.simple_query(sql).await?;
     Ok(messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),

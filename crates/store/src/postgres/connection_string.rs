@@ -1,24 +1,24 @@
-//! Connection strings taken apart, as far as a configuration must: nothing is decoded.
+//! Splits connection strings into their parts, as far as a configuration needs them; nothing is decoded.
 
 use std::ops::Range;
 
-/// How a connection string is written.
+/// Notation of a connection string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape<'a> {
     /// `scheme://rest`.
     Url {
-        /// Before `://`: letters, digits, `+`, `-`, `.`; in whichever case it was written.
+        /// The text before `://`: letters, digits, `+`, `-`, `.`; case as written.
         scheme: &'a str,
-        /// After `://`.
+        /// The text after `://`.
         rest: &'a str,
     },
-    /// `key=value key=value`, as libpq has it.
+    /// `key=value key=value`, the notation of libpq.
     Pairs,
-    /// Neither.
+    /// Any other text.
     Other,
 }
 
-/// How `text` is written.
+/// The notation of `text`.
 pub fn shape(text: &str) -> Shape<'_> {
     let is_scheme = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -45,7 +45,7 @@ pub fn split_host(host: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a port is written so.
+/// Whether `text` is a port number.
 pub fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
@@ -53,26 +53,26 @@ pub fn is_port(text: &str) -> bool {
 /// One `key=value`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
-    /// Before the `=`.
+    /// The text before the `=`.
     pub key: &'a str,
-    /// After it: without the quotes around it, its escapes as they are.
+    /// The text after it, without its quotes; escapes are kept.
     pub value: &'a str,
-    /// All of it.
+    /// The whole pair as written.
     pub written: &'a str,
 }
 
-/// From here on the text is no `key=value`.
+/// The rest of the text is no `key=value`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoPair;
 
-/// The pairs of `key=value key='quoted value'`; ends after the first thing that is none.
+/// Iterator over the pairs of `key=value key='quoted value'`; ends after the first error.
 pub struct Pairs<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Pairs<'a> {
-    /// The pairs of a text.
+    /// The pairs of `text`.
     pub fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
@@ -84,7 +84,7 @@ impl<'a> Pairs<'a> {
         start..self.at
     }
 
-    /// Past a value up to `is_end`, which a backslash keeps from being one.
+    /// Moves past a value up to `is_end`; a backslash escapes the next character.
     fn skip_value(&mut self, is_end: impl Fn(char) -> bool) -> Range<usize> {
         let start = self.at;
         let mut chars = self.text[start..].char_indices();
@@ -140,8 +140,8 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-/// The parameters of a connection string: those after the `?` of a URL (which comes after the `@`, if there
-/// is one), or all pairs; and what stands before them. A parameter without `=` has an empty key.
+/// Splits off the parameters of a connection string: those after the `?` of a URL (after the `@`, if it has one), or
+/// all pairs. Returns the text before them and the parameters. A parameter without `=` has an empty key.
 pub fn parameters(text: &str) -> (&str, Vec<Pair<'_>>) {
     match shape(text) {
         Shape::Url { rest, .. } => {
@@ -158,21 +158,21 @@ pub fn parameters(text: &str) -> (&str, Vec<Pair<'_>>) {
     }
 }
 
-/// How much TLS a connection to PostgreSQL must have, weakest first.
+/// `sslmode`: the TLS that a connection to PostgreSQL must have, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SslMode {
-    /// None.
+    /// Never uses TLS.
     Disable,
-    /// If the server offers it; the certificate is verified then.
+    /// Uses TLS if the server offers it, and then verifies the certificate.
     Prefer,
-    /// Always, and the certificate is verified as with `verify-full`.
+    /// Requires TLS; verifies the certificate as `verify-full` does.
     Require,
-    /// Always, and the certificate is the host's, signed by an authority that is trusted.
+    /// Requires TLS, and a certificate of the host that is signed by a trusted authority.
     VerifyFull,
 }
 
 impl SslMode {
-    /// By name.
+    /// All modes by their names in connection strings.
     pub const NAMES: [(&'static str, Self); 4] = [
         ("disable", Self::Disable),
         ("prefer", Self::Prefer),
@@ -181,8 +181,8 @@ impl SslMode {
     ];
 }
 
-/// A PostgreSQL connection string without its `sslmode`, and which one that was. `None`: there is none, or
-/// one that loading a configuration refuses.
+/// Splits `sslmode` from a PostgreSQL connection string. `None`: the string has none, or one that loading the
+/// configuration refuses.
 pub fn split_ssl_mode(text: &str) -> (String, Option<SslMode>) {
     let (before, pairs) = parameters(text);
     let (modes, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|pair| pair.key == "sslmode");
@@ -225,7 +225,7 @@ mod tests {
             let theirs = text.parse::<tokio_postgres::Config>();
             assert_eq!(ours.is_ok(), theirs.is_ok(), "{text}: {ours:?} {theirs:?}");
         }
-        // From a missing key on the client passes over everything in silence.
+        // After a missing key the client silently ignores the rest.
         assert_eq!(Pairs::new("host=h =x").last(), Some(Err(NoPair)));
         let pairs: Vec<_> = Pairs::new(r"a=b  c = 'd e' f").collect();
         assert_eq!(

@@ -1,13 +1,13 @@
-//! Whether a PostgreSQL keeps what it has committed.
+//! Checks that a PostgreSQL keeps committed data.
 
 use tokio_postgres::Client;
 
 use super::error::StoreError;
 
-/// Settings with which a failure of the machine may destroy what was committed, and all before it.
+/// Settings that must be on: without them a failure of the machine may destroy committed data.
 const NEEDED: [&str; 2] = ["fsync", "full_page_writes"];
 
-/// What is wrong with the server's settings, a sentence each; nothing if nothing is.
+/// Faults in the server's settings, one sentence each; empty if it has none.
 ///
 /// # Errors
 /// If the database does not answer.
@@ -23,7 +23,7 @@ pub async fn faults(client: &Client) -> Result<Vec<String>, StoreError> {
     Ok(faults)
 }
 
-/// A setting of the server or the session.
+/// Value of a setting of the server or the session.
 ///
 /// # Errors
 /// If the database does not answer.

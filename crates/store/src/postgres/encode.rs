@@ -1,4 +1,4 @@
-//! Cells as PostgreSQL's binary protocol has them.
+//! Cells in PostgreSQL's binary protocol.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -11,13 +11,13 @@ use watchtower_model::{BEGINNING, END, Millis};
 use super::ewkb;
 use watchtower_core::tables::{Cell, Column, Kind};
 
-/// Milliseconds from 1970-01-01 to 2000-01-01, where PostgreSQL counts microseconds from.
+/// Milliseconds from 1970-01-01 to 2000-01-01, the origin of PostgreSQL's timestamps.
 const POSTGRES_EPOCH_MS: i64 = 946_684_800_000;
-/// The same in days.
+/// Days from 1970-01-01 to 2000-01-01.
 const POSTGRES_EPOCH_DAY: i32 = (POSTGRES_EPOCH_MS / 86_400_000) as i32;
 /// PostgreSQL's last instant, 294276-12-31T23:59:59.999Z, milliseconds since 1970.
 const LAST_MS: i64 = 9_224_318_015_999_999;
-/// Its first: 4713-01-01 BC, rounded up to 4712 BC.
+/// PostgreSQL's first instant: 4713-01-01 BC, rounded up to 4712 BC.
 const FIRST_MS: i64 = -210_835_000_000_000;
 
 /// The type of a field in COPY.
@@ -35,8 +35,8 @@ pub fn copy_type(kind: Kind) -> Type {
     }
 }
 
-/// The type of a column as one array, and its name in SQL. Arrays do not nest: several strings travel as the
-/// text of an array.
+/// Type of an array that holds a whole column, and its name in SQL. PostgreSQL's arrays do not nest: several strings
+/// are sent as the text of an array.
 pub fn array_type(kind: Kind) -> (Type, &'static str) {
     match kind {
         Kind::Text | Kind::Texts => (Type::TEXT_ARRAY, "text[]"),
@@ -50,7 +50,7 @@ pub fn array_type(kind: Kind) -> (Type, &'static str) {
     }
 }
 
-/// How a column is read out of its array: a cast where the array holds something else.
+/// Expression that reads a column out of its array: a cast where the array has another type.
 pub fn from_array(column: &Column) -> String {
     match column.kind {
         Kind::Texts => format!("u.{}::text[]", column.name),
@@ -119,7 +119,7 @@ impl ToSql for SqlKey {
     to_sql_checked!();
 }
 
-/// An instant; [`BEGINNING`], [`END`] and what PostgreSQL's calendar does not reach are infinite.
+/// An instant. [`BEGINNING`], [`END`] and instants outside of PostgreSQL's calendar become infinite.
 #[derive(Clone, Copy, Debug)]
 pub struct Time(pub Millis);
 
@@ -140,13 +140,12 @@ impl ToSql for Time {
     to_sql_checked!();
 }
 
-/// PostgreSQL's text holds every character but this one, which becomes the one that stands for what
-/// cannot be shown.
+/// Replaces NUL, which PostgreSQL's text cannot hold, by U+FFFD.
 fn text_without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
-/// `{"a","b"}`
+/// Text of an array, such as `{"a","b"}`.
 fn array_literal(texts: &[impl AsRef<str>]) -> String {
     let mut literal = String::from("{");
     for (i, text) in texts.iter().enumerate() {

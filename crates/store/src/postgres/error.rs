@@ -1,4 +1,4 @@
-//! What can go wrong with the database, and what to do about it.
+//! Errors of the database, and how to recover from them.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,45 +9,45 @@ use watchtower_core::Remedy;
 
 use crate::UnreadableCursor;
 
-/// The database did not do what it was asked.
+/// An operation on the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The address cannot be read; it is not repeated here, for it may hold a password.
-    #[error("[store] url is no PostgreSQL address: {0}")]
+    /// The address cannot be parsed. The error does not repeat it, because it may hold a password.
+    #[error("[store] url is not a PostgreSQL address: {0}")]
     Address(String),
     /// The file of certificates cannot be used.
     #[error("cannot read certificates from {}: {fault}", path.display())]
     Certificates {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the file.
         fault: String,
     },
-    /// It cannot be reached, or does not let us in.
+    /// The server cannot be reached, or refuses the login.
     #[error("cannot connect to PostgreSQL at {server}: {}", explain(source))]
     Connect {
         /// Host, port, database, user.
         server: String,
-        /// Why.
+        /// Cause reported by the client library.
         source: tokio_postgres::Error,
     },
-    /// It takes too long to answer.
+    /// The server did not answer in time.
     #[error("PostgreSQL at {server} did not answer within {} s", after.as_secs())]
     TimedOut {
         /// Host, port, database, user.
         server: String,
-        /// How long we waited.
+        /// The time limit.
         after: std::time::Duration,
     },
     /// A statement failed.
     #[error("cannot {doing}: {}", explain(source))]
     Statement {
-        /// What was being done, and to what.
+        /// The operation and its object, as in `cannot <doing>`.
         doing: String,
-        /// Why.
+        /// Cause reported by the server or the client library.
         source: tokio_postgres::Error,
     },
-    /// A pooler hands every transaction to another session.
+    /// A pooler assigns transactions of one connection to several sessions.
     #[error(
         "PostgreSQL at {server} is behind a pooler in transaction mode: two connections of ours share one session \
          (backend {backend}). Commits need a session of their own: use the pooler's session mode (for Supabase port \
@@ -56,13 +56,13 @@ pub enum StoreError {
     Pooled {
         /// Host, port, database, user.
         server: String,
-        /// The process both were served by.
+        /// Process id of the session that served both.
         backend: String,
     },
-    /// Something has to be put right by hand.
+    /// A fault of the setup that an operator must repair.
     #[error("{0}")]
     Setup(String),
-    /// A stored cursor cannot be read: to guess one would repeat or lose entries.
+    /// A stored cursor cannot be read. A guessed cursor would repeat or lose entries.
     #[error("schema {schema}: {fault}")]
     Cursor {
         /// The schema of the pipeline.
@@ -77,7 +77,7 @@ pub enum StoreError {
         watchtower_core::plan::difference(stored, ours)
     )]
     Plan {
-        /// Which pipeline.
+        /// Name of the pipeline.
         pipeline: String,
         /// The plan of its tables.
         stored: String,
@@ -87,29 +87,29 @@ pub enum StoreError {
     /// Another daemon has taken over.
     #[error("fenced: {by} took over pipeline {pipeline} (term {term}, ours was {ours}); nothing was written since")]
     Fenced {
-        /// Which pipeline.
+        /// Name of the pipeline.
         pipeline: String,
-        /// The new owner: its process and machine.
+        /// Process and machine of the new owner.
         by: String,
-        /// Its term.
+        /// Term of the new owner.
         term: i64,
-        /// Ours.
+        /// Term of this writer.
         ours: i64,
     },
 }
 
 impl StoreError {
-    /// An error of a statement; `doing` says what it was to achieve.
+    /// Wraps an error of a statement; `doing` is the operation, as in `cannot <doing>`.
     pub fn statement(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Statement { doing: doing.into(), source }
     }
 
-    /// Whether the statement found no row to change that it had to: see [`super::batch::only_if_one`].
-    pub fn found_nothing(&self) -> bool {
+    /// Whether a compare-and-set found no row to change: see [`super::queue::only_if_one`].
+    pub fn changed_no_row(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::DIVISION_BY_ZERO))
     }
 
-    /// What helps.
+    /// How the committer should recover from this error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Connect { source, .. } | Self::Statement { source, .. } => remedy(source),
@@ -133,14 +133,14 @@ fn remedy(error: &tokio_postgres::Error) -> Remedy {
             Remedy::Retry
         }
         _ if state.code().starts_with("53") => Remedy::Wait,
-        // Connection exceptions; shut down, crashed, starting up; idle or unwanted sessions.
+        // Connection exceptions; server shutting down, crashed or starting; idle or terminated sessions.
         _ if ["08", "57P", "25P03"].iter().any(|class| state.code().starts_with(class)) => Remedy::Reconnect,
         _ => Remedy::None,
     }
 }
 
-/// Where the server said nothing, the connection is gone, or could not be made; unless it is our own doing:
-/// a password it wants and we do not have, a certificate that is not trusted, a value that cannot be sent.
+/// Recovery from an error without SQLSTATE: the connection is lost or could not be made. No retry helps against a
+/// missing password, a certificate that is not trusted, or a value that cannot be encoded.
 fn remedy_without_a_word(error: &tokio_postgres::Error) -> Remedy {
     let Some(source) = std::error::Error::source(error) else { return Remedy::Reconnect };
     match source.downcast_ref::<io::Error>().map(io::Error::kind) {
@@ -149,7 +149,7 @@ fn remedy_without_a_word(error: &tokio_postgres::Error) -> Remedy {
     }
 }
 
-/// The server's own words; tokio-postgres says only "db error".
+/// The server's message; tokio-postgres's own text is only "db error".
 fn explain(error: &tokio_postgres::Error) -> String {
     let Some(db) = error.as_db_error() else {
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();

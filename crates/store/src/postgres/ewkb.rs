@@ -1,4 +1,4 @@
-//! Shapes as PostGIS reads them: extended well-known binary, little-endian, SRID 4326.
+//! Shapes in PostGIS's format: extended well-known binary, little-endian, SRID 4326.
 
 use watchtower_model::geometry::{PolygonRef, Shape};
 
@@ -6,11 +6,11 @@ const LITTLE_ENDIAN: u8 = 1;
 const POINT: u32 = 1;
 const POLYGON: u32 = 3;
 const MULTIPOLYGON: u32 = 6;
-/// Flag of the type: an SRID follows.
+/// Flag of the geometry type: an SRID follows.
 const HAS_SRID: u32 = 0x2000_0000;
 const WGS84: u32 = 4326;
 
-/// A polygon, a multipolygon, or the centre of a circle.
+/// Encodes a polygon or multipolygon; a circle as the point at its centre.
 pub fn encode(shape: &Shape) -> Vec<u8> {
     let mut out = Vec::with_capacity(32 + 16 * shape.vertex_count());
     if let Some([lon, lat]) = shape.center() {

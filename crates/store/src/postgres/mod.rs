@@ -1,16 +1,14 @@
-//! Tables in PostgreSQL with PostGIS, one schema a pipeline.
+//! Tables in PostgreSQL with PostGIS, one schema per pipeline.
 //!
-//! A commit is one transaction: rows, archive, cursors, the commit's number. It begins by comparing the
-//! pipeline's row with what this writer knows (term, owner, number of the last commit) and setting the
-//! next number, so that a writer that was paused and replaced meanwhile changes nothing, and a commit
-//! whose outcome is unknown can be looked up: see [`commit`]. Values are set, never added to.
+//! A commit is one transaction: rows, archive, cursors, the commit's number. Its first statement is a compare-and-set
+//! on the pipeline's row: it compares term, owner and number of the last commit and sets the next number. So a writer
+//! that was paused and replaced changes nothing, and a commit whose outcome is unknown can be looked up: see
+//! [`commit`]. Values are set, never added to.
 //!
-//! Lagging tables are written on a connection of their own, fenced by a row of their own: see
-//! [`lagging`]. The schema is made by numbered migrations and explained by the descriptors of the tables:
-//! see [`schema`].
+//! Lagging tables are written on another connection, with a fence of their own: see [`lagging`]. Numbered migrations
+//! create the schema; the descriptors of the tables provide its comments: see [`schema`].
 
 pub mod archive;
-mod batch;
 pub mod claim;
 pub mod commit;
 mod connection;
@@ -21,10 +19,11 @@ mod error;
 mod ewkb;
 pub mod lagging;
 mod options;
+mod queue;
 pub mod schema;
 mod statements;
 
-pub use connection::Database;
+pub use connection::{Database, address};
 pub use connection_string::{SslMode, split_ssl_mode};
 pub use error::StoreError;
 pub use options::Options;

@@ -1,16 +1,16 @@
-//! What a pipeline needs to know of its PostgreSQL: `[store]` of the configuration.
+//! Settings of a pipeline's PostgreSQL: `[store]` of the configuration.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// `[store]`
+/// Values of `[store]`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `postgres://[user[:password]@]host[:port][/database][?sslmode=..]`, or `host=.. user=.. ..`, as written. May
-    /// hold a password: it is never printed; [`Database::server`](super::Database::server) is. `sslmode` may be
-    /// `verify-full`, which [`split_ssl_mode`](super::split_ssl_mode) takes out for clients that do not know it.
+    /// `postgres://[user[:password]@]host[:port][/database][?sslmode=..]`, or `host=.. user=.. ..`, as written. It may
+    /// hold a password and is never printed; [`Database::server`](super::Database::server) is. `sslmode` may be
+    /// `verify-full`, which [`split_ssl_mode`](super::split_ssl_mode) removes for clients that do not know it.
     pub url: SecretString,
     /// The schema of the tables; by default the pipeline's name.
     pub schema: String,
@@ -26,7 +26,7 @@ pub struct Options {
     pub rejected_keep: Duration,
     /// PEM file of the authorities to trust with TLS, instead of the public ones.
     pub ca_file: Option<PathBuf>,
-    /// Whether a PostgreSQL is accepted that may lose what it has committed.
+    /// Whether a PostgreSQL that may lose committed data is accepted.
     pub allow_unsafe: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The schema of a pipeline: made, brought up to date, explained, and opened to readers.
+//! The schema of a pipeline: created, migrated, commented, and granted to readers.
 
 use std::fmt::Write;
 
@@ -8,32 +8,40 @@ use super::connection::Database;
 use super::error::StoreError;
 use watchtower_core::tables::{TABLES, Table};
 
-mod migrations {
-    refinery::embed_migrations!("../../migrations");
+/// The migrations, oldest first: name and SQL. A test compares them with the folder.
+const MIGRATIONS: &[(&str, &str)] = &[("V1__tables", include_str!("../../../../migrations/V1__tables.sql"))];
+
+/// Runs the migrations that a schema lacks. The macros of `refinery` expand to `refinery_core`; with the macros, the
+/// crates for regular expressions, times and TOML would be compiled twice.
+fn runner() -> refinery_core::Runner {
+    let migration = |(name, sql): &(&str, &str)| {
+        refinery_core::Migration::unapplied(name, sql).expect("the name of a migration is V<number>__<words>")
+    };
+    refinery_core::Runner::new(&MIGRATIONS.iter().map(migration).collect::<Vec<_>>())
 }
 
-/// What a migration did.
+/// Result of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
     /// The migrations that were run, in order.
     pub applied: Vec<String>,
-    /// The version the schema has now.
+    /// Version of the schema afterwards.
     pub version: i32,
 }
 
-/// How the schema in the database relates to this program.
+/// Version of the schema compared with the program's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is what the program expects.
+    /// The schema has the program's version.
     Current,
-    /// Migrations are missing: there are `have` of `want`.
+    /// Migrations are missing.
     Behind {
         /// Version in the database; 0 if there is no schema.
         have: i32,
         /// Version of the program.
         want: i32,
     },
-    /// A later program made it.
+    /// A later version of this program made the schema.
     Ahead {
         /// Version in the database.
         have: i32,
@@ -42,9 +50,9 @@ pub enum Standing {
     },
 }
 
-/// The version that the program's migrations lead to.
+/// The schema version of this program: the number of its last migration.
 pub fn newest() -> i32 {
-    migrations::migrations::runner().get_migrations().iter().map(|migration| migration.version()).max().unwrap_or(0)
+    runner().get_migrations().iter().map(|migration| migration.version()).max().unwrap_or(0)
 }
 
 /// Compares the schema with this program.
@@ -52,7 +60,7 @@ pub fn newest() -> i32 {
 /// # Errors
 /// If the database does not answer.
 pub async fn standing(client: &Client, database: &Database) -> Result<Standing, StoreError> {
-    let doing = || StoreError::statement(format!("look for the version of schema {}", database.schema));
+    let doing = || StoreError::statement(format!("read the version of schema {}", database.schema));
     let table = format!("{}.{HISTORY}", database.schema);
     let exists: bool = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await.map_err(doing())?.get(0);
     let have: i32 = if exists {
@@ -69,11 +77,11 @@ pub async fn standing(client: &Client, database: &Database) -> Result<Standing, 
     })
 }
 
-/// Makes the schema or brings it up to date; then every table and column gets its comment, and the
-/// reader role its grants. Two that do so at once wait for each other.
+/// Creates or migrates the schema, then sets the comments of all tables and columns and the grants of the reader role.
+/// Concurrent migrations wait for each other.
 ///
 /// # Errors
-/// If a right or PostGIS is missing, or a migration fails: it is rolled back then.
+/// If a right or PostGIS is missing, or a migration fails and is rolled back.
 pub async fn migrate(
     client: &mut Client,
     database: &Database,
@@ -90,7 +98,7 @@ pub async fn migrate(
         .batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", database.schema))
         .await
         .map_err(doing("create"))?;
-    let report = migrations::migrations::runner()
+    let report = runner()
         .run_async(client)
         .await
         .map_err(|error| StoreError::Setup(format!("cannot migrate schema {}: {error}", database.schema)))?;
@@ -104,7 +112,7 @@ pub async fn migrate(
     Ok(Migrated { applied, version: newest() })
 }
 
-/// The refusal of a schema that a later program made.
+/// The error for a schema that a later version of this program made.
 pub fn too_new(database: &Database, have: i32, want: i32) -> StoreError {
     StoreError::Setup(format!(
         "schema {} has version {have}, made by a later watchtower; this one knows version {want}: upgrade it",
@@ -114,7 +122,7 @@ pub fn too_new(database: &Database, have: i32, want: i32) -> StoreError {
 
 async fn ensure_postgis(client: &Client) -> Result<(), StoreError> {
     let has = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'postgis')";
-    let has: bool = client.query_one(has, &[]).await.map_err(StoreError::statement("look for PostGIS"))?.get(0);
+    let has: bool = client.query_one(has, &[]).await.map_err(StoreError::statement("check for PostGIS"))?.get(0);
     if has {
         return Ok(());
     }
@@ -128,17 +136,17 @@ async fn ensure_postgis(client: &Client) -> Result<(), StoreError> {
     })
 }
 
-/// What the migrations keep about themselves, in a table that they make.
+/// The table in which refinery records migrations; refinery creates it.
 const HISTORY: &str = "refinery_schema_history";
-const HISTORY_COMMENT: &str = "Which migrations made these tables what they are.";
+const HISTORY_COMMENT: &str = "Migrations that were run on this schema.";
 const HISTORY_COLUMNS: [(&str, &str); 4] = [
     ("version", "Number of the migration."),
-    ("name", "Its name."),
-    ("applied_on", "When it was run."),
-    ("checksum", "Of its text: one that was run may not change."),
+    ("name", "Name of the migration."),
+    ("applied_on", "Instant at which the migration was run."),
+    ("checksum", "Checksum of the migration's text, which must not change after it was run."),
 ];
 
-/// `COMMENT ON` for everything that has a descriptor, and for what no migration of ours makes.
+/// `COMMENT ON` statements for all tables with a descriptor, and for refinery's table.
 fn comments() -> String {
     let mut sql = String::new();
     put_comment(&mut sql, &format!("TABLE {HISTORY}"), HISTORY_COMMENT);
@@ -162,7 +170,7 @@ fn put_comment(sql: &mut String, of: &str, comment: &str) {
 async fn grant(client: &Client, database: &Database, role: &str) -> Result<(), StoreError> {
     if !role_exists(client, role).await?
         && let Err(error) = client.batch_execute(&format!("CREATE ROLE \"{role}\" NOLOGIN")).await
-        // Roles are shared by all databases of a server: somebody else's daemon may have been faster.
+        // Roles are shared by all databases of a server: another daemon may have created it in the meantime.
         && !role_exists(client, role).await?
     {
         let said = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
@@ -183,5 +191,23 @@ async fn grant(client: &Client, database: &Database, role: &str) -> Result<(), S
 async fn role_exists(client: &Client, role: &str) -> Result<bool, StoreError> {
     let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
     let row = client.query_one(exists, &[&role]).await;
-    Ok(row.map_err(StoreError::statement(format!("look for role {role}")))?.get(0))
+    Ok(row.map_err(StoreError::statement(format!("check for role {role}")))?.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_is_embedded() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
+        files.sort_by_key(|name| name[1..].split("__").next().unwrap().parse::<u32>().unwrap());
+        let embedded: Vec<&str> = MIGRATIONS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(files, embedded);
+        assert_eq!(runner().get_migrations().len(), files.len());
+    }
 }

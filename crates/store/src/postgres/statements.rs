@@ -1,43 +1,43 @@
-//! Writing the changes of a table: deletions first, then rows, each in key order.
+//! Writes the changes of a table: deletions first, then rows, each in key order.
 //!
-//! Few rows travel as one array a column; many go by COPY into a temporary table first, which keeps the
-//! server's memory small.
+//! Few rows are sent as one array per column; many by COPY into a temporary table first, which keeps the server's
+//! memory small.
 
 use std::pin::pin;
 
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
-use super::batch::{Batch, Parameters};
 use super::encode::{Sql, SqlKey, array_type, copy_type, from_array};
 use super::error::StoreError;
+use super::queue::{Parameters, StatementQueue};
 use watchtower_core::tables::{Column, Key, Row, Table, TableChanges};
 
-/// Up to this many rows travel as arrays. Both ways cost some 5 us a row; arrays save round trips.
+/// Up to this many rows are sent as arrays. Both ways cost some 5 us per row; arrays save round trips.
 const MAX_ARRAY_ROWS: usize = 2_000;
 
 /// Writes what changed in one table.
 ///
 /// # Errors
-/// If a statement fails; the transaction is void then.
-pub async fn write<'a>(batch: &mut Batch<'a>, changes: &'a TableChanges) -> Result<(), StoreError> {
+/// If a statement fails; the transaction is then void.
+pub async fn write<'a>(queue: &mut StatementQueue<'a>, changes: &'a TableChanges) -> Result<(), StoreError> {
     let table = changes.table;
     let gone: Vec<&Key> = changes.rows.iter().filter(|(_, row)| row.is_none()).map(|(key, _)| key).collect();
     for keys in gone.chunks(MAX_ARRAY_ROWS) {
-        delete(batch, table, keys).await?;
+        delete(queue, table, keys).await?;
     }
     let rows: Vec<&Row> = changes.rows.values().flatten().collect();
     if rows.is_empty() {
         return Ok(());
     }
     if rows.len() <= MAX_ARRAY_ROWS {
-        upsert_arrays(batch, table, &rows).await
+        upsert_arrays(queue, table, &rows).await
     } else {
-        upsert_copied(batch, table, &rows).await
+        upsert_copied(queue, table, &rows).await
     }
 }
 
-async fn delete(batch: &mut Batch<'_>, table: &'static Table, keys: &[&Key]) -> Result<(), StoreError> {
+async fn delete(queue: &mut StatementQueue<'_>, table: &'static Table, keys: &[&Key]) -> Result<(), StoreError> {
     let columns = &table.columns[..table.key];
     let column = |i: usize| -> Vec<SqlKey> { keys.iter().map(|key| SqlKey(key[i].cell())).collect() };
     let parameters: Parameters<'_> = (0..columns.len()).map(|i| Box::new(column(i)) as _).collect();
@@ -49,27 +49,31 @@ async fn delete(batch: &mut Batch<'_>, table: &'static Table, keys: &[&Key]) -> 
         names(columns),
         same.join(" AND ")
     );
-    batch.execute(&sql, &types, parameters, format!("delete rows of {}", table.name)).await
+    queue.execute(&sql, &types, parameters, format!("delete rows of {}", table.name)).await
 }
 
-async fn upsert_arrays<'a>(batch: &mut Batch<'a>, table: &'static Table, rows: &[&'a Row]) -> Result<(), StoreError> {
+async fn upsert_arrays<'a>(
+    queue: &mut StatementQueue<'a>,
+    table: &'static Table,
+    rows: &[&'a Row],
+) -> Result<(), StoreError> {
     let column = |i: usize| -> Vec<Sql<'a>> { rows.iter().map(|row| Sql(&row[i])).collect() };
     let parameters: Parameters<'a> = (0..table.columns.len()).map(|i| Box::new(column(i)) as _).collect();
     let (arrays, types) = arrays(table.columns);
     let read: Vec<String> = table.columns.iter().map(from_array).collect();
     let names = names(table.columns);
     let source = format!("SELECT {} FROM unnest({arrays}) AS u({names})", read.join(", "));
-    batch.execute(&upsert(table, &source), &types, parameters, writing(table)).await
+    queue.execute(&upsert(table, &source), &types, parameters, writing(table)).await
 }
 
-async fn upsert_copied(batch: &mut Batch<'_>, table: &'static Table, rows: &[&Row]) -> Result<(), StoreError> {
+async fn upsert_copied(queue: &mut StatementQueue<'_>, table: &'static Table, rows: &[&Row]) -> Result<(), StoreError> {
     let name = table.name;
-    batch.stage(name).await?;
+    queue.stage(name).await?;
     let names = names(table.columns);
     let types: Vec<Type> = table.columns.iter().map(|c| copy_type(c.kind)).collect();
     let copy = format!("COPY stage_{name} ({names}) FROM STDIN BINARY");
     let failed = || StoreError::statement(writing(table));
-    let sink = batch.client().await?.copy_in(&copy).await.map_err(failed())?;
+    let sink = queue.client().await?.copy_in(&copy).await.map_err(failed())?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
     for row in rows {
         let cells: Vec<Sql<'_>> = row.iter().map(Sql).collect();
@@ -77,8 +81,8 @@ async fn upsert_copied(batch: &mut Batch<'_>, table: &'static Table, rows: &[&Ro
     }
     writer.finish().await.map_err(failed())?;
     let source = format!("SELECT {names} FROM stage_{name}");
-    batch.execute(&upsert(table, &source), &[], Vec::new(), writing(table)).await?;
-    batch.run(format!("TRUNCATE stage_{name}"), writing(table)).await
+    queue.execute(&upsert(table, &source), &[], Vec::new(), writing(table)).await?;
+    queue.run(format!("TRUNCATE stage_{name}"), writing(table)).await
 }
 
 fn writing(table: &Table) -> String {
@@ -102,7 +106,7 @@ fn names(columns: &[Column]) -> String {
     columns.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 
-/// `$1::text[], $2::..` and the types.
+/// Placeholders such as `$1::text[], $2::..`, and their types.
 fn arrays(columns: &[Column]) -> (String, Vec<Type>) {
     let mut types = Vec::new();
     let mut arrays = Vec::new();

@@ -1,10 +1,9 @@
-//! Throwaway servers: Redis and PostgreSQL with PostGIS, on free ports, in temporary folders. For
-//! benchmarks, and for tests.
+//! Throwaway servers for benchmarks and tests: Redis, and PostgreSQL with PostGIS, on free ports, in temporary folders.
 //!
-//! Each server is the child of a small shell that waits on a pipe held by this process. A line in
-//! it is the signal to stop the server with. When the pipe closes instead, which it does however this
-//! process ends, the shell stops the server and removes its folder. Should somebody end the shell,
-//! the kernel ends the server. So nothing is left behind, even by a process that was killed.
+//! Each server is the child of a supervisor shell that waits on a pipe held by this process. A line in the pipe is the
+//! name of the signal with which the shell stops the server. When the pipe closes instead, which happens however this
+//! process ends, the shell stops the server and removes its folder. If the shell is killed, the kernel ends the server
+//! (parent-death signal). So nothing is left behind, even by a process that was killed.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Write};
@@ -21,16 +20,16 @@ pub mod redis;
 pub use postgres::PostgresServer;
 pub use redis::{RedisOptions, RedisServer};
 
-/// A server that does not answer for so long never will. Busy machines are slow.
+/// Time limit for a server's first answer. Generous, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks at whether a server answers.
+/// Interval between two checks whether a server answers.
 const POLL: Duration = Duration::from_millis(10);
 
-/// How often another port is tried when one turns out to be taken.
+/// Number of ports tried when one is already taken.
 const PORT_ATTEMPTS: usize = 20;
 
-/// What a server prints, in its folder.
+/// Name of the file in the server's folder that receives its output.
 const LOG: &str = "log";
 
 /// `$1` the folder, `$2` the signal that ends the server at once, then the server's command line.
@@ -47,40 +46,40 @@ else
 fi 2>/dev/null
 "#;
 
-/// A server cannot be had.
+/// A server cannot be started or used.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// It is not installed.
+    /// The program is not installed.
     #[error("{program} is not installed: Debian and Ubuntu have it in the package {package}")]
     Missing {
-        /// Which program.
+        /// Name of the program.
         program: String,
-        /// Who has it.
+        /// Name of the Debian package that contains it.
         package: &'static str,
     },
-    /// The system refuses something.
+    /// The operating system refused an operation.
     #[error("cannot {doing}")]
     Io {
-        /// What was to be done.
+        /// The operation, as in `cannot <doing>`.
         doing: String,
-        /// Why not.
+        /// Cause reported by the operating system.
         source: io::Error,
     },
-    /// It ended, or does not answer.
+    /// The server ended, or does not answer.
     #[error("{what} does not start: {why}")]
     Start {
-        /// Which server.
+        /// Name of the server.
         what: &'static str,
-        /// What it said.
+        /// The fault, with the end of the server's output.
         why: String,
     },
     /// A command failed.
-    #[error("{command}: {said}")]
+    #[error("{command}: {output}")]
     Command {
-        /// Which.
+        /// The command line.
         command: String,
-        /// What it said.
-        said: String,
+        /// Its error output.
+        output: String,
     },
 }
 
@@ -99,11 +98,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` in a folder, which goes with it; what it prints is in the file `log` there. `at_end` is
-    /// the signal it gets when nobody needs it any more.
+    /// Starts `command` in a folder that is removed with the process; its output goes to the file `log` there. `at_end`
+    /// is the signal sent when the value is dropped.
     ///
     /// # Errors
-    /// If there is no shell to start it.
+    /// If the supervisor shell cannot be started.
     pub fn start<S: AsRef<OsStr>>(
         folder: &Path,
         at_end: &str,
@@ -119,25 +118,25 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .process_group(0) // what is typed at the terminal is not for it
+            .process_group(0) // so that Ctrl-C at the terminal does not reach it
             .spawn()
             .map_err(ServerError::io("start a shell"))?;
         let mut pid = String::new();
-        let stdout = supervisor.stdout.take().expect("it was asked for");
-        BufReader::new(stdout).read_line(&mut pid).map_err(ServerError::io("hear of a server's start"))?;
+        let stdout = supervisor.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut pid).map_err(ServerError::io("read the process id of a server"))?;
         let pid = pid.trim().parse().map_err(|_| {
             let source = io::Error::other(format!("expected the id of a process, found {pid:?}"));
-            ServerError::Io { doing: "hear of a server's start".to_owned(), source }
+            ServerError::Io { doing: "read the process id of a server".to_owned(), source }
         })?;
         Ok(Self { supervisor, pid })
     }
 
-    /// Its process id.
+    /// Process id of the server.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Whether it has not ended by itself.
+    /// Whether the process still runs.
     pub fn is_running(&self) -> bool {
         is_running(self.pid)
     }
@@ -145,7 +144,7 @@ impl Process {
     /// Sends the signal, by name, and waits for the end of the program; its folder stays.
     pub fn end(mut self, signal: &str) {
         if let Some(mut stdin) = self.supervisor.stdin.take() {
-            // If nobody reads it, the shell is gone, and the program with it.
+            // A write error means that the shell is gone, and the program with it.
             let _ = writeln!(stdin, "{signal}");
             let _ = self.supervisor.wait();
         }
@@ -159,17 +158,17 @@ impl Drop for Process {
     }
 }
 
-/// Whether there is such a process, and not only what its parent has not yet asked about.
+/// Whether a process with this id runs; a zombie does not count.
 pub fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
-/// A port of the loopback that was free a moment ago. Not one of those that the kernel gives to
-/// outgoing connections: a server that is down for a while finds it free when it comes back.
+/// A loopback port that was free a moment ago, outside of the kernel's range for outgoing connections, so that a server
+/// finds it free again after a restart.
 ///
 /// # Errors
-/// If none is.
+/// If no port of the range is free.
 pub fn free_port() -> Result<u16, ServerError> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const RANGE: std::ops::Range<u16> = 15_000..32_000;
@@ -185,7 +184,7 @@ pub fn free_port() -> Result<u16, ServerError> {
     Err(ServerError::Io { doing: format!("find a free port in {RANGE:?}"), source })
 }
 
-/// Waits until a server `answers`; if it ends before, tells what it printed.
+/// Waits until a server `answers`. If it ends before that, the error has the end of its output.
 ///
 /// # Errors
 /// If it ended, or does not answer.
@@ -207,13 +206,13 @@ pub fn wait_for(
     let why = if process.is_running() { "it does not answer" } else { "it ended" };
     process.end("KILL");
     let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-    Err(ServerError::Start { what, why: format!("{why}; the last it said:\n{tail}") })
+    Err(ServerError::Start { what, why: format!("{why}; its last output:\n{tail}") })
 }
 
-/// Tries ports until a server takes one.
+/// Tries ports until a server starts on one.
 ///
 /// # Errors
-/// If it does not start for another reason, or all ports are taken that were tried.
+/// If it fails for another reason, or all ports that were tried are taken.
 pub fn on_a_free_port<T>(start: impl Fn(u16) -> Result<T, ServerError>) -> Result<(u16, T), ServerError> {
     let mut attempts = 1;
     loop {
@@ -230,7 +229,7 @@ fn is_about_the_port(complaint: &str) -> bool {
     ["in use", "could not bind", "could not create any TCP"].iter().any(|text| complaint.contains(text))
 }
 
-/// Starts it where it was.
+/// Starts a server again on its port, which the kernel may release late.
 fn on_the_same_port<T>(start: impl Fn() -> Result<T, ServerError>) -> Result<T, ServerError> {
     let mut attempts = 1;
     loop {
@@ -243,25 +242,25 @@ fn on_the_same_port<T>(start: impl Fn() -> Result<T, ServerError>) -> Result<T, 
     }
 }
 
-/// Where a program is: in PATH, or among the folders given.
+/// Path of a program: in the given folders, or in PATH.
 ///
 /// # Errors
-/// If it is nowhere.
+/// If the program is in none of them.
 pub fn program(name: &str, package: &'static str, folders: &[PathBuf]) -> Result<PathBuf, ServerError> {
     find(name, folders).ok_or_else(|| ServerError::Missing { program: name.to_owned(), package })
 }
 
-/// The same, if it is anywhere.
+/// As [`program`]; `None` if it is not installed.
 pub fn find(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = folders.iter().cloned().chain(std::env::split_paths(&path)).map(|folder| folder.join(name));
     places.into_iter().find(|path| path.is_file())
 }
 
-/// A new folder that goes with its value.
+/// A new folder that is removed when the value is dropped.
 ///
 /// # Errors
-/// If there is no room for it.
+/// If it cannot be created.
 pub fn temporary_folder(prefix: &str) -> Result<tempfile::TempDir, ServerError> {
     tempfile::Builder::new().prefix(prefix).tempdir().map_err(ServerError::io("make a temporary folder"))
 }

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Process, ServerError, on_a_free_port, on_the_same_port, program, temporary_folder, wait_for, write};
 
-/// Who PostgreSQL runs as when this process is root's, which it refuses.
+/// User that runs PostgreSQL when this process is root, which PostgreSQL refuses.
 const SYSTEM_USER: &str = "postgres";
 
-/// The database that new ones are copies of.
+/// The database that new ones are copied from.
 const TEMPLATE: &str = "with_postgis";
 
-/// As durable as can be, as small as makes sense for a while.
+/// Durable settings, with small memory.
 const CONFIGURATION: &str = "
 listen_addresses = '127.0.0.1'
 max_connections = 200
@@ -33,14 +33,14 @@ log_line_prefix = '%m %d %p '
 pub enum Shutdown {
     /// Clients are disconnected, everything is written.
     Fast,
-    /// As in a crash: what it has to tell is in its log of changes.
+    /// As in a crash: the next start recovers from the write-ahead log.
     Immediate,
 }
 
-/// A server; every connection is the superuser's.
+/// A server; all connections are a superuser's.
 #[derive(Debug)]
 pub struct PostgresServer {
-    /// None while it is stopped. Dropped before the folder.
+    /// `None` while it is stopped. Dropped before the folder.
     process: Option<Process>,
     folder: tempfile::TempDir,
     port: u16,
@@ -48,7 +48,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts a server that is ready for clients; more lines of its configuration are `settings`.
+    /// Starts a server and waits until it accepts clients; `settings` are more lines of its configuration.
     ///
     /// # Errors
     /// If it or PostGIS is not installed, or it does not start.
@@ -72,10 +72,10 @@ impl PostgresServer {
         Ok(server)
     }
 
-    /// Makes a database with PostGIS and nothing else in it; where clients connect to it.
+    /// Creates a database with PostGIS and nothing else in it; returns its URL.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn database(&self) -> Result<String, ServerError> {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         psql(&self.url("postgres"), &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))?;
@@ -86,7 +86,7 @@ impl PostgresServer {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Stops it and waits until it has ended.
+    /// Stops the server and waits until it has ended.
     pub fn stop(&mut self, shutdown: Shutdown) {
         let signal = match shutdown {
             Shutdown::Fast => "INT",
@@ -97,7 +97,7 @@ impl PostgresServer {
         }
     }
 
-    /// Starts it again on the same port after it was stopped, and waits until it has recovered.
+    /// Starts a stopped server again on the same port, and waits until it has recovered.
     ///
     /// # Errors
     /// If it does not start.
@@ -106,19 +106,18 @@ impl PostgresServer {
         Ok(())
     }
 
-    /// The process id of its first process, while it runs.
+    /// Process id of the postmaster, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
 
-    /// Where it keeps what it keeps.
+    /// Folder of its data, configuration and output.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// What psql prints for these statements: a line a row, cells separated by `|`. Also takes psql's own
-/// commands.
+/// Output of psql for these statements: a line per row, cells separated by `|`. Also accepts psql's own commands.
 ///
 /// # Errors
 /// If one of them fails.
@@ -130,9 +129,9 @@ pub fn psql(url: &str, sql: &str) -> Result<String, ServerError> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(ServerError::io("start psql"))?;
-    let mut stdin = child.stdin.take().expect("it was asked for");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
     let sql_bytes = sql.to_owned();
-    // It may print before it has read everything, and stops reading at the first error.
+    // psql may print before it has read everything, and stops reading at the first error.
     let writer = std::thread::spawn(move || stdin.write_all(sql_bytes.as_bytes()));
     let output = child.wait_with_output().map_err(ServerError::io("wait for psql"))?;
     let _ = writer.join();
@@ -140,7 +139,7 @@ pub fn psql(url: &str, sql: &str) -> Result<String, ServerError> {
     if output.status.success() {
         Ok(text(&output.stdout))
     } else {
-        Err(ServerError::Command { command: format!("psql {url}"), said: text(&output.stderr) })
+        Err(ServerError::Command { command: format!("psql {url}"), output: text(&output.stderr) })
     }
 }
 
@@ -154,7 +153,7 @@ fn run(folder: &Path, port: u16) -> Result<Process, ServerError> {
     command.extend(["-D".into(), data(folder).into(), "-c".into(), config.into()]);
     let process = Process::start(folder, "QUIT", command)?;
     let is_ready = binary("pg_isready")?;
-    // By its socket: nobody else's server is in this folder.
+    // Over its socket: no other server has this folder.
     wait_for("PostgreSQL", process, folder, || {
         let mut ready = Command::new(&is_ready);
         ready.args(["-q", "-t", "1", "-U", "postgres", "-p", &port.to_string(), "-h"]).arg(folder);
@@ -162,8 +161,7 @@ fn run(folder: &Path, port: u16) -> Result<Process, ServerError> {
     })
 }
 
-/// Orders texts as people do where the version can: then code that wants the order of bytes has to
-/// ask for it.
+/// Linguistic collation where the version supports it, so that code that needs byte order must ask for it.
 fn ordering() -> Result<Vec<OsString>, ServerError> {
     let people = ["--locale=C", "--locale-provider=icu", "--icu-locale=en-US"];
     Ok(people.into_iter().take(if version()? >= 15 { 3 } else { 1 }).map(OsString::from).collect())
@@ -173,15 +171,14 @@ fn version() -> Result<u32, ServerError> {
     let text = succeed(Command::new(binary("postgres")?).arg("--version"))?;
     let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
     let major = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    let unknown = |_| ServerError::Command { command: "postgres --version".to_owned(), said: text.clone() };
+    let unknown = |_| ServerError::Command { command: "postgres --version".to_owned(), output: text.clone() };
     major.parse().map_err(unknown)
 }
 
-/// Where a program of PostgreSQL is: of the newest version that has PostGIS where Debian puts them, else in
-/// PATH.
+/// Path of a program of PostgreSQL: of the newest version that has PostGIS in Debian's folders, else in PATH.
 ///
 /// # Errors
-/// If it is nowhere.
+/// If it is not installed.
 pub fn binary(name: &str) -> Result<PathBuf, ServerError> {
     static NEWEST: OnceLock<Vec<PathBuf>> = OnceLock::new();
     let newest = NEWEST.get_or_init(|| {
@@ -201,10 +198,10 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|itself| itself.uid() == 0)
 }
 
-/// Gives a folder to whoever PostgreSQL runs as.
+/// Gives a folder to the user that runs PostgreSQL.
 ///
 /// # Errors
-/// If that is nobody.
+/// If the system has no such user.
 pub fn own_folder(folder: &Path) -> Result<(), ServerError> {
     if is_root() {
         succeed(Command::new("chown").arg(SYSTEM_USER).arg(folder))?;
@@ -212,19 +209,19 @@ pub fn own_folder(folder: &Path) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// Arguments for `setpriv` to run a program as somebody whom PostgreSQL does not refuse.
+/// Arguments for `setpriv` to run a program as a user that PostgreSQL accepts.
 pub fn as_system_user(program: PathBuf) -> Vec<OsString> {
     let drop_root = ["--reuid", SYSTEM_USER, "--regid", SYSTEM_USER, "--init-groups"];
     let options = if is_root() { &drop_root[..] } else { &[] };
     options.iter().map(OsString::from).chain([program.into_os_string()]).collect()
 }
 
-/// What it prints.
+/// Standard output of a command that must succeed.
 fn succeed(command: &mut Command) -> Result<String, ServerError> {
     let Output { status, stdout, stderr } = command.output().map_err(ServerError::io(format!("run {command:?}")))?;
     if status.success() {
         return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&stderr).trim_end().to_owned();
-    Err(ServerError::Command { command: format!("{command:?}"), said })
+    Err(ServerError::Command { command: format!("{command:?}"), output: said })
 }

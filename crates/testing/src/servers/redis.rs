@@ -1,4 +1,4 @@
-//! A Redis server of its own.
+//! A throwaway Redis server.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::{Process, ServerError, on_a_free_port, on_the_same_port, program, temporary_folder, wait_for, write};
 
-/// How a server is set up.
+/// Setup of a server.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RedisOptions {
-    /// Whether what is written is still there after a restart.
+    /// Whether writes survive a restart.
     pub appendonly: bool,
-    /// What clients must say first.
+    /// Password that clients must authenticate with.
     pub password: Option<&'static str>,
     /// More lines of its configuration.
     pub config: &'static [&'static str],
@@ -22,7 +22,7 @@ pub struct RedisOptions {
 /// A server that ends with this value; its port stays the same over restarts.
 #[derive(Debug)]
 pub struct RedisServer {
-    /// None while it is stopped. Dropped before the folder.
+    /// `None` while it is stopped. Dropped before the folder.
     process: Option<Process>,
     folder: tempfile::TempDir,
     port: u16,
@@ -30,7 +30,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts a server that is ready for clients.
+    /// Starts a server and waits until it accepts clients.
     ///
     /// # Errors
     /// If it is not installed, or does not start.
@@ -55,18 +55,18 @@ impl RedisServer {
         Ok(Self { process: Some(process), folder, port, password })
     }
 
-    /// What clients connect to.
+    /// URL for clients.
     pub fn url(&self) -> String {
         let user = self.password.map_or_else(String::new, |password| format!(":{password}@"));
         format!("redis://{user}127.0.0.1:{}", self.port)
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Stops the server with SIGTERM and waits until it has ended.
     pub fn stop(&mut self) {
         self.end("TERM");
     }
 
-    /// Ends it without giving it a chance to write anything.
+    /// Kills the server, so that it writes nothing more.
     pub fn kill(&mut self) {
         self.end("KILL");
     }
@@ -77,7 +77,7 @@ impl RedisServer {
         }
     }
 
-    /// Starts it again, on the same port with the same folder; stops it first if it runs.
+    /// Starts the server again on the same port with the same folder; stops it first if it runs.
     ///
     /// # Errors
     /// If it does not start.
@@ -87,20 +87,20 @@ impl RedisServer {
         Ok(())
     }
 
-    /// What it answers to a command, in its own protocol (RESP 2).
+    /// Reply to a command, in Redis's protocol (RESP 2).
     ///
     /// # Errors
-    /// If it does not answer.
+    /// If the server does not answer.
     pub fn command(&self, words: &[&str]) -> Result<String, ServerError> {
-        ask(self.port, self.password, words).map_err(ServerError::io(format!("ask redis-server for {words:?}")))
+        ask(self.port, self.password, words).map_err(ServerError::io(format!("send {words:?} to redis-server")))
     }
 
-    /// Its process id, while it runs.
+    /// Process id of the server, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
 
-    /// Where it keeps what it keeps.
+    /// Folder of its data, configuration and output.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -113,14 +113,14 @@ fn configuration(folder: &Path) -> PathBuf {
 fn run(folder: &Path, port: u16, password: Option<&str>) -> Result<Process, ServerError> {
     let server = program("redis-server", "redis-server", &[])?;
     let process = Process::start(folder, "KILL", [server, configuration(folder)])?;
-    // That somebody answers is not enough: it must be this one, and have read what it keeps.
+    // An answer alone is not enough: it must come from this server, after it has loaded its data.
     let here = folder.canonicalize().map_err(ServerError::io("find a temporary folder again"))?.display().to_string();
     let says = |words: &[&str], expected: &str| ask(port, password, words).is_ok_and(|said| said.contains(expected));
     let is_ready = || says(&["CONFIG", "GET", "dir"], &here) && says(&["PING"], "+PONG");
     wait_for("redis-server", process, folder, is_ready)
 }
 
-/// One command on a connection of its own.
+/// Sends one command on its own connection.
 fn ask(port: u16, password: Option<&str>, words: &[&str]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;

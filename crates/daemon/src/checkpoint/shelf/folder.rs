@@ -1,4 +1,4 @@
-//! Files in a folder.
+//! Checkpoint files in a folder.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -8,9 +8,9 @@ use crate::checkpoint::block::BlockError;
 use crate::checkpoint::contents::FileName;
 use watchtower_core::crash;
 
-/// What a file has in place of its kind while it is written.
+/// Extension of a file while it is written, in place of its kind.
 const UNFINISHED: &str = "new";
-/// What is read or written at once.
+/// Size of the buffers for reading and writing.
 const BUFFER_BYTES: usize = 1 << 20;
 
 pub(super) fn prepare(folder: &Path) -> io::Result<()> {
@@ -18,13 +18,13 @@ pub(super) fn prepare(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         let path = entry.path();
         if path.extension().is_some_and(|extension| extension == UNFINISHED) {
-            let _ = fs::remove_file(path); // it is in nobody's way
+            let _ = fs::remove_file(path); // a leftover does no harm
         }
     }
     Ok(())
 }
 
-/// The file of a kind with this name.
+/// Path of the file of this name and kind.
 pub(in crate::checkpoint) fn path_of(folder: &Path, name: FileName, kind: &str) -> PathBuf {
     folder.join(format!("{name}.{kind}"))
 }
@@ -67,7 +67,7 @@ pub(super) fn write(
         Ok(bytes)
     };
     write().inspect_err(|_| {
-        // It may not be there, or be all that is left on a full disk.
+        // The file may not exist, or may occupy the last space of a full disk.
         let _ = fs::remove_file(&beside);
     })
 }

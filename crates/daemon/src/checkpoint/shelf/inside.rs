@@ -1,6 +1,6 @@
-//! Files in a table of the GeoPackage: the parts of each are its rows.
+//! Checkpoint files in a table of the GeoPackage: a file is a sequence of rows, its parts.
 //!
-//! Every part is a transaction of its own, so that whoever commits epochs waits for a part at most.
+//! Each part is written in its own transaction, so that the committer waits for one part at most.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -12,9 +12,9 @@ use watchtower_core::crash;
 use watchtower_geopackage::layer::Layer;
 use watchtower_geopackage::{Connection, FileError, GeoPackage};
 
-/// The size of a part.
+/// Size of a part.
 const PART_BYTES: usize = 1 << 20;
-/// What the kind of a file has at its end while it is written.
+/// Suffix of the kind of a file while it is written.
 const UNFINISHED: &str = ".new";
 
 const LAYER: Layer<'_> = Layer {
@@ -23,14 +23,14 @@ const LAYER: Layer<'_> = Layer {
                   start takes longer.",
     geometry: None,
     columns: &[
-        ("name", "The commit it is as of, and a random number of the process that wrote it."),
-        ("kind", "What it holds."),
+        ("name", "Commit whose state the file holds, and random number of the process that wrote it."),
+        ("kind", "Kind of the file: checkpoint or chunks."),
         ("part", "Number of the part, from 0."),
-        ("bytes", "Compressed, with checksums."),
+        ("bytes", "Contents of the part: compressed, with checksums."),
     ],
 };
 
-/// One that reads and writes the table.
+/// The table on an open connection.
 struct Table<'a> {
     file: &'a GeoPackage,
     connection: Connection,
@@ -79,11 +79,11 @@ pub(super) fn prepare(file: &GeoPackage) -> io::Result<()> {
     table
         .connection
         .execute_batch("BEGIN IMMEDIATE")
-        .map_err(file.failed("make room for checkpoints"))
+        .map_err(file.failed("create the table of checkpoints"))
         .map_err(failed)?;
     make()
         .and_then(|()| table.connection.execute_batch("COMMIT"))
-        .map_err(file.failed("make room for checkpoints"))
+        .map_err(file.failed("create the table of checkpoints"))
         .map_err(failed)
 }
 
@@ -115,7 +115,7 @@ pub(super) fn write(
     let written = contents(&mut out).and_then(|()| out.finish().map_err(Into::into)).and_then(|bytes| {
         crash::point("before-rename");
         let rename = "UPDATE checkpoints SET kind = ?3 WHERE name = ?1 AND kind = ?2";
-        table.execute("name a checkpoint", rename, [&text, &unfinished, kind]).map_err(failed)?;
+        table.execute("rename a checkpoint", rename, [&text, &unfinished, kind]).map_err(failed)?;
         crash::point("after-rename");
         Ok(bytes)
     });
@@ -132,7 +132,7 @@ pub(super) fn remove(file: &GeoPackage, name: FileName, kind: &str) -> io::Resul
     Ok(())
 }
 
-/// A file that is being written.
+/// A file that is being written, part by part.
 struct Parts<'a> {
     table: &'a Table<'a>,
     name: &'a str,

@@ -1,7 +1,7 @@
-//! Where files of checkpoints are kept: in a folder, or within the one file of the embedded mode.
+//! Storage of checkpoint files: a folder, or a table of the GeoPackage in the embedded mode.
 //!
-//! A file is written beside, under a name that nobody looks for, and named when all of it is on disk. So a file
-//! that is found is whole, unless somebody has broken it.
+//! A file is written under a temporary name and renamed once all of it is on disk. So a file that is listed is
+//! complete, unless it was damaged later.
 
 pub(super) mod folder;
 mod inside;
@@ -13,12 +13,12 @@ use super::block::BlockError;
 use super::contents::FileName;
 use watchtower_geopackage::GeoPackage;
 
-/// Where files of checkpoints are kept.
+/// Storage of checkpoint files.
 #[derive(Clone, Debug)]
 pub enum Shelf {
-    /// In a folder of their own.
+    /// Files in a folder of their own.
     Folder(PathBuf),
-    /// In a table of the file that holds everything.
+    /// Rows of a table in the GeoPackage.
     Inside(GeoPackage),
 }
 
@@ -29,7 +29,7 @@ impl From<&Path> for Shelf {
 }
 
 impl Shelf {
-    /// Makes it if it is missing, and removes what a process that was killed had begun to write.
+    /// Creates the storage if missing, and removes unfinished files of a killed process.
     pub(super) fn prepare(&self) -> io::Result<()> {
         match self {
             Self::Folder(folder) => folder::prepare(folder),
@@ -37,7 +37,7 @@ impl Shelf {
         }
     }
 
-    /// What it is called in messages.
+    /// Path of the folder or GeoPackage, for messages.
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Folder(folder) => folder,
@@ -45,12 +45,12 @@ impl Shelf {
         }
     }
 
-    /// What a file is called in messages.
+    /// Path of a file, for messages.
     pub(super) fn path_of(&self, name: FileName, kind: &str) -> PathBuf {
         folder::path_of(self.path(), name, kind)
     }
 
-    /// The files of a kind, the newest first. What is not named as ours is none.
+    /// Names of the files of a kind, the newest first. Files with other names are ignored.
     pub(super) fn names(&self, kind: &str) -> io::Result<Vec<FileName>> {
         let mut names = match self {
             Self::Folder(folder) => folder::names(folder, kind)?,
@@ -60,7 +60,7 @@ impl Shelf {
         Ok(names)
     }
 
-    /// Reads a file.
+    /// Opens a file for reading.
     pub(super) fn open(&self, name: FileName, kind: &str) -> io::Result<Box<dyn Read>> {
         match self {
             Self::Folder(folder) => folder::open(folder, name, kind),
@@ -68,7 +68,7 @@ impl Shelf {
         }
     }
 
-    /// Writes a file and returns its size in bytes. Of one that could not be written nothing is left.
+    /// Writes a file and returns its size in bytes. If it fails, nothing is left of the file.
     pub(super) fn write(
         &self,
         name: FileName,
@@ -81,7 +81,7 @@ impl Shelf {
         }
     }
 
-    /// Removes a file.
+    /// Removes a file if it exists.
     pub(super) fn remove(&self, name: FileName, kind: &str) -> io::Result<()> {
         match self {
             Self::Folder(folder) => std::fs::remove_file(folder::path_of(folder, name, kind)),

@@ -1,8 +1,8 @@
-//! Statements on their way: sent one behind the other, without waiting for answers in between.
+//! Pipelined statements: sent one behind the other, without waiting for answers in between.
 //!
-//! Within a transaction a statement needs nothing of the answers before it: the session carries them out in order,
-//! and after one that fails none. So a commit takes three journeys, to begin, to write and to complete, instead of
-//! one for each statement, which counts wherever the server is far or the processors are busy.
+//! Within a transaction a statement does not depend on earlier answers: the session executes statements in order, and
+//! none after one that fails. So a commit takes three round trips, to begin, to write and to complete, instead of one
+//! for each statement, which matters wherever the server is distant or the processors are busy.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -15,68 +15,68 @@ use tokio_postgres::{Client, Statement};
 use super::error::StoreError;
 use watchtower_core::crash;
 
-/// What a statement is given.
+/// Parameters of a statement.
 pub type Parameters<'a> = Vec<Box<dyn ToSql + Send + Sync + 'a>>;
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
-/// A statement that fails unless it changes one row: then nothing that is sent behind it is carried out. See
-/// [`StoreError::found_nothing`].
+/// Wraps a change so that it fails unless it changes one row; the statements sent behind it then do nothing. See
+/// [`StoreError::changed_no_row`].
 pub fn only_if_one(change: &str) -> String {
     format!("WITH changed AS ({change} RETURNING 1) SELECT 1 / count(*) FROM changed")
 }
 
-/// What a session has been told once.
+/// Statements prepared and temporary tables created in a session.
 #[derive(Debug, Default)]
-pub struct Prepared {
+pub struct SessionCache {
     statements: HashMap<String, Statement>,
-    /// Temporary tables that there are.
+    /// Temporary tables that exist.
     staged: Vec<String>,
 }
 
-impl Prepared {
-    /// A transaction came to nothing, and with it the tables that it made.
+impl SessionCache {
+    /// Forgets the temporary tables that a rolled-back transaction had created.
     pub fn roll_back(&mut self) {
         self.staged.clear();
     }
 }
 
-/// Statements of one session that may be on their way.
-pub struct Batch<'a> {
+/// Statements of one session that may be unanswered.
+pub struct StatementQueue<'a> {
     client: &'a Client,
-    prepared: &'a mut Prepared,
+    prepared: &'a mut SessionCache,
     unanswered: VecDeque<Answer<'a>>,
 }
 
-impl<'a> Batch<'a> {
-    /// With nothing on its way.
-    pub fn new(client: &'a Client, prepared: &'a mut Prepared) -> Self {
+impl<'a> StatementQueue<'a> {
+    /// A queue without unanswered statements.
+    pub fn new(client: &'a Client, prepared: &'a mut SessionCache) -> Self {
         Self { client, prepared, unanswered: VecDeque::new() }
     }
 
-    /// Begins a transaction that is durable when it is complete, and waits until it has begun: outside of one, each
-    /// statement behind would be one of its own.
+    /// Begins a transaction whose commit is durable, and waits for the answer: if it failed, each statement sent behind
+    /// it would be a transaction of its own.
     ///
     /// # Errors
-    /// If it cannot be begun.
+    /// If the transaction cannot begin.
     pub async fn begin(&mut self, doing: String) -> Result<(), StoreError> {
         self.run("BEGIN; SET LOCAL synchronous_commit = on".to_owned(), doing).await?;
         self.answered().await
     }
 
-    /// Sends statements without parameters; `doing` says what for.
+    /// Sends statements without parameters; `doing` describes them in errors, as in `cannot <doing>`.
     ///
     /// # Errors
-    /// If it is known already that they, or some before, failed.
+    /// If these or earlier statements are already known to have failed.
     pub async fn run(&mut self, sql: String, doing: String) -> Result<(), StoreError> {
         let (client, failed) = (self.client, StoreError::statement(doing));
         self.send(Box::pin(async move { client.batch_execute(&sql).await.map_err(failed) })).await
     }
 
-    /// Sends a statement, which is prepared when it is sent first; types that are not given follow from it.
+    /// Sends a statement, preparing it at first use. Parameter types missing in `types` are inferred by the server.
     ///
     /// # Errors
-    /// If it cannot be prepared, or it is known already that it, or one before, failed.
+    /// If it cannot be prepared, or it or an earlier statement is already known to have failed.
     pub async fn execute(
         &mut self,
         sql: &str,
@@ -93,22 +93,22 @@ impl<'a> Batch<'a> {
         .await
     }
 
-    /// Makes sure that there is a temporary table like another, with its name behind `stage_`; it is empty when
-    /// a transaction begins.
+    /// Ensures that the temporary table `stage_<table>` exists, with the columns of `table`. It is empty when a
+    /// transaction begins.
     ///
     /// # Errors
-    /// If there is none, or a statement before failed.
+    /// If it cannot be created, or an earlier statement failed.
     pub async fn stage(&mut self, table: &str) -> Result<(), StoreError> {
         if self.prepared.staged.iter().any(|staged| staged == table) {
             return Ok(());
         }
         let create = format!("CREATE TEMPORARY TABLE IF NOT EXISTS stage_{table} (LIKE {table}) ON COMMIT DELETE ROWS");
-        self.run(create, format!("make room for rows of {table}")).await?;
+        self.run(create, format!("create a temporary table for rows of {table}")).await?;
         self.prepared.staged.push(table.to_owned());
         Ok(())
     }
 
-    /// The session, for what has to wait for answers of its own: with nothing on its way.
+    /// The session, with all statements answered, for requests that wait for their own answers.
     ///
     /// # Errors
     /// If a statement failed.
@@ -117,10 +117,10 @@ impl<'a> Batch<'a> {
         Ok(self.client)
     }
 
-    /// Waits until everything that was sent has been carried out.
+    /// Waits until all statements sent so far have been executed.
     ///
     /// # Errors
-    /// That of the first statement that failed; those behind it were not carried out.
+    /// The error of the first statement that failed; those behind it were not executed.
     pub async fn answered(&mut self) -> Result<(), StoreError> {
         while let Some(answer) = self.unanswered.pop_front() {
             answer.await?;
@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// A [place](crash) at which a test ends the process: after what was sent has been carried out.
+    /// A [crash point](crash) at which a test ends the process, after all statements sent so far were executed.
     ///
     /// # Errors
     /// If a statement failed.
@@ -150,12 +150,12 @@ impl<'a> Batch<'a> {
         Ok(statement)
     }
 
-    /// A request goes out when its answer is asked for first.
+    /// Sends a request: tokio-postgres sends when the future is first polled.
     async fn send(&mut self, mut answer: Answer<'a>) -> Result<(), StoreError> {
         match poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await {
             Poll::Ready(Ok(())) => Ok(()),
             Poll::Ready(Err(error)) => {
-                // One before may have been the reason.
+                // An earlier statement may have been the cause; its error comes first.
                 self.answered().await?;
                 Err(error)
             }

@@ -1,0 +1,4 @@
+//! What every backend of a seam must do: one suite each, which all of them pass.
+
+mod log;
+mod store;
