@@ -5,16 +5,15 @@
 //! empty cell is no value. Quotes and line breaks in quotes are as in RFC 4180, but a quote that is not closed
 //! within [`MAX_ROW_BYTES`] costs only the rows up to there, not the rest of the file.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::draft::Draft;
-use super::header::{Header, WHAT_CSV_NEEDS};
+use super::header::Header;
 use super::input::Input;
 use super::lines::Lines;
 use super::notes::Notes;
 use super::reading::Reading;
-use super::rows::{Row, separator_of};
+use super::rows::{Row, check_cells, joined, separator_of};
 use super::{Progress, Source, SourceError};
 use watchtower_core::events::{Event, Limits, Reason, Record, Rejection};
 
@@ -55,7 +54,7 @@ impl Csv {
         lines.make_utf8();
         let mut separator = None;
         if let Some(named) = lines.text().ok().and_then(|line| line.strip_prefix("sep=")) {
-            separator = named.bytes().next();
+            separator = named.bytes().next().filter(|byte| byte.is_ascii_punctuation() || *byte == b'\t');
             lines.advance()?;
             lines.make_utf8();
         }
@@ -145,27 +144,4 @@ fn decode<'a>(
         draft.attribute(key, row.cell(line, *column).unwrap_or_default())?;
     }
     draft.finish(&header.terms, limits, notes, number)
-}
-
-/// Rows may go on with empty cells, as spreadsheets write them, but must not lack any.
-pub(crate) fn check_cells(columns: usize, row: &Row, line: &str) -> Result<(), Rejection> {
-    let found = row.len();
-    if found == columns || (found > columns && row.cells(line).skip(columns).all(|cell| cell.trim().is_empty())) {
-        return Ok(());
-    }
-    let detail = format!("expected {columns} cells as in the header, found {found}");
-    Err(Rejection::new(Reason::Malformed, detail))
-}
-
-/// Cells that make one value together.
-pub(crate) fn joined<'a>(columns: &[usize], row: &Row, line: &str) -> Cow<'a, str> {
-    let cells = columns.iter().filter_map(|&column| row.cell(line, column)).map(str::trim);
-    let cells: Vec<&str> = cells.filter(|cell| !cell.is_empty()).collect();
-    // A day alone is no time: the row lacks one.
-    if cells.len() < columns.len() { Cow::Borrowed("") } else { Cow::Owned(cells.join(" ")) }
-}
-
-/// What is to be said where a file lacks a column.
-pub(crate) fn lacking(missing: &[&str], names: &[&str]) -> String {
-    format!("missing {}; the header has {}: {WHAT_CSV_NEEDS}", missing.join(", "), names.join(", "))
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
-use super::geojson::MAX_DOCUMENT_BYTES;
-use super::members::{Members, Object};
+use super::input::MAX_DOCUMENT_BYTES;
+use super::members::{Members, Object, place};
 use super::notes::Notes;
 use super::reading::Reading;
 use super::{Progress, Source, SourceError};
@@ -60,12 +60,6 @@ fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
     }
 }
 
-/// Where `part` is in `whole`, of which it is a slice.
-pub(crate) fn place(whole: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr() - whole.as_ptr().addr();
-    start..start + part.len()
-}
-
 impl Source for Document {
     fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
         let Some(range) = self.items.get(self.next).cloned() else { return Ok(None) };
@@ -95,21 +89,14 @@ pub(crate) struct Refused {
     progress: Progress,
     head: Vec<u8>,
     rejection: Option<Rejection>,
-    format: String,
 }
 
 impl Refused {
-    /// One record, refused for this.
-    pub(crate) fn new(path: &Path, progress: Progress, head: &[u8], format: &str, detail: String) -> Self {
-        let rejection = Some(Rejection::new(Reason::Malformed, detail));
-        Self { path: path.to_owned(), progress, head: head.to_vec(), rejection, format: format.to_owned() }
-    }
-
     /// A document that is larger than what is read at once.
     pub(crate) fn too_large(path: &Path, progress: Progress, head: &[u8]) -> Self {
         let detail = format!("expected a document of at most {MAX_DOCUMENT_BYTES} bytes");
         let rejection = Some(Rejection::new(Reason::TooLarge, detail));
-        Self { path: path.to_owned(), progress, head: head.to_vec(), rejection, format: String::new() }
+        Self { path: path.to_owned(), progress, head: head.to_vec(), rejection }
     }
 }
 
@@ -125,9 +112,5 @@ impl Source for Refused {
 
     fn path(&self) -> &Path {
         &self.path
-    }
-
-    fn notes(&self) -> Notes {
-        Notes { format: self.format.clone(), ..Notes::default() }
     }
 }

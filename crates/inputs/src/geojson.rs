@@ -8,16 +8,13 @@ use rustc_hash::FxBuildHasher;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::document::place;
 use super::features::{Feature, Features};
-use super::input::Input;
+use super::input::{Input, MAX_DOCUMENT_BYTES};
+use super::members::place;
 use super::notes::Notes;
 use super::reading::{Reading, stem};
 use super::{Progress, Source, SourceError};
 use watchtower_core::events::{Event, Limits, Raw, Reason, Record, Rejection, check_size, utf8};
-
-/// The largest document. It is held in memory while its features are read.
-pub const MAX_DOCUMENT_BYTES: u64 = 1 << 30;
 
 /// A GeoJSON file: a feature collection or one feature. A document that is neither is one refused
 /// record. Of features with the same id and `valid_from` the first counts, even if it is refused.
@@ -62,7 +59,7 @@ impl GeoJson {
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
         let at = || path.to_path_buf();
         let mut input = Input::open(path).map_err(|source| SourceError::Open { path: at(), source })?;
-        let document = input.read_all(MAX_DOCUMENT_BYTES).map_err(|source| SourceError::Read { path: at(), source })?;
+        let document = input.read_document(path)?;
         Ok(Self::read(path, document, input.progress(), &Reading::default(), limits))
     }
 

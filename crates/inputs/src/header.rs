@@ -5,7 +5,6 @@ use std::path::Path;
 use watchtower_core::events::{Field, push_json_string};
 
 use super::aliases::{self, Slot, assign, is_utc, speed_unit_of};
-use super::csv::lacking;
 use super::draft::Terms;
 use super::reading::{ColumnMap, DateOrder, Reading, SpeedUnit};
 use super::rows::Row;
@@ -13,7 +12,7 @@ use super::times::{self, TimeRules, decided_order};
 use super::values;
 
 /// What helps where columns are missing.
-pub(crate) const WHAT_CSV_NEEDS: &str = "--columns ts=NAME,lon=NAME,.. names them; --vehicle-id ID gives the vehicle \
+const WHAT_CSV_NEEDS: &str = "--columns ts=NAME,lon=NAME,.. names them; --vehicle-id ID gives the vehicle \
      of a file that has no column for it ('{file}': the file's name)";
 
 /// A speed that AIS reports where none is known, in km/h: 102.3 knots.
@@ -157,7 +156,7 @@ fn check_complete(names: &[&str], slots: &[(Slot, Vec<usize>)], has_vehicle: boo
              by number"
         ));
     }
-    Err(lacking(&missing, names))
+    Err(format!("missing {}; the header has {}: {WHAT_CSV_NEEDS}", missing.join(", "), names.join(", ")))
 }
 
 fn time_rules(names: &[&str], head: &str, separator: u8, slots: &[(Slot, Vec<usize>)], reading: &Reading) -> TimeRules {

@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::Progress;
 use super::encoding::{CarriageReturns, Utf16};
+use super::{Progress, SourceError};
+
+/// The largest document. It is held in memory while its records are read.
+pub const MAX_DOCUMENT_BYTES: u64 = 1 << 30;
 
 const BUFFER_BYTES: usize = 256 << 10;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -90,11 +93,12 @@ impl Input {
         Self { content: Box::new(Cursor::new(content)), ..self }
     }
 
-    /// Everything that is left, if it is not more than `most` bytes.
-    pub(super) fn read_all(&mut self, most: u64) -> io::Result<Option<Vec<u8>>> {
+    /// All of a document; nothing if it is larger than [`MAX_DOCUMENT_BYTES`].
+    pub(super) fn read_document(&mut self, path: &Path) -> Result<Option<Vec<u8>>, SourceError> {
         let mut document = Vec::new();
-        self.take(most + 1).read_to_end(&mut document)?;
-        Ok((document.len() as u64 <= most).then_some(document))
+        let read = self.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut document);
+        read.map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
+        Ok((document.len() as u64 <= MAX_DOCUMENT_BYTES).then_some(document))
     }
 }
 

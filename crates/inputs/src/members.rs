@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 use rustc_hash::FxBuildHasher;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -317,4 +318,10 @@ pub(crate) fn as_text(json: &str) -> Option<Cow<'_, str>> {
         b'{' | b'[' => None,
         _ => Some(Cow::Borrowed(json)),
     }
+}
+
+/// Where `part` is in `whole`, of which it is a slice.
+pub(crate) fn place(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
 }

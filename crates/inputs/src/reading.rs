@@ -161,12 +161,33 @@ impl SpeedUnit {
     }
 }
 
+/// Minutes east of UTC: `+01`, `+0100` or `+01:00`.
+pub(crate) fn offset_minutes(text: &str) -> Option<i32> {
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let digits = &text.as_bytes()[1..];
+    let two = |at: usize| {
+        let (tens, units) = (digits.get(at)?.wrapping_sub(b'0'), digits.get(at + 1)?.wrapping_sub(b'0'));
+        (tens <= 9 && units <= 9).then(|| i32::from(tens) * 10 + i32::from(units))
+    };
+    let (hours, minutes) = match digits.len() {
+        2 => (two(0)?, 0),
+        4 => (two(0)?, two(2)?),
+        5 if digits[2] == b':' => (two(0)?, two(3)?),
+        _ => return None,
+    };
+    (hours <= 23 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
+}
+
 /// A zone by its name, as `Africa/Lagos` or `UTC`, or a fixed offset, as `+01:00`.
 ///
 /// # Errors
 /// If there is no such zone.
 pub fn parse_time_zone(text: &str) -> Result<TimeZone, String> {
-    if let Some(offset) = crate::times::offset_minutes(text) {
+    if let Some(offset) = offset_minutes(text) {
         let offset = Offset::from_seconds(offset * 60).map_err(|fault| fault.to_string())?;
         return Ok(TimeZone::fixed(offset));
     }

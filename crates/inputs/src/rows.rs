@@ -1,5 +1,9 @@
 //! Rows of cells: RFC 4180, with any separator.
 
+use std::borrow::Cow;
+
+use watchtower_core::events::{Reason, Rejection};
+
 /// Where the cells of a row are; memory that the rows share.
 #[derive(Default)]
 pub(crate) struct Row {
@@ -89,4 +93,22 @@ pub(crate) fn separator_of(header: &str) -> u8 {
         }
     }
     best.0
+}
+
+/// Rows may go on with empty cells, as spreadsheets write them, but must not lack any.
+pub(crate) fn check_cells(columns: usize, row: &Row, line: &str) -> Result<(), Rejection> {
+    let found = row.len();
+    if found == columns || (found > columns && row.cells(line).skip(columns).all(|cell| cell.trim().is_empty())) {
+        return Ok(());
+    }
+    let detail = format!("expected {columns} cells as in the header, found {found}");
+    Err(Rejection::new(Reason::Malformed, detail))
+}
+
+/// Cells that make one value together.
+pub(crate) fn joined<'a>(columns: &[usize], row: &Row, line: &str) -> Cow<'a, str> {
+    let cells = columns.iter().filter_map(|&column| row.cell(line, column)).map(str::trim);
+    let cells: Vec<&str> = cells.filter(|cell| !cell.is_empty()).collect();
+    // A day alone is no time: the row lacks one.
+    if cells.len() < columns.len() { Cow::Borrowed("") } else { Cow::Owned(cells.join(" ")) }
 }

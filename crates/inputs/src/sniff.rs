@@ -7,7 +7,7 @@ use watchtower_core::events::Limits;
 
 use super::csv::Csv;
 use super::document::{Document, Refused};
-use super::geojson::{GeoJson, MAX_DOCUMENT_BYTES};
+use super::geojson::GeoJson;
 use super::input::Input;
 use super::ndjson::Ndjson;
 use super::reading::Reading;
@@ -71,15 +71,15 @@ pub(crate) fn open(
         }
         (FileFormat::GeoJson, Looks::Other) => tables::open_csv(path, input, reading, limits),
         (_, Looks::Nmea) => Ok(Box::new(super::nmea::Nmea::new(path, input, reading, limits))),
-        (_, Looks::Xml | Looks::Zip) => super::xml::open(path, input, format, reading, limits),
+        (_, Looks::Xml | Looks::Zip) => super::markup::open(path, input, format, reading, limits),
         (FileFormat::GeoJson, _) => {
-            let document = read_all(&mut input, path)?;
+            let document = input.read_document(path)?;
             let progress = input.progress();
             let traccar = document.as_ref().and_then(|text| tables::traccar(path, text, progress, reading, limits));
             Ok(Box::new(traccar.unwrap_or_else(|| GeoJson::read(path, document, progress, reading, limits))))
         }
         (FileFormat::Csv | FileFormat::Ndjson, _) => {
-            let Some(document) = read_all(&mut input, path)? else {
+            let Some(document) = input.read_document(path)? else {
                 return Ok(Box::new(Refused::too_large(path, input.progress(), input.head())));
             };
             match Document::read(path, &document, input.progress(), reading, limits) {
@@ -89,11 +89,6 @@ pub(crate) fn open(
             }
         }
     }
-}
-
-/// The whole of a document that is not too large.
-pub(crate) fn read_all(input: &mut Input, path: &Path) -> Result<Option<Vec<u8>>, SourceError> {
-    input.read_all(MAX_DOCUMENT_BYTES).map_err(|source| SourceError::Read { path: path.to_owned(), source })
 }
 
 /// What helps with formats that are not read.

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::aliases::normalized;
-use super::geojson::{GeoJson, Item, MAX_DOCUMENT_BYTES};
-use super::input::Input;
+use super::geojson::{GeoJson, Item};
+use super::input::{Input, MAX_DOCUMENT_BYTES};
 use super::lines::Lines;
 use super::members::Object;
 use super::reading::{Reading, SpeedUnit};

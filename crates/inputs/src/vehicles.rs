@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::aliases::normalized;
-use super::csv::check_cells;
 use super::input::Input;
 use super::lines::Lines;
 use super::notes::Notes;
 use super::reading::{Reading, SpeedUnit};
-use super::rows::{Row, separator_of};
+use super::rows::{Row, check_cells, separator_of};
 use super::values::{self, Optional};
 use super::{Progress, Source, SourceError};
 use watchtower_core::events::{Event, Limits, Reason, Record, Rejection, json as wire, quoted};

@@ -33,23 +33,6 @@ pub(crate) fn parse(text: &str, axes: Axes) -> Result<Form, String> {
     if scan.rest.trim().is_empty() { Ok(form) } else { Err(format!("more behind the geometry: {:.32}", scan.rest)) }
 }
 
-/// Whether a text may be a geometry: it begins with the name of one.
-pub(crate) fn is_wkt(text: &str) -> bool {
-    const NAMES: [&str; 8] = [
-        "POINT",
-        "LINESTRING",
-        "POLYGON",
-        "MULTIPOINT",
-        "MULTILINESTRING",
-        "MULTIPOLYGON",
-        "GEOMETRYCOLLECTION",
-        "CIRCLE",
-    ];
-    let text = text.trim().split_once(';').filter(|(head, _)| head.len() < 16).map_or(text.trim(), |(_, rest)| rest);
-    let name: String = text.chars().take_while(char::is_ascii_alphabetic).take(24).collect();
-    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) && text.contains('(')
-}
-
 struct Scan<'a> {
     rest: &'a str,
     axes: Axes,

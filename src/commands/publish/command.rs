@@ -30,7 +30,7 @@ pub fn run(
     let options = args.options();
     if args.dry_run {
         let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
-        return read_files::dry_run(files, &options.reading, out).map_err(PublishError::from);
+        return read_files::dry_run(files, &options.reading, out);
     }
     let mut bar = FileBar::new(io::stderr().is_terminal());
     let started = Instant::now();
