@@ -72,7 +72,7 @@ fn a_file_that_cannot_be_read_is_named() {
 fn a_header_without_its_columns_is_an_error_that_names_them() {
     let folder = tempfile::tempdir().unwrap();
     for (header, named) in [
-        ("vehicle,ts,lat\n", ["vehicle_id", "lon", "vehicle, ts, lat"]),
+        ("v,ts,lat\n", ["vehicle_id", "lon", "v, ts, lat"]),
         ("vehicle_id,ts,lon,lat,heading,heading_deg\n", ["heading_deg", "twice", "file"]),
         ("", ["vehicle_id", "ts", "lon"]),
     ] {
@@ -112,7 +112,7 @@ fn bad_rows_are_refused_by_line() {
         (11, Some(MissingField)),
         (12, Some(MissingField)),
         (13, Some(MissingField)),
-        (14, Some(Malformed)),
+        (14, FINE), // a speed that cannot be read is unknown
         (15, Some(InvalidUtf8)),
         (16, Some(Reason::VehicleId)),
         (18, FINE),
@@ -189,6 +189,16 @@ fn wrong_events() -> Vec<(&'static str, Fields, Reason)> {
     ]
 }
 
+/// What is wrong in an entry of a stream and read in a file, where people and not producers write: longitudes just
+/// beyond 180 degrees, seconds by their size, positions that do not say that they are, attributes that are none.
+const MENDED_IN_FILES: [&str; 5] = [
+    "longitude -180.1",
+    "seconds for milliseconds",
+    "missing type",
+    "an array for attributes",
+    "attributes that jsonb refuses",
+];
+
 fn entry(fields: &[(&[u8], &[u8])]) -> Vec<Option<Reason>> {
     let mut all = Vec::new();
     decode_entry(fields, &Limits::default(), |decoded| {
@@ -215,7 +225,8 @@ fn wrong_events_are_refused_in_every_text_shape() {
         let json = as_json(&fields);
         assert_eq!(entry(&[(b"json", json.as_bytes())]), [Some(reason)], "json: {what}");
         let lines = format!("{json}\n\n{json}\n");
-        assert_eq!(read(FileFormat::Ndjson, lines), [(1, Some(reason)), (3, Some(reason))], "ndjson: {what}");
+        let in_files = if MENDED_IN_FILES.contains(&what) { FINE } else { Some(reason) };
+        assert_eq!(read(FileFormat::Ndjson, lines), [(1, in_files), (3, in_files)], "ndjson: {what}");
     }
 }
 
@@ -235,7 +246,7 @@ fn types_are_strict_in_json() {
     for (member, reason) in [
         (r#""lon":"3.4""#, Malformed),
         (r#""ignition":1"#, Malformed),
-        (r#""vehicle_id":7"#, Malformed),
+        (r#""vehicle_id":true"#, Malformed),
         (r#""speed_kmh":"41""#, Malformed),
         (r#""ts":true"#, Malformed),
         (r#""ts":1e300"#, TimeRange),

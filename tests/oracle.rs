@@ -42,6 +42,7 @@ fn options(rules: Rules) -> Options {
         workers: 2,
         limits: Limits::for_replay(),
         present: Present::At(Millis::MAX),
+        reading: Default::default(),
         rules,
     }
 }

@@ -38,6 +38,7 @@ impl Files {
         let target =
             Target::Redis { url: SecretString::from(server.url()), pipeline: PipelineName::parse(PIPELINE).unwrap() };
         let options = Options {
+            reading: Default::default(),
             geofences: Vec::new(),
             positions: Vec::new(),
             events: Vec::new(),

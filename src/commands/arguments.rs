@@ -7,6 +7,7 @@ use clap::Args;
 use secrecy::SecretString;
 use watchtower_daemon as daemon;
 use watchtower_geopackage::GeoPackage;
+use watchtower_inputs::{ColumnMap, DateOrder, Reading, SpeedUnit, parse_time_zone};
 use watchtower_log::append::{PipelineName, Target};
 
 use crate::config::{self, ConfigError};
@@ -87,6 +88,52 @@ impl TargetArgs {
             _ => unreachable!("either both of Redis or the file are required"),
         }
     }
+}
+
+/// How files are to be read, where they do not say it themselves.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How files are read")]
+pub struct FileArgs {
+    /// Which column or member holds which field, as in ts=DATE+TIME,vehicle_id=imei; + joins two. By number from
+    /// 1 if the file has no header: vehicle_id=1,ts=2,lon=3,lat=4 [default: by the names that trackers use]
+    #[arg(long, value_name = "FIELD=COLUMN,..", value_parser = ColumnMap::parse)]
+    pub columns: Option<ColumnMap>,
+    /// The vehicle of files that name none; {file} in it is the file's name without its extension
+    #[arg(long, value_name = "ID")]
+    pub vehicle_id: Option<String>,
+    /// The zone of times that name none: Area/City, UTC, or +01:00. Of a local time that the clocks showed twice
+    /// the first is meant
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    pub time_zone: Option<String>,
+    /// The order of dates like 03/04/2026, where the file does not decide it: dmy, mdy or ymd
+    #[arg(long, value_name = "ORDER", value_parser = DateOrder::parse)]
+    pub date_order: Option<DateOrder>,
+    /// The unit of speeds that name none: kmh, knots, mph or ms [default: kmh; what the format has]
+    #[arg(long, value_name = "UNIT", value_parser = SpeedUnit::parse)]
+    pub speed_unit: Option<SpeedUnit>,
+    /// The property that is the id of geofences [default: id, or else a name that no other has]
+    #[arg(long, value_name = "PROPERTY")]
+    pub id_from: Option<String>,
+}
+
+impl FileArgs {
+    /// What was given.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            columns: self.columns.clone().unwrap_or_default(),
+            vehicle_id: self.vehicle_id.clone(),
+            time_zone: self.time_zone.as_deref().and_then(|zone| parse_time_zone(zone).ok()),
+            date_order: self.date_order,
+            speed_unit: self.speed_unit,
+            id_from: self.id_from.clone(),
+            now: None,
+        }
+    }
+}
+
+/// A zone that there is, as it was given.
+fn zone(text: &str) -> Result<String, String> {
+    parse_time_zone(text).map(|_| text.to_owned())
 }
 
 /// Any text: what is wrong with it is said later, where the password in it is not repeated.

@@ -5,7 +5,9 @@ mod check;
 pub mod demo;
 mod embedded;
 mod export;
+mod files;
 mod geofences;
+mod inspect;
 mod migrate;
 pub mod publish;
 mod rebuild;
@@ -13,6 +15,7 @@ pub mod replay;
 mod resume;
 mod run;
 mod status;
+mod vehicles;
 
 use std::io::{self, ErrorKind, Stdout, Write};
 use std::process::ExitCode;
@@ -28,12 +31,14 @@ use crate::config::{self, ConfigError};
 use crate::interrupt;
 use publish::PublishError;
 
-pub use arguments::{ConfigArgs, PlaceArgs, TargetArgs};
+pub use arguments::{ConfigArgs, FileArgs, PlaceArgs, TargetArgs};
 pub use export::ExportArgs;
 pub use geofences::GeofencesCommand;
+pub use inspect::InspectArgs;
 pub use rebuild::RebuildArgs;
 pub use resume::ResumeArgs;
 pub use run::RunArgs;
+pub use vehicles::VehiclesCommand;
 
 /// Exit code of wrong use: the command line or the configuration is invalid.
 const WRONG_USE: u8 = 2;
@@ -92,9 +97,11 @@ pub enum Command {
     ///
     /// The log consists of the features of the geofence files, then the rows of the position files, then the lines of
     /// the event files, each in file order. Log time is the greatest clock event or position so far. Files may be
-    /// compressed with gzip.
+    /// compressed with gzip, and in the formats that trackers, products and maps write: see `watchtower inspect
+    /// --help`.
     ///
-    /// Rejected events are rows of rejected_events.csv, with the reason; they do not stop the computation.
+    /// Rejected events are rows of rejected_events.csv, with the reason; they do not stop the computation, and the
+    /// exit code is 1, or 2 if all events were rejected.
     #[command(after_help = replay::EXAMPLE)]
     Replay(replay::ReplayArgs),
     /// Show a simulated fleet of container trucks in Lagos; needs no server and no network.
@@ -123,6 +130,12 @@ pub enum Command {
     /// Change the geofences of a pipeline, from now on or from an earlier time.
     #[command(subcommand)]
     Geofences(GeofencesCommand),
+    /// Change what is known of the vehicles of a pipeline: names, fleets, speed limits.
+    #[command(subcommand)]
+    Vehicles(VehiclesCommand),
+    /// Say what the program makes of a file: columns, zone, vehicles, span, gaps, jumps, suspicious rows.
+    #[command(after_help = inspect::EXAMPLE)]
+    Inspect(InspectArgs),
 }
 
 /// Runs a command, and prints its error.
@@ -155,6 +168,8 @@ fn carry_out(command: &Command, out: &mut Printed) -> anyhow::Result<ExitCode> {
         }
         Command::Publish(args) => Ok(publish::run(args, &*interrupt_flag()?, out, notes)?),
         Command::Geofences(command) => Ok(geofences::run(command, out, notes)?),
+        Command::Vehicles(command) => Ok(vehicles::run(command, out, notes)?),
+        Command::Inspect(args) => inspect::run(args, out),
     }
 }
 

@@ -52,6 +52,7 @@ fn come_to_the_tables_of_a_replay(file: &str, counts: &str, shapes: &[(u16, u16)
         workers: 2,
         limits: Limits::for_replay(),
         present: Present::At(i64::MAX),
+        reading: Default::default(),
         rules: Rules::default(),
     };
     let (tables, _) = replay::replay(&options, &mut |_, _| {}).unwrap();

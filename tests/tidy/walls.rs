@@ -50,6 +50,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("humantime", &["watchtower"]),
     ("indicatif", &["watchtower", "watchtower-bench"]),
     ("flate2", &["watchtower-inputs", "watchtower", "watchtower-testing"]),
+    ("i_overlay", &["watchtower-inputs"]),
+    ("quick-xml", &["watchtower-inputs"]),
 ];
 
 /// Outside crates that every crate of ours may use.

@@ -1,73 +1,107 @@
 //! Positions as CSV: a header, then a row for each position.
 //!
-//! `vehicle_id`, `ts`, `lon` and `lat` must be there; the other columns of a position (`speed_kmh`,
-//! `heading_deg` or `heading`, `accuracy_m`, `altitude_m`, `ignition`, `received_at`, `attributes`,
-//! `deleted`) may; any further column becomes an attribute, its cells text. An empty cell is no
-//! value. Quotes and line breaks in quotes are as in RFC 4180, but a quote that is not closed
+//! Columns are known by many names: see [`super::aliases`]; `vehicle_id`, `ts`, `lon` and `lat` must be there under
+//! one of them, or be named by [`Reading::columns`]. Any further column becomes an attribute, its cells text. An
+//! empty cell is no value. Quotes and line breaks in quotes are as in RFC 4180, but a quote that is not closed
 //! within [`MAX_ROW_BYTES`] costs only the rows up to there, not the rest of the file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::draft::Draft;
+use super::header::Header;
+use super::input::Input;
 use super::lines::Lines;
+use super::notes::Notes;
+use super::reading::Reading;
+use super::rows::{Row, check_cells, joined, separator_of};
 use super::{Progress, Source, SourceError};
-use watchtower_core::events::{AttributesBuilder, Event, Field, Fields, Limits, Reason, Record, Rejection, Value};
-use watchtower_core::events::{position, push_json_string};
+use watchtower_core::events::{Event, Limits, Reason, Record, Rejection};
 
 /// The longest row that goes on behind a line break.
 pub const MAX_ROW_BYTES: usize = 64 << 10;
-
-/// The columns without which a row says nothing.
-const REQUIRED: [Field; 4] = [Field::VehicleId, Field::Ts, Field::Lon, Field::Lat];
 
 /// A CSV file of positions.
 pub struct Csv {
     lines: Lines,
     limits: Limits,
-    columns: Vec<Column>,
+    separator: u8,
+    header: Header,
     row: Row,
-}
-
-/// What a column holds.
-enum Column {
-    /// A field of a position.
-    Known(Field),
-    /// An attribute; its name as JSON.
-    Attribute(String),
+    /// The first line is a row, too, and has not been handed out yet.
+    first_is_row: bool,
+    notes: Notes,
 }
 
 impl Csv {
     /// Opens the file and reads its header.
+    ///
+    /// # Errors
+    /// If it cannot be read, or its header lacks a column.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
-        let mut lines = Lines::open(path, limits)?;
+        let input = Input::open(path).map_err(|source| SourceError::Open { path: path.to_path_buf(), source })?;
+        Self::from_input(path, input, &Reading::default(), limits)
+    }
+
+    pub(crate) fn from_input(
+        path: &Path,
+        input: Input,
+        reading: &Reading,
+        limits: &Limits,
+    ) -> Result<Self, SourceError> {
+        let mut lines = Lines::new(path, input, limits);
         let mut row = Row::default();
         lines.advance()?;
-        let columns = lines.text().map_err(|rejection| rejection.to_string()).and_then(|header| {
-            row.split(header);
-            columns(&row.cells(header).map(str::trim).collect::<Vec<_>>())
-        });
-        match columns {
-            Ok(columns) => Ok(Self { lines, limits: limits.clone(), columns, row }),
-            Err(fault) => Err(SourceError::Header { path: path.to_path_buf(), fault }),
+        lines.make_utf8();
+        let mut separator = None;
+        if let Some(named) = lines.text().ok().and_then(|line| line.strip_prefix("sep=")) {
+            separator = named.bytes().next().filter(|byte| byte.is_ascii_punctuation() || *byte == b'\t');
+            lines.advance()?;
+            lines.make_utf8();
         }
+        let fault = |fault: String| SourceError::Header { path: PathBuf::from(path), fault };
+        let first = lines.text().map_err(|rejection| fault(rejection.to_string()))?;
+        let separator = separator.unwrap_or_else(|| separator_of(first));
+        row.split(first, separator);
+        let names: Vec<&str> = row.cells(first).map(str::trim).collect();
+        let head = String::from_utf8_lossy(lines.head());
+        let header = Header::read(&names, &head, separator, reading, path).map_err(fault)?;
+        let mut notes = Notes { columns: header.understood(&names), ..Notes::default() };
+        notes.format = format(separator);
+        let first_is_row = header.first_is_row;
+        Ok(Self { lines, limits: limits.clone(), separator, header, row, first_is_row, notes })
+    }
+}
+
+fn format(separator: u8) -> String {
+    match separator {
+        b',' => "CSV".to_owned(),
+        b'\t' => "CSV, tabs between cells".to_owned(),
+        other => format!("CSV, '{}' between cells", char::from(other)),
     }
 }
 
 impl Source for Csv {
     fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
-        if !self.lines.advance()? {
-            return Ok(None);
+        if !std::mem::take(&mut self.first_is_row) {
+            if !self.lines.advance()? {
+                return Ok(None);
+            }
+            self.lines.make_utf8();
         }
-        let mut closed = self.row.split_line(&self.lines);
+        let mut closed = split(&mut self.row, &self.lines, self.separator);
         while !closed && self.lines.raw().bytes.len() < MAX_ROW_BYTES && self.lines.extend()? {
-            closed = self.row.split_line(&self.lines);
+            self.lines.make_utf8();
+            closed = split(&mut self.row, &self.lines, self.separator);
         }
-        let result = self.lines.text().and_then(|line| {
+        let Self { lines, limits, header, row, notes, .. } = self;
+        let number = lines.number();
+        let result = lines.text().and_then(|line| {
             if !closed {
                 return Err(Rejection::new(Reason::Malformed, "a quote is not closed"));
             }
-            decode(&self.columns, &self.row, line, &self.limits)
+            decode(header, row, line, limits, notes, number)
         });
-        Ok(Some(Record { position: self.lines.number(), raw: self.lines.raw(), result }))
+        Ok(Some(Record { position: number, raw: lines.raw(), result }))
     }
 
     fn progress(&self) -> Progress {
@@ -77,111 +111,37 @@ impl Source for Csv {
     fn path(&self) -> &Path {
         self.lines.path()
     }
+
+    fn notes(&self) -> Notes {
+        let mut notes = self.notes.clone();
+        notes.format.push_str(self.lines.encoding_words());
+        notes
+    }
 }
 
-/// What the columns hold, or what is wrong with the header.
-fn columns(names: &[&str]) -> Result<Vec<Column>, String> {
-    let has = |field: &Field| names.iter().any(|name| Field::of_position(name) == Some(*field));
-    let missing: Vec<_> = REQUIRED.iter().filter(|field| !has(field)).map(|field| field.name()).collect();
-    if !missing.is_empty() {
-        return Err(format!("missing {}; the header has {}", missing.join(", "), names.join(", ")));
-    }
-    for (index, name) in names.iter().enumerate() {
-        let field = Field::of_position(name);
-        if names[..index]
-            .iter()
-            .any(|earlier| earlier == name || (field.is_some() && Field::of_position(earlier) == field))
-        {
-            return Err(format!("the column {name} is there twice"));
-        }
-    }
-    let column = |name: &&str| match Field::of_position(name) {
-        Some(field) => Column::Known(field),
-        None => {
-            let mut key = String::new();
-            push_json_string(&mut key, name);
-            Column::Attribute(key)
-        }
-    };
-    Ok(names.iter().map(column).collect())
+/// Splits the current line; `false` if a quote is still open. What is no text has no cells.
+fn split(row: &mut Row, lines: &Lines, separator: u8) -> bool {
+    lines.text().map_or(true, |line| row.split(line, separator))
 }
 
-fn decode<'a>(columns: &[Column], row: &'a Row, line: &'a str, limits: &Limits) -> Result<Event<'a>, Rejection> {
-    if row.spans.len() != columns.len() {
-        let detail = format!("expected {} cells as in the header, found {}", columns.len(), row.spans.len());
-        return Err(Rejection::new(Reason::Malformed, detail));
-    }
-    let mut fields = Fields::default();
-    let mut attributes = AttributesBuilder::default();
-    for (column, cell) in columns.iter().zip(row.cells(line)) {
-        match column {
-            Column::Known(_) if cell.is_empty() => {} // nothing is said of it
-            Column::Known(field) => fields.set(*field, Value::Text(cell))?,
-            Column::Attribute(key) => attributes.push(key, cell)?,
+fn decode<'a>(
+    header: &Header,
+    row: &'a Row,
+    line: &'a str,
+    limits: &Limits,
+    notes: &mut Notes,
+    number: u64,
+) -> Result<Event<'a>, Rejection> {
+    check_cells(header.columns, row, line)?;
+    let mut draft = Draft::default();
+    for (slot, columns) in &header.slots {
+        match columns[..] {
+            [column] => draft.set(*slot, row.cell(line, column).unwrap_or_default()),
+            _ => draft.set(*slot, joined(columns, row, line)),
         }
     }
-    position(&fields, attributes, limits)
-}
-
-/// Where the cells of a row are; memory that the rows share.
-#[derive(Default)]
-struct Row {
-    /// Begin and end of each cell, in the line or in `unquoted`.
-    spans: Vec<(usize, usize)>,
-    /// The cells without their quotes, if the line has quotes.
-    unquoted: Option<String>,
-}
-
-impl Row {
-    /// The cells of `line`, which is the one that was split.
-    fn cells<'a>(&'a self, line: &'a str) -> impl Iterator<Item = &'a str> {
-        let text = self.unquoted.as_deref().unwrap_or(line);
-        self.spans.iter().map(move |&(start, end)| &text[start..end])
+    for (column, key) in &header.attributes {
+        draft.attribute(key, row.cell(line, *column).unwrap_or_default())?;
     }
-
-    /// Splits the current line; `false` if a quote is still open. What is no text has no cells.
-    fn split_line(&mut self, lines: &Lines) -> bool {
-        lines.text().map_or(true, |line| self.split(line))
-    }
-
-    fn split(&mut self, line: &str) -> bool {
-        self.spans.clear();
-        if line.contains('"') {
-            return self.split_quoted(line);
-        }
-        self.unquoted = None;
-        let mut start = 0;
-        for (end, byte) in line.bytes().enumerate() {
-            if byte == b',' {
-                self.spans.push((start, end));
-                start = end + 1;
-            }
-        }
-        self.spans.push((start, line.len()));
-        true
-    }
-
-    fn split_quoted(&mut self, line: &str) -> bool {
-        let mut text = String::with_capacity(line.len());
-        let (mut start, mut quoted) = (0, false);
-        let mut rest = line.chars().peekable();
-        while let Some(next) = rest.next() {
-            match next {
-                '"' if quoted && rest.peek() == Some(&'"') => {
-                    text.push('"');
-                    rest.next();
-                }
-                '"' if quoted => quoted = false,
-                '"' if text.len() == start => quoted = true,
-                ',' if !quoted => {
-                    self.spans.push((start, text.len()));
-                    start = text.len();
-                }
-                other => text.push(other),
-            }
-        }
-        self.spans.push((start, text.len()));
-        self.unquoted = Some(text);
-        !quoted
-    }
+    draft.finish(&header.terms, limits, notes, number)
 }

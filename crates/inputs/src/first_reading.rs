@@ -8,7 +8,7 @@ use watchtower_model::Millis;
 
 use super::days::{Days, FileJudge};
 use super::spool::InputFile;
-use super::{Progress, Source, SourceError, open};
+use super::{Progress, Source, SourceError, open_with};
 
 /// Records between two calls of `progress`.
 const PROGRESS_EVERY: u64 = 4096;
@@ -26,9 +26,9 @@ impl InputFile {
     /// Opens it.
     ///
     /// # Errors
-    /// As [`open`]; the file is called as it was named.
+    /// As [`open_with`]; the file is called as it was named.
     pub fn open(&self, limits: &Limits) -> Result<Box<dyn Source>, SourceError> {
-        open(self.content(), self.format(), limits).map_err(|error| error.of(self.path()))
+        open_with(self.content(), self.format(), self.reading(), limits).map_err(|error| error.of(self.path()))
     }
 }
 
@@ -112,7 +112,10 @@ mod tests {
         fs::write(&rows, format!("vehicle_id,ts,lon,lat,deleted\n{csv}")).unwrap();
         fs::write(&lines, ndjson).unwrap();
         let files = [(rows, FileFormat::Csv), (lines, FileFormat::Ndjson)];
-        let files: Vec<_> = files.iter().map(|(path, format)| InputFile::new(path, *format).unwrap()).collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(path, format)| InputFile::new(path, *format, &crate::Reading::default()).unwrap())
+            .collect();
         let limits = Limits::default();
         let mut observed = 0;
         let read = first_reading(&files, &limits, present, &mut |_, _| ControlFlow::Continue(()), |_| observed += 1);

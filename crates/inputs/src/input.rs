@@ -1,4 +1,4 @@
-//! An open file: decompressed if it is compressed, counted as it is read.
+//! An open file: decompressed if it is compressed, as UTF-8 if it is UTF-16, counted as it is read.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
@@ -8,17 +8,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::Progress;
+use super::encoding::{CarriageReturns, Utf16};
+use super::{Progress, SourceError};
+
+/// The largest document. It is held in memory while its records are read.
+pub const MAX_DOCUMENT_BYTES: u64 = 1 << 30;
 
 const BUFFER_BYTES: usize = 256 << 10;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Bytes that are read before anything is decided, so that a mark is whole.
+const MIN_HEAD_BYTES: usize = 4;
+/// Bytes of which the beginning of a file is made at most.
+const HEAD_BYTES: usize = 64 << 10;
 
 /// A file's content, without a byte order mark.
 pub(super) struct Input {
     content: Box<dyn BufRead + Send>,
+    head: Vec<u8>,
+    encoding: Encoding,
     bytes_read: Arc<AtomicU64>,
     bytes_total: u64,
+}
+
+/// How a file says that it is text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// It does not.
+    Unmarked,
+    /// By the mark of UTF-8.
+    Utf8,
+    /// It is UTF-16, by its mark or by its zeros.
+    Utf16,
 }
 
 impl Input {
@@ -27,21 +48,57 @@ impl Input {
         let bytes_total = file.metadata()?.len();
         let bytes_read = Arc::new(AtomicU64::new(0));
         let counted = Counted { file, bytes_read: Arc::clone(&bytes_read) };
-        let (magic, file) = peek::<2>(BufReader::with_capacity(BUFFER_BYTES, counted))?;
-        let content: Box<dyn BufRead + Send> = if magic == GZIP_MAGIC {
+        let (magic, file) = peek(BufReader::with_capacity(BUFFER_BYTES, counted))?;
+        let content: Box<dyn BufRead + Send> = if magic.starts_with(&GZIP_MAGIC) {
             Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(file)))
         } else {
             Box::new(file)
         };
-        let (mark, mut content) = peek::<3>(content)?;
-        if mark == BYTE_ORDER_MARK {
+        let (mut head, mut content) = peek(content)?;
+        let mut encoding = Encoding::Unmarked;
+        if head.starts_with(BYTE_ORDER_MARK) {
             content.consume(BYTE_ORDER_MARK.len());
+            head.drain(..BYTE_ORDER_MARK.len());
+            encoding = Encoding::Utf8;
         }
-        Ok(Self { content: Box::new(content), bytes_read, bytes_total })
+        let mut content: Box<dyn BufRead + Send> = Box::new(content);
+        if let Some(big_endian) = Utf16::order_of(&head) {
+            encoding = Encoding::Utf16;
+            let (text_head, text) = peek(BufReader::new(Utf16::new(content, big_endian)))?;
+            (head, content) = (text_head, Box::new(text));
+        }
+        // Lines that end as on an old Macintosh, or in a spreadsheet's "CSV (Macintosh)".
+        if head.contains(&b'\r') && !head.contains(&b'\n') && !head.contains(&0) {
+            head.iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
+            content = Box::new(BufReader::new(CarriageReturns(content)));
+        }
+        Ok(Self { content, head, encoding, bytes_read, bytes_total })
     }
 
     pub(super) fn progress(&self) -> Progress {
         Progress { bytes_read: self.bytes_read.load(Ordering::Relaxed), bytes_total: self.bytes_total }
+    }
+
+    /// The beginning of the content, some of which may have been read already.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The same file with this content, which was read from it.
+    pub(super) fn with_content(self, content: Vec<u8>) -> Self {
+        Self { content: Box::new(Cursor::new(content)), ..self }
+    }
+
+    /// All of a document; nothing if it is larger than [`MAX_DOCUMENT_BYTES`].
+    pub(super) fn read_document(&mut self, path: &Path) -> Result<Option<Vec<u8>>, SourceError> {
+        let mut document = Vec::new();
+        let read = self.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut document);
+        read.map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
+        Ok((document.len() as u64 <= MAX_DOCUMENT_BYTES).then_some(document))
     }
 }
 
@@ -63,10 +120,19 @@ impl BufRead for Input {
 
 type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
 
-/// The first `N` bytes, or fewer at the end, and a reader that still has them.
-fn peek<const N: usize>(mut content: impl BufRead) -> io::Result<(Vec<u8>, Peeked<impl BufRead>)> {
-    let mut head = Vec::with_capacity(N);
-    (&mut content).take(N as u64).read_to_end(&mut head)?;
+/// The first bytes as far as they are there, and a reader that still has them. A pipe is not waited for beyond
+/// the few that a mark may have.
+fn peek(mut content: impl BufRead) -> io::Result<(Vec<u8>, Peeked<impl BufRead>)> {
+    let mut head = Vec::new();
+    while head.len() < MIN_HEAD_BYTES {
+        let bytes = content.fill_buf()?;
+        if bytes.is_empty() {
+            break;
+        }
+        let taken = bytes.len().min(HEAD_BYTES);
+        head.extend_from_slice(&bytes[..taken]);
+        content.consume(taken);
+    }
     Ok((head.clone(), Cursor::new(head).chain(content)))
 }
 

@@ -1,29 +1,64 @@
-//! Events from files: positions as CSV, any events as NDJSON, geofences as GeoJSON; each may be
+//! Events from files: positions, geofences and vehicles in the formats that people have them in; each may be
 //! compressed with gzip, whatever it is called.
 //!
 //! A source is read record by record. A record that is refused is an outcome and the next one
-//! follows; only a file that cannot be read, or whose CSV header lacks a column, is an error.
+//! follows; only a file that cannot be read, or whose CSV header lacks a column, is an error. What was understood of
+//! a file is in its [`Notes`].
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use watchtower_core::events::{Limits, Record};
 
+mod aliases;
+mod archive;
 mod csv;
 mod days;
+mod document;
+mod draft;
+mod encoding;
+mod features;
 mod first_reading;
+mod forms;
 mod geojson;
+mod gpx;
+mod header;
 mod input;
+mod inspect;
+mod kml;
 mod lines;
+mod made;
+mod markup;
+mod members;
 mod ndjson;
+mod nmea;
+mod notes;
+mod picture;
+mod reading;
+mod report;
+mod rows;
+mod sniff;
 mod spool;
+mod tables;
+mod times;
+mod values;
+mod vehicles;
+mod wkt;
+mod written;
+mod xml;
 
 pub use csv::{Csv, MAX_ROW_BYTES};
 pub use days::{Days, FileJudge};
 pub use first_reading::{Present, first_reading};
-pub use geojson::{GeoJson, MAX_DOCUMENT_BYTES};
+pub use geojson::GeoJson;
+pub use input::MAX_DOCUMENT_BYTES;
+pub use inspect::{Inspection, Suspicion, inspect};
 pub use ndjson::Ndjson;
+pub use notes::{Notes, Remark};
+pub use reading::{ColumnMap, DateOrder, Reading, SpeedUnit, parse_time_zone};
+pub use report::{FileReport, RefusedFor};
 pub use spool::{InputFile, TemporaryFile};
+pub use vehicles::open_vehicles;
 
 /// How far a file has been read, in bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +72,9 @@ pub struct Progress {
 /// A file of events, read in its own order.
 pub trait Source: Send {
     /// The next record, or nothing at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read on.
     fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError>;
 
     /// How far it has been read.
@@ -44,26 +82,43 @@ pub trait Source: Send {
 
     /// The file.
     fn path(&self) -> &Path;
+
+    /// What was understood of it, as far as it has been read.
+    fn notes(&self) -> Notes {
+        Notes::default()
+    }
 }
 
-/// What a file holds.
+/// What a file is said to hold. How it is written is seen in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
-    /// Geofences: a GeoJSON feature collection, or one feature.
+    /// Geofences: GeoJSON, KML, CSV with WKT, or those of Traccar.
     GeoJson,
-    /// Positions: CSV with a header.
+    /// Positions: CSV with a header, JSON, GPX, KML or NMEA.
     Csv,
     /// Any events: a JSON object a line.
     Ndjson,
 }
 
-/// Opens a file.
+/// Opens a file that says everything itself.
+///
+/// # Errors
+/// As [`open_with`].
 pub fn open(path: &Path, format: FileFormat, limits: &Limits) -> Result<Box<dyn Source>, SourceError> {
-    Ok(match format {
-        FileFormat::GeoJson => Box::new(GeoJson::open(path, limits)?),
-        FileFormat::Csv => Box::new(Csv::open(path, limits)?),
-        FileFormat::Ndjson => Box::new(Ndjson::open(path, limits)?),
-    })
+    open_with(path, format, &Reading::default(), limits)
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// If it cannot be opened or read, or is in a format that is not known.
+pub fn open_with(
+    path: &Path,
+    format: FileFormat,
+    reading: &Reading,
+    limits: &Limits,
+) -> Result<Box<dyn Source>, SourceError> {
+    sniff::open(path, format, reading, limits)
 }
 
 /// The order in which files are read: geofences, positions, any events.
@@ -82,25 +137,49 @@ pub enum SourceError {
     /// It cannot be opened.
     #[error("cannot open {}", path.display())]
     Open {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// Reading it failed, or its compression is broken.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// Its header will not do.
     #[error("cannot read {} as CSV of positions: {fault}", path.display())]
     Header {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which columns are missing or repeated, and which there are.
+        /// Which columns are missing or repeated, which there are, and what helps.
+        fault: String,
+    },
+    /// It holds no geofences.
+    #[error("cannot read geofences from {}: {fault}", path.display())]
+    Geofences {
+        /// The file.
+        path: PathBuf,
+        /// What was expected.
+        fault: String,
+    },
+    /// It holds no vehicles.
+    #[error("cannot read vehicles from {}: {fault}", path.display())]
+    Vehicles {
+        /// The file.
+        path: PathBuf,
+        /// What was expected.
+        fault: String,
+    },
+    /// It is in a format that is not read.
+    #[error("cannot read {}: {fault}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The format, and the command that makes one of it that is read.
         fault: String,
     },
 }
@@ -113,6 +192,9 @@ impl SourceError {
             Self::Open { source, .. } => Self::Open { path, source },
             Self::Read { source, .. } => Self::Read { path, source },
             Self::Header { fault, .. } => Self::Header { path, fault },
+            Self::Geofences { fault, .. } => Self::Geofences { path, fault },
+            Self::Vehicles { fault, .. } => Self::Vehicles { path, fault },
+            Self::Foreign { fault, .. } => Self::Foreign { path, fault },
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::input::Input;
+use super::encoding::windows_1252;
+use super::input::{Encoding, Input};
 use super::{Progress, SourceError};
 use watchtower_core::events::{Limits, Raw, Reason, Rejection, Whole};
 
@@ -21,20 +22,52 @@ pub(super) struct Lines {
     first: u64,
     /// Set if the line was longer than `limit`: the current one is only its beginning.
     oversized: Option<Whole>,
+    /// Whether text that is not UTF-8 may be Windows-1252: unless the file has shown that it is UTF-8.
+    may_be_windows: bool,
+    /// Lines that were read as Windows-1252.
+    windows_lines: u64,
 }
 
 impl Lines {
-    pub(super) fn open(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
-        let input = Input::open(path).map_err(|source| SourceError::Open { path: path.to_path_buf(), source })?;
-        Ok(Self {
+    pub(super) fn new(path: &Path, input: Input, limits: &Limits) -> Self {
+        Self {
             path: path.to_path_buf(),
+            may_be_windows: input.encoding() == Encoding::Unmarked,
+            windows_lines: 0,
             input,
             limit: limits.max_entry_bytes,
             line: Vec::with_capacity(256),
             read: 0,
             first: 0,
             oversized: None,
-        })
+        }
+    }
+
+    /// The beginning of the file.
+    pub(super) fn head(&self) -> &[u8] {
+        self.input.head()
+    }
+
+    /// Makes UTF-8 of a line that is Windows-1252. A file with characters of UTF-8 beyond ASCII before is not.
+    pub(super) fn make_utf8(&mut self) {
+        if !self.may_be_windows || self.line.is_ascii() {
+            return;
+        }
+        if std::str::from_utf8(&self.line).is_ok() {
+            self.may_be_windows = false;
+        } else if self.oversized.is_none() {
+            self.line = windows_1252(&self.line).into_bytes();
+            self.windows_lines += 1;
+        }
+    }
+
+    /// The encoding, as it goes behind the name of a format; nothing where it is UTF-8.
+    pub(super) fn encoding_words(&self) -> &'static str {
+        match self.input.encoding() {
+            Encoding::Utf16 => ", UTF-16",
+            Encoding::Unmarked if self.windows_lines > 0 => ", Windows-1252 (latin-1)",
+            Encoding::Unmarked | Encoding::Utf8 => "",
+        }
     }
 
     /// Goes to the next line that is not blank; `false` at the end.

@@ -2,20 +2,34 @@
 
 use std::path::Path;
 
+use super::input::Input;
 use super::lines::Lines;
+use super::members::Members;
+use super::notes::Notes;
+use super::reading::Reading;
 use super::{Progress, Source, SourceError};
-use watchtower_core::events::{Limits, Record, json};
+use watchtower_core::events::{Limits, Record};
 
 /// An NDJSON file. Blank lines are passed over.
 pub struct Ndjson {
     lines: Lines,
     limits: Limits,
+    members: Members,
 }
 
 impl Ndjson {
     /// Opens the file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
-        Ok(Self { lines: Lines::open(path, limits)?, limits: limits.clone() })
+        let input = Input::open(path).map_err(|source| SourceError::Open { path: path.to_path_buf(), source })?;
+        Ok(Self::from_input(path, input, &Reading::default(), limits))
+    }
+
+    pub(crate) fn from_input(path: &Path, input: Input, reading: &Reading, limits: &Limits) -> Self {
+        let members = Members::new(reading, reading.vehicle_of(path));
+        Self { lines: Lines::new(path, input, limits), limits: limits.clone(), members }
     }
 }
 
@@ -24,8 +38,10 @@ impl Source for Ndjson {
         if !self.lines.advance()? {
             return Ok(None);
         }
-        let result = self.lines.text().and_then(|text| json::decode(text.as_bytes(), &self.limits));
-        Ok(Some(Record { position: self.lines.number(), raw: self.lines.raw(), result }))
+        let Self { lines, limits, members } = self;
+        let number = lines.number();
+        let result = lines.text().and_then(|text| members.event(text, limits, number));
+        Ok(Some(Record { position: number, raw: lines.raw(), result }))
     }
 
     fn progress(&self) -> Progress {
@@ -34,5 +50,9 @@ impl Source for Ndjson {
 
     fn path(&self) -> &Path {
         self.lines.path()
+    }
+
+    fn notes(&self) -> Notes {
+        Notes { format: format!("NDJSON{}", self.lines.encoding_words()), ..self.members.notes.clone() }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use super::{FileFormat, SourceError};
+use super::{FileFormat, Reading, SourceError};
 
 /// Distinguishes the temporary files of a process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -17,6 +17,7 @@ pub struct InputFile {
     /// As it was named.
     path: PathBuf,
     format: FileFormat,
+    reading: Reading,
     /// Its copy, if it was a pipe.
     copy: Option<TemporaryFile>,
 }
@@ -26,7 +27,7 @@ impl InputFile {
     ///
     /// # Errors
     /// If a pipe cannot be read or copied.
-    pub fn new(path: &Path, format: FileFormat) -> Result<Self, SourceError> {
+    pub fn new(path: &Path, format: FileFormat, reading: &Reading) -> Result<Self, SourceError> {
         let named = || path.to_owned();
         let failed = |source| SourceError::Read { path: named(), source };
         let is_file = fs::metadata(path).map_err(|source| SourceError::Open { path: named(), source })?.is_file();
@@ -38,7 +39,7 @@ impl InputFile {
             io::copy(&mut pipe, &mut file).map_err(failed)?;
             Some(copy)
         };
-        Ok(Self { path: named(), format, copy })
+        Ok(Self { path: named(), format, reading: reading.clone(), copy })
     }
 
     /// As it was named.
@@ -49,6 +50,11 @@ impl InputFile {
     /// What it holds.
     pub fn format(&self) -> FileFormat {
         self.format
+    }
+
+    /// How it is to be read.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// Where its content is.

@@ -476,7 +476,12 @@ fn one_bad_fix_changes_nothing_but_counts() {
         let after = |number: usize| clean[number].ts - clean[number - 1].ts;
         let is_clean = clean.iter().all(|position| position.mark == Mark::None)
             && (1..clean.len()).all(|number| after(number) <= 30 * MINUTE);
-        let event = |position: &Position| PositionEvent { vehicle: VehicleId(0), seq: 0, position: *position, withdrawn: false };
+        let event = |position: &Position| PositionEvent {
+            vehicle: VehicleId(0),
+            seq: 0,
+            position: *position,
+            withdrawn: false,
+        };
         let good: Vec<_> = clean.iter().map(event).collect();
         let without = naive::recompute(&good, &[], &[], BEGINNING, &rules);
         // Fewer than six good ones at the beginning might be outliers, and a good fix behind.

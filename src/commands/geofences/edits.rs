@@ -1,4 +1,4 @@
-//! Edits of geofences by hand: features of GeoJSON files, or deletions, into the control stream.
+//! Edits of geofences by hand: features of files, or deletions, into the control stream.
 //!
 //! They arrive now. One geofence is one entry with the field `json`: it may be large, and can be read
 //! by whoever looks into the stream.
@@ -9,19 +9,21 @@ use std::path::PathBuf;
 use watchtower_model::Millis;
 
 use watchtower_core::admission::keep_tracks_ms;
-use watchtower_core::events::{
-    Event, GeofenceChange, Geometry, Limits, Rejection, Rings, check_time, json, parse_time,
-};
-use watchtower_inputs::{self as inputs, FileFormat};
-use watchtower_log::append::{Sender, Target, open_for_edits};
+use watchtower_core::events::{Event, GeofenceChange, Geometry, Limits, Rings, check_time, json, parse_time};
+use watchtower_inputs::{self as inputs, FileFormat, FileReport, Reading};
+use watchtower_log::append::{Layout, Outlet, Sender, Tally, Target, open_for_edits};
 
-use crate::commands::publish::{PublishError, RecordPlace, now_ms};
+use crate::commands::publish::{PublishError, now_ms};
 
 /// Features to append.
 #[derive(Clone, Debug)]
 pub struct Import {
-    /// GeoJSON files.
+    /// Files of geofences.
     pub files: Vec<PathBuf>,
+    /// How they are to be read.
+    pub reading: Reading,
+    /// Whether they are only read.
+    pub dry_run: bool,
     /// Where to.
     pub target: Target,
     /// Since when those hold that do not say it. Nothing: new ones always did, others since they arrive.
@@ -40,58 +42,51 @@ pub struct Deletion {
 }
 
 /// What became of it.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// All of it is in the stream.
-    Published {
-        /// How many geofences.
-        geofences: u64,
-        /// Of polygons, those that close a ring included.
-        vertices: u64,
-        /// Geofences that are circles.
-        circles: u64,
-        /// Ids of geofences that lie across the antimeridian, where their shapes are cut.
-        cut: Vec<String>,
-        /// Geofences that are wanted from earlier on than a daemon can change anything by default.
-        cut_off: u64,
-        /// Whether a daemon of the pipeline has run.
-        by_daemon: bool,
-    },
-    /// None of it is.
-    Refused {
-        /// How many features there were.
-        features: u64,
-        /// Those that are no geofences, and why.
-        faults: Vec<(RecordPlace, Rejection)>,
-    },
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// How many geofences are in the stream.
+    pub geofences: u64,
+    /// Of polygons, those that close a ring included.
+    pub vertices: u64,
+    /// Geofences that are circles.
+    pub circles: u64,
+    /// Ids of geofences that lie across the antimeridian, where their shapes are cut.
+    pub cut: Vec<String>,
+    /// Geofences that are wanted from earlier on than a daemon can change anything by default.
+    pub cut_off: u64,
+    /// Whether a daemon of the pipeline has run, if anything was appended.
+    pub by_daemon: Option<bool>,
+    /// What was read of each file.
+    pub files: Vec<FileReport>,
 }
 
-/// Appends the features of files, if all of them are geofences.
+/// Appends the features of files that are geofences.
 ///
 /// # Errors
 /// If a file cannot be read, or Redis is not there or takes no more.
 pub fn import(import: &Import) -> Result<Outcome, PublishError> {
     let limits = Limits::default();
-    let (mut edits, mut faults, mut features) = (Edits::default(), Vec::new(), 0);
+    let (mut edits, mut files) = (Edits::default(), Vec::new());
     let received_at = now_ms();
     for path in &import.files {
-        let mut source = inputs::open(path, FileFormat::GeoJson, &limits).map_err(PublishError::Unreadable)?;
+        let format = FileFormat::GeoJson;
+        let mut source = inputs::open_with(path, format, &import.reading, &limits).map_err(PublishError::Unreadable)?;
+        let mut report = FileReport::new(path, format);
         while let Some(record) = source.next_record().map_err(PublishError::Unreadable)? {
-            features += 1;
-            match record.result {
-                Ok(Event::Geofence(mut change)) => {
-                    change.valid_from = change.valid_from.or(import.valid_from);
-                    change.received_at = Some(received_at);
-                    edits.push(change);
-                }
-                Ok(_) => unreachable!("a feature is a geofence"),
-                Err(rejection) => {
-                    faults.push((RecordPlace::new(path, FileFormat::GeoJson, record.position), rejection));
-                }
+            report.count(&record);
+            if let Ok(Event::Geofence(mut change)) = record.result {
+                change.valid_from = change.valid_from.or(import.valid_from);
+                change.received_at = Some(received_at);
+                edits.push(change);
             }
         }
+        report.finish(source.as_ref());
+        files.push(report);
     }
-    if faults.is_empty() { edits.publish(&import.target) } else { Ok(Outcome::Refused { features, faults }) }
+    if import.dry_run || edits.texts.is_empty() {
+        return Ok(Outcome { files, ..Outcome::default() });
+    }
+    Ok(Outcome { files, ..edits.publish(&import.target)? })
 }
 
 /// Ends geofences.
@@ -158,29 +153,43 @@ impl Edits {
 
     fn publish(self, target: &Target) -> Result<Outcome, PublishError> {
         let (outlet, layout) = open_for_edits(target)?;
-        let (keys, control) = (target.keys(layout.streams), usize::from(layout.streams));
-        let mut chunk = outlet.empty_chunk();
-        let sender = Sender::start(outlet);
-        for text in &self.texts {
-            chunk.push((control, &keys[control]), &[(b"json", text.as_bytes())], 1);
-            // If it is not taken, finishing says why.
-            if chunk.is_full() && !sender.send(chunk.take()) {
-                break;
-            }
-        }
-        if !chunk.is_empty() {
-            let _ = sender.send(chunk);
-        }
-        let tally = sender.finish()?;
-        Ok(Outcome::Published {
+        let tally = append_to_control(target, outlet, &layout, &self.texts)?;
+        Ok(Outcome {
             geofences: tally.events,
             vertices: self.vertices,
             circles: self.circles,
             cut: self.cut,
             cut_off: self.cut_off,
-            by_daemon: layout.by_daemon,
+            by_daemon: Some(layout.by_daemon),
+            files: Vec::new(),
         })
     }
+}
+
+/// Appends events as JSON, an entry each, to the control stream.
+///
+/// # Errors
+/// If the log takes no more.
+pub fn append_to_control(
+    target: &Target,
+    outlet: Outlet,
+    layout: &Layout,
+    texts: &[String],
+) -> Result<Tally, PublishError> {
+    let (keys, control) = (target.keys(layout.streams), usize::from(layout.streams));
+    let mut chunk = outlet.empty_chunk();
+    let sender = Sender::start(outlet);
+    for text in texts {
+        chunk.push((control, &keys[control]), &[(b"json", text.as_bytes())], 1);
+        // If it is not taken, finishing says why.
+        if chunk.is_full() && !sender.send(chunk.take()) {
+            break;
+        }
+    }
+    if !chunk.is_empty() {
+        let _ = sender.send(chunk);
+    }
+    Ok(sender.finish()?)
 }
 
 #[cfg(test)]

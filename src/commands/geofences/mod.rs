@@ -7,21 +7,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use watchtower_inputs::FileReport;
 use watchtower_log::append::Target;
 use watchtower_model::Millis;
 
-use super::arguments::TargetArgs;
+use super::arguments::{FileArgs, TargetArgs};
+use super::files::{self as read_files, outcome as exit_code};
 use super::publish::{PublishError, counted};
 
-use edits::{Deletion, Import, Outcome, parse_geofence_id, parse_valid_from};
+use edits::{Deletion, Import, Outcome, parse_geofence_id};
+pub(super) use edits::{append_to_control, parse_valid_from};
 
 const IMPORT_EXAMPLE: &str = "\
 Example:
   watchtower geofences import depots.geojson --redis redis://127.0.0.1 --pipeline lagos
 
-A feature needs an id. Its properties may be name, kind, tags, min_dwell_s, exit_buffer_m,
-speed_limit_kmh, anchor, radius_m (of a Point) and valid_from; others are passed over. A geofence
-that is there already gets a new version: redrawn from valid_from on, unchanged before it.
+Files may be GeoJSON, KML or KMZ, CSV with a column of WKT, or geofences of Traccar. Properties may be name,
+kind, tags, min_dwell_s, exit_buffer_m, speed_limit_kmh, anchor, radius_m (of a Point), buffer_m (of a line)
+and valid_from; others are passed over. The id is the feature's id, else the property of --id-from, else a name
+that no other feature has, else the file's name and the feature's place in it. A geofence that is there already
+gets a new version: redrawn from valid_from on, unchanged before it.
 
 For history that is published with the log's clock, use `watchtower publish --geofences`: what is
 imported arrives now, and changes nothing that was longer ago than the pipeline's lateness.";
@@ -33,10 +38,10 @@ Example:
 /// What to do with geofences.
 #[derive(Debug, Subcommand)]
 pub enum GeofencesCommand {
-    /// Append the features of GeoJSON files to the pipeline's control stream.
+    /// Append the geofences of files to the pipeline's control stream.
     ///
-    /// All features are checked first: if one is refused, all faults are listed, nothing is appended
-    /// and the exit code is 1.
+    /// What is refused is listed with the reason, and the exit code is 1; all else is appended. If everything is
+    /// refused the exit code is 2.
     #[command(after_help = IMPORT_EXAMPLE)]
     Import(ImportArgs),
     /// End geofences: nobody is inside any more.
@@ -47,9 +52,15 @@ pub enum GeofencesCommand {
 /// What `geofences import` takes.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// GeoJSON files: a feature collection, or one feature; may be compressed with gzip
+    /// Files of geofences; may be compressed with gzip
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// How the files are read
+    #[command(flatten)]
+    pub how: FileArgs,
+    /// Read the files, say what would be appended, and append nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Where to
     #[command(flatten)]
     pub target: TargetArgs,
@@ -76,7 +87,13 @@ pub struct DeleteArgs {
 impl ImportArgs {
     /// What to import, and where.
     pub fn import(&self) -> Import {
-        Import { files: self.files.clone(), target: self.target.target(), valid_from: self.valid_from }
+        Import {
+            files: self.files.clone(),
+            reading: self.how.reading(),
+            dry_run: self.dry_run,
+            target: self.target.target(),
+            valid_from: self.valid_from,
+        }
     }
 }
 
@@ -125,42 +142,34 @@ fn tell_outcome(
     out: &mut dyn Write,
     notes: &mut dyn Write,
 ) -> io::Result<ExitCode> {
-    match outcome {
-        Outcome::Published { geofences, vertices, circles, cut, cut_off, by_daemon } => {
-            write!(out, "{} {done}", counted(*geofences, "geofence", "geofences"))?;
-            if *vertices > 0 || *circles > 0 {
-                let (vertices, circles) =
-                    (counted(*vertices, "vertex", "vertices"), counted(*circles, "circle", "circles"));
-                write!(out, ", {vertices} and {circles}")?;
-            }
-            writeln!(out, ": {}", target.control())?;
-            for id in cut {
-                writeln!(notes, "geofence {id:?} lies across the antimeridian: its shape is cut there")?;
-            }
-            if *cut_off > 0 {
-                let geofences = counted(*cut_off, "geofence is", "geofences are");
-                writeln!(
-                    notes,
-                    "{geofences} wanted from earlier on than tracks are kept (limits.lateness, 6h by default): the column \
-                     cut_off of the table geofences shows which are in force only from then"
-                )?;
-            }
-            if !by_daemon {
-                writeln!(notes, "no daemon of {} has run yet; is that its name?", target.name())?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Outcome::Refused { features, faults } => {
-            for (place, rejection) in faults {
-                writeln!(notes, "{place}: {rejection}")?;
-            }
-            let refused = counted(faults.len() as u64, "is", "are");
-            writeln!(
-                notes,
-                "of {}, {refused} refused: nothing was appended",
-                counted(*features, "feature", "features")
-            )?;
-            Ok(ExitCode::FAILURE)
-        }
+    let Outcome { geofences, vertices, circles, cut, cut_off, by_daemon, files } = outcome;
+    read_files::print(files, notes)?;
+    let refused: u64 = files.iter().map(FileReport::refused).sum();
+    let read: u64 = files.iter().map(FileReport::read).sum();
+    let code = exit_code(read + refused, refused);
+    let Some(by_daemon) = by_daemon else {
+        writeln!(notes, "nothing was {done}; {} would be", counted(read, "geofence", "geofences"))?;
+        return Ok(code);
+    };
+    write!(out, "{} {done}", counted(*geofences, "geofence", "geofences"))?;
+    if *vertices > 0 || *circles > 0 {
+        let (vertices, circles) = (counted(*vertices, "vertex", "vertices"), counted(*circles, "circle", "circles"));
+        write!(out, ", {vertices} and {circles}")?;
     }
+    writeln!(out, ": {}", target.control())?;
+    for id in cut {
+        writeln!(notes, "geofence {id:?} lies across the antimeridian: its shape is cut there")?;
+    }
+    if *cut_off > 0 {
+        let geofences = counted(*cut_off, "geofence is", "geofences are");
+        writeln!(
+            notes,
+            "{geofences} wanted from earlier on than tracks are kept (limits.lateness, 6h by default): the column cut_off \
+             of the table geofences shows which are in force only from then"
+        )?;
+    }
+    if !by_daemon {
+        writeln!(notes, "no daemon of {} has run yet; is that its name?", target.name())?;
+    }
+    Ok(code)
 }

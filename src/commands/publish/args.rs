@@ -10,7 +10,7 @@ use watchtower_log::append::{Format, MAX_STREAMS, Wanted};
 use watchtower_model::Millis;
 
 use super::{Options, Pace, now_ms};
-use crate::commands::arguments::TargetArgs;
+use crate::commands::arguments::{FileArgs, TargetArgs};
 use crate::config::{self, ConfigError};
 
 /// Shown below the help.
@@ -24,7 +24,9 @@ Examples:
       --positions track.csv.gz --rate 20000                      20 000 events a second
 
 The files are those of `replay`; see `watchtower replay --help`. History that is published twice
-changes no answer: a position replaces the one with the same vehicle and ts, or is late by then.";
+changes no answer: a position replaces the one with the same vehicle and ts, or is late by then.
+
+The exit code is 1 if anything was refused (all else is published), 2 if everything was.";
 
 /// What `publish` takes.
 #[derive(Debug, Args)]
@@ -39,6 +41,12 @@ pub struct PublishArgs {
     /// NDJSON files of any events: position, geofence, vehicle, clock
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub events: Vec<PathBuf>,
+    /// How the files are read
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Read the files, say what would be published, and publish nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Where to
     #[command(flatten)]
     pub target: TargetArgs,
@@ -104,6 +112,7 @@ impl PublishArgs {
             geofences: self.geofences.clone(),
             positions: self.positions.clone(),
             events: self.events.clone(),
+            reading: self.files.reading(),
             target: self.target.target(),
             wanted: Wanted { streams: self.streams, clock: self.clock.map(ClockSource::from) },
             pace: match (self.rate, self.speedup) {

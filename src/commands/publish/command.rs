@@ -7,6 +7,9 @@ use std::time::Instant;
 
 use watchtower_log::append::{Layout, Target};
 
+use watchtower_inputs as inputs;
+
+use crate::commands::files::{self as read_files, outcome};
 use crate::config::duration::format_ms;
 use crate::interrupt;
 use crate::progress::FileBar;
@@ -26,6 +29,10 @@ pub fn run(
     notes: &mut dyn Write,
 ) -> Result<ExitCode, PublishError> {
     let options = args.options().map_err(PublishError::Config)?;
+    if args.dry_run {
+        let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
+        return read_files::dry_run(files, &options.reading, out);
+    }
     let mut bar = FileBar::new(io::stderr().is_terminal());
     let started = Instant::now();
     let published = publish(&options, stop, &mut |path, progress, records| {
@@ -35,13 +42,12 @@ pub fn run(
     bar.finish();
     let summary = published?;
     tell_summary(&summary, &options.target, out).map_err(PublishError::Output)?;
+    read_files::print(&summary.files, notes).map_err(PublishError::Output)?;
     tell_notes(&summary, &options.target, notes).map_err(PublishError::Output)?;
     Ok(if summary.interrupted_at.is_some() {
         ExitCode::from(interrupt::EXIT_CODE)
-    } else if summary.refused.count > 0 {
-        ExitCode::FAILURE
     } else {
-        ExitCode::SUCCESS
+        outcome(summary.published + summary.refused.count, summary.refused.count + summary.passed_on)
     })
 }
 

@@ -33,7 +33,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use watchtower_core::events::{Event, Limits, json};
-use watchtower_inputs::{self as inputs, FileJudge, InputFile, Present, Progress, SourceError, first_reading};
+use watchtower_inputs::{
+    self as inputs, FileJudge, FileReport, InputFile, Present, Progress, Reading, SourceError, first_reading,
+};
 use watchtower_log::append::{AppendError, Format, LayoutError, LinkError, OpenError, Outlet, Target, Wanted};
 use watchtower_log::file::LogError;
 
@@ -67,6 +69,8 @@ pub struct Options {
     pub positions: Vec<PathBuf>,
     /// NDJSON files of any events, read last.
     pub events: Vec<PathBuf>,
+    /// How the files are to be read.
+    pub reading: Reading,
     /// Where to.
     pub target: Target,
     /// What the pipeline should look like; its daemon knows better.
@@ -181,11 +185,12 @@ pub fn publish(options: &Options, stop: &AtomicBool, progress: &mut Watcher<'_>)
     let (outlet, layout) = Outlet::open(&options.target, options.wanted)?;
     let oldest = judged.as_ref().and_then(|judged| judged.judge.oldest());
     let mut producer = Producer::new(options, layout, outlet, stop, oldest);
+    let mut reports = Vec::new();
     let reordered = judged.as_ref().map_or(0, |judged| judged.behind);
     let read = match &judged {
         None => Ok(files.first().map(|file| RecordPlace::new(file.path(), file.format(), 1))),
-        Some(Judged { judge, behind: 0 }) => read_all(&files, judge, &mut producer, progress),
-        Some(Judged { judge, .. }) => read_sorted(&files, judge, &mut producer, progress),
+        Some(Judged { judge, behind: 0 }) => read_all(&files, judge, &mut producer, progress, &mut reports),
+        Some(Judged { judge, .. }) => read_sorted(&files, judge, &mut producer, progress, &mut reports),
     };
     // A clock at the end of what was read says no more than its events did.
     let (counts, finished) = producer.finish(read.is_ok());
@@ -207,6 +212,7 @@ pub fn publish(options: &Options, stop: &AtomicBool, progress: &mut Watcher<'_>)
         refused,
         layout,
         interrupted_at,
+        files: reports,
         elapsed: started.elapsed(),
     })
 }
@@ -222,7 +228,7 @@ fn open_files(options: &Options) -> Result<Vec<InputFile>, SourceError> {
         readable.map_err(|source| SourceError::Open { path: path.to_owned(), source })?;
     }
     let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
-    files.map(|(path, format)| InputFile::new(path, format)).collect()
+    files.map(|(path, format)| InputFile::new(path, format, &options.reading)).collect()
 }
 
 /// Reads the files for the first time; nothing if it was interrupted.
@@ -262,15 +268,18 @@ fn read_all(
     judge: &FileJudge,
     producer: &mut Producer<'_>,
     progress: &mut Watcher<'_>,
+    reports: &mut Vec<FileReport>,
 ) -> Result<Option<RecordPlace>, ReadError> {
     let (mut records, mut told) = (0u64, Instant::now());
     for file in files {
         let (path, format) = (file.path(), file.format());
         let mut source = file.open(producer.limits())?;
+        let mut report = FileReport::new(path, format);
         while let Some(mut record) = source.next_record()? {
             let position = record.position;
             let is_event = record.result.is_ok();
             record.result = record.result.and_then(|event| judge.check(&event).map(|()| event));
+            report.count(&record);
             match producer.take(path, format, record, is_event) {
                 ControlFlow::Continue(()) => records += 1,
                 ControlFlow::Break(End::Interrupted) => return Ok(Some(RecordPlace::new(path, format, position))),
@@ -283,6 +292,8 @@ fn read_all(
             }
         }
         progress(path, source.progress(), records);
+        report.finish(source.as_ref());
+        reports.push(report);
     }
     Ok(None)
 }
@@ -294,15 +305,18 @@ fn read_sorted(
     judge: &FileJudge,
     producer: &mut Producer<'_>,
     progress: &mut Watcher<'_>,
+    reports: &mut Vec<FileReport>,
 ) -> Result<Option<RecordPlace>, ReadError> {
     let (mut sorter, mut records) = (Sorter::new(), 0u64);
     for (index, file) in files.iter().enumerate() {
         let (path, format) = (file.path(), file.format());
         let mut source = file.open(producer.limits())?;
+        let mut report = FileReport::new(path, format);
         while let Some(mut record) = source.next_record()? {
             let position = record.position;
             let is_event = record.result.is_ok();
             record.result = record.result.and_then(|event| judge.check(&event).map(|()| event));
+            report.count(&record);
             if let Ok(event) = &record.result {
                 sorter.push(sort_key(event), format!("{index} {position} {}", json::encode(event)))?;
                 continue;
@@ -314,6 +328,8 @@ fn read_sorted(
             }
         }
         progress(path, source.progress(), records);
+        report.finish(source.as_ref());
+        reports.push(report);
     }
     let mut sorted = sorter.finish()?;
     while let Some(line) = sorted.next()? {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchtower_core::events::Rejection;
-use watchtower_inputs::FileFormat;
+use watchtower_inputs::{FileFormat, FileReport};
 use watchtower_model::Millis;
 
 use watchtower_log::append::Layout;
@@ -54,6 +54,8 @@ pub struct Summary {
     pub refused: Refused,
     /// What the pipeline looks like.
     pub layout: Layout,
+    /// What was read of each file.
+    pub files: Vec<FileReport>,
     /// If it was stopped: the record before which.
     pub interrupted_at: Option<RecordPlace>,
     /// From the first look at a file until Redis had everything.

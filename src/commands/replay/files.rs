@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use watchtower_core::events::{Limits, Reason};
 use watchtower_core::tables::{Row, Table, rejected_events};
 use watchtower_engine::replay::{Driver, Intake, permute_positions};
-use watchtower_inputs::{self as inputs, InputFile, Present, Progress, SourceError, first_reading};
+use watchtower_inputs::{
+    self as inputs, FileReport, InputFile, Present, Progress, Reading, SourceError, first_reading,
+};
 use watchtower_model::Rules;
 use watchtower_store::csv::{self, CsvError};
 
@@ -29,6 +31,8 @@ pub struct Options {
     pub shuffle: Option<u64>,
     /// Worker threads.
     pub workers: usize,
+    /// How the files are to be read.
+    pub reading: Reading,
     /// What is acceptable.
     pub limits: Limits,
     /// What the present is where the days of the files are judged.
@@ -67,6 +71,8 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Rows by table, in the order they are listed to people.
     pub rows: Vec<(&'static str, usize)>,
+    /// What was read of each file.
+    pub files: Vec<FileReport>,
 }
 
 impl Summary {
@@ -87,9 +93,10 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
     let started = Instant::now();
     let mut intake = Intake::new(options.limits.clone(), options.rules.clone());
     let mut driver = Driver::start(options.workers, options.rules.clone());
-    let mut log = Vec::new();
+    let (mut log, mut reports) = (Vec::new(), Vec::new());
     let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
-    let files = files.map(|(path, format)| InputFile::new(path, format)).collect::<Result<Vec<_>, _>>()?;
+    let files =
+        files.map(|(path, format)| InputFile::new(path, format, &options.reading)).collect::<Result<Vec<_>, _>>()?;
     let mut go_on = |path: &Path, at| {
         progress(path, at);
         ControlFlow::Continue(())
@@ -100,8 +107,10 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
         let path = file.path();
         let name = path.display().to_string();
         let mut source = file.open(&options.limits)?;
+        let mut report = FileReport::new(path, file.format());
         let mut records = 0u64;
         while let Some(record) = source.next_record()? {
+            report.count(&record);
             if let Some(item) = intake.take(&name, record, |event| judge.check(event)) {
                 match options.shuffle {
                     Some(_) => log.push(item),
@@ -114,6 +123,8 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
             }
         }
         progress(path, source.progress());
+        report.finish(source.as_ref());
+        reports.push(report);
     }
     if let Some(seed) = options.shuffle {
         permute_positions(&mut log, seed);
@@ -130,7 +141,7 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
     tables.push(archive.table(materialized.marks(), &lookup));
     tables.push((&rejected_events::TABLE, rejected.iter().map(rejected_events::cells).collect()));
     let rows = tables.iter().map(|(table, rows)| (table.name, rows.len())).collect();
-    Ok((tables, Summary { events, refused, elapsed, rows }))
+    Ok((tables, Summary { events, refused, elapsed, rows, files: reports }))
 }
 
 /// Writes the tables of a replay as `dir/<table>.csv`.

@@ -15,7 +15,7 @@ use crate::commands::publish::{self, PublishError, publish};
 use watchtower_core::tables::TABLES;
 use watchtower_daemon::{self as daemon, DaemonError};
 use watchtower_geopackage::{FileError, GeoPackage};
-use watchtower_inputs::Progress;
+use watchtower_inputs::{FileReport, Progress};
 use watchtower_log::file::{LogError, Reader};
 use watchtower_store::geopackage::{EmbeddedError, claim};
 
@@ -67,6 +67,8 @@ pub struct Filled {
     pub unpublished: publish::Refused,
     /// Rows by table, in the order they are listed to people.
     pub rows: Vec<(&'static str, u64)>,
+    /// What was read of each file.
+    pub files: Vec<FileReport>,
 }
 
 /// Makes the file of `options`' target from its files; `progress` hears how far they have been read.
@@ -99,8 +101,8 @@ pub async fn fill(
         return Err(FillError::Interrupted { path: file.path().to_owned() });
     }
     let (refused, rows) = count(file)?;
-    let unpublished = published.refused;
-    Ok(Filled { events: published.published, elapsed: started.elapsed(), refused, unpublished, rows })
+    let (unpublished, files) = (published.refused, published.files);
+    Ok(Filled { events: published.published, elapsed: started.elapsed(), refused, unpublished, rows, files })
 }
 
 /// How many entries the tables contain, once there are any.

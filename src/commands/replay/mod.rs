@@ -13,10 +13,13 @@ use clap::Args;
 use watchtower_core::events::Limits;
 use watchtower_daemon as daemon;
 use watchtower_geopackage::GeoPackage;
+use watchtower_inputs as inputs;
 use watchtower_log::ClockSource;
 use watchtower_log::append::{Format, Target, Wanted};
 use watchtower_model::{Millis, Rules, ViewSet};
 
+use super::arguments::FileArgs;
+use super::files::{self as read_files, outcome};
 use super::publish::{self, Pace, parse_now, present};
 use super::{END_WITHIN, runtime};
 use crate::config::{self, ConfigError, environment};
@@ -35,8 +38,11 @@ Example:
   column -s, -t tables/visits.csv | less
   watchtower replay --positions track.csv.gz --geofences depots.geojson --embedded fleet.gpkg
 
-Positions are CSV with a header: vehicle_id, ts, lon, lat are needed; speed_kmh, heading_deg,
-accuracy_m, altitude_m, ignition and received_at are known; other columns become attributes.";
+Positions are CSV, GPX, KML, NMEA or JSON: a vehicle, a time, lon and lat are needed, under the names that
+trackers use or those of --columns; speed, heading, accuracy, altitude and ignition are known; other columns
+become attributes. `watchtower inspect FILE` shows what is made of a file.
+
+The exit code is 1 if anything was refused (all else is written), 2 if everything was.";
 
 /// What `replay` takes.
 #[derive(Debug, Args)]
@@ -50,6 +56,12 @@ pub struct ReplayArgs {
     /// NDJSON files of any events: position, geofence, vehicle, clock
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub events: Vec<PathBuf>,
+    /// How the files are read
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Read the files, say what would be made of them, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Deliver the position events in another order, the same for the same seed: all tables stay
     /// as they are
     #[arg(long, value_name = "SEED", conflicts_with = "embedded")]
@@ -74,7 +86,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "SET", value_parser = views)]
     pub views: Option<ViewSet>,
     /// Folder for the tables; made if missing, files in it are replaced
-    #[arg(long, value_name = "DIR", required_unless_present = "embedded")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["embedded", "dry_run"])]
     pub out: Option<PathBuf>,
     /// Instead of CSV, the one file of the embedded mode, which must not be there yet: the events become its
     /// log, as `publish` would append them, and its tables are what a daemon makes of that log, [limits] of
@@ -97,6 +109,7 @@ impl ReplayArgs {
             geofences: self.geofences.clone(),
             positions: self.positions.clone(),
             events: self.events.clone(),
+            reading: self.files.reading(),
             target: Target::Embedded(file.clone()),
             wanted: Wanted { streams: options.embedded.streams, clock: Some(ClockSource::Log) },
             pace: Pace::Unpaced,
@@ -123,6 +136,7 @@ impl ReplayArgs {
             events: self.events.clone(),
             shuffle: self.shuffle,
             workers: self.workers.into(),
+            reading: self.files.reading(),
             limits: Limits { lateness_ms: self.lateness, refuse_zero, isolated_after_ms, ..Limits::for_replay() },
             present: present(self.now),
             // Nothing leaves memory: a replay refuses nothing by arrival.
@@ -142,13 +156,17 @@ fn views(name: &str) -> Result<ViewSet, String> {
 /// # Errors
 /// If a file cannot be read or written. A refused event is no error.
 pub fn run(args: &ReplayArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    if args.dry_run {
+        let files = inputs::in_order(&args.geofences, &args.positions, &args.events);
+        return Ok(read_files::dry_run(files, &args.files.reading(), out)?);
+    }
     let mut bar = progress::FileBar::new(io::stderr().is_terminal());
     let Some(folder) = &args.out else { return run_fill(args, bar, out) };
     let (tables, summary) = replay(&args.options()?, &mut |path, progress| bar.show(path, progress))?;
     bar.finish();
     write(tables, folder)?;
     print_summary(args, folder, &summary, out)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(outcome(summary.events, summary.refused.values().sum()))
 }
 
 fn run_fill(args: &ReplayArgs, mut bar: progress::FileBar, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -160,12 +178,15 @@ fn run_fill(args: &ReplayArgs, mut bar: progress::FileBar, out: &mut impl Write)
     });
     runtime.shutdown_timeout(END_WITHIN);
     bar.finish();
-    print_filled(args, &file, &filled?, out)?;
-    Ok(ExitCode::SUCCESS)
+    let filled = filled?;
+    print_filled(args, &file, &filled, out)?;
+    let refused = filled.refused.values().sum::<u64>() + filled.unpublished.count;
+    Ok(outcome(filled.events + filled.unpublished.count, refused))
 }
 
 fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut impl Write) -> io::Result<()> {
-    let Filled { events, elapsed, refused, unpublished, rows } = filled;
+    let Filled { events, elapsed, refused, unpublished, rows, files } = filled;
+    read_files::print(files, out)?;
     print_events(*events, *elapsed, args.workers, out)?;
     print_refused(refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
     if unpublished.count > 0 {
@@ -179,6 +200,7 @@ fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut
 }
 
 fn print_summary(args: &ReplayArgs, folder: &Path, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    read_files::print(&summary.files, out)?;
     print_events(summary.events, summary.elapsed, args.workers, out)?;
     print_refused(summary.refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
     writeln!(out, "rows written to {}:", folder.display())?;

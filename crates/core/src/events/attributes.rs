@@ -51,6 +51,24 @@ impl Builder {
         Ok(())
     }
 
+    /// Adds a member whose value is JSON; `key` is its name as JSON. Nothing is added for `null`.
+    ///
+    /// # Errors
+    /// If the archive cannot hold the value.
+    pub fn push_json(&mut self, key: &str, value: &str) -> Result<(), Rejection> {
+        if value == "null" {
+            return Ok(());
+        }
+        let malformed = |fault| Rejection::new(Reason::Malformed, format!("{key}: {fault}"));
+        let Storable { .. } = serde_json::from_str(value).map_err(malformed)?;
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push_str(key);
+        self.0.push(':');
+        // A line break in JSON is always between tokens; one event must stay one line.
+        self.0.extend(value.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }));
+        Ok(())
+    }
+
     /// The collected members after those of `given`, which is checked already.
     pub fn finish<'a>(self, given: Option<Cow<'a, str>>, limits: &Limits) -> Result<Option<Cow<'a, str>>, Rejection> {
         let Self(mut collected) = self;

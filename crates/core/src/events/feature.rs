@@ -59,7 +59,7 @@ impl<'a> Feature<'a> {
             Some(properties) => properties,
         };
         let fault = |fault| malformed("properties to be an object", properties, &fault);
-        let Members(mut fields) = serde_json::from_str(properties).map_err(fault)?;
+        let Members { known: mut fields, .. } = serde_json::from_str(properties).map_err(fault)?;
         let id = match feature.id {
             Some(id) => Some(id),
             None => serde_json::from_str::<Id<'a>>(properties).map_err(fault)?.id,

@@ -26,6 +26,7 @@ macro_rules! fields {
 
         impl Field {
             const NAMES: &[&str] = &[$($name),*];
+            const ALL: &[Self] = &[$(Self::$field),*];
 
             /// By its name on the wire; `heading` is read as `heading_deg`.
             pub fn from_name(name: &str) -> Option<Self> {
@@ -78,6 +79,11 @@ impl Field {
     /// By its name, if it is one that a position has; what else one is given are attributes.
     pub fn of_position(name: &str) -> Option<Self> {
         Self::from_name(name).filter(|field| field.is_of_position())
+    }
+
+    /// The fields that a position does not have: given with one, they are attributes of it. Not `type`.
+    pub(super) fn foreign_to_positions() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|field| *field != Self::Type && !field.is_of_position())
     }
 
     fn is_of_position(self) -> bool {
@@ -148,10 +154,13 @@ impl<'a> Fields<'a> {
         fields.iter().try_for_each(|&field| required(field, self.get(field)).map(|_| ()))
     }
 
-    /// A string of any kind.
+    /// A string of any kind. An id may be a JSON number: its digits as written.
     pub fn string(&self, field: Field) -> Result<Option<Cow<'a, str>>, Rejection> {
         self.read(field, "a string", |value| match value {
             Value::Text(text) => Some(Cow::Borrowed(text)),
+            Value::Json(text) if field.is_id() && text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+                Some(Cow::Borrowed(text))
+            }
             Value::Json(text) => unquoted(text),
         })
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::attributes;
@@ -78,43 +78,66 @@ pub fn malformed(expected: &str, json: &str, fault: &serde_json::Error) -> Rejec
 }
 
 fn decode_text<'a>(text: &'a str, limits: &Limits) -> Result<Event<'a>, Rejection> {
-    let Members(members) = serde_json::from_str(text).map_err(|fault| malformed("a JSON object", text, &fault))?;
-    build::event(&members, || Ok(attributes::Builder::default()), limits)
+    let Members { known, unknown } =
+        serde_json::from_str(text).map_err(|fault| malformed("a JSON object", text, &fault))?;
+    build::event(&known, || attributes_of(&known, &unknown), limits)
 }
 
-/// The known members of an object.
-pub struct Members<'a>(pub(crate) Fields<'a>);
+/// The members that a position has no field for.
+fn attributes_of(known: &Fields<'_>, unknown: &[(String, &str)]) -> Result<attributes::Builder, Rejection> {
+    let mut attributes = attributes::Builder::default();
+    let mut key = String::new();
+    let foreign = Field::foreign_to_positions().filter_map(|field| Some((field.name(), known.get(field)?)));
+    let foreign = foreign.map(|(name, value)| (name, value.text().to_owned()));
+    let unknown = unknown.iter().map(|(name, value)| (name.as_str(), (*value).to_owned()));
+    for (name, value) in foreign.chain(unknown) {
+        key.clear();
+        attributes::push_string(&mut key, name);
+        attributes.push_json(&key, &value)?;
+    }
+    Ok(attributes)
+}
+
+/// The members of an object: those that are fields, and all others with their names.
+pub struct Members<'a> {
+    pub(crate) known: Fields<'a>,
+    pub(crate) unknown: Vec<(String, &'a str)>,
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor).map(Self)
+        deserializer.deserialize_map(MembersVisitor)
     }
 }
 
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Fields<'de>;
+    type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Fields::default();
-        while let Some(Key(field)) = members.next_key()? {
-            let Some(field) = field else {
-                members.next_value::<IgnoredAny>()?;
-                continue;
-            };
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members<'de>, A::Error> {
+        let (mut known, mut unknown) = (Fields::default(), Vec::new());
+        while let Some(key) = members.next_key()? {
             let value = members.next_value::<&RawValue>()?.get();
-            fields.set(field, Value::Json(value)).map_err(|rejection| A::Error::custom(rejection.detail))?;
+            match key {
+                Key::Known(field) => {
+                    known.set(field, Value::Json(value)).map_err(|rejection| A::Error::custom(rejection.detail))?
+                }
+                Key::Unknown(name) => unknown.push((name, value)),
+            }
         }
-        Ok(fields)
+        Ok(Members { known, unknown })
     }
 }
 
-struct Key(Option<Field>);
+enum Key {
+    Known(Field),
+    Unknown(String),
+}
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -125,7 +148,7 @@ impl<'de> Deserialize<'de> for Key {
                 f.write_str("a member's name")
             }
             fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
-                Ok(Key(Field::from_name(name)))
+                Ok(Field::from_name(name).map_or_else(|| Key::Unknown(name.to_owned()), Key::Known))
             }
         }
         deserializer.deserialize_str(KeyVisitor)

@@ -11,10 +11,10 @@
 //!
 //! * A required field is missing if it is absent, JSON `null` or, where fields are text, empty. An
 //!   empty id is a bad id, not a missing one.
-//! * In JSON types are strict, except that a time may be text or number. Where fields are text,
-//!   numbers, times and booleans may have spaces around them and booleans may be 1, 0, yes or no.
-//! * A known field given twice is `malformed`. Unknown members of JSON events are passed over;
-//!   unknown columns and plain fields of a position become attributes.
+//! * In JSON types are strict, except that a time may be text or number and an id may be a number. Where
+//!   fields are text, numbers, times and booleans may have spaces around them and booleans may be 1, 0, yes or no.
+//! * A known field given twice is `malformed`. Unknown members, columns and plain fields of a position
+//!   become attributes; those of other events are passed over.
 //! * A measure that cannot be (negative or not finite speed or accuracy, a heading beyond 360) is
 //!   unknown, as trackers send -1 for "none"; a text that is no number is `malformed`.
 //! * Of several faults one is reported: a missing field first, then in the order id, time, place, rest.
@@ -43,13 +43,13 @@ mod time;
 pub use entry::{Decoded, decode_entry, field_lines, refused_fields};
 pub use fields::MAX_TEXT_CHARS;
 pub use geometry::{Geometry, Rings};
-pub use ids::{MAX_ID_CHARS, stream_of};
+pub use ids::{MAX_ID_CHARS, check_geofence_id, check_vehicle_id, stream_of};
 pub use limits::{Limits, default_max_retained_positions};
 pub use rejected::{MAX_KEPT_BYTES, Raw, RejectedEvent, Whole};
-pub use rejection::{Reason, Rejection};
+pub use rejection::{Reason, Rejection, quoted};
 
-pub use attributes::{Builder as AttributesBuilder, push_string as push_json_string};
-pub use build::position;
+pub use attributes::{Builder as AttributesBuilder, checked as checked_attributes, push_string as push_json_string};
+pub use build::{geofence_with_id, place, position};
 pub use feature::Feature;
 pub use fields::{Field, Fields, Value, check_time};
 pub use json::{check_size, utf8};

@@ -1,0 +1,116 @@
+//! Positions of a JSON document: an array of objects, or the points of a GeoJSON feature collection.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde_json::value::RawValue;
+
+use super::input::MAX_DOCUMENT_BYTES;
+use super::members::{Members, Object, place};
+use super::notes::Notes;
+use super::reading::Reading;
+use super::{Progress, Source, SourceError};
+use watchtower_core::events::{Limits, Raw, Reason, Record, Rejection};
+
+/// A document whose objects are events.
+pub(crate) struct Document {
+    path: PathBuf,
+    limits: Limits,
+    progress: Progress,
+    text: String,
+    items: Vec<Range<usize>>,
+    next: usize,
+    members: Members,
+    format: &'static str,
+}
+
+impl Document {
+    /// The objects of a document; nothing if it is neither an array, nor an object.
+    pub(crate) fn read(
+        path: &Path,
+        bytes: &[u8],
+        progress: Progress,
+        reading: &Reading,
+        limits: &Limits,
+    ) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?.to_owned();
+        let (items, format) = items(&text)?;
+        let members = Members::new(reading, reading.vehicle_of(path));
+        Some(Self { path: path.to_owned(), limits: limits.clone(), progress, text, items, next: 0, members, format })
+    }
+}
+
+/// Where the objects are, and what the document is.
+fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
+    let places =
+        |items: Vec<&RawValue>| -> Vec<Range<usize>> { items.iter().map(|item| place(text, item.get())).collect() };
+    if text.trim_ascii_start().starts_with('[') {
+        return Some((places(serde_json::from_str(text).ok()?), "JSON, an array"));
+    }
+    let object = Object::parse(text).ok()?;
+    let inner = ["features", "positions", "locations", "data", "items"].iter().find_map(|name| object.get(name));
+    match inner.filter(|inner| inner.starts_with('[')) {
+        Some(features) if object.string("type").as_deref() == Some("FeatureCollection") => {
+            Some((places(serde_json::from_str(features).ok()?), "GeoJSON points"))
+        }
+        Some(inner) if object.get("lat").is_none() && object.get("latitude").is_none() => {
+            Some((places(serde_json::from_str(inner).ok()?), "JSON, an array"))
+        }
+        _ => Some((vec![0..text.len()], "JSON, one object")),
+    }
+}
+
+impl Source for Document {
+    fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
+        let Some(range) = self.items.get(self.next).cloned() else { return Ok(None) };
+        self.next += 1;
+        let text = &self.text[range];
+        let position = self.next as u64;
+        let result = self.members.event(text, &self.limits, position);
+        Ok(Some(Record { position, raw: Raw::complete(text.as_bytes()), result }))
+    }
+
+    fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn notes(&self) -> Notes {
+        Notes { format: self.format.to_owned(), ..self.members.notes.clone() }
+    }
+}
+
+/// A document that is none of what is read, as one refused record.
+pub(crate) struct Refused {
+    path: PathBuf,
+    progress: Progress,
+    head: Vec<u8>,
+    rejection: Option<Rejection>,
+}
+
+impl Refused {
+    /// A document that is larger than what is read at once.
+    pub(crate) fn too_large(path: &Path, progress: Progress, head: &[u8]) -> Self {
+        let detail = format!("expected a document of at most {MAX_DOCUMENT_BYTES} bytes");
+        let rejection = Some(Rejection::new(Reason::TooLarge, detail));
+        Self { path: path.to_owned(), progress, head: head.to_vec(), rejection }
+    }
+}
+
+impl Source for Refused {
+    fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
+        let Some(rejection) = self.rejection.take() else { return Ok(None) };
+        Ok(Some(Record { position: 1, raw: Raw::complete(&self.head), result: Err(rejection) }))
+    }
+
+    fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}

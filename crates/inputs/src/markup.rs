@@ -1,0 +1,60 @@
+//! Documents in XML, and zip archives of them: GPX, KML and KMZ.
+
+use std::path::Path;
+
+use watchtower_core::events::Limits;
+
+use super::document::Refused;
+use super::encoding::windows_1252;
+use super::input::{Input, MAX_DOCUMENT_BYTES};
+use super::reading::Reading;
+use super::xml::{Text, root_of};
+use super::{FileFormat, Source, SourceError, archive, gpx, kml};
+
+/// Opens an XML document, or the one in a zip archive.
+pub(crate) fn open(
+    path: &Path,
+    mut input: Input,
+    format: FileFormat,
+    reading: &Reading,
+    limits: &Limits,
+) -> Result<Box<dyn Source>, SourceError> {
+    let Some(document) = input.read_document(path)? else {
+        return Ok(Box::new(Refused::too_large(path, input.progress(), input.head())));
+    };
+    let document = if document.starts_with(b"PK") {
+        unzipped(&document).map_err(|fault| SourceError::Foreign { path: path.to_owned(), fault })?
+    } else {
+        document
+    };
+    let text = String::from_utf8(document).unwrap_or_else(|fault| windows_1252(fault.as_bytes()));
+    let document = Text { path, text: &text, progress: input.progress(), reading, limits };
+    let root = root_of(&text);
+    match (root.as_deref(), format) {
+        (Some("gpx"), FileFormat::GeoJson) => Ok(gpx::geofences(&document)),
+        (Some("gpx"), FileFormat::Csv | FileFormat::Ndjson) => Ok(gpx::positions(&document)),
+        (Some("kml"), FileFormat::GeoJson) => Ok(kml::geofences(&document)),
+        (Some("kml"), FileFormat::Csv | FileFormat::Ndjson) => Ok(kml::positions(&document)),
+        (root, _) => {
+            let root = root.map_or_else(|| "no element".to_owned(), |root| format!("<{root:.40}>"));
+            let fault = format!("expected GPX or KML, found {root}: ogr2ogr reads many formats, and writes GeoJSON");
+            Err(SourceError::Foreign { path: path.to_owned(), fault })
+        }
+    }
+}
+
+/// The KML of an archive: `doc.kml`, or the first one.
+fn unzipped(archive: &[u8]) -> Result<Vec<u8>, String> {
+    let entries = archive::entries(archive)?;
+    let ends = |end: &str| entries.iter().find(|entry| entry.name.to_ascii_lowercase().ends_with(end));
+    if let Some(entry) = entries.iter().find(|entry| entry.name == "doc.kml").or_else(|| ends(".kml")) {
+        return entry.read(MAX_DOCUMENT_BYTES);
+    }
+    Err(match ends(".shp") {
+        Some(shape) => format!(
+            "it is a Shapefile: unzip it, and ogr2ogr -t_srs EPSG:4326 geofences.geojson {} makes GeoJSON of it",
+            shape.name
+        ),
+        None => "the zip archive has no .kml in it".to_owned(),
+    })
+}

@@ -1,0 +1,327 @@
+//! Positions as JSON objects: our own, those of OwnTracks and Traccar, GeoJSON points, and any other whose members
+//! have names that are known.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+use rustc_hash::FxBuildHasher;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use watchtower_core::events::{Event, Limits, Reason, Rejection, json, quoted};
+
+use super::aliases::{Slot, normalized, speed_unit_of};
+use super::draft::{Draft, Terms};
+use super::header::plain_time_rules;
+use super::notes::Notes;
+use super::reading::{Reading, SpeedUnit};
+
+/// Names of members that are remembered.
+const MAX_NAMES: usize = 4096;
+
+/// An object's members in their order, their values as they are written.
+pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Object<'a> {
+    /// Reads an object.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// A member's value; of several with the name the first.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
+    }
+
+    /// A member that is a string.
+    pub(crate) fn string(&self, name: &str) -> Option<String> {
+        self.get(name).filter(|value| value.starts_with('"')).and_then(|value| serde_json::from_str(value).ok())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut members = Vec::with_capacity(12);
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &RawValue>()? {
+                    members.push((name, value.get()));
+                }
+                Ok(Object(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// A name, borrowed where nothing in it is escaped.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Cow<'de, str>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(text))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_str(Text).map(Self)
+    }
+}
+
+/// What a member's name stands for.
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// A field; of several members for it the one of the lowest rank is taken.
+    Field {
+        slot: Slot,
+        rank: usize,
+        unit: Option<SpeedUnit>,
+    },
+    /// A part of a field that `columns` joins.
+    Part {
+        slot: Slot,
+        at: usize,
+    },
+    Attribute,
+}
+
+/// Reads objects into events.
+pub(crate) struct Members {
+    reading: Reading,
+    terms: Terms,
+    meanings: HashMap<String, Meaning, FxBuildHasher>,
+    pub(crate) notes: Notes,
+}
+
+/// The kinds of event that have a type of their own.
+const OWN_TYPES: [&str; 3] = ["geofence", "vehicle", "clock"];
+
+impl Members {
+    /// Reads as `reading` says. `vehicle_id`: of objects that name none.
+    pub(crate) fn new(reading: &Reading, vehicle_id: Option<String>) -> Self {
+        Self {
+            terms: Terms {
+                times: plain_time_rules(reading),
+                speed_unit: reading.speed_unit.unwrap_or(SpeedUnit::Kmh),
+                speed_unknown_from: None,
+                north_is_zero: false,
+                vehicle_id,
+            },
+            reading: reading.clone(),
+            meanings: HashMap::default(),
+            notes: Notes::default(),
+        }
+    }
+
+    /// The event that an object is. `position` is its line or its place in the document.
+    pub(crate) fn event<'a>(&mut self, text: &'a str, limits: &Limits, position: u64) -> Result<Event<'a>, Rejection> {
+        json::check_size(text.as_bytes(), limits)?;
+        let object = Object::parse(text).map_err(|fault| json::malformed("a JSON object", text, &fault))?;
+        let kind = object.string("type");
+        if kind.as_deref().is_some_and(|kind| OWN_TYPES.contains(&kind)) {
+            return json::decode(text.as_bytes(), limits);
+        }
+        if kind.as_deref() == Some("Feature") {
+            return self.point(&object, limits, position);
+        }
+        if let Some(device) = object.get("device").filter(|device| device.starts_with('{'))
+            && let Some(inner) = object.get("position").filter(|inner| inner.starts_with('{'))
+        {
+            return self.forwarded(inner, device, limits, position);
+        }
+        match object.string("_type").as_deref() {
+            None | Some("location") => {}
+            Some(other) => {
+                let detail = format!("_type: expected location, found {}", quoted(other));
+                return Err(Rejection::new(Reason::UnknownType, detail));
+            }
+        }
+        let is_traccar = object.get("fixTime").is_some() && object.get("deviceId").is_some();
+        let has_place = |object: &Object<'_>| object.0.iter().any(|(name, _)| Slot::from_name(name) == Some(Slot::Lat));
+        if kind.as_deref() != Some("position") && !is_traccar && !has_place(&object) {
+            // Its own words for what it lacks.
+            return json::decode(text.as_bytes(), limits);
+        }
+        let mut terms = self.terms.clone();
+        if is_traccar {
+            terms.speed_unit = SpeedUnit::Knots;
+        }
+        let draft = self.draft(&object, Draft::default(), kind.is_some(), &mut terms, position)?;
+        draft.finish(&terms, limits, &mut self.notes, position)
+    }
+
+    /// A point of GeoJSON: its properties are the members.
+    fn point<'a>(&mut self, feature: &Object<'a>, limits: &Limits, position: u64) -> Result<Event<'a>, Rejection> {
+        let malformed = |detail: &str| Rejection::new(Reason::Malformed, detail);
+        let geometry = feature.get("geometry").and_then(|geometry| Object::parse(geometry).ok());
+        let geometry = geometry.ok_or_else(|| malformed("geometry: expected a Point"))?;
+        let kind = geometry.string("type").unwrap_or_default();
+        if kind != "Point" {
+            let detail = format!("geometry: expected a Point for a position, found {}", quoted(&kind));
+            return Err(Rejection::new(Reason::Malformed, detail));
+        }
+        let coordinates = geometry.get("coordinates").unwrap_or("null");
+        let coordinates: Vec<f64> =
+            serde_json::from_str(coordinates).map_err(|fault| malformed(&format!("coordinates: {fault}")))?;
+        let [lon, lat, rest @ ..] = coordinates.as_slice() else {
+            return Err(malformed("coordinates: a position needs lon and lat"));
+        };
+        let mut draft = Draft::default();
+        draft.set(Slot::Lon, lon.to_string());
+        draft.set(Slot::Lat, lat.to_string());
+        if let Some(altitude) = rest.first() {
+            draft.set(Slot::Altitude, altitude.to_string());
+        }
+        let properties = feature.get("properties").filter(|properties| *properties != "null").unwrap_or("{}");
+        let object = Object::parse(properties).map_err(|fault| json::malformed("properties", properties, &fault))?;
+        let mut terms = self.terms.clone();
+        let draft = self.draft(&object, draft, false, &mut terms, position)?;
+        draft.finish(&terms, limits, &mut self.notes, position)
+    }
+
+    /// What Traccar forwards: a position beside its device.
+    fn forwarded<'a>(
+        &mut self,
+        inner: &'a str,
+        device: &'a str,
+        limits: &Limits,
+        position: u64,
+    ) -> Result<Event<'a>, Rejection> {
+        let parse = |text: &'a str| Object::parse(text).map_err(|fault| json::malformed("a position", text, &fault));
+        let (object, device) = (parse(inner)?, parse(device)?);
+        let mut terms = Terms { speed_unit: SpeedUnit::Knots, ..self.terms.clone() };
+        let mut draft = Draft::default();
+        if let Some(id) = device.get("uniqueId").or(device.get("id")).and_then(as_text) {
+            draft.set(Slot::VehicleId, id);
+        }
+        let draft = self.draft(&object, draft, false, &mut terms, position)?;
+        draft.finish(&terms, limits, &mut self.notes, position)
+    }
+
+    /// Puts the members of an object into a draft; what is set there already stays.
+    fn draft<'a>(
+        &mut self,
+        object: &Object<'a>,
+        mut draft: Draft<'a>,
+        own: bool,
+        terms: &mut Terms,
+        position: u64,
+    ) -> Result<Draft<'a>, Rejection> {
+        let mut ranks = [usize::MAX; Slot::ALL.len()];
+        let fixed: Vec<bool> = Slot::ALL.iter().map(|slot| draft.has(*slot)).collect();
+        let mut parts: Vec<(Slot, usize, Cow<'a, str>)> = Vec::new();
+        let mut losers: Vec<(&str, &str)> = Vec::new();
+        let mut taken: Vec<(Slot, usize)> = Vec::new();
+        for (index, (name, value)) in object.0.iter().enumerate() {
+            if *value == "null" || (own && name == "type") || name == "_type" {
+                continue;
+            }
+            match self.meaning(name) {
+                Meaning::Field { slot, rank, unit } if !fixed[slot.index()] => {
+                    if rank == ranks[slot.index()] {
+                        return Err(Rejection::new(Reason::Malformed, format!("{name} is given twice")));
+                    }
+                    if rank > ranks[slot.index()] {
+                        losers.push((name, value));
+                        continue;
+                    }
+                    if let Some((_, earlier)) = taken.iter().find(|(of, _)| *of == slot) {
+                        let (name, value) = &object.0[*earlier];
+                        losers.push((name, value));
+                    }
+                    taken.retain(|(of, _)| *of != slot);
+                    taken.push((slot, index));
+                    ranks[slot.index()] = rank;
+                    draft.set(slot, as_text(value).unwrap_or(Cow::Borrowed(value)));
+                    if slot == Slot::Speed
+                        && let Some(unit) = unit
+                    {
+                        terms.speed_unit = unit;
+                    }
+                }
+                Meaning::Part { slot, at } => parts.push((slot, at, as_text(value).unwrap_or(Cow::Borrowed(value)))),
+                Meaning::Field { .. } | Meaning::Attribute => losers.push((name, value)),
+            }
+        }
+        parts.sort_by_key(|(slot, at, _)| (*slot, *at));
+        for group in parts.chunk_by(|a, b| a.0 == b.0) {
+            let texts: Vec<&str> = group.iter().map(|(_, _, text)| text.trim()).collect();
+            draft.set(group[0].0, texts.join(" "));
+        }
+        if !draft.has(Slot::Ignition)
+            && let Some(on) = object.get("attributes").and_then(|text| Object::parse(text).ok()?.get("ignition"))
+        {
+            draft.set(Slot::Ignition, as_text(on).unwrap_or_default());
+        }
+        losers.iter().for_each(|(name, value)| draft.attribute_json(name, value, &mut self.notes, position));
+        Ok(draft)
+    }
+
+    fn meaning(&mut self, name: &str) -> Meaning {
+        if let Some(meaning) = self.meanings.get(name) {
+            return *meaning;
+        }
+        let meaning = self.looked_up(name);
+        if self.meanings.len() < MAX_NAMES {
+            self.meanings.insert(name.to_owned(), meaning);
+            let understood = match meaning {
+                Meaning::Field { slot, .. } | Meaning::Part { slot, .. } => slot.name(),
+                Meaning::Attribute => "an attribute",
+            };
+            if self.notes.columns.len() < 64 {
+                self.notes.columns.push((name.to_owned(), understood.to_owned()));
+            }
+        }
+        meaning
+    }
+
+    fn looked_up(&self, name: &str) -> Meaning {
+        for (field, columns) in self.reading.columns.iter() {
+            let Some(slot) = Slot::from_name(field) else { continue };
+            match columns.iter().position(|column| column == name || column.eq_ignore_ascii_case(name)) {
+                Some(_) if columns.len() == 1 => return Meaning::Field { slot, rank: 0, unit: speed_unit_of(name) },
+                Some(at) => return Meaning::Part { slot, at },
+                None => {}
+            }
+        }
+        match Slot::from_name(name) {
+            Some(slot) => Meaning::Field { slot, rank: slot.rank(&normalized(name)) + 1, unit: speed_unit_of(name) },
+            None => Meaning::Attribute,
+        }
+    }
+}
+
+/// The text of a JSON string, number or flag.
+pub(crate) fn as_text(json: &str) -> Option<Cow<'_, str>> {
+    match json.as_bytes().first()? {
+        b'"' => {
+            let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+            if inner.contains('\\') {
+                return serde_json::from_str(json).ok().map(Cow::Owned);
+            }
+            Some(Cow::Borrowed(inner))
+        }
+        b'{' | b'[' => None,
+        _ => Some(Cow::Borrowed(json)),
+    }
+}
+
+/// Where `part` is in `whole`, of which it is a slice.
+pub(crate) fn place(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
+}

@@ -1,0 +1,180 @@
+//! Vehicles as CSV: id, name, fleet, speed_limit_kmh, offline_after_s; further columns become attributes.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::aliases::normalized;
+use super::input::Input;
+use super::lines::Lines;
+use super::notes::Notes;
+use super::reading::{Reading, SpeedUnit};
+use super::rows::{Row, check_cells, separator_of};
+use super::values::{self, Optional};
+use super::{Progress, Source, SourceError};
+use watchtower_core::events::{Event, Limits, Reason, Record, Rejection, json as wire, quoted};
+
+/// Fields of a vehicle and their names in files, normalized.
+const FIELDS: [(&str, &[&str]); 6] = [
+    (
+        "vehicle_id",
+        &[
+            "vehicleid",
+            "id",
+            "vehicle",
+            "imei",
+            "deviceid",
+            "device",
+            "uniqueid",
+            "plate",
+            "licenseplate",
+            "registration",
+        ],
+    ),
+    ("name", &["name", "vehiclename", "label", "description"]),
+    ("fleet", &["fleet", "group", "groupname", "fleetname", "depot"]),
+    ("speed_limit_kmh", &["speedlimitkmh", "speedlimit", "maxspeed", "maxspeedkmh"]),
+    ("offline_after_s", &["offlineafters", "offlineafter"]),
+    ("valid_from", &["validfrom"]),
+];
+
+/// A CSV file of vehicles.
+pub(crate) struct Vehicles {
+    lines: Lines,
+    limits: Limits,
+    separator: u8,
+    names: Vec<String>,
+    /// The field that each column holds; nothing: an attribute.
+    columns: Vec<Option<&'static str>>,
+    row: Row,
+    notes: Notes,
+}
+
+/// Opens a CSV of vehicles.
+///
+/// # Errors
+/// If it cannot be read, or has no column for the id.
+pub fn open_vehicles(path: &Path, reading: &Reading, limits: &Limits) -> Result<Box<dyn Source>, SourceError> {
+    let input = Input::open(path).map_err(|source| SourceError::Open { path: path.to_owned(), source })?;
+    Ok(Box::new(Vehicles::new(path, input, reading, limits)?))
+}
+
+impl Vehicles {
+    fn new(path: &Path, input: Input, reading: &Reading, limits: &Limits) -> Result<Self, SourceError> {
+        let fault = |fault: String| SourceError::Vehicles { path: PathBuf::from(path), fault };
+        let mut lines = Lines::new(path, input, limits);
+        lines.advance()?;
+        lines.make_utf8();
+        let header = lines.text().map_err(|rejection| fault(rejection.to_string()))?;
+        let separator = separator_of(header);
+        let mut row = Row::default();
+        row.split(header, separator);
+        let mut names: Vec<String> = row.cells(header).map(|name| name.trim().to_owned()).collect();
+        while names.last().is_some_and(String::is_empty) {
+            names.pop();
+        }
+        let mut columns = vec![None; names.len()];
+        for (field, aliases) in FIELDS {
+            let mapped = reading.columns.iter().find(|(of, _)| *of == field).map(|(_, columns)| columns[0].as_str());
+            let named = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
+            let found = match mapped {
+                Some(wanted) => {
+                    Some(named(wanted).ok_or_else(|| fault(format!("--columns: there is no column {wanted}")))?)
+                }
+                None => aliases.iter().find_map(|alias| names.iter().position(|name| normalized(name) == *alias)),
+            };
+            if let Some(column) = found.filter(|&column| columns[column].is_none()) {
+                columns[column] = Some(field);
+            }
+        }
+        if !columns.contains(&Some("vehicle_id")) {
+            let names = names.join(", ");
+            return Err(fault(format!(
+                "expected the columns vehicle_id, name, fleet, speed_limit_kmh, offline_after_s; the header has {names}: \
+                 --columns vehicle_id=NAME names one"
+            )));
+        }
+        let understood = |(name, column): (&String, &Option<&str>)| {
+            (name.clone(), column.map_or("an attribute", |field| field).to_owned())
+        };
+        let notes = Notes {
+            format: "CSV of vehicles".to_owned(),
+            columns: names.iter().zip(&columns).map(understood).collect(),
+            ..Notes::default()
+        };
+        Ok(Self { lines, limits: limits.clone(), separator, names, columns, row, notes })
+    }
+}
+
+/// The vehicle of a row, by way of its event in JSON.
+fn decode(
+    line: &str,
+    row: &mut Row,
+    separator: u8,
+    names: &[String],
+    columns: &[Option<&'static str>],
+    limits: &Limits,
+) -> Result<Event<'static>, Rejection> {
+    if !row.split(line, separator) {
+        return Err(Rejection::new(Reason::Malformed, "a quote is not closed"));
+    }
+    check_cells(columns.len(), row, line)?;
+    let mut event = Map::from_iter([("type".to_owned(), json!("vehicle"))]);
+    let mut attributes = Map::new();
+    for ((cell, column), name) in row.cells(line).zip(columns).zip(names) {
+        let cell = cell.trim();
+        if values::is_unknown(cell) {
+            continue;
+        }
+        let number = match *column {
+            None => {
+                attributes.insert(name.clone(), json!(cell));
+                continue;
+            }
+            Some("speed_limit_kmh") => values::speed_kmh(cell, SpeedUnit::Kmh),
+            Some("offline_after_s") => values::seconds(cell),
+            Some(field) => {
+                event.insert(field.to_owned(), json!(cell));
+                continue;
+            }
+        };
+        match (number, column) {
+            (Optional::Value(number), Some(field)) => event.insert((*field).to_owned(), json!(number)),
+            (Optional::Unknown, _) | (_, None) => None,
+            (Optional::Unreadable, Some(field)) => {
+                let detail = format!("{field}: expected a number, found {}", quoted(cell));
+                return Err(Rejection::new(Reason::Malformed, detail));
+            }
+        };
+    }
+    if !attributes.is_empty() {
+        event.insert("attributes".to_owned(), Value::Object(attributes));
+    }
+    wire::decode(Value::Object(event).to_string().as_bytes(), limits).map(Event::into_owned)
+}
+
+impl Source for Vehicles {
+    fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
+        if !self.lines.advance()? {
+            return Ok(None);
+        }
+        self.lines.make_utf8();
+        let Self { lines, limits, separator, names, columns, row, .. } = self;
+        let result = lines.text().and_then(|line| decode(line, row, *separator, names, columns, limits));
+        Ok(Some(Record { position: lines.number(), raw: lines.raw(), result }))
+    }
+
+    fn progress(&self) -> Progress {
+        self.lines.progress()
+    }
+
+    fn path(&self) -> &Path {
+        self.lines.path()
+    }
+
+    fn notes(&self) -> Notes {
+        let mut notes = self.notes.clone();
+        notes.format.push_str(self.lines.encoding_words());
+        notes
+    }
+}
