@@ -353,7 +353,8 @@ mod tests {
         assert!(matches!(Shape::from_polygons(vec![vec![far]]), Err(GeometryError::Coordinates(_))));
     }
 
-    /// Any valid polygon drawn across the meridian covers what it covers 90 degrees farther west.
+    /// Any valid polygon drawn across the meridian covers what it covers 90 degrees farther west. The places lie on no
+    /// edge: the point where an edge is cut is rounded.
     #[test]
     fn a_cut_shape_covers_what_it_would_elsewhere() {
         let mut random = 0x9e37_79b9_u64;
@@ -393,7 +394,9 @@ mod tests {
                     Shape::from_polygons(vec![drawn.clone()]).unwrap_or_else(|fault| panic!("{fault}: {drawn:?}"));
                 cases += 1;
                 pieces += shape.polygons().count();
-                for (x, y) in (-9..=9).flat_map(|x| (-9..=9).map(move |y| (f64::from(x) / 4.0, f64::from(y) / 4.0))) {
+                for (x, y) in (-9..=9).flat_map(|x| {
+                    (-9..=9).map(move |y| (f64::from(x) / 4.0 + 0.012_345_7, f64::from(y) / 4.0 + 0.009_876_5))
+                }) {
                     let lon = if x > 0.0 { x - 180.0 } else { x + 180.0 };
                     assert_eq!(covers(&shape, lon, y), covers(&plain, x + 90.0, y), "{x} {y} of {drawn:?}: {shape:?}");
                 }
