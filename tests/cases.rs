@@ -21,7 +21,7 @@ use watchtower_store::csv::write_row;
 fn played(case: &str, workers: usize) -> String {
     let tables = case.lines().find_map(|line| line.strip_prefix("tables: ")).unwrap_or("visits");
     let tables: Vec<&str> = tables.split_whitespace().collect();
-    let mut intake = Intake::new(Limits::for_replay());
+    let mut intake = Intake::new(Limits::for_replay(), Rules::default());
     let mut engine = Engine::start(workers, Rules::default());
     let (mut batch, mut out, mut states) = (Batch::default(), String::new(), BTreeMap::new());
     for line in case.lines().filter(|line| !line.starts_with(['+', '-'])) {

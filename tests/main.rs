@@ -22,6 +22,7 @@ mod oracle;
 mod properties;
 mod publish;
 mod rebuild;
+mod redis_answers;
 mod reference;
 mod streams;
 mod support;

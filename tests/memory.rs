@@ -6,8 +6,8 @@ use watchtower_dataflows::control::Control;
 use watchtower_engine::{Batch, Engine, EngineStats};
 use watchtower_model::geometry::Shape;
 use watchtower_model::{
-    BEGINNING, Edit, Geofence, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, Vehicle,
-    VehicleId,
+    BEGINNING, Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules,
+    Speed, Vehicle, VehicleId,
 };
 
 const MINUTE: Millis = 60_000;
@@ -80,7 +80,8 @@ fn batch(epoch: u64) -> Batch {
         let moving = (10..=110).contains(&way);
         let speed = Speed::from_kmh(if moving { 66.0 } else { 0.0 });
         let place = Place::from_degrees(lon, 6.5);
-        let position = Position { ts: now, place, speed, heading: Heading::NONE, ignition: true };
+        let (heading, ignition) = (Heading::NONE, Ignition::On);
+        let position = Position { ts: now, place, speed, heading, ignition, mark: Mark::None };
         batch.positions.push(PositionEvent { vehicle: VehicleId(vehicle), seq: 0, position, withdrawn: false });
     }
     batch.control.push(Control::Now(now));
@@ -106,7 +107,7 @@ fn fleet(vehicle: u32) -> Control {
     let fleet = Some((vehicle % 2).to_string());
     Control::Vehicle(edit(
         VehicleId(vehicle),
-        Vehicle { name: None, fleet, speed_limit: Speed::NONE, attributes: None },
+        Vehicle { name: None, fleet, speed_limit: Speed::NONE, offline_after_ms: None, attributes: None },
     ))
 }
 

@@ -12,14 +12,14 @@ use watchtower_core::events::{Limits, Measured};
 use watchtower_core::tables::{Lookup, Materialized, Row, positions};
 use watchtower_engine::Engine;
 use watchtower_inputs::Present;
-use watchtower_model::{BEGINNING, Geofence, GeofenceEdit, Millis, PositionEvent, Rules};
+use watchtower_model::{BEGINNING, Geofence, GeofenceEdit, Mark, Millis, PositionEvent, Rules, VehicleId};
 use watchtower_store::csv;
 
 use crate::support::load::{SCHEMA, database, load};
 use crate::support::log::{Case, Event};
 use crate::support::servers::postgres::psql;
 use crate::support::shrink::shrink;
-use crate::support::{data_dir, generate, oracle};
+use crate::support::{cases, data_dir, generate, number, oracle};
 
 /// Random logs, of each kind: some ten seconds of them.
 const CASES: u64 = 100;
@@ -219,9 +219,10 @@ fn computed_case(case: &Case, out: &Path) -> Millis {
         tables.apply(engine.next().unwrap().1.deltas);
     }
     engine.finish();
+    let marks: BTreeMap<_, _> = tables.marks().map(|row| ((row.vehicle, row.ts), row.mark)).collect();
     let mut tables = tables.tables(&lookup);
     let left = latest.values().filter(|event| !event.withdrawn);
-    tables.push((&positions::TABLE, left.map(|event| position(event, &lookup)).collect()));
+    tables.push((&positions::TABLE, left.map(|event| position(event, &marks, &lookup)).collect()));
     for (table, rows) in tables {
         csv::write(out, table, rows).unwrap();
     }
@@ -236,18 +237,19 @@ fn limit_dwell(edit: &mut GeofenceEdit) {
     edit.definition = edit.definition.as_deref().map(limit);
 }
 
-fn position(event: &PositionEvent, lookup: &Lookup) -> Row {
+fn position(event: &PositionEvent, marks: &BTreeMap<(VehicleId, Millis), Mark>, lookup: &Lookup) -> Row {
     let at = event.position;
     let measured = Measured {
         place: at.place,
         speed: at.speed,
         heading: at.heading,
-        accuracy_m: None,
+        accuracy_m: (at.mark == Mark::Inaccurate).then_some(5_000.0),
         altitude_m: None,
-        ignition: Some(at.ignition),
+        ignition: at.ignition.is_on(),
         attributes: None,
     };
-    positions::cells(event.vehicle, at.ts, &measured, lookup)
+    let mark = marks.get(&(event.vehicle, at.ts)).copied().unwrap_or_default();
+    positions::cells(event.vehicle, at.ts, &measured, mark, lookup)
 }
 
 /// A way from a log to a folder of tables, and what the log's own time is then.
@@ -261,9 +263,8 @@ fn differences(case: &Case, route: Route, url: &str) -> Option<String> {
 }
 
 fn random_logs_agree(kind: &str, generate: fn(u64) -> Case, route: Route) {
-    let environment = |name| Some(std::env::var(name).ok()?.parse::<u64>().unwrap());
-    let first = environment("WATCHTOWER_SEED").unwrap_or(0);
-    let cases = environment("WATCHTOWER_CASES").map_or(CASES, |cases| cases.div_ceil(10));
+    let first = number("WATCHTOWER_SEED").unwrap_or(0);
+    let cases = cases(CASES, 10);
     let url = database();
     for seed in first..first + cases {
         let case = generate(seed);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use watchtower_dataflows::naive::Tables;
 use watchtower_model::geometry::Shape;
 use watchtower_model::{
-    Edit, Geofence, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId, ViewSet,
+    Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed,
+    VehicleId, ViewSet,
 };
 
 use crate::support::facts;
@@ -16,6 +17,7 @@ use crate::support::generate;
 use crate::support::harness::{Expected, Failure, Watchdog, check, expected};
 use crate::support::log::{Case, Event};
 use crate::support::shrink::shrink;
+use crate::support::{cases, number};
 
 /// Numbers of workers that each log is run on.
 const WORKERS: [usize; 3] = [1, 2, 4];
@@ -41,8 +43,8 @@ impl Property {
     fn holds(self) {
         let once_failed =
             include_str!("seeds.txt").lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
-        let first = environment("WATCHTOWER_SEED").unwrap_or(0);
-        let cases = environment("WATCHTOWER_CASES").unwrap_or(CASES);
+        let first = number("WATCHTOWER_SEED").unwrap_or(0);
+        let cases = cases(CASES, 1);
         let watchdog = Watchdog::new();
         for seed in once_failed.chain(first..first + cases) {
             let case = (self.case)(seed);
@@ -79,11 +81,6 @@ impl Property {
     }
 }
 
-fn environment(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is not a number: {value}")))
-}
-
 /// Only of the last epoch.
 fn expected_in_the_end(case: &Case) -> Expected {
     let last = case.epochs.len();
@@ -109,9 +106,18 @@ fn tables_of_the_membership_set_equal_a_recomputation_after_every_epoch() {
     }
     for seed in 0..100 {
         let (all, some) = (in_the_end(&generate::replay(2 * seed)), in_the_end(&case(2 * seed)));
-        let Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = all;
-        let only =
-            Tables { visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, ..Tables::default() };
+        let Tables { marks, visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = all;
+        let only = Tables {
+            marks,
+            visits,
+            membership,
+            occupancy,
+            offlines,
+            vehicle_state,
+            geofences,
+            vehicles,
+            ..Tables::default()
+        };
         assert_eq!(some, only, "the oracle itself, seed {}", 2 * seed);
     }
     Property { name: "membership", workers: &[1, 3], check, case, expected }.holds();
@@ -147,7 +153,8 @@ fn in_the_end(case: &Case) -> Tables {
 fn a_version_between_two_chunks_is_seen_though_a_late_position_comes_with_it() {
     let position = |ts| {
         let place = Place { lon: 34_725_000, lat: 65_530_000 };
-        let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+        let (speed, heading, ignition) = (Speed::NONE, Heading::NONE, Ignition::Unknown);
+        let position = Position { ts, place, speed, heading, ignition, mark: Mark::None };
         Event::Position(PositionEvent { vehicle: VehicleId(0), seq: 0, position, withdrawn: false })
     };
     let shape = Arc::new(Shape::circle([3.4725, 6.553], 300.0).unwrap());

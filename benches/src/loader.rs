@@ -93,7 +93,7 @@ impl Loader {
             heading: position.heading,
             accuracy_m: None,
             altitude_m: None,
-            ignition: Some(position.ignition),
+            ignition: position.ignition.is_on(),
             attributes: None,
         };
         let vehicle_id = Cow::Borrowed(self.ids[vehicle.0 as usize].as_str());

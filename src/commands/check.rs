@@ -144,7 +144,7 @@ async fn redis(options: &daemon::Options, findings: &mut Findings) -> Result<(),
             "this Redis is a replica: events and clocks must be written to its master, and read there".to_owned(),
         );
     }
-    redis_durability(options, &mut admin, findings).await;
+    redis_durability(options, &mut admin, findings).await?;
     redis_rights(options, &server, findings).await?;
     announcement(options, &server, findings).await?;
     for key in stream_keys(&options.pipeline, options.redis.streams) {
@@ -154,8 +154,12 @@ async fn redis(options: &daemon::Options, findings: &mut Findings) -> Result<(),
     Ok(())
 }
 
-async fn redis_durability(options: &daemon::Options, admin: &mut Admin, findings: &mut Findings) {
-    let durability = Durability::of(admin).await;
+async fn redis_durability(
+    options: &daemon::Options,
+    admin: &mut Admin,
+    findings: &mut Findings,
+) -> Result<(), RedisError> {
+    let durability = Durability::of(admin).await?;
     match &durability.evicts {
         None => findings.good("Redis evicts nothing"),
         Some(policy) if options.redis.allow_eviction => {
@@ -167,6 +171,7 @@ async fn redis_durability(options: &daemon::Options, admin: &mut Admin, findings
         true => findings.good(durability.to_string()),
         false => findings.warning(durability.to_string()),
     }
+    Ok(())
 }
 
 async fn redis_rights(options: &daemon::Options, server: &Server, findings: &mut Findings) -> Result<(), RedisError> {

@@ -7,7 +7,7 @@ use watchtower_core::events::{Limits, default_max_retained_positions};
 use watchtower_daemon::telemetry::{http, log};
 use watchtower_daemon::{Embedded, Engine, Options, checkpoint};
 use watchtower_log::{ClockSource, redis};
-use watchtower_model::{Millis, Rules, Speed, ViewSet};
+use watchtower_model::{Millis, Outliers, Rules, Speed, ViewSet};
 use watchtower_store::postgres;
 
 use super::document::{Document, position};
@@ -40,6 +40,12 @@ const MIN_RETAINED_POSITIONS: i64 = 16;
 
 /// The fastest that anything can be said to move: below what a `Speed` can hold.
 const MAX_SPEED_KMH: f64 = 4000.0;
+
+/// The largest accuracy radius that can be asked for, metres: half around the earth.
+const MAX_ACCURACY_M: f64 = 20_000_000.0;
+
+/// The longest way that a rule compares with, metres.
+const MAX_WAY_M: f64 = 1_000_000.0;
 
 /// The greatest radius of a stop, metres.
 const MAX_STOP_RADIUS_M: f64 = 5000.0;
@@ -272,6 +278,8 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
     let default = Rules::default();
     let kmh = |speed: Speed| speed.kmh().unwrap_or(0.0);
     let speed = || kinds::number(0.0..=MAX_SPEED_KMH);
+    let (way, metres) = (|| kinds::number(0.0..=MAX_WAY_M), |millimetres: i64| millimetres as f64 / 1000.0);
+    let millimetres = |metres: f64| (metres * 1000.0).round() as i64;
     let rules = Rules {
         views: reader.read(key("views"), default.views, kinds::choice(&ViewSet::NAMES)),
         offline_after_ms: reader.read(
@@ -279,8 +287,20 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
             default.offline_after_ms,
             kinds::duration(SECOND_MS..=MAX_KEPT_MS),
         ),
+        offline_count_ms: reader.read(
+            key("offline_count"),
+            default.offline_count_ms,
+            kinds::duration(HOUR_MS..=MAX_KEPT_MS),
+        ),
+        max_accuracy_m: reader.read(key("max_accuracy_m"), default.max_accuracy_m, kinds::number(0.0..=MAX_ACCURACY_M)),
+        outliers: reader.read(key("outliers"), default.outliers, kinds::choice(&Outliers::NAMES)),
+        jump_mm: millimetres(reader.read(key("jump_m"), metres(default.jump_mm), way())),
         idle_speed: Speed::from_kmh(reader.read(key("idle_speed_kmh"), kmh(default.idle_speed), speed())),
         max_plausible: Speed::from_kmh(reader.read(key("max_plausible_kmh"), kmh(default.max_plausible), speed())),
+        speed_hold_ms: reader.read(key("speed_hold"), default.speed_hold_ms, kinds::duration(0..=DAY_MS)),
+        speed_span_ms: reader.read(key("speed_span"), default.speed_span_ms, kinds::duration(0..=HOUR_MS)),
+        min_step_mm: millimetres(reader.read(key("min_step_m"), metres(default.min_step_mm), way())),
+        tow_min_mm: millimetres(reader.read(key("tow_min_m"), metres(default.tow_min_mm), way())),
         stop_radius_m: reader.read(key("stop_radius_m"), default.stop_radius_m, kinds::number(1.0..=MAX_STOP_RADIUS_M)),
         stop_min_ms: reader.read(key("stop_min"), default.stop_min_ms, kinds::duration(0..=DAY_MS)),
         idle_min_ms: reader.read(key("idle_min"), default.idle_min_ms, kinds::duration(0..=DAY_MS)),

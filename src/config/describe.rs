@@ -105,8 +105,16 @@ fn rules_section(rules: &Rules, f: &mut impl Write) -> fmt::Result {
     let Rules {
         views,
         offline_after_ms,
+        offline_count_ms,
+        max_accuracy_m,
+        outliers,
+        jump_mm,
         idle_speed,
         max_plausible,
+        speed_hold_ms,
+        speed_span_ms,
+        min_step_mm,
+        tow_min_mm,
         stop_radius_m,
         stop_min_ms,
         idle_min_ms,
@@ -119,8 +127,13 @@ fn rules_section(rules: &Rules, f: &mut impl Write) -> fmt::Result {
     } = rules;
     let kmh = |speed: &Speed| speed.kmh().unwrap_or(0.0);
     writeln!(f, "\n[rules]\nviews = {}", text(views.name()))?;
-    writeln!(f, "offline_after = {}", duration(*offline_after_ms))?;
+    let metres = |millimetres: &i64| *millimetres as f64 / 1000.0;
+    writeln!(f, "offline_after = {}\noffline_count = {}", duration(*offline_after_ms), duration(*offline_count_ms))?;
+    writeln!(f, "max_accuracy_m = {max_accuracy_m}\noutliers = {}", text(outliers.name()))?;
+    writeln!(f, "jump_m = {}", metres(jump_mm))?;
     writeln!(f, "idle_speed_kmh = {}\nmax_plausible_kmh = {}", kmh(idle_speed), kmh(max_plausible))?;
+    writeln!(f, "speed_hold = {}\nspeed_span = {}", duration(*speed_hold_ms), duration(*speed_span_ms))?;
+    writeln!(f, "min_step_m = {}\ntow_min_m = {}", metres(min_step_mm), metres(tow_min_mm))?;
     writeln!(f, "stop_radius_m = {stop_radius_m}\nstop_min = {}", duration(*stop_min_ms))?;
     writeln!(f, "idle_min = {}\noverspeed_min = {}", duration(*idle_min_ms), duration(*overspeed_min_ms))?;
     writeln!(f, "speed_limit_kmh = {}", kmh(default_speed_limit))?;

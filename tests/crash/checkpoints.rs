@@ -140,9 +140,10 @@ fn a_full_disk_is_an_alarm_and_no_reason_to_stop() {
     let mut portions = scenario.third(3).chunks(10);
     let written = || daemon.log().matches("checkpoint written").count();
     while !daemon.log().contains(alarm) {
+        let before = written();
         world.append(portions.next().expect("the disk is full by now"));
         world.pipeline.wait_for_entries(world.appended);
-        std::thread::sleep(std::time::Duration::from_millis(120));
+        wait_until("a checkpoint is written, or not", || written() > before || daemon.log().contains(alarm));
     }
     assert!(daemon.log().contains("No space left on device"), "{}", daemon.log());
     let before = written();

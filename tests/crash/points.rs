@@ -8,12 +8,15 @@ use watchtower_core::crash::{POINTS, VARIABLE};
 
 use super::one_file::OneFileWorld;
 use super::{Place, Scenario, World, commit_seq, has_ended, in_parallel, in_parallel_with};
-use crate::support::daemon::{Daemon, PATIENCE};
+use crate::support::daemon::{Daemon, PATIENCE, wait_until};
 
 const HITS: usize = 3;
 /// Daemons at the same time: they wait more than they work.
 const THREADS: usize = 5;
-/// The log comes in so many portions, each after the one before was committed and a little more.
+/// Places of the writer of checkpoints.
+const OF_CHECKPOINTS: [&str; 4] = ["mid-checkpoint", "before-rename", "after-rename", "before-trim"];
+/// The log comes in so many portions, each after the one before was committed and a little more; after the next
+/// checkpoint where that is what counts.
 const PORTIONS: usize = 18;
 const PAUSE: Duration = Duration::from_millis(60);
 
@@ -61,7 +64,7 @@ fn crash(mut world: impl Place, point: &str, hit: usize, seen: &Seen) {
         // A process comes here once: the others are those of its successors.
         "after-claim" => (hit - 1, 1),
         // With chunks that are full, and some that are no longer needed.
-        "mid-checkpoint" | "before-rename" | "after-rename" | "before-trim" => (2, hit),
+        point if OF_CHECKPOINTS.contains(&point) => (2, hit),
         _ => (0, hit),
     };
     let mut rest = &scenario.entries[..];
@@ -76,10 +79,14 @@ fn crash(mut world: impl Place, point: &str, hit: usize, seen: &Seen) {
     let portion = rest.len().div_ceil(PORTIONS);
     while !rest.is_empty() && !has_ended(&daemon) {
         let (now, later) = rest.split_at(portion.min(rest.len()));
-        let before = commit_seq(&daemon);
+        let written = || daemon.log().matches("checkpoint written").count();
+        let (before, written_before) = (commit_seq(&daemon), written());
         world.append(now);
         rest = later;
         wait_for_commit_or_end(&daemon, before, &what);
+        if OF_CHECKPOINTS.contains(&point) {
+            wait_until(&format!("{what}: a checkpoint"), || has_ended(&daemon) || written() > written_before);
+        }
         std::thread::sleep(PAUSE);
     }
     let status = daemon.wait();

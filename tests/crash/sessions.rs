@@ -3,15 +3,20 @@
 
 use std::time::Duration;
 
-use super::{Place, Scenario, World};
+use super::{Entry, Place, Scenario, World};
+use crate::support::blocker::Blocker;
 use crate::support::daemon::wait_until;
 use crate::support::oracle::compare;
 use crate::support::rng::Rng;
-use crate::support::servers::postgres::{PostgresServer, psql};
+use crate::support::servers::postgres::PostgresServer;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
+use crate::support::severing::{Cut, Severing};
 
 /// Sessions that are ended.
 const ENDED: usize = 20;
+
+/// Commits that are given up at each place.
+const FAULTS: usize = 5;
 
 /// Ends the session that writes, or both, and says how many.
 fn end_sessions(world: &World, more: &str) -> usize {
@@ -47,52 +52,64 @@ fn sessions_that_are_ended_at_any_moment_lose_nothing() {
     println!("{ended} sessions were ended");
 }
 
-/// The answer to a COMMIT never comes: once the commit has happened, once it has not.
+/// The answer to a COMMIT never comes. Each fault is placed by what went over the wire, or by a lock that is held until
+/// it has struck: however slow the machine is, it is known whether the commit happened.
 #[test]
 fn a_commit_whose_outcome_is_unknown_happens_once() {
     let redis = RedisServer::start(RedisOptions::default());
     let postgres = PostgresServer::start();
     let scenario = Scenario::shared();
     let mut world = World::on(&redis, &postgres, 1);
+    let (server, database) = world.pipeline.setup.postgres.rsplit_once('/').unwrap();
+    let (server, port) = server.rsplit_once(':').unwrap();
+    let severing = Severing::before(port.parse().unwrap());
+    world.pipeline.setup.postgres = format!("{server}:{}/{database}", severing.port());
+    world.pipeline.configure();
     let daemon = world.start(&[], &[]);
     world.append(scenario.third(1));
     world.assert_undisturbed("before", 1);
 
-    // A commit waits for a standby that does not exist: it has happened when it is given up.
-    let url = world.pipeline.setup.postgres.clone();
-    let reload = "SELECT pg_reload_conf()";
-    let (now, later) = scenario.third(2).split_at(scenario.third(2).len() / 2);
-    let mut portions = now.chunks(now.len().div_ceil(20));
-    for _ in 0..5 {
-        psql(&url, &format!("ALTER SYSTEM SET synchronous_standby_names = 'nobody'; {reload}"));
-        let waits = "AND wait_event = 'SyncRep' AND query = 'COMMIT'";
-        while end_sessions(&world, waits) == 0 {
-            // Not every process of the server has heard of the standby yet.
-            world.append(portions.next().expect("a commit waits"));
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        psql(&url, &format!("ALTER SYSTEM RESET synchronous_standby_names; {reload}"));
+    let (broken, stuck) = scenario.third(2).split_at(scenario.third(2).len() / 2);
+    let places = [Cut::BeforeCommit, Cut::BeforeAnswer].repeat(FAULTS);
+    for (fault, portion) in portions(broken, places.len()).enumerate() {
+        severing.cut(places[fault]);
+        world.append(portion);
+        wait_until("the connection breaks", || severing.cuts() == fault + 1);
         world.pipeline.wait_for_entries(world.appended);
     }
-    portions.for_each(|portion| world.append(portion));
-    let happened = daemon.log().matches("happened=true").count();
-    assert!(happened >= 5, "{happened} commits had happened:\n{}", daemon.log());
-
-    // A commit takes its time and is given up before it has happened.
-    world.pipeline.sql(
-        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END'; \
-         CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON commit_log DEFERRABLE INITIALLY DEFERRED \
-         FOR EACH ROW EXECUTE FUNCTION dawdle()",
-    );
-    for portion in later.chunks(later.len().div_ceil(5)) {
-        world.append(portion);
-        wait_until("a commit dawdles", || end_sessions(&world, "AND wait_event = 'PgSleep' AND query = 'COMMIT'") > 0);
-    }
+    let outcomes = |happened| daemon.log().matches(&format!("happened={happened}")).count();
+    wait_until("every outcome is known", || outcomes(true) + outcomes(false) == places.len());
+    assert_eq!((outcomes(true), outcomes(false)), (FAULTS, FAULTS), "{}", daemon.log());
+    commits_that_are_stuck(&mut world, stuck, || outcomes(false));
     world.assert_undisturbed("in between", 2);
-    world.pipeline.sql("DROP TRIGGER dawdle ON commit_log");
-    let voided = daemon.log().matches("happened=false").count();
-    assert!(voided >= 5, "{voided} commits had not happened:\n{}", daemon.log());
+    assert_eq!((outcomes(true), outcomes(false)), (FAULTS, 2 * FAULTS), "{}", daemon.log());
     world.append(scenario.third(3));
     world.assert_undisturbed("after", 3);
     assert!(daemon.stop().success());
+}
+
+/// So many parts of about the same size.
+fn portions(entries: &[Entry], parts: usize) -> impl Iterator<Item = &[Entry]> {
+    (0..parts).map(move |part| &entries[entries.len() * part / parts..entries.len() * (part + 1) / parts])
+}
+
+/// A commit is under way, and waits for a lock, when its session is ended: it has not happened.
+fn commits_that_are_stuck(world: &mut World, entries: &[Entry], given_up: impl Fn() -> usize) {
+    world.pipeline.sql(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql \
+         AS 'BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END'; \
+         CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON commit_log DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION wait()",
+    );
+    let before = given_up();
+    for (fault, portion) in portions(entries, FAULTS).enumerate() {
+        let blocker = Blocker::start(&world.pipeline, "SELECT pg_advisory_xact_lock(7)");
+        world.append(portion);
+        let waits = "AND wait_event = 'advisory' AND query = 'COMMIT'";
+        wait_until("a commit is stuck", || end_sessions(world, waits) == 1);
+        wait_until("its outcome is asked for", || given_up() == before + fault + 1);
+        blocker.end();
+        world.pipeline.wait_for_entries(world.appended);
+    }
+    world.pipeline.sql("DROP TRIGGER wait ON commit_log");
 }

@@ -1,7 +1,5 @@
 //! PostgreSQL holds everything up: Redis waits, memory stays small, and afterwards nothing is missing.
 
-use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use watchtower_core::EntryId;
@@ -10,9 +8,9 @@ use watchtower_core::events::{Event, Fix, Measured, PositionReport, json};
 use watchtower_model::{Heading, Millis, Place, Speed};
 
 use super::pipeline;
+use crate::support::blocker::Blocker;
 use crate::support::daemon::{Daemon, Pipeline, wait_until};
 use crate::support::entries::{Entry, Log};
-use crate::support::servers::postgres::binary;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
 const START: Millis = 1_795_435_200_000;
@@ -192,30 +190,6 @@ fn position(vehicle: usize, ts: Millis, lon: f64) -> Event<'static> {
 
 fn decode(text: &str) -> Event<'static> {
     json::decode(text.as_bytes(), &watchtower_core::events::Limits::default()).unwrap().into_owned()
-}
-
-/// A session that keeps something to itself.
-struct Blocker(Child);
-
-impl Blocker {
-    fn start(pipeline: &Pipeline, hold: &str) -> Self {
-        let mut child = Command::new(binary("psql"))
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &pipeline.setup.postgres, "-f", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.as_mut().unwrap();
-        writeln!(stdin, "BEGIN; SET LOCAL application_name = 'blocker'; {hold};").unwrap();
-        let holds = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'blocker' AND state = 'idle in transaction'";
-        wait_until("it is held", || pipeline.sql(holds) == "1");
-        Self(child)
-    }
-
-    fn end(mut self) {
-        drop(self.0.stdin.take());
-        self.0.wait().unwrap();
-    }
 }
 
 /// Waits until the daemon asks Redis for nothing more, though there is more; how often it had.

@@ -14,6 +14,7 @@ use crate::support::published::{Published, reordered};
 use crate::support::rng::Rng;
 use crate::support::servers::postgres::{PostgresServer, psql};
 use crate::support::servers::redis::{RedisOptions, RedisServer};
+use crate::support::{cases, number};
 
 /// As many as take some twenty seconds.
 const CASES: u64 = 10;
@@ -92,9 +93,8 @@ fn is_right(pipeline: &Pipeline, published: &Published, log: &Log) -> Admitted {
 
 #[test]
 fn random_logs_come_to_what_postgis_computes_however_they_are_read() {
-    let environment = |name| Some(std::env::var(name).ok()?.parse::<u64>().unwrap());
-    let first = environment("WATCHTOWER_SEED").unwrap_or(0);
-    let cases = environment("WATCHTOWER_CASES").map_or(CASES, |cases| cases.div_ceil(100));
+    let first = number("WATCHTOWER_SEED").unwrap_or(0);
+    let cases = cases(CASES, 100);
     let place = Place::new();
     for seed in first..first + cases {
         let begun = Instant::now();

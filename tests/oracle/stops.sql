@@ -1,39 +1,26 @@
--- stops: a vehicle stayed within stop_radius_m of where it was first.
---
--- Its first position is an anchor. The first position farther from an anchor than the radius is the next anchor;
--- those before it are inside. A stop is an anchor with a position inside stop_min or more later. It is open while
--- no position is outside. It is in the geofence with the smallest id of those it is inside at its start:
--- oracle_visits is the result of visits.sql.
+-- stops: a vehicle stayed where it was: see standings in segments.sql. One is open while it holds the last usable
+-- position. Its geofence, of those it was inside during it: anchors first, then the longest time in sum, then the
+-- smallest id. oracle_visits is the result of visits.sql.
 CREATE INDEX ON oracle_visits (vehicle_id, entered_at);
 
-WITH RECURSIVE anchor AS (
-    SELECT DISTINCT ON (vehicle_id) vehicle_id, ts, ts_before, lon, lat, geog
-    FROM segments
-    ORDER BY vehicle_id, ts
-), run AS (
-    SELECT * FROM anchor
-    UNION ALL
-    SELECT run.vehicle_id, outside.*
-    FROM run,
-         LATERAL (SELECT ts, ts_before, lon, lat, geog
-                  FROM segments
-                  WHERE segments.vehicle_id = run.vehicle_id AND segments.ts > run.ts
-                    AND ST_Distance(segments.geog, run.geog) > pg_temp.parameter('stop_radius_m', 50)
-                  ORDER BY ts
-                  LIMIT 1) AS outside
-), bounded AS (
-    -- Its last position is the one before the next anchor.
-    SELECT vehicle_id, ts AS started_at, lon, lat, lead(ts_before) OVER (PARTITION BY vehicle_id ORDER BY ts) AS ended_at
-    FROM run
-), stop AS (
-    SELECT bounded.*, coalesce(ended_at, newest) AS last
-    FROM bounded
-    JOIN (SELECT vehicle_id, max(ts) AS newest FROM segments GROUP BY vehicle_id) AS track USING (vehicle_id)
+WITH stop AS (
+    SELECT anchor.vehicle_id, anchor.ts AS started_at, anchor.lon, anchor.lat, last.ts AS until,
+           CASE WHEN NOT last.is_last THEN last.ts END AS ended_at
+    FROM standings
+    JOIN segments AS anchor ON anchor.vehicle_id = standings.vehicle_id AND anchor.k = standings.first
+    JOIN segments AS last ON last.vehicle_id = standings.vehicle_id AND last.k = standings.last
 )
 SELECT vehicle_id, started_at, ended_at, lon, lat,
-       (SELECT min(geofence_id COLLATE "C")
+       (SELECT visit.geofence_id
         FROM oracle_visits AS visit
-        WHERE visit.vehicle_id = stop.vehicle_id
-          AND entered_at <= started_at AND (exited_at > started_at OR exited_at IS NULL)) AS geofence_id
-FROM stop
-WHERE last > started_at AND last >= started_at + pg_temp.parameter('stop_min_ms', 300000) * interval '1 millisecond';
+        JOIN geofences AS version
+          ON version.geofence_id = visit.geofence_id AND effective_from <= entered_at
+         AND (effective_until > entered_at OR effective_until IS NULL)
+        WHERE visit.vehicle_id = stop.vehicle_id AND entered_at < stop.until
+          AND (exited_at > started_at OR exited_at IS NULL)
+        GROUP BY visit.geofence_id
+        ORDER BY NOT bool_or(anchor),
+                 sum(least(coalesce(exited_at, 'infinity'), stop.until) - greatest(entered_at, started_at)) DESC,
+                 visit.geofence_id COLLATE "C"
+        LIMIT 1) AS geofence_id
+FROM stop;

@@ -36,8 +36,8 @@ SELECT vehicle_id, departed_at, arrived_at, origin_id, destination_id, distance_
        CASE WHEN arrived_at IS NOT NULL
             THEN (SELECT count(*)
                   FROM oracle_stops AS stop
-                  WHERE stop.vehicle_id = trip.vehicle_id AND started_at >= departed_at AND ended_at <= arrived_at)
+                  WHERE stop.vehicle_id = trip.vehicle_id AND started_at >= departed_at AND started_at < arrived_at)
             END AS stops,
-       max_speed_kmh, distance_m_error, max_speed_kmh_error
+       max_speed_kmh, gap_m, distance_m_error, gap_m_error, max_speed_kmh_error
 FROM trip
 LEFT JOIN LATERAL pg_temp.measures(vehicle_id, departed_at, arrived_at) ON arrived_at IS NOT NULL;

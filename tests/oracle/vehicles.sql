@@ -14,6 +14,7 @@ FROM version,
         ('it does not begin before it was wanted', effective_from >= valid_from),
         ('it has an id', vehicle_id <> ''),
         ('its speed limit is a speed', speed_limit_kmh >= 0 AND speed_limit_kmh < 'infinity'),
+        ('its silence is a time', offline_after_s > 0 AND offline_after_s < 'infinity'),
         ('its attributes are an object that is not empty',
             json_typeof(attributes) = 'object' AND attributes::text <> '{}')
      ) AS rules (broken, holds)

@@ -1,6 +1,6 @@
 -- visits: every stay of a vehicle inside a geofence.
 --
--- A vehicle is at a position from its ts until that of the next one, at the last one for ever. A version of a
+-- A vehicle is at a usable position from its ts until that of the next one, at the last one for ever. A version of a
 -- geofence is in force from effective_from until effective_until; what begins later than the present, which
 -- is now or the vehicle's last position if that is later, has not happened yet.
 --
@@ -12,7 +12,7 @@ WITH track AS MATERIALIZED (
     SELECT vehicle_id, ts, ST_SetSRID(ST_MakePoint(lon, lat), 4326) AS place,
            lead(ts, 1, 'infinity') OVER (PARTITION BY vehicle_id ORDER BY ts) AS until,
            greatest(now, max(ts) OVER (PARTITION BY vehicle_id)) AS present
-    FROM positions, pipeline
+    FROM usable, pipeline
 ), candidate AS (
     SELECT vehicle_id, geofence_id, geometry, border, place, radius_m, exit_buffer_m,
            greatest(ts, effective_from) AS since,

@@ -79,8 +79,9 @@ impl Admitted {
 
     fn accept(&mut self, accepted: Accepted, event: &Event<'_>) {
         match accepted {
-            Accepted::Position(position) => {
+            Accepted::Position(mut position) => {
                 if let Event::Position(report) = event {
+                    position.position.mark = Rules::default().mark(report.fix.accuracy_m());
                     let measured = match &report.fix {
                         Fix::Withdrawn => None,
                         Fix::At(measured) => Some(measured.clone().into_owned()),
@@ -104,11 +105,13 @@ impl Admitted {
     /// Writes the tables as CSV.
     pub(crate) fn write(&self, rules: &Rules, folder: &Path) {
         let tables = naive::recompute(&self.positions, &self.geofences, &self.vehicles, self.now, rules);
+        let marked: BTreeMap<_, _> = tables.marks.iter().map(|row| ((row.vehicle, row.ts), row.mark)).collect();
         let mut materialized = Materialized::default();
         materialized.apply(deltas(tables));
         let mut tables = materialized.tables(&self.lookup);
         let at = |((vehicle, ts), measured): (&(VehicleId, Millis), &Option<Measured<'static>>)| {
-            Some(positions::cells(*vehicle, *ts, measured.as_ref()?, &self.lookup))
+            let mark = marked.get(&(*vehicle, *ts)).copied().unwrap_or_default();
+            Some(positions::cells(*vehicle, *ts, measured.as_ref()?, mark, &self.lookup))
         };
         tables.push((&positions::TABLE, self.latest.iter().filter_map(at).collect()));
         for (table, rows) in tables {
@@ -145,7 +148,7 @@ macro_rules! deltas {
     ($($(#[$doc:meta])* $name:ident: $row:ty,)*) => {
         /// Recomputed tables as the changes of one epoch.
         fn deltas(tables: naive::Tables) -> Deltas {
-            let naive::Tables { $($name,)* vehicle_state, motions: _, presences: _, spells: _ } = tables;
+            let naive::Tables { $($name,)* vehicle_state, towings: _, motions: _, presences: _, spells: _ } = tables;
             let vehicle_state = vehicle_state.into_iter().map(|state| (state.vehicle, Some(state))).collect();
             Deltas { $($name: once($name),)* vehicle_state }
         }

@@ -91,6 +91,11 @@ impl Pipeline {
         self.folder.path().join("watchtower.toml")
     }
 
+    /// The port of its pages.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where its checkpoints are.
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.folder.path().join("checkpoints").join("lagos")

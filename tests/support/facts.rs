@@ -67,7 +67,7 @@ macro_rules! facts {
 
         impl Facts {
             fn apply(&mut self, deltas: FactDeltas) {
-                let FactDeltas { visits: _, offlines: _, kind_visits: _, fleet_facts: _, legs: _, $($name),* } = deltas;
+                let FactDeltas { visits: _, offlines: _, kind_visits: _, fleet_facts: _, legs: _, marks: _, $($name),* } = deltas;
                 $(add(&mut self.$name, $name);)*
             }
 
@@ -84,6 +84,8 @@ facts! {
     stops: Stop,
     idlings: Idling,
     overspeeds: Overspeed,
+    moves_off: MovesOff,
+    towings: Towing,
     trips: Trip,
     turnarounds: Turnaround,
     motions: Motion,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use watchtower_dataflows::timeline::CHUNK;
 use watchtower_model::{
-    BEGINNING, GeofenceEdit, Heading, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId,
+    BEGINNING, GeofenceEdit, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId,
 };
 
 use crate::support::habits::Habits;
@@ -252,7 +252,9 @@ impl<'a> Generator<'a> {
         let kmh = *self.rng.pick(&[-1.0, -1.0, 0.0, 4.999_999, 5.0, 60.0, 250.0, 250.000_001, 5_000.0]);
         let degrees = *self.rng.pick(&[-1.0, 0.0, 90.0]);
         let (speed, heading) = (Speed::from_kmh(kmh), Heading::from_degrees(degrees));
-        let position = Position { ts, place, speed, heading, ignition: self.rng.chance(50) };
+        let ignition = *self.rng.pick(&[Ignition::Unknown, Ignition::Off, Ignition::On, Ignition::On]);
+        let mark = if self.rng.chance(3) { Mark::Inaccurate } else { Mark::None };
+        let position = Position { ts, place, speed, heading, ignition, mark };
         self.accept(PositionEvent { vehicle: VehicleId(vehicle as u32), seq: 0, position, withdrawn: false });
     }
 
@@ -352,7 +354,8 @@ impl<'a> Generator<'a> {
     fn withdraw_unknown(&mut self, vehicle: usize) {
         let place = self.any_place();
         let ts = self.past() + self.rng.weighted(&[(5, 0), (1, 20 * self.habits.unit)]);
-        let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+        let (speed, heading, ignition) = (Speed::NONE, Heading::NONE, Ignition::Unknown);
+        let position = Position { ts, place, speed, heading, ignition, mark: Mark::None };
         self.accept(PositionEvent { vehicle: VehicleId(vehicle as u32), seq: 0, position, withdrawn: true });
     }
 

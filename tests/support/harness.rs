@@ -107,6 +107,8 @@ fn resume(engine: &mut Engine, batch: Batch, before: &Accumulated) -> String {
         idlings: before.idlings.iter().filter(|(f, _)| f.ended_at.is_none()).map(|(f, n)| (*f, *n)).collect(),
         overspeeds: before.overspeeds.iter().filter(|(f, _)| f.ended_at.is_none()).map(|(f, n)| (*f, *n)).collect(),
         trips: before.trips.iter().filter(|(t, _)| t.arrival.is_none()).map(|(t, n)| (*t, *n)).collect(),
+        marks: BTreeMap::new(),
+        moves_off: BTreeMap::new(),
         turnarounds: BTreeMap::new(),
         vehicle_daily: BTreeMap::new(),
         geofence_hourly: BTreeMap::new(),
@@ -140,7 +142,7 @@ macro_rules! accumulated {
 
             /// How the tables differ from the expected ones.
             fn differences(&self, wanted: &Tables) -> String {
-                let Tables { $($name,)* vehicle_state, motions: _, presences: _, spells: _ } = wanted;
+                let Tables { $($name,)* vehicle_state, towings: _, motions: _, presences: _, spells: _ } = wanted;
                 let states = self.vehicle_state.values().map(|row| (row.clone(), 1)).collect();
                 let differences = [
                     $(compare(stringify!($name), &self.$name, $name),)*

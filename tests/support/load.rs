@@ -92,7 +92,10 @@ fn replacement(table: &Table) -> String {
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     let (name, names, cells) = (table.name, names.join(", "), cells.join(", "));
     if name == "positions" {
-        // A view of the archive, in which every position came once, in the order of the file.
+        // A view of the archive, in which every position came once, in the order of the file, and of position_marks.
+        let archived = || table.columns.iter().enumerate().filter(|(_, column)| column.name != "mark");
+        let names = archived().map(|(_, column)| column.name).collect::<Vec<_>>().join(", ");
+        let cells = archived().map(|(_, column)| cell(column.name, column.kind)).collect::<Vec<_>>().join(", ");
         return format!(
             "DELETE FROM positions_log;
              INSERT INTO positions_log (entry, entry_index, received_at, deleted, {names})

@@ -7,7 +7,7 @@ use watchtower_dataflows::control::Control;
 use watchtower_dataflows::naive::{self, Tables};
 use watchtower_dataflows::views::Snapshots;
 use watchtower_engine::Batch;
-use watchtower_model::{BEGINNING, GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit};
+use watchtower_model::{BEGINNING, GeofenceEdit, Mark, Millis, PositionEvent, Rules, VehicleEdit};
 
 use crate::support::shapes::Outline;
 
@@ -122,6 +122,8 @@ fn json(event: &Event) -> Value {
             "type": "vehicle", "vehicle_id": edit.key.0.to_string(), "valid_from": edit.valid_from,
             "effective_from": edit.effective_from, "seq": edit.seq,
             "deleted": edit.definition.is_none().then_some(true),
+            "offline_after_s": edit.definition.as_ref().and_then(|vehicle| vehicle.offline_after_ms).map(|ms| ms as f64 / 1e3),
+            "speed_limit_kmh": edit.definition.as_ref().and_then(|vehicle| vehicle.speed_limit.kmh()),
             "fleet": edit.definition.as_ref().and_then(|vehicle| vehicle.fleet.as_deref()),
         }),
         Event::Now(now) => json!({"type": "clock", "now": now}),
@@ -142,7 +144,8 @@ fn position_json(event: &PositionEvent) -> Value {
         "type": "position", "vehicle_id": event.vehicle.0.to_string(), "ts": position.ts,
         "lon": position.place.lon_degrees(), "lat": position.place.lat_degrees(),
         "speed_kmh": position.speed.kmh(), "heading_deg": position.heading.degrees(),
-        "ignition": position.ignition.then_some(true),
+        "ignition": position.ignition.is_on(),
+        "accuracy_m": (position.mark == Mark::Inaccurate).then_some(5_000),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use watchtower_core::tables::{TABLES, Table};
-use watchtower_model::{Rules, Speed, ViewSet};
+use watchtower_model::{Outliers, Rules, Speed, ViewSet};
 
 use crate::support::servers::postgres::try_psql;
 
@@ -34,10 +34,11 @@ enum Answer {
 }
 
 /// The files in an order in which each may use the results of those before it.
-const ORACLES: [(&str, Answer, &str); 18] = [
+const ORACLES: [(&str, Answer, &str); 20] = [
     ("positions", Answer::Offenders, include_str!("../oracle/positions.sql")),
     ("vehicles", Answer::Offenders, include_str!("../oracle/vehicles.sql")),
     ("geofences", Answer::Offenders, include_str!("../oracle/geofences.sql")),
+    ("position_marks", Answer::Rows, include_str!("../oracle/position_marks.sql")),
     ("visits", Answer::Rows, include_str!("../oracle/visits.sql")),
     ("offlines", Answer::Rows, include_str!("../oracle/offlines.sql")),
     ("geofence_membership", Answer::Rows, include_str!("../oracle/geofence_membership.sql")),
@@ -46,9 +47,14 @@ const ORACLES: [(&str, Answer, &str); 18] = [
     ("stops", Answer::Rows, include_str!("../oracle/stops.sql")),
     ("idlings", Answer::Rows, include_str!("../oracle/idlings.sql")),
     ("overspeeds", MEASURED, include_str!("../oracle/overspeeds.sql")),
-    ("trips", MEASURED, include_str!("../oracle/trips.sql")),
+    ("moves_off", Answer::Within(&["distance_m"]), include_str!("../oracle/moves_off.sql")),
+    ("trips", Answer::Within(&["distance_m", "gap_m", "max_speed_kmh"]), include_str!("../oracle/trips.sql")),
     ("turnarounds", Answer::Within(&["distance_m"]), include_str!("../oracle/turnarounds.sql")),
-    ("vehicle_daily", MEASURED, include_str!("../oracle/vehicle_daily.sql")),
+    (
+        "vehicle_daily",
+        Answer::Within(&["distance_m", "gap_m", "towed_m", "max_speed_kmh"]),
+        include_str!("../oracle/vehicle_daily.sql"),
+    ),
     (
         "geofence_hourly",
         Answer::Within(&["dwell_mean_s", "dwell_p50_s", "dwell_p95_s"]),
@@ -61,7 +67,14 @@ const ORACLES: [(&str, Answer, &str); 18] = [
     ),
     (
         "fleet_daily",
-        Answer::Within(&["distance_m", "turnaround_mean_s", "turnaround_p50_s", "turnaround_p95_s", "utilisation"]),
+        Answer::Within(&[
+            "distance_m",
+            "gap_m",
+            "turnaround_mean_s",
+            "turnaround_p50_s",
+            "turnaround_p95_s",
+            "utilisation",
+        ]),
         include_str!("../oracle/fleet_daily.sql"),
     ),
     (
@@ -123,8 +136,16 @@ fn push_rules(script: &mut String, rules: &Rules) {
     let Rules {
         views: ViewSet::All, // of a smaller set most tables are empty
         offline_after_ms,
+        offline_count_ms,
+        max_accuracy_m,
+        outliers,
+        jump_mm,
         idle_speed,
         max_plausible,
+        speed_hold_ms,
+        speed_span_ms,
+        min_step_mm,
+        tow_min_mm,
         stop_radius_m,
         stop_min_ms,
         idle_min_ms,
@@ -141,6 +162,14 @@ fn push_rules(script: &mut String, rules: &Rules) {
     let kmh = |speed: &Speed| speed.kmh().expect("a rule is a known speed").to_string();
     let settings = [
         ("offline_after_ms", offline_after_ms.to_string()),
+        ("offline_count_ms", offline_count_ms.to_string()),
+        ("max_accuracy_m", max_accuracy_m.to_string()),
+        ("skip_outliers", i32::from(*outliers == Outliers::Skip).to_string()),
+        ("jump_mm", jump_mm.to_string()),
+        ("speed_hold_ms", speed_hold_ms.to_string()),
+        ("speed_span_ms", speed_span_ms.to_string()),
+        ("min_step_mm", min_step_mm.to_string()),
+        ("tow_min_mm", tow_min_mm.to_string()),
         ("idle_speed_kmh", kmh(idle_speed)),
         ("max_plausible_kmh", kmh(max_plausible)),
         ("stop_radius_m", stop_radius_m.to_string()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::control::Control;
-use watchtower_model::{Geofence, Millis, Place, PositionEvent};
+use watchtower_model::{Geofence, Millis, Place, PositionEvent, Rules};
 
 use super::{Workload, bare};
 use watchtower_core::events::Limits;
@@ -68,7 +68,7 @@ pub enum FileError {
 /// If the file cannot be read, or a feature is invalid.
 pub fn read_geofences(path: &Path) -> Result<Vec<Arc<Geofence>>, FileError> {
     let limits = Limits::for_replay();
-    let mut intake = Intake::new(limits.clone());
+    let mut intake = Intake::new(limits.clone(), Rules::default());
     let mut source = watchtower_inputs::open(path, FileFormat::GeoJson, &limits)?;
     let mut geofences = Vec::new();
     while let Some(record) = source.next_record()? {

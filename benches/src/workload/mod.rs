@@ -14,8 +14,8 @@ use std::sync::Arc;
 use watchtower_dataflows::control::Control;
 use watchtower_model::geometry::Shape;
 use watchtower_model::{
-    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Speed,
-    VehicleId,
+    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position,
+    PositionEvent, Speed, VehicleId,
 };
 
 pub use files::{FileError, countries, from_files};
@@ -105,6 +105,7 @@ pub(super) fn geofence(id: &str, shape: Shape) -> Arc<Geofence> {
 
 /// A position event with vehicle, time and place only.
 fn bare(vehicle: u32, ts: Millis, place: Place) -> PositionEvent {
-    let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+    let (speed, heading, ignition) = (Speed::NONE, Heading::NONE, Ignition::Unknown);
+    let position = Position { ts, place, speed, heading, ignition, mark: Mark::None };
     PositionEvent { vehicle: VehicleId(vehicle), seq: 0, position, withdrawn: false }
 }

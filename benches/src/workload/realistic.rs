@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use watchtower_model::{Geofence, Heading, Millis, Place, Position, PositionEvent, Speed, VehicleId};
+use watchtower_model::{Geofence, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Speed, VehicleId};
 
 use super::walk::Walker;
 use super::{BEGINS, Region, Workload, stars};
@@ -72,7 +72,8 @@ fn fix(vehicle: u32, ts: Millis, walker: &Walker) -> PositionEvent {
         place: Place::from_degrees(walker.at[0], walker.at[1]),
         speed: Speed::from_kmh((m_per_s * 3.6 * 10.0).round() / 10.0),
         heading: Heading::from_degrees((90.0 - walker.heading.to_degrees()).rem_euclid(360.0)),
-        ignition: true,
+        ignition: Ignition::On,
+        mark: Mark::None,
     };
     PositionEvent { vehicle: VehicleId(vehicle), seq: 0, position, withdrawn: false }
 }

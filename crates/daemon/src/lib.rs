@@ -21,6 +21,7 @@ mod embedded;
 mod file_reader;
 mod intake;
 mod log_reader;
+mod log_start;
 mod options;
 mod resume;
 mod saving;
@@ -31,6 +32,7 @@ pub mod telemetry;
 
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
@@ -85,7 +87,7 @@ pub enum DaemonError {
     /// The folder of checkpoints cannot be written.
     #[error(transparent)]
     Checkpoint(#[from] SaveError),
-    /// The address in `[http]` cannot be bound.
+    /// The address in `[http]` can never be bound.
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The metrics recorder cannot be installed.
@@ -239,9 +241,10 @@ async fn run_for(
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
     let pages = match (http::Server::bind(options.http.listen).await, &wiring) {
-        (Ok(pages), _) => {
-            info!(address = %pages.address(), "serving /healthz, /readyz and /metrics");
-            Some(tokio::spawn(pages.run(health.clone(), metrics, std::future::pending())))
+        (Ok(server), _) => Some(tokio::spawn(serve(server, health.clone(), metrics))),
+        (Err(error), _) if error.is_in_use() => {
+            let (listen, health) = (options.http.listen, health.clone());
+            Some(tokio::spawn(async move { serve(http::Server::bind_when_free(listen).await, health, metrics).await }))
         }
         // One machine may have many files, each with a daemon; only one can have the address.
         (Err(error), Wiring::Embedded(_)) => {
@@ -261,6 +264,14 @@ async fn run_for(
         pages.abort();
     }
     ended
+}
+
+/// Serves until the task is aborted.
+async fn serve(server: http::Server, health: Health, metrics: PrometheusHandle) {
+    info!(address = %server.address(), "serving /healthz, /readyz and /metrics");
+    if let Err(error) = server.run(health, metrics, std::future::pending()).await {
+        warn!(%error, "stopped serving /healthz, /readyz and /metrics");
+    }
 }
 
 /// A running daemon.

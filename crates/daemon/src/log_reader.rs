@@ -34,7 +34,6 @@ use watchtower_core::Cursor;
 use watchtower_core::EntryId;
 use watchtower_core::StreamPosition;
 use watchtower_log::redis::admin::Admin;
-use watchtower_log::redis::durability::{Durability, evicts};
 use watchtower_log::redis::{ProtocolError, Reader, RedisError, Reply, Server, StreamEntries};
 use watchtower_log::{Gap, Look, Proof, judge};
 
@@ -274,51 +273,5 @@ pub fn unreplayable(key: &str, stored: StreamPosition, known: StreamPosition, fo
         last: stored.last.to_string(),
         wanted,
         found,
-    }
-}
-
-/// Says how well Redis keeps the log, and makes sure that it does while all is well.
-///
-/// # Errors
-/// If it may throw away streams, and that is not allowed.
-pub async fn refuse_eviction(
-    options: &watchtower_log::redis::Options,
-    server: &Server,
-    admin: &mut Admin,
-) -> Result<(), RedisError> {
-    let durability = Durability::of(admin).await;
-    match durability.is_good() {
-        true => info!("{durability}"),
-        false => warn!("{durability}"),
-    }
-    let Some(policy) = durability.evicts else { return Ok(()) };
-    let (server, fault) = (server.name().to_owned(), evicts(&policy));
-    if !options.allow_eviction {
-        return Err(RedisError::Evicts { server, fault });
-    }
-    warn!(server, "{fault}; [redis] allow_eviction is true");
-    Ok(())
-}
-
-/// Connects to Redis, however long it takes for it to be there.
-///
-/// # Errors
-/// If it refuses for good.
-pub async fn wait_for_redis(server: &Server, health: &Health) -> Result<Admin, RedisError> {
-    let mut backoff = Backoff::default();
-    let mut said = false;
-    loop {
-        match Admin::connect(server).await {
-            Ok(admin) => return Ok(admin),
-            Err(error) if error.is_transient() => {
-                if !said {
-                    warn!(%error, "waiting for Redis");
-                    health.set_starting(format!("waiting for Redis: {error}"));
-                    said = true;
-                }
-                sleep(backoff.next()).await;
-            }
-            Err(error) => return Err(error),
-        }
     }
 }

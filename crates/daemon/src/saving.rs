@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use super::intake::Idle;
@@ -16,6 +17,10 @@ use watchtower_geopackage::GeoPackage;
 use watchtower_log::file::{Appender, LogError};
 use watchtower_log::redis::admin::Admin;
 use watchtower_log::redis::{RedisError, Server};
+
+/// Interval between two attempts to trim the log without a new checkpoint: a log that is full, so that nothing more is
+/// appended, would otherwise stay full.
+const TRIM_EVERY: Duration = Duration::from_secs(10);
 
 /// A checkpoint whose commit is durable.
 #[derive(Debug)]
@@ -102,9 +107,16 @@ pub struct Saving {
 
 impl Saving {
     /// Runs until the channel closes. A failed checkpoint is logged as an error and does not end the daemon.
-    pub async fn run(mut self) {
-        let mut saver = Some(self.saver);
-        while let Some(Save { commit_seq, checkpoint }) = self.saves.recv().await {
+    pub async fn run(self) {
+        let Self { saver, mut saves, idle, trimmer, kept } = self;
+        let mut saver = Some(saver);
+        let mut trimming = Trimming { trimmer, kept, is_reported: false };
+        loop {
+            let Ok(next) = timeout(TRIM_EVERY, saves.recv()).await else {
+                trimming.trim().await; // what was too young to be removed has become older
+                continue;
+            };
+            let Some(Save { commit_seq, checkpoint }) = next else { return };
             let cursors = cursors(&checkpoint.flow);
             let Some(mut writing) = saver.take() else { return };
             let begun = std::time::Instant::now();
@@ -118,19 +130,45 @@ impl Saving {
                 Ok(None) => {}
                 Ok(Some(bytes)) => {
                     info!(commit_seq, bytes, ms = begun.elapsed().as_millis() as u64, "checkpoint written");
-                    self.kept.push_back(cursors);
-                    if self.kept.len() > KEPT {
-                        self.kept.pop_front();
-                    }
-                    if self.kept.len() == KEPT
-                        && let Err(error) = self.trimmer.trim(&self.kept).await
-                    {
-                        warn!(%error, "cannot trim the log");
-                    }
+                    trimming.keep(cursors);
+                    trimming.trim().await;
                 }
                 Err(error) => error!(%error, "cannot write the checkpoint; the next start reads more of the log"),
             }
-            self.idle.store(true, Ordering::Release);
+            idle.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Trims the log behind the oldest checkpoint that is kept.
+#[derive(Debug)]
+struct Trimming {
+    trimmer: Trimmer,
+    kept: VecDeque<Cursors>,
+    /// The last attempt failed, which has been logged.
+    is_reported: bool,
+}
+
+impl Trimming {
+    /// One more checkpoint is kept, and perhaps the oldest no longer.
+    fn keep(&mut self, cursors: Cursors) {
+        self.kept.push_back(cursors);
+        if self.kept.len() > KEPT {
+            self.kept.pop_front();
+        }
+    }
+
+    async fn trim(&mut self) {
+        if self.kept.len() < KEPT {
+            return;
+        }
+        match self.trimmer.trim(&self.kept).await {
+            Ok(()) => self.is_reported = false,
+            Err(error) if self.is_reported => debug!(%error, "the log can still not be trimmed"),
+            Err(error) => {
+                self.is_reported = true;
+                warn!(%error, "the log cannot be trimmed now; it is tried again");
+            }
         }
     }
 }

@@ -1,16 +1,14 @@
 //! A daemon between Redis and PostgreSQL.
 
-use tracing::info;
-
 use super::archive_reader::ArchiveReader;
 use super::core::{Core, Ends};
-use super::log_reader::{LogReader, refuse_eviction, wait_for_redis};
+use super::log_reader::LogReader;
+use super::log_start::LogStart;
 use super::saving::Trimmer;
 use super::{DaemonError, Purpose, RebuildFrom, Running, resume, side, tables};
 use crate::Options;
 use crate::checkpoint::Shelf;
 use crate::telemetry::health::Health;
-use watchtower_core::Cursor;
 use watchtower_core::plan;
 use watchtower_log::ClockSource;
 use watchtower_log::redis::{Server, stream_keys};
@@ -26,21 +24,9 @@ pub(super) async fn start(options: &Options, purpose: Purpose, health: &Health) 
 
     let (writer, claim) =
         tables::open(options, &database, &plan, matches!(purpose, Purpose::Serve { takeover: true }), health).await?;
-    let mut admin = wait_for_redis(&server, health).await?;
-    refuse_eviction(&options.redis, &server, &mut admin).await?;
-    if purpose.is_public() {
-        admin.announce(&options.pipeline, options.redis.streams, options.clock).await?;
-        admin.ensure_groups(&keys).await?;
-    }
-    info!(server = server.name(), streams = options.redis.streams, "connected to Redis");
-
-    let mut stored: Vec<Cursor> = Vec::new();
-    for key in &keys {
-        stored.push(match claim.cursors.iter().find(|cursor| cursor.stream == *key) {
-            Some(cursor) => cursor.clone(),
-            None => resume::begin(key, &mut admin).await?,
-        });
-    }
+    let is_public = purpose.is_public();
+    let start = LogStart { options, server: &server, keys: &keys, stored: &claim.cursors, is_public };
+    let stored = start.wait(health).await?;
     let ends = Ends {
         keys: keys.clone(),
         stored,
@@ -74,7 +60,7 @@ pub(super) async fn start(options: &Options, purpose: Purpose, health: &Health) 
         }
     };
     core.side.push(tokio::spawn(side::tell_the_lag(server.clone(), keys.clone(), core.committed.clone())));
-    if purpose.is_public() {
+    if is_public {
         core.side.push(tokio::spawn(side::move_groups(server.clone(), core.committed.clone())));
     }
     if options.clock == ClockSource::Wall {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::backoff::Backoff;
 use super::committer::Committed;
@@ -28,17 +28,51 @@ const LONGEST_REST: Duration = Duration::from_secs(10);
 /// The consumer groups are moved at most this often.
 const MOVE_EVERY: Duration = Duration::from_millis(500);
 
-/// Appends the server's time to every stream, for ever.
+/// Something done again and again that Redis refuses for a while: reported once, however often it fails.
+#[derive(Debug)]
+struct Repeated {
+    /// What, as in "the log's clock stands still".
+    failure: &'static str,
+    is_reported: bool,
+}
+
+impl Repeated {
+    fn new(failure: &'static str) -> Self {
+        Self { failure, is_reported: false }
+    }
+
+    /// Logs the first failure since the last success, unless the connection failed, which the reader reports. The next
+    /// attempt needs a new connection: Redis may have closed this one, or be another server now.
+    fn attempted(&mut self, admin: &mut Option<Admin>, outcome: Result<(), RedisError>) {
+        match outcome {
+            Ok(()) if self.is_reported => {
+                self.is_reported = false;
+                info!("over: {}", self.failure);
+            }
+            Ok(()) => {}
+            Err(error) => {
+                *admin = None;
+                if self.is_reported || error.is_disconnected() {
+                    debug!(%error, "{}", self.failure);
+                } else {
+                    self.is_reported = true;
+                    warn!(%error, "{}", self.failure);
+                }
+            }
+        }
+    }
+}
+
+/// Appends the server's time to every stream, for ever. What Redis refuses is left out: the next clock says more.
 pub async fn tell_the_time(server: Server, keys: Vec<String>) {
     let mut ticks = interval(TICK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut admin = None;
+    let mut clock = Repeated::new("the log's clock stands still: no clock event can be appended");
     loop {
         ticks.tick().await;
-        if let Err(error) = tick(&mut admin, &server, &keys).await {
-            admin = None;
-            debug!(%error, "the time could not be told");
-        }
+        let outcome = tick(&mut admin, &server, &keys).await;
+        clock.attempted(&mut admin, outcome);
     }
 }
 
@@ -58,16 +92,15 @@ pub async fn tell_the_lag(server: Server, keys: Vec<String>, committed: watch::R
     let mut ticks = interval(LAG_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut admin = None;
+    let mut lag = Repeated::new("the lag is not known: Redis does not describe its streams");
     loop {
         ticks.tick().await;
-        if let Err(error) = lag(&mut admin, &server, &keys, &committed).await {
-            admin = None;
-            debug!(%error, "the lag could not be told");
-        }
+        let outcome = measure_lag(&mut admin, &server, &keys, &committed).await;
+        lag.attempted(&mut admin, outcome);
     }
 }
 
-async fn lag(
+async fn measure_lag(
     admin: &mut Option<Admin>,
     server: &Server,
     keys: &[String],
@@ -86,9 +119,11 @@ async fn lag(
     Ok(())
 }
 
-/// Moves the consumer groups behind the commits, for ever: a courtesy to whoever looks.
+/// Moves the consumer groups behind the commits, for ever: a courtesy to whoever looks. What Redis refuses is tried
+/// again, though nothing more is committed.
 pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committed>) {
     let mut admin = None;
+    let mut moves = Repeated::new("the consumer groups stand still: they cannot be moved behind the commits");
     while committed.changed().await.is_ok() {
         let cursors: Vec<(String, EntryId, u64)> = committed
             .borrow_and_update()
@@ -98,10 +133,11 @@ pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committe
             .map(|(stream, read)| (stream, read.last, read.counted()))
             .collect();
         crash::point("before-move-groups");
-        let moved = async { connected(&mut admin, &server).await?.move_groups(&cursors).await }.await;
-        if let Err(error) = moved {
-            admin = None;
-            debug!(%error, "the consumer groups could not be moved");
+        let outcome = async { connected(&mut admin, &server).await?.move_groups(&cursors).await }.await;
+        let passes = outcome.as_ref().is_err_and(RedisError::is_transient);
+        moves.attempted(&mut admin, outcome);
+        if passes {
+            committed.mark_changed();
         }
         sleep(MOVE_EVERY).await;
     }

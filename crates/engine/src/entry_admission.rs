@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchtower_dataflows::control::Control;
-use watchtower_model::{BEGINNING, Millis};
+use watchtower_model::{BEGINNING, Millis, Rules};
 
 use crate::Batch;
 use crate::flow::{Inlet, OpenEpoch};
@@ -19,6 +19,7 @@ pub(super) struct EntryAdmission<'a, H> {
     pub(super) lookup: &'a mut Lookup,
     pub(super) batch: &'a mut Batch,
     pub(super) open: &'a mut OpenEpoch<H>,
+    pub(super) rules: &'a Rules,
     pub(super) archive: bool,
     pub(super) muted: bool,
     pub(super) stream: usize,
@@ -49,12 +50,13 @@ impl<H> EntryAdmission<'_, H> {
 
     fn accept(&mut self, accepted: Accepted, event: &Event<'_>, index: usize) {
         match accepted {
-            Accepted::Position(position) => {
-                if self.archive
-                    && let Event::Position(report) = event
-                {
-                    let vehicle_id = self.lookup.names.vehicle_id(position.vehicle).clone();
-                    self.open.commit.archive.push(self.archived(vehicle_id, event, report, index));
+            Accepted::Position(mut position) => {
+                if let Event::Position(report) = event {
+                    position.position.mark = self.rules.mark(report.fix.accuracy_m());
+                    if self.archive {
+                        let vehicle_id = self.lookup.names.vehicle_id(position.vehicle).clone();
+                        self.open.commit.archive.push(self.archived(vehicle_id, event, report, index));
+                    }
                 }
                 self.batch.positions.push(position);
             }

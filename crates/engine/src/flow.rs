@@ -255,6 +255,7 @@ impl<H: Clone> Flow<H> {
             lookup: &mut self.lookup,
             batch: &mut self.batch,
             open: &mut self.open,
+            rules: &self.settings.rules,
             archive: self.settings.archive && !self.muted,
             muted: self.muted,
             stream,

@@ -17,8 +17,12 @@ pub struct VehicleDaily {
     pub vehicle: VehicleId,
     /// When.
     pub day: Day,
-    /// Along the positions of the day, from the one before each.
+    /// Legs between counted positions that end on the day.
     pub distance_mm: i64,
+    /// Straight ways across offlines.
+    pub gap_mm: i64,
+    /// Legs with the ignition off, of those moves that are long enough to be told.
+    pub towed_mm: i64,
     /// At `idle_speed` or faster.
     pub moving_ms: i64,
     /// Slower, or at a speed that cannot be told; without offlines.
@@ -110,8 +114,10 @@ pub struct FleetDaily {
     pub vehicles_reporting: i64,
     /// Those of them that moved.
     pub vehicles_moving: i64,
-    /// Along the positions.
+    /// Along the counted positions.
     pub distance_mm: i64,
+    /// Straight ways across offlines.
+    pub gap_mm: i64,
     /// At `idle_speed` or faster.
     pub moving_ms: i64,
     /// That time, and the time slower or in offlines.

@@ -67,6 +67,8 @@ pub struct Vehicle {
     pub fleet: Option<String>,
     /// Its own speed limit, if it has one.
     pub speed_limit: Speed,
+    /// Its own `offline_after`, for trackers that report hourly; none if the pipeline's holds. Milliseconds.
+    pub offline_after_ms: Option<i64>,
     /// Anything else the producer said, as a JSON object.
     pub attributes: Option<String>,
 }

@@ -37,30 +37,56 @@ pub struct Offline {
     pub ended_at: Option<Millis>,
 }
 
-/// A vehicle stayed within `stop_radius_m` of where it was first.
+/// A vehicle stayed where it was: see `timeline::standing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stop {
     /// Who.
     pub vehicle: VehicleId,
     /// The anchor's instant.
     pub started_at: Millis,
-    /// The last position within the radius; none while no position is outside.
+    /// The last position of it; none while that is the vehicle's last usable one.
     pub ended_at: Option<Millis>,
-    /// The anchor.
+    /// The anchor's place.
     pub place: Place,
-    /// The geofence it was inside at `started_at`; of several, the one with the smallest id.
+    /// Of the geofences it was inside during it: anchors first, then the longest time in sum, then the smallest id.
     pub geofence: Option<GeofenceId>,
 }
 
-/// The ignition was on and the vehicle slower than `idle_speed`.
+/// The ignition was on and the vehicle did not get away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Idling {
     /// Who.
     pub vehicle: VehicleId,
     /// Its first position.
     pub started_at: Millis,
-    /// The first position that is no part of it, or its last one before a gap; none while it lasts.
+    /// The ignition was off, a moving position was away, or an offline began; none while it lasts.
     pub ended_at: Option<Millis>,
+}
+
+/// A vehicle went some way with its ignition off: by ferry, or towed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MovesOff {
+    /// Dense number of the vehicle.
+    pub vehicle: VehicleId,
+    /// Where the first of its legs starts, but not before the ignition was off nor before the end of a stop.
+    pub started_at: Millis,
+    /// The end of the last leg so far.
+    pub ended_at: Millis,
+    /// Along the counted positions, millimetres.
+    pub distance_mm: i64,
+}
+
+/// How far a vehicle went on a local day in one [`MovesOff`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Towing {
+    /// Dense number of the vehicle.
+    pub vehicle: VehicleId,
+    /// The local day on which the legs end.
+    pub day: Day,
+    /// When the [`MovesOff`] started.
+    pub started_at: Millis,
+    /// Millimetres, more than 0.
+    pub distance_mm: i64,
 }
 
 /// A vehicle was faster than the limit in force where it was.
@@ -117,13 +143,15 @@ pub struct Arrival {
 /// What adds up during a [`Trip`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TripMeasures {
-    /// Along the positions, millimetres.
+    /// Along the counted positions, millimetres.
     pub distance_mm: i64,
+    /// Straight ways across offlines, millimetres.
+    pub gap_mm: i64,
     /// Time at `idle_speed` or faster.
     pub moving_ms: i64,
-    /// Time slower than that, or at a speed that cannot be told; without offlines.
+    /// Time slower than that, or at an unknown speed; without offlines.
     pub stopped_ms: i64,
-    /// Stops that began and ended on the way.
+    /// Stops that start on the way.
     pub stops: i64,
     /// The greatest speed; [`Speed::NONE`] if none can be told.
     pub max_speed: Speed,
@@ -155,19 +183,21 @@ pub struct Motion {
     pub vehicle: VehicleId,
     /// When.
     pub day: Day,
-    /// Along the positions of the day, from the one before each, millimetres.
+    /// Legs between counted positions that end on the day, millimetres.
     pub distance_mm: i64,
-    /// Time at `idle_speed` or faster, up to the newest position.
+    /// Straight ways across offlines, millimetres.
+    pub gap_mm: i64,
+    /// Time at `idle_speed` or faster, up to the last usable position.
     pub moving_ms: i64,
-    /// Time slower than that, or at a speed that cannot be told; without offlines.
+    /// Time slower than that, or at an unknown speed; without offlines.
     pub stopped_ms: i64,
-    /// Time in offlines: one that lasts, up to the last full local hour.
+    /// Time in offlines, of each at most `offline_count`: one that lasts, up to the last full local hour.
     pub offline_ms: i64,
     /// The greatest speed; [`Speed::NONE`] if none can be told.
     pub max_speed: Speed,
     /// The first and the last position of the day at which it moved.
     pub moved: Option<(Millis, Millis)>,
-    /// How many positions the day has.
+    /// How many positions the day has, marked ones included.
     pub positions: i64,
 }
 
@@ -242,6 +272,8 @@ pub struct FleetMotions {
     pub moving: i64,
     /// Millimetres.
     pub distance_mm: i64,
+    /// Straight ways across offlines, millimetres.
+    pub gap_mm: i64,
     /// Time moving, milliseconds.
     pub moving_ms: i64,
     /// Time of which it is known whether they moved, or that they were silent. Milliseconds.
@@ -255,6 +287,7 @@ impl FleetMotions {
             vehicle: _,
             day: _,
             distance_mm,
+            gap_mm,
             moving_ms,
             stopped_ms,
             offline_ms,
@@ -266,6 +299,7 @@ impl FleetMotions {
         self.reporting += i64::from(*positions > 0) * diff;
         self.moving += i64::from(moved.is_some()) * diff;
         self.distance_mm += distance_mm * diff;
+        self.gap_mm += gap_mm * diff;
         self.moving_ms += moving_ms * diff;
         self.known_ms += (moving_ms + stopped_ms + offline_ms) * diff;
     }

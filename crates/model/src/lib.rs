@@ -27,7 +27,7 @@ pub mod units;
 
 pub use edits::{Edit, Geofence, GeofenceEdit, InForce, Vehicle, VehicleEdit};
 pub use facts::{Offline, Visit};
-pub use positions::{Position, PositionEvent};
+pub use positions::{Ignition, Mark, Marked, Position, PositionEvent};
 pub use presence::{GeofenceIds, Membership, Occupancy, Status, VehicleState};
-pub use rules::{Rules, ViewSet};
+pub use rules::{OUTLIER_RUN, OUTLIER_RUN_MS, Outliers, Rules, STOP_RETURN_MS, UTC_HOUR_MS, ViewSet};
 pub use units::{BEGINNING, END, GeofenceId, Heading, Millis, Place, Span, Speed, VehicleId};

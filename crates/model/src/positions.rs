@@ -4,6 +4,82 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{Heading, Millis, Place, Speed, VehicleId};
 
+/// Whether the engine was on, as far as a position reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Ignition {
+    /// The position does not report it.
+    #[default]
+    Unknown,
+    /// Off.
+    Off,
+    /// On.
+    On,
+}
+
+impl Ignition {
+    /// From what a position reports, if it does.
+    pub fn from_report(is_on: Option<bool>) -> Self {
+        match is_on {
+            None => Self::Unknown,
+            Some(false) => Self::Off,
+            Some(true) => Self::On,
+        }
+    }
+
+    /// Whether it was on, if that is known.
+    pub fn is_on(self) -> Option<bool> {
+        match self {
+            Self::Unknown => None,
+            Self::Off => Some(false),
+            Self::On => Some(true),
+        }
+    }
+
+    /// What is known once another position has reported this, or nothing.
+    pub fn then(self, reported: Self) -> Self {
+        if reported == Self::Unknown { self } else { reported }
+    }
+}
+
+/// Why a position takes no part in anything but offlines, counts and the ignition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Mark {
+    /// It does take part: the position is usable.
+    #[default]
+    None,
+    /// Its accuracy radius is larger than `max_accuracy_m`.
+    Inaccurate,
+    /// The vehicle cannot have been there: see [`crate::Rules::outliers`].
+    Outlier,
+}
+
+impl Mark {
+    /// By its name; an unknown one marks nothing.
+    pub fn from_name(name: &str) -> Self {
+        [Self::Inaccurate, Self::Outlier].into_iter().find(|mark| mark.name() == Some(name)).unwrap_or_default()
+    }
+
+    /// Its name in `positions.mark`; none for a usable position.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Inaccurate => Some("inaccurate"),
+            Self::Outlier => Some("outlier"),
+        }
+    }
+}
+
+/// A position that is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Marked {
+    /// Dense number of its vehicle.
+    pub vehicle: VehicleId,
+    /// Its instant.
+    pub ts: Millis,
+    /// Why; never [`Mark::None`].
+    pub mark: Mark,
+}
+
 /// One accepted position of a vehicle: what its timeline keeps, in 24 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
@@ -15,8 +91,22 @@ pub struct Position {
     pub speed: Speed,
     /// As reported.
     pub heading: Heading,
-    /// Whether the ignition was on; unknown counts as off.
-    pub ignition: bool,
+    /// As reported.
+    pub ignition: Ignition,
+    /// On arrival `None` or `Inaccurate`: see [`crate::Rules::mark`]. Timelines mark outliers by themselves.
+    pub mark: Mark,
+}
+
+impl Position {
+    /// Whether it is not marked.
+    pub fn is_usable(&self) -> bool {
+        self.mark == Mark::None
+    }
+
+    /// Whether outliers are sought among positions such as this: all but the inaccurate ones.
+    pub fn is_accurate(&self) -> bool {
+        self.mark != Mark::Inaccurate
+    }
 }
 
 /// What the log says of a vehicle at one instant: it was there, or an earlier such event is

@@ -23,6 +23,8 @@ macro_rules! computed_tables {
             idlings: $crate::facts::Idling,
             /// `overspeeds`: every overspeed.
             overspeeds: $crate::facts::Overspeed,
+            /// `moves_off`: every move with the ignition off.
+            moves_off: $crate::facts::MovesOff,
             /// `trips`: every trip.
             trips: $crate::facts::Trip,
             /// `turnarounds`: every turnaround.
@@ -41,6 +43,8 @@ macro_rules! computed_tables {
             vehicles: $crate::InForce<$crate::VehicleId>,
             /// `geofences`: versions of geofences.
             geofences: $crate::InForce<$crate::GeofenceId>,
+            /// `position_marks`: the mark of every position that has one.
+            marks: $crate::Marked,
         }
     };
 }

@@ -98,6 +98,9 @@ impl Speed {
     /// No speed was reported.
     pub const NONE: Self = Self(Self::UNKNOWN);
 
+    /// Standing.
+    pub const ZERO: Self = Self(0);
+
     /// From km/h, rounded to 1e-6; negative or not finite is unknown (trackers send -1 for "none").
     pub fn from_kmh(kmh: f64) -> Self {
         if !kmh.is_finite() || kmh < 0.0 {

@@ -165,7 +165,7 @@ fn speeds_are_those_of_lorries() {
 
 /// The tables after all of these events.
 fn tables(events: &[Event<'static>]) -> BTreeMap<&'static str, Vec<Row>> {
-    let mut intake = Intake::new(Limits::for_replay());
+    let mut intake = Intake::new(Limits::for_replay(), watchtower_model::Rules::default());
     let mut driver = Driver::start(1, Rules::default());
     for event in events {
         driver.push(intake.admit(event).unwrap());

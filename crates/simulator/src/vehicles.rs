@@ -29,6 +29,7 @@ pub(super) fn metadata(truck: u32, fleet: Option<&str>, valid_from: Millis, rece
             name: Some(of(&MODELS).to_owned()),
             fleet: Some(fleet.unwrap_or_else(|| of(&FLEETS)).to_owned()),
             speed_limit: if of(&MODELS).ends_with("20FT") { Speed::from_kmh(65.0) } else { Speed::NONE },
+            offline_after_ms: None,
             attributes: None,
         })),
     })

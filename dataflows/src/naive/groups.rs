@@ -42,6 +42,7 @@ pub(super) fn fleet_daily(
             vehicles_reporting: mine().filter(|motion| motion.positions > 0).count() as i64,
             vehicles_moving: mine().filter(|motion| motion.moved.is_some()).count() as i64,
             distance_mm: mine().map(|motion| motion.distance_mm).sum(),
+            gap_mm: mine().map(|motion| motion.gap_mm).sum(),
             moving_ms: mine().map(|motion| motion.moving_ms).sum(),
             known_ms: mine().map(|m| m.moving_ms + m.stopped_ms + m.offline_ms).sum(),
             trips_started: started.iter().filter(|of| **of == key).count() as i64,

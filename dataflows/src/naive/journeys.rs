@@ -52,11 +52,10 @@ pub(super) fn trips(path: &Path<'_>, visits: &[Visit], stops: &[Stop], geofences
 
 fn measures(path: &Path<'_>, stops: &[Stop], departed_at: Millis, arrived_at: Millis) -> TripMeasures {
     let measures = path.measures(departed_at, arrived_at);
-    let on_the_way = stops
-        .iter()
-        .filter(|stop| departed_at <= stop.started_at && stop.ended_at.is_some_and(|ended_at| ended_at <= arrived_at));
+    let on_the_way = stops.iter().filter(|stop| departed_at <= stop.started_at && stop.started_at < arrived_at);
     TripMeasures {
         distance_mm: measures.distance_mm,
+        gap_mm: measures.gap_mm,
         moving_ms: measures.moving_ms,
         stopped_ms: measures.stopped_ms,
         stops: on_the_way.count() as i64,

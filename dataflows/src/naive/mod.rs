@@ -7,14 +7,17 @@
 //! * Of the events of one (vehicle, ts) the last in the log holds; a withdrawn one leaves nothing.
 //! * The version of a geofence in force at `t` is, of its edits with `effective_from <= t`, the one
 //!   with the greatest `(valid_from, seq)`; a deletion is a version that says nothing.
-//! * A vehicle is at a position from its `ts` until the next one's. Its *instants* are its positions'
+//! * A vehicle is at a usable position from its `ts` until the next one's. Its *instants* are their
 //!   times, and every time from its first position on at which some version begins or ends, up to the
 //!   present: the later of `now` and its last position. Between two instants nothing can change.
-//! * What is said of geofences rests on visits, and what is said of movement on a speed, a step and
-//!   perhaps a gap for each position: see `visits` and `path`.
+//! * Marked positions are left out first (`marks`). What is said of geofences rests on visits, and what is said
+//!   of movement on stops, speeds and legs: see `visits` and `path`.
 
 mod groups;
+#[cfg(test)]
+pub(crate) mod invariants;
 mod journeys;
+mod marks;
 mod motion;
 mod overspeeds;
 mod path;
@@ -32,15 +35,17 @@ use crate::views::plain::{self, PlainFacts};
 use path::Path;
 use versions::{histories, in_force_rows};
 use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
-use watchtower_model::facts::{Idling, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround};
+use watchtower_model::facts::{Idling, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround};
 use watchtower_model::{
-    GeofenceEdit, GeofenceId, InForce, Membership, Millis, Occupancy, Offline, Position, PositionEvent, Rules, Status,
-    VehicleEdit, VehicleId, VehicleState, Visit,
+    GeofenceEdit, GeofenceId, InForce, Mark, Marked, Membership, Millis, Occupancy, Offline, Position, PositionEvent,
+    Rules, Status, VehicleEdit, VehicleId, VehicleState, Visit,
 };
 
 /// Every table, each row once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
+    /// `positions.mark`.
+    pub marks: BTreeSet<Marked>,
     /// `visits`.
     pub visits: BTreeSet<Visit>,
     /// `geofence_membership`.
@@ -55,6 +60,8 @@ pub struct Tables {
     pub idlings: BTreeSet<Idling>,
     /// `overspeeds`.
     pub overspeeds: BTreeSet<Overspeed>,
+    /// `moves_off`.
+    pub moves_off: BTreeSet<MovesOff>,
     /// `trips`.
     pub trips: BTreeSet<Trip>,
     /// `turnarounds`.
@@ -63,6 +70,8 @@ pub struct Tables {
     pub motions: BTreeSet<Motion>,
     /// No table: what a geofence's hours are made of.
     pub presences: BTreeSet<Presence>,
+    /// No table: what days say of `moves_off`.
+    pub towings: BTreeSet<Towing>,
     /// No table: what days say of idlings and overspeeds.
     pub spells: BTreeSet<Spell>,
     /// `vehicle_daily`.
@@ -101,14 +110,16 @@ pub fn recompute(
     let has_analytics = rules.views.has_analytics();
 
     for (vehicle, track) in tracks(positions) {
-        let path = Path { vehicle, positions: track.values().copied().collect(), now, rules };
         let metadata = vehicles.get(&vehicle).map_or(&[][..], Vec::as_slice);
-        let visits = visits::visits(vehicle, &track, &geofences, now);
-        let offlines = offlines(vehicle, &track, now, rules);
-        tables.vehicle_state.insert(vehicle_state(&path, &visits, &offlines));
+        let path = Path::new(vehicle, &track, metadata, now, rules);
+        let usable: Track = path.positions.iter().map(|position| (position.ts, *position)).collect();
+        let visits = visits::visits(vehicle, &usable, &geofences, now);
+        let marked = path.heard.iter().filter(|position| position.mark != Mark::None);
+        tables.marks.extend(marked.map(|position| Marked { vehicle, ts: position.ts, mark: position.mark }));
+        tables.vehicle_state.extend(vehicle_state(&path, &visits));
         tables.membership.extend(visits.iter().filter(|visit| visit.exited_at.is_none()).map(visits::membership));
         tables.visits.extend(visits.iter().copied());
-        tables.offlines.extend(offlines);
+        tables.offlines.extend(path.offlines.iter().copied());
         if !has_analytics {
             continue;
         }
@@ -116,6 +127,10 @@ pub fn recompute(
         let idlings = stays::idlings(&path);
         let overspeeds = overspeeds::overspeeds(&path, &visits, &geofences, metadata);
 
+        let (moves_off, towings) = stays::moves_off(&path);
+
+        tables.moves_off.extend(moves_off);
+        tables.towings.extend(towings);
         tables.trips.extend(journeys::trips(&path, &visits, &stops, &geofences));
         tables.turnarounds.extend(journeys::turnarounds(&path, &visits, &geofences));
         tables.motions.extend(motion::motions(&path));
@@ -141,6 +156,7 @@ pub fn recompute(
 /// What aggregates are made of.
 fn plain_facts(tables: &Tables) -> PlainFacts {
     PlainFacts {
+        towings: tables.towings.iter().copied().collect(),
         motions: tables.motions.iter().copied().collect(),
         spells: tables.spells.iter().copied().collect(),
         overspeeds: tables.overspeeds.iter().copied().collect(),
@@ -169,37 +185,19 @@ fn tracks(positions: &[PositionEvent]) -> BTreeMap<VehicleId, Track> {
     tracks
 }
 
-/// Every silence longer than `offline_after_ms`, the one that still lasts included.
-fn offlines(vehicle: VehicleId, track: &Track, now: Millis, rules: &Rules) -> Vec<Offline> {
-    let times: Vec<Millis> = track.keys().copied().collect();
-    let mut offlines = Vec::new();
-    for pair in times.windows(2) {
-        if is_offline_gap(pair[0], pair[1], rules) {
-            offlines.push(Offline { vehicle, started_at: pair[0], ended_at: Some(pair[1]) });
-        }
-    }
-    let silent = times.last().filter(|&&last| is_offline_gap(last, now, rules));
-    offlines.extend(silent.map(|&started_at| Offline { vehicle, started_at, ended_at: None }));
-    offlines
-}
-
-fn is_offline_gap(from: Millis, until: Millis, rules: &Rules) -> bool {
-    i128::from(until) - i128::from(from) > i128::from(rules.offline_after_ms)
-}
-
-/// The state of a vehicle as of its last position, but for silence, which the clock tells.
-fn vehicle_state(path: &Path<'_>, visits: &[Visit], offlines: &[Offline]) -> VehicleState {
-    let last = &path.positions[path.last()];
-    let status = if offlines.iter().any(|offline| offline.ended_at.is_none()) {
+/// The state of a vehicle as of its last usable position, but for silence, which the clock tells.
+fn vehicle_state(path: &Path<'_>, visits: &[Visit]) -> Option<VehicleState> {
+    let last = &path.positions[path.last()?];
+    let status = if path.offlines.iter().any(|offline| offline.ended_at.is_none()) {
         Status::Offline
-    } else if path.is_moving(path.last()) {
+    } else if path.is_moving(path.last()?) {
         Status::Moving
     } else {
         Status::Stopped
     };
     let open = visits.iter().filter(|visit| visit.exited_at.is_none());
     let inside: BTreeSet<GeofenceId> = open.map(|visit| visit.geofence).collect();
-    VehicleState {
+    Some(VehicleState {
         vehicle: path.vehicle,
         ts: last.ts,
         place: last.place,
@@ -207,5 +205,5 @@ fn vehicle_state(path: &Path<'_>, visits: &[Visit], offlines: &[Offline]) -> Veh
         heading: last.heading,
         status,
         inside: inside.into_iter().collect(),
-    }
+    })
 }

@@ -5,45 +5,48 @@ use std::collections::BTreeMap;
 use super::path::Path;
 use watchtower_model::facts::Motion;
 use watchtower_model::local_time::Day;
-use watchtower_model::{Millis, Speed};
+use watchtower_model::{Millis, Offline, Speed};
 
 /// A row for each day that has a position or some time.
 pub(super) fn motions(path: &Path<'_>) -> Vec<Motion> {
+    let day = |t: Millis| path.rules.local_time.day(t);
     let mut days = BTreeMap::<Day, Motion>::new();
-    for i in 0..=path.last() {
+    for position in &path.heard {
+        of_day(path, &mut days, day(position.ts)).positions += 1;
+    }
+    for offline in &path.offlines {
+        for (day, lasted_ms) in pieces(path, offline.started_at, counted_until(path, offline)) {
+            of_day(path, &mut days, day).offline_ms += lasted_ms;
+        }
+    }
+    for leg in &path.legs {
+        of_day(path, &mut days, day(path.ts(leg.to))).distance_mm += leg.way_mm;
+    }
+    for (end, way_mm) in path.gaps() {
+        of_day(path, &mut days, day(end)).gap_mm += way_mm;
+    }
+    for i in 0..path.positions.len() {
         let ts = path.ts(i);
-        let motion = of_day(path, &mut days, path.rules.local_time.day(ts));
-        motion.positions += 1;
-        motion.distance_mm += path.step_mm(i);
-        motion.max_speed = greater(motion.max_speed, path.speed(i));
+        let motion = of_day(path, &mut days, day(ts));
+        motion.max_speed = greater(motion.max_speed, path.outside_speed(i));
         if path.is_moving(i) {
             motion.moved = Some((motion.moved.map_or(ts, |(first, _)| first), ts));
         }
-
-        for (day, lasted_ms) in pieces(path, ts, told_until(path, i)) {
-            let motion = of_day(path, &mut days, day);
-            if path.is_gap(i) {
-                motion.offline_ms += lasted_ms;
-                continue;
-            }
-            motion.max_speed = greater(motion.max_speed, path.speed(i));
-            if path.is_moving(i) {
-                motion.moving_ms += lasted_ms;
-            } else {
-                motion.stopped_ms += lasted_ms;
+        for (from, until) in path.parts(i) {
+            for (day, lasted_ms) in pieces(path, from, until) {
+                let motion = of_day(path, &mut days, day);
+                motion.max_speed = greater(motion.max_speed, path.speed(i));
+                *if path.is_moving(i) { &mut motion.moving_ms } else { &mut motion.stopped_ms } += lasted_ms;
             }
         }
     }
     days.into_values().collect()
 }
 
-/// How far time is told after position `i`: to the next one; after the last one not at all, or, in
-/// silence, to the beginning of the hour that it is now.
-fn told_until(path: &Path<'_>, i: usize) -> Millis {
-    if i == path.last() && path.is_gap(i) {
-        return path.ts(i).max(path.rules.local_time.hour_span(path.now).from);
-    }
-    path.until(i)
+/// How far an offline is counted: one that lasts, to the beginning of the hour that it is now.
+fn counted_until(path: &Path<'_>, offline: &Offline) -> Millis {
+    let end = offline.ended_at.unwrap_or_else(|| path.rules.local_time.hour_span(path.now).from);
+    end.min(offline.started_at.saturating_add(path.rules.offline_count_ms))
 }
 
 /// The parts of an interval on each day, and how long they are.
@@ -63,6 +66,7 @@ fn of_day<'a>(path: &Path<'_>, days: &'a mut BTreeMap<Day, Motion>, day: Day) ->
         vehicle: path.vehicle,
         day,
         distance_mm: 0,
+        gap_mm: 0,
         moving_ms: 0,
         stopped_ms: 0,
         offline_ms: 0,

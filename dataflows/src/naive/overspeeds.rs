@@ -33,76 +33,67 @@ fn limit_at(
     (own.filter(|limit| *limit != Speed::NONE).unwrap_or(path.rules.default_speed_limit), None)
 }
 
-/// The instants at which the speed or the limit may change, with the number of the position that tells the
-/// speed: positions, and the boundaries of versions after them, but not in gaps; up to now after the last.
-fn instants(
+/// The parts of segment `i` during which the limit is the same, from when until when, with that limit.
+fn limited_parts(
     path: &Path<'_>,
+    visits: &[Visit],
     geofences: &Geofences<'_>,
     metadata: &[&Edit<VehicleId, Vehicle>],
-) -> Vec<(Millis, usize)> {
+    i: usize,
+) -> Vec<(Millis, Millis, Limit)> {
     let of_geofences = geofences.values().flat_map(|history| changes(history)).map(|(t, _)| t);
     let of_vehicle = changes(metadata).into_iter().map(|(t, _)| t);
-    let boundaries: BTreeSet<Millis> = of_geofences.chain(of_vehicle).collect();
-    let mut instants = Vec::new();
-    for i in 0..=path.last() {
-        instants.push((path.ts(i), i));
-        let during = |t: Millis| path.ts(i) < t && if i < path.last() { t < path.ts(i + 1) } else { t <= path.now };
-        if !path.is_gap(i) {
-            instants.extend(boundaries.iter().filter(|&&t| during(t)).map(|&t| (t, i)));
-        }
-    }
-    instants
+    let during = |t: &Millis| path.ts(i) < *t && *t < path.ts(i + 1);
+    let mut instants: BTreeSet<Millis> = of_geofences.chain(of_vehicle).filter(during).collect();
+    instants.extend([path.ts(i), path.ts(i + 1)]);
+    let instants: Vec<Millis> = instants.into_iter().collect();
+    let part = |pair: &[Millis]| (pair[0], pair[1], limit_at(path, visits, geofences, metadata, pair[0]));
+    instants.windows(2).map(part).collect()
 }
 
-/// Runs of instants above one limit. A gap ends one at its last position.
+/// Runs of such parts above one limit. One that reaches the last position is open while the vehicle is above the
+/// same limit there and no offline follows.
 pub(super) fn overspeeds(
     path: &Path<'_>,
     visits: &[Visit],
     geofences: &Geofences<'_>,
     metadata: &[&Edit<VehicleId, Vehicle>],
 ) -> Vec<Overspeed> {
-    let mut overspeeds = Vec::new();
-    let mut run: Option<(Millis, Limit)> = None;
-    for (t, i) in instants(path, geofences, metadata) {
-        let limit = limit_at(path, visits, geofences, metadata, t);
-        let exceeded = path.speed(i).is_some_and(|speed| speed > limit.0).then_some(limit);
-        if let Some((started_at, of)) = run
-            && exceeded != Some(of)
-        {
-            overspeeds.extend(overspeed(path, started_at, Some(t), of));
-            run = None;
-        }
-        run = run.or(exceeded.map(|limit| (t, limit)));
-        // The position is the only instant of its segment.
-        if path.is_gap(i)
-            && let Some((started_at, of)) = run.take()
-        {
-            overspeeds.extend(overspeed(path, started_at, Some(t), of));
+    let mut runs = Vec::<(Millis, Millis, Limit)>::new();
+    let Some(last) = path.last() else { return Vec::new() };
+    for i in 0..last {
+        for (from, until, limit) in limited_parts(path, visits, geofences, metadata, i) {
+            if path.speed(i).is_none_or(|speed| speed <= limit.0) {
+                continue;
+            }
+            match runs.last_mut() {
+                Some(run) if run.1 == from && run.2 == limit => run.1 = until,
+                Some(_) | None => runs.push((from, until, limit)),
+            }
         }
     }
-    overspeeds.extend(run.and_then(|(started_at, of)| overspeed(path, started_at, None, of)));
-    overspeeds
+    let at_last = limit_at(path, visits, geofences, metadata, path.ts(last));
+    let lasts = |&(_, until, limit): &(Millis, Millis, Limit)| {
+        until == path.ts(last)
+            && limit == at_last
+            && path.speed(last).is_some_and(|speed| speed > limit.0)
+            && !path.is_silent_after(last)
+    };
+    let long_enough = runs.iter().filter(|(from, until, _)| until - from >= path.rules.overspeed_min_ms);
+    long_enough.map(|run| overspeed(path, run, lasts(run))).collect()
 }
 
-/// The run as a row, if it lasted long enough, and if a position has confirmed it.
-fn overspeed(
-    path: &Path<'_>,
-    started_at: Millis,
-    ended_at: Option<Millis>,
-    (limit, geofence): Limit,
-) -> Option<Overspeed> {
-    let last = path.ts(path.last());
-    let lasted_ms = ended_at.unwrap_or(last) - started_at;
-    let measures = ended_at.map(|ended_at| {
-        let measures = path.measures(started_at, ended_at);
-        OverspeedMeasures { max_speed: measures.max_speed, distance_mm: measures.distance_mm }
-    });
-    (started_at <= last && lasted_ms >= path.rules.overspeed_min_ms).then_some(Overspeed {
+/// The run as a row.
+fn overspeed(path: &Path<'_>, run: &(Millis, Millis, Limit), lasts: bool) -> Overspeed {
+    let (started_at, until, (limit, geofence)) = *run;
+    let measures = path.measures(started_at, until);
+    Overspeed {
         vehicle: path.vehicle,
         started_at,
-        ended_at,
+        ended_at: (!lasts).then_some(until),
         geofence,
         limit,
-        measures,
-    })
+        measures: (!lasts)
+            .then_some(OverspeedMeasures { max_speed: measures.max_speed, distance_mm: measures.distance_mm }),
+    }
 }

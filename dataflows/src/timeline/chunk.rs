@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Change;
-use crate::timeline::fold::{Settled, Stepped};
-use crate::timeline::odometer::Odometer;
+use crate::timeline::fold::Fold;
+use crate::timeline::movement::Segment;
 use crate::timeline::state::State;
-use crate::timeline::sums::{Measures, Sums};
+use crate::timeline::sums::{Days, Measures, Sums, Tally};
 use watchtower_model::Span;
 use watchtower_model::geometry::BoundingBox;
-use watchtower_model::{Millis, Place, Position, Rules};
+use watchtower_model::{BEGINNING, Millis, Place, Position, Rules};
 
 /// Positions between two remembered states. Larger means fewer states in memory and longer rewinds.
 pub const CHUNK: usize = 48;
@@ -110,7 +110,7 @@ impl Chunk {
         if let Some(last) = &before.last {
             reach.add(last.place);
         }
-        let before = before.last.is_some().then(|| Box::new(before));
+        let before = before.heard.is_some().then(|| Box::new(before));
         Self { before, positions: Vec::new(), turns: Turns::default(), reach, sums: None }
     }
 
@@ -119,9 +119,10 @@ impl Chunk {
         self.before.as_deref().cloned().unwrap_or_default()
     }
 
-    /// The position before its first.
-    pub(super) fn last_before(&self) -> Option<&Position> {
-        self.before.as_ref()?.last.as_ref()
+    /// The first instant of which it was not certain before its first position what holds; [`BEGINNING`] of a track
+    /// that begins with it.
+    pub(super) fn settled_before(&self) -> Millis {
+        self.before.as_ref().map_or(BEGINNING, |before| before.settled_until())
     }
 
     pub(super) fn push(&mut self, position: Position) {
@@ -136,14 +137,18 @@ impl Chunk {
         self.positions.push(position);
     }
 
-    /// The fold has stepped to the last position.
-    pub(super) fn settle(&mut self, stepped: &Stepped, rules: &Rules) {
-        let Stepped { settled, turned } = *stepped;
-        if turned {
+    /// Adds a position and steps to it, as far as is known without asking anything if it turns.
+    pub(super) fn step(
+        &mut self,
+        position: Position,
+        rules: &Rules,
+        days: Option<&mut Days>,
+        step: impl FnOnce(&mut Tally<'_>) -> bool,
+    ) {
+        self.push(position);
+        let sums = rules.views.has_analytics().then(|| &mut **self.sums.get_or_insert_default());
+        if step(&mut Tally { sums, days, rules }) {
             self.turns.set(self.positions.len() - 1);
-        }
-        if let Some(Settled { segment, stop }) = settled {
-            self.sums.get_or_insert_default().add(&segment, stop, rules);
         }
     }
 
@@ -163,38 +168,32 @@ impl Chunk {
         }
     }
 
-    /// Adds what is settled in this chunk and lies in the interval.
-    pub(super) fn measure(&self, span: Span, rules: &Rules, sum: &mut Measures) {
-        let (Some(last), Some(sums)) = (self.positions.last(), &self.sums) else { return };
-        for &(from, until) in &sums.stops {
-            sum.add_stop(Span { from, until }, span);
+    /// Adds what is settled in this chunk and lies in the interval. Nothing from `settled` on is.
+    pub(super) fn measure(&self, span: Span, settled: Millis, fold: &Fold<'_>, sum: &mut Measures) {
+        let Some(sums) = &self.sums else { return };
+        let starts = sums.stops.iter().filter(|started_at| span.contains(**started_at));
+        sum.stops += starts.count() as i64;
+        if settled < span.from {
+            return;
         }
-        let first = self.first_instant();
-        if span.from < first && last.ts <= span.until {
+        let first = if self.before.is_some() { self.settled_before() } else { self.positions[0].ts };
+        if span.from < first && settled <= span.until {
             sum.add(&sums.total);
             return;
         }
-        let odometer = self.before.as_ref().map(|before| before.odometer());
-        let (mut odometer, mut at) = (odometer.unwrap_or_default(), self.last_before().copied());
+        let (mut heard, mut movement) =
+            self.before.as_ref().map_or((None, None), |before| (before.heard, before.movement.as_deref().cloned()));
         for position in &self.positions {
-            match at {
-                None => odometer = Odometer::start(position, rules),
-                Some(before) if before.ts > span.until => return,
-                Some(before) => sum.add_segment(&odometer.step(&before, position, rules), span, rules),
-            }
-            at = Some(*position);
+            fold.move_on(&mut heard, &mut movement, position, &mut |segment: &Segment<'_>| {
+                sum.add_segment(segment, span, fold.rules);
+            });
         }
-    }
-
-    /// From when on it says something. There is a position.
-    fn first_instant(&self) -> Millis {
-        self.last_before().unwrap_or(&self.positions[0]).ts
     }
 
     /// Whether an edit may change what a fold from `before` to the last position says.
     pub(super) fn concerned(&self, changes: &[Change]) -> bool {
         let Some(last) = self.positions.last() else { return false };
-        let first = self.first_instant();
+        let first = self.before.as_ref().and_then(|before| before.last).map_or(self.positions[0].ts, |last| last.ts);
         changes.iter().any(|change| {
             change.span.from <= last.ts && first < change.span.until && change.reach.iter().any(|b| self.reach.meets(b))
         })

@@ -8,14 +8,17 @@ use serde::{Deserialize, Serialize};
 use crate::timeline::sums::Measures;
 use watchtower_model::Span;
 use watchtower_model::facts::{
-    Arrival, FleetFact, Idling, KindVisit, Motion, Overspeed, OverspeedMeasures, Presence, Spell, Stop, Trip,
-    TripMeasures, Turnaround,
+    Arrival, FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, OverspeedMeasures, Presence, Spell, Stop,
+    Towing, Trip, TripMeasures, Turnaround,
 };
-use watchtower_model::{GeofenceId, Millis, Offline, Speed, VehicleId, Visit};
+use watchtower_model::local_time::Day;
+use watchtower_model::{GeofenceId, Marked, Millis, Offline, Rules, Speed, VehicleId, Visit};
 
 /// Facts and how many more (or fewer) of each there are.
 #[derive(Debug, Default)]
 pub struct FactDeltas {
+    /// Marks of positions.
+    pub marks: Vec<(Marked, i64)>,
     /// Visits.
     pub visits: Vec<(Visit, i64)>,
     /// Offlines.
@@ -26,6 +29,10 @@ pub struct FactDeltas {
     pub idlings: Vec<(Idling, i64)>,
     /// Overspeeds.
     pub overspeeds: Vec<(Overspeed, i64)>,
+    /// Moves with the ignition off.
+    pub moves_off: Vec<(MovesOff, i64)>,
+    /// Their days.
+    pub towings: Vec<(Towing, i64)>,
     /// Trips.
     pub trips: Vec<(Trip, i64)>,
     /// Turnarounds.
@@ -48,11 +55,14 @@ impl FactDeltas {
     /// Cancels what was added against what was removed.
     pub fn consolidate(&mut self) {
         let Self {
+            marks,
             visits,
             offlines,
             stops,
             idlings,
             overspeeds,
+            moves_off,
+            towings,
             trips,
             turnarounds,
             motions,
@@ -62,11 +72,14 @@ impl FactDeltas {
             fleet_facts,
             legs,
         } = self;
+        consolidate(marks);
         consolidate(visits);
         consolidate(offlines);
         consolidate(stops);
         consolidate(idlings);
         consolidate(overspeeds);
+        consolidate(moves_off);
+        consolidate(towings);
         consolidate(trips);
         consolidate(turnarounds);
         consolidate(motions);
@@ -77,14 +90,26 @@ impl FactDeltas {
         consolidate(legs);
     }
 
+    /// Drops what open facts never are, but what has ended as far as is known as yet: who goes on from a snapshot
+    /// reports only what is open.
+    pub fn forget_ended(&mut self) {
+        self.offlines.retain(|(offline, _)| offline.ended_at.is_none());
+        self.stops.retain(|(stop, _)| stop.ended_at.is_none());
+        self.idlings.retain(|(idling, _)| idling.ended_at.is_none());
+        self.overspeeds.retain(|(overspeed, _)| overspeed.ended_at.is_none());
+    }
+
     /// Takes everything out of `other`.
     pub fn append(&mut self, other: &mut Self) {
         let Self {
+            marks,
             visits,
             offlines,
             stops,
             idlings,
             overspeeds,
+            moves_off,
+            towings,
             trips,
             turnarounds,
             motions,
@@ -94,11 +119,14 @@ impl FactDeltas {
             fleet_facts,
             legs,
         } = other;
+        append(&mut self.marks, marks);
         append(&mut self.visits, visits);
         append(&mut self.offlines, offlines);
         append(&mut self.stops, stops);
         append(&mut self.idlings, idlings);
         append(&mut self.overspeeds, overspeeds);
+        append(&mut self.moves_off, moves_off);
+        append(&mut self.towings, towings);
         append(&mut self.trips, trips);
         append(&mut self.turnarounds, turnarounds);
         append(&mut self.motions, motions);
@@ -132,6 +160,13 @@ pub enum Leg {
         /// The limit.
         limit: Speed,
     },
+    /// See [`MovesOff`]: if it is far enough.
+    MovesOff {
+        /// Its start.
+        started_at: Millis,
+        /// Its end.
+        ended_at: Millis,
+    },
     /// See [`Trip`].
     Trip {
         /// The anchor left.
@@ -163,14 +198,15 @@ impl Leg {
     pub fn span(&self) -> Span {
         match *self {
             Self::Overspeed { started_at: from, ended_at: until, .. }
+            | Self::MovesOff { started_at: from, ended_at: until }
             | Self::Trip { departed_at: from, arrived_at: until, .. }
             | Self::Turnaround { departed_at: from, returned_at: until, .. } => Span { from, until },
         }
     }
 
     /// Adds the fact that it is, with its measures, to those of `vehicle`.
-    pub fn say(&self, vehicle: VehicleId, measures: &Measures, diff: i64, facts: &mut FactDeltas) {
-        let Measures { distance_mm, moving_ms, stopped_ms, offline_ms: _, stops, max_speed } = *measures;
+    pub fn say(&self, vehicle: VehicleId, measured: &Measured, diff: i64, rules: &Rules, facts: &mut FactDeltas) {
+        let Measures { distance_mm, gap_mm, moving_ms, stopped_ms, stops, max_speed } = measured.sum;
         let max_speed = max_speed.unwrap_or(Speed::NONE);
         match *self {
             Self::Overspeed { started_at, ended_at, geofence, limit } => {
@@ -178,8 +214,19 @@ impl Leg {
                 let ended_at = Some(ended_at);
                 facts.overspeeds.push((Overspeed { vehicle, started_at, ended_at, geofence, limit, measures }, diff));
             }
+            Self::MovesOff { started_at, ended_at } => {
+                if distance_mm > rules.tow_min_mm {
+                    facts.moves_off.push((MovesOff { vehicle, started_at, ended_at, distance_mm }, diff));
+                    facts.towings.extend(
+                        measured
+                            .days
+                            .iter()
+                            .map(|&(day, distance_mm)| (Towing { vehicle, day, started_at, distance_mm }, diff)),
+                    );
+                }
+            }
             Self::Trip { origin, departed_at, destination, arrived_at } => {
-                let measures = TripMeasures { distance_mm, moving_ms, stopped_ms, stops, max_speed };
+                let measures = TripMeasures { distance_mm, gap_mm, moving_ms, stopped_ms, stops, max_speed };
                 let arrival = Some(Arrival { destination, arrived_at, measures });
                 facts.trips.push((Trip { vehicle, origin, departed_at, arrival }, diff));
             }
@@ -197,4 +244,13 @@ impl Leg {
             }
         }
     }
+}
+
+/// What adds up during a [`Leg`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// All of it.
+    pub sum: Measures,
+    /// Of a [`Leg::MovesOff`], how far it went on each local day on which it did. Millimetres.
+    pub days: Vec<(Day, i64)>,
 }

@@ -78,7 +78,7 @@ impl Labels<'_> {
         }
         for leg in ledger.legs() {
             match *leg {
-                Leg::Overspeed { .. } => {}
+                Leg::Overspeed { .. } | Leg::MovesOff { .. } => {}
                 Leg::Trip { departed_at, arrived_at, .. } => {
                     out.push((self.at(departed_at, FleetPart::TripStarted, view), sign));
                     out.push((self.at(arrived_at, FleetPart::TripCompleted, view), sign));

@@ -1,16 +1,19 @@
 //! The rules of a timeline, as a fold over its instants.
 //!
-//! A vehicle is deemed to be at position `i` from `ts_i` until `ts_{i+1}`. Its instants are its
+//! A vehicle is deemed to be at usable position `i` from `ts_i` until `ts_{i+1}`. Its instants are its usable
 //! positions and the moments at which a geofence version or a speed limit begins or ends. [`Fold::step`]
 //! takes the state just after one position to the state just after the next and reports the facts that
 //! ended on the way; what has not ended yet is read off the last state ([`Fold::open`]).
 //!
-//! Every rule is written here, in [`super::odometer`], [`super::runs`] or [`super::route`], and nowhere
-//! else. A late position, a withdrawn one or an edit in the past is no rule: it is the same fold run again
-//! from an earlier state.
+//! Every rule is written here, in [`super::marks`], [`super::standing`], [`super::movement`], [`super::runs`] or
+//! [`super::route`], and nowhere else. A late position, a withdrawn one or an edit in the past is no rule: it is the
+//! same fold run again from an earlier state. So is a mark: positions come here with theirs, and one that turns out
+//! to be an outlier when others have come is rewritten like one that is corrected.
 //!
-//! Speed is known a position late (see [`super::odometer`]), so the rules that look at it are applied to a
-//! position when the next one is there, or, to say what is open, when the fold ends.
+//! Whether the vehicle stands is known late, and with it speed and distance. So there are two folds in one: the
+//! first, of geofences, visits and silence, is at the last position; the second, of all that looks at speed, follows
+//! behind it, up to where that is settled ([`super::movement`]), and is carried on from there over the few positions
+//! that wait, as they are as yet, whenever what is open is reported.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -20,34 +23,18 @@ use crate::cells::SafeRegion;
 use crate::index::VersionId;
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::odometer::{self, Odometer, Segment};
+use crate::timeline::movement::{Item, Movement, Segment, Sink};
 use crate::timeline::route::Role;
-use crate::timeline::runs::Runs;
-use crate::timeline::state::{Analytics, Inside, State};
+use crate::timeline::runs::{Limited, Runner, Runs};
+use crate::timeline::standing::Stopped;
+use crate::timeline::state::{Analytics, Heard, Inside, State};
+use crate::timeline::sums::Tally;
 use watchtower_model::Span;
 use watchtower_model::facts::KindVisit;
-use watchtower_model::geometry::geodesic;
 use watchtower_model::{
-    BEGINNING, END, GeofenceId, Millis, Offline, Place, Position, Rules, Status, VehicleId, VehicleState, Visit,
+    BEGINNING, END, GeofenceId, Ignition, Marked, Millis, Offline, Place, Position, Rules, Speed, Status, VehicleId,
+    VehicleState, Visit,
 };
-
-/// What a step did.
-#[derive(Clone, Copy, Debug)]
-pub struct Stepped {
-    /// Of the position before; the first has none, nor has any if nobody asks for analytics.
-    pub settled: Option<Settled>,
-    /// The vehicle may have entered or left a geofence: if not, it is in the same ones as before.
-    pub turned: bool,
-}
-
-/// What a step found out for good.
-#[derive(Clone, Copy, Debug)]
-pub struct Settled {
-    /// Of the position before the one stepped to.
-    pub segment: Segment,
-    /// A stop that has ended.
-    pub stop: Option<Span>,
-}
 
 /// The rules, applied to one vehicle under one view of the geofences.
 #[derive(Clone, Copy)]
@@ -58,8 +45,10 @@ pub struct Fold<'a> {
     pub catalogue: &'a Catalogue,
     /// The vehicles' limits.
     pub roster: &'a Roster,
-    /// Before or after this epoch's edits; also how the facts count.
+    /// Before or after this epoch's edits.
     pub view: View,
+    /// How the facts count: 1 if they are, -1 if they are taken back.
+    pub sign: i64,
     /// The parameters.
     pub rules: &'a Rules,
     /// Reused, so that a step allocates only if it changes something.
@@ -91,7 +80,7 @@ impl World {
     /// The rules, applied to a vehicle.
     pub fn fold(&self, vehicle: VehicleId, view: View) -> Fold<'_> {
         let Self { catalogue, roster, rules, scratch, hour } = self;
-        Fold { vehicle, catalogue, roster, view, rules, scratch, hour }
+        Fold { vehicle, catalogue, roster, view, sign: view.sign(), rules, scratch, hour }
     }
 }
 
@@ -107,53 +96,147 @@ struct Scratch {
 }
 
 impl Fold<'_> {
+    /// The same fold, to take back what it has reported.
+    pub fn undoing(&self) -> Self {
+        Self { sign: -1, ..*self }
+    }
+}
+
+/// Where settled segments go: into the runs and the sums.
+struct Settling<'a, 't> {
+    runner: Runner<'a>,
+    runs: &'a mut Runs,
+    facts: &'a mut FactDeltas,
+    tally: &'a mut Tally<'t>,
+    /// A stop that is over.
+    ended: Option<Stopped>,
+}
+
+impl Sink for Settling<'_, '_> {
+    fn segment(&mut self, segment: &Segment<'_>) {
+        self.runner.step(self.runs, segment, self.facts);
+        self.tally.segment(segment);
+    }
+
+    fn stop_began(&mut self, started_at: Millis) {
+        self.tally.stop(started_at);
+    }
+
+    fn stop_ended(&mut self, stop: &Stopped) {
+        self.ended = Some(*stop);
+    }
+}
+
+impl Fold<'_> {
     /// From one position to the next. `region` is one that the state's geofences are known to hold in, for this
-    /// fold's next steps to know.
-    pub fn step(&self, state: &mut State, region: &mut SafeRegion, next: &Position, facts: &mut FactDeltas) -> Stepped {
+    /// fold's next steps to know. Returns whether the vehicle may have entered or left a geofence: if not, it is in
+    /// the same ones as before.
+    pub fn step(
+        &self,
+        state: &mut State,
+        region: &mut SafeRegion,
+        next: &Position,
+        facts: &mut FactDeltas,
+        tally: &mut Tally<'_>,
+    ) -> bool {
+        let before = state.heard;
+        let (item, heard) = self.hear(before.as_ref(), next);
+        state.heard = Some(heard);
+        tally.position(next.ts);
+        let heard_at = before.map_or(next.ts, |before| before.ts);
+        if item.is_silent {
+            let offline = Offline { vehicle: self.vehicle, started_at: heard_at, ended_at: Some(next.ts) };
+            facts.offlines.push((offline, self.sign));
+            tally.silence(self.counted_silence(heard_at, next.ts));
+        }
+        if !next.is_usable() {
+            facts.marks.push((Marked { vehicle: self.vehicle, ts: next.ts, mark: next.mark }, self.sign));
+            if let Some(movement) = state.movement.as_deref_mut() {
+                movement.hear(item, heard_at);
+            }
+            return false;
+        }
         let Some(last) = state.last else {
             self.evaluate(state, region, next.place, next.ts, facts);
-            if self.has_analytics() {
-                state.analytics = Some(Box::new(Analytics {
-                    odometer: Odometer::start(next, self.rules),
-                    anchor: self.anchor(&state.inside, next),
-                    runs: Runs::default(),
-                    route: Arc::default(),
-                }));
-            } else {
-                state.moving = odometer::moves(None, next, self.rules);
-            }
+            state.movement = Some(Box::new(Movement::start(item)));
+            state.analytics = self.has_analytics().then(Box::default);
+            self.note_limit(state, next.ts);
             state.last = Some(*next);
-            return Stepped { settled: None, turned: true };
+            return true;
         };
-        let segment = match &mut state.analytics {
-            Some(analytics) => {
-                let segment = analytics.odometer.step(&last, next, self.rules);
-                self.settle(&mut analytics.runs, &state.inside, &segment, facts);
-                Some(segment)
-            }
-            None => {
-                state.moving = odometer::moves(Some(&last), next, self.rules);
-                None
-            }
-        };
-        let ruled_anew = self.pass_boundaries(state, region, &last, segment.as_ref(), next.ts - 1, facts);
-        if self.is_silent(&last, next.ts) {
-            let offline = Offline { vehicle: self.vehicle, started_at: last.ts, ended_at: Some(next.ts) };
-            facts.offlines.push((offline, self.view.sign()));
-        }
-        if segment.is_some() {
+        let ruled_anew = self.pass_boundaries(state, region, &last, next.ts - 1, facts);
+        let has_analytics = state.analytics.is_some();
+        if has_analytics {
             self.stay_present(state, last.ts, next.ts, facts);
         }
         let mut turned = ruled_anew;
         if ruled_anew || last.place != next.place {
             turned |= self.evaluate(state, region, next.place, next.ts, facts);
         }
-        let settled = segment.map(|segment| {
+        if turned || self.roster.changes_limit(self.vehicle, self.view, last.ts, next.ts) {
+            self.note_limit(state, next.ts);
+        }
+        if has_analytics {
             self.be_present(state, &last, next.ts, facts);
-            Settled { segment, stop: self.stop(state, &last, next, facts) }
-        });
+        }
+        self.go(state, item, heard_at, facts, tally);
         state.last = Some(*next);
-        Stepped { settled, turned }
+        turned
+    }
+
+    /// What a position of any kind tells of movement and silence.
+    fn hear(&self, before: Option<&Heard>, next: &Position) -> (Item, Heard) {
+        let &Position { ts, place, ignition, .. } = next;
+        let is_silent = before.is_some_and(|before| self.is_silent(before.ts, ts));
+        let anew = Heard { ts, since: ts, ignition: Ignition::Unknown };
+        let Heard { since, ignition: known, .. } = *before.filter(|_| !is_silent).unwrap_or(&anew);
+        let ignition = known.then(ignition);
+        let (speed, is_usable) = (self.rules.plausible(next.speed), next.is_usable());
+        (Item { ts, place, speed, ignition, is_usable, is_silent, hop_mm: 0 }, Heard { ts, since, ignition })
+    }
+
+    /// Takes nothing but movement on to a position.
+    pub(super) fn move_on(
+        &self,
+        heard: &mut Option<Heard>,
+        movement: &mut Option<Movement>,
+        next: &Position,
+        sink: &mut impl Sink,
+    ) {
+        let heard_at = heard.map_or(next.ts, |heard| heard.ts);
+        let (item, now) = self.hear(heard.as_ref(), next);
+        *heard = Some(now);
+        match movement {
+            Some(movement) if item.is_usable => movement.step(item, heard_at, self.rules, sink),
+            Some(movement) => movement.hear(item, heard_at),
+            None if item.is_usable => *movement = Some(Movement::start(item)),
+            None => {}
+        }
+    }
+
+    /// Takes movement on to a usable position.
+    fn go(&self, state: &mut State, item: Item, heard: Millis, facts: &mut FactDeltas, tally: &mut Tally<'_>) {
+        let Some(movement) = state.movement.as_deref_mut() else { return };
+        let Some(Analytics { runs, limits, .. }) = state.analytics.as_deref_mut() else {
+            movement.step_unasked(item, heard, self.rules);
+            return;
+        };
+        let runner = self.runner(limits);
+        let mut sink = Settling { runner, runs, facts: &mut *facts, tally: &mut *tally, ended: None };
+        movement.step(item, heard, self.rules, &mut sink);
+        let ended = sink.ended;
+        let settled = movement.settled_until();
+        let old = limits.iter().skip(1).take_while(|limited| limited.from <= settled).count();
+        limits.drain(..old);
+        if let Some(stop) = ended {
+            let fact = self.stop_fact(state, &stop, true);
+            facts.stops.push((fact, self.sign));
+        }
+        self.forget_stayed(state);
+    }
+
+    fn runner<'s>(&'s self, limits: &'s [Limited]) -> Runner<'s> {
+        Runner { vehicle: self.vehicle, sign: self.sign, rules: self.rules, limits }
     }
 
     /// The same where it is known whether the step turns.
@@ -164,97 +247,112 @@ impl Fold<'_> {
         next: &Position,
         turned: bool,
         facts: &mut FactDeltas,
-    ) -> Stepped {
+        tally: &mut Tally<'_>,
+    ) -> bool {
         if turned {
-            return self.step(state, region, next, facts);
+            return self.step(state, region, next, facts, tally);
         }
         let mut same = SafeRegion::everywhere(self.catalogue.generation());
-        self.step(state, &mut same, next, facts)
+        self.step(state, &mut same, next, facts, tally)
     }
 
     /// From the last position on, through what begins or ends until `until` (inclusive). A fold that has
-    /// stayed cannot step on: it has taken the last position for what it is while it is the last.
+    /// stayed cannot step on: it has passed what the next position may not wait for.
     pub fn stay(&self, state: &mut State, until: Millis, facts: &mut FactDeltas) {
         if let Some(last) = state.last {
-            let segment = state.analytics.as_mut().map(|analytics| {
-                let segment = analytics.odometer.last(&last, self.is_silent(&last, until));
-                self.settle(&mut analytics.runs, &state.inside, &segment, facts);
-                segment
-            });
             let mut unknown = SafeRegion::NONE;
-            self.pass_boundaries(state, &mut unknown, &last, segment.as_ref(), until, facts);
+            self.pass_boundaries(state, &mut unknown, &last, until, facts);
         }
     }
 
-    /// The facts that have not ended, as they are at `now`, for a fold that has stayed until then.
+    /// The facts that have not ended, as they are at `now`, for a fold that has stayed until then, and those that
+    /// have ended as far as is known as yet.
     pub fn open(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
+        self.open_running(state, now, facts);
         let Some(last) = &state.last else { return };
-        facts.visits.extend(state.inside.iter().map(|inside| (inside.visit(self.vehicle, now), self.view.sign())));
-        self.open_silence(last, now, facts);
-        if let Some(Analytics { odometer: _, anchor, runs, route }) = state.analytics.as_deref() {
-            self.open_runs(anchor, runs, last, facts);
-            self.open_route(route, &state.inside, now, facts);
+        facts.visits.extend(state.inside.iter().map(|inside| (inside.visit(self.vehicle, now), self.sign)));
+        if let Some(analytics) = state.analytics.as_deref() {
+            self.open_route(&analytics.route, &state.inside, now, facts);
             self.open_presence(&state.inside, last, now, facts);
         }
     }
 
-    /// What [`Fold::stay`] and [`Fold::open`] say while no geofence and no limit begins or ends, but for the
-    /// visits and trips that have not ended, and for presence: what every position may make different.
+    /// What [`Fold::open`] reports, but for the visits and trips that have not ended, and for presence: what every
+    /// position may make different.
     pub fn open_running(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
-        let Some(last) = &state.last else { return };
-        self.open_silence(last, now, facts);
-        if let Some(Analytics { odometer, anchor, runs, route: _ }) = state.analytics.as_deref() {
-            let mut runs = *runs;
-            self.settle(&mut runs, &state.inside, &odometer.last(last, self.is_silent(last, now)), facts);
-            self.open_runs(anchor, &runs, last, facts);
+        let silence = self.open_silence(state, now);
+        facts.offlines.extend(silence.map(|offline| (offline, self.sign)));
+        let (Some(movement), Some(analytics)) = (&state.movement, state.analytics.as_deref()) else { return };
+        let (runner, mut runs) = (self.runner(&analytics.limits), analytics.runs);
+        movement.as_yet(self.rules, |segment| {
+            runner.step(&mut runs, segment, facts);
+            if !segment.has_next {
+                runner.open(runs, segment, silence.as_ref(), facts);
+            }
+        });
+        if let Some(stop) = movement.standing().stop() {
+            let has_ended = state.last.is_some_and(|last| stop.until < last.ts);
+            facts.stops.push((self.stop_fact(state, &stop, has_ended), self.sign));
         }
     }
 
-    fn open_silence(&self, last: &Position, now: Millis, facts: &mut FactDeltas) {
-        if self.is_silent(last, now) {
-            let offline = Offline { vehicle: self.vehicle, started_at: last.ts, ended_at: None };
-            facts.offlines.push((offline, self.view.sign()));
-        }
+    fn open_silence(&self, state: &State, now: Millis) -> Option<Offline> {
+        let heard = state.heard.filter(|heard| self.is_silent(heard.ts, now))?;
+        Some(Offline { vehicle: self.vehicle, started_at: heard.ts, ended_at: None })
     }
 
     /// The first instant after `now` at which the clock alone changes an open fact.
     pub fn due(&self, state: &State, now: Millis) -> Option<Millis> {
-        let last = state.last.as_ref()?;
-        let silent_at = last.ts.saturating_add(self.rules.offline_after_ms).saturating_add(1);
+        let heard = state.heard?;
+        let silent_at = heard.ts.saturating_add(self.offline_after_ms(heard.ts)).saturating_add(1);
         let confirmed_at = state.inside.iter().map(|i| i.entered_at.saturating_add(i.min_dwell_ms));
         let first = confirmed_at.chain([silent_at]).filter(|&t| t > now).min();
         if !self.has_analytics() {
             return first;
         }
-        let hour = self.hour_span(now.max(last.ts));
-        let is_present = !state.inside.is_empty() && hour.from < self.present_until(last);
-        let hour_at = (is_present || self.is_silent(last, now)).then_some(hour.until);
-        let limits = self.roster.changes(self.vehicle, self.view, now.max(last.ts), END - 1);
-        let limit_at = limits.first().copied();
-        first.into_iter().chain(hour_at).chain(limit_at).filter(|&t| t > now).min()
+        let hour = self.hour_span(now.max(heard.ts));
+        let is_present =
+            !state.inside.is_empty() && state.last.is_some_and(|last| hour.from < self.present_until(&last));
+        let is_counted = self.is_silent(heard.ts, now) && hour.from < self.counted_silence(heard.ts, END).until;
+        let hour_at = (is_present || is_counted).then_some(hour.until);
+        first.into_iter().chain(hour_at).filter(|&t| t > now).min()
     }
 
     /// Where the vehicle is and what it does, at `now`.
     pub fn vehicle_state(&self, state: &State, now: Millis) -> Option<VehicleState> {
         let last = state.last?;
-        let moving = match &state.analytics {
-            Some(analytics) => analytics.odometer.last(&last, false).is_moving(self.rules),
-            None => state.moving,
-        };
-        let status = match (self.is_silent(&last, now), moving) {
-            (true, _) => Status::Offline,
-            (false, true) => Status::Moving,
-            (false, false) => Status::Stopped,
+        let speed_now = state.movement.as_ref().map_or(Speed::NONE, |movement| movement.last_speed(self.rules));
+        let status = if self.open_silence(state, now).is_some() {
+            Status::Offline
+        } else if speed_now != Speed::NONE && speed_now >= self.rules.idle_speed {
+            Status::Moving
+        } else {
+            Status::Stopped
         };
         let inside = state.inside.iter().map(|inside| inside.geofence).collect();
-        let Position { ts, place, speed, heading, ignition: _ } = last;
+        let Position { ts, place, speed, heading, ignition: _, mark: _ } = last;
         Some(VehicleState { vehicle: self.vehicle, ts, place, speed, heading, status, inside })
     }
 
-    /// The silence after the last position, as far as full hours of the clock have told it.
+    /// The silence after the last position, as far as full hours of the clock have told it and days count it.
     pub fn silence(&self, state: &State, now: Millis) -> Option<Span> {
-        let last = state.last.filter(|last| self.is_silent(last, now))?;
-        Some(Span { from: last.ts, until: self.full_hour(now) }).filter(|silence| !silence.is_empty())
+        let silence = self.open_silence(state, now)?;
+        Some(self.counted_silence(silence.started_at, self.full_hour(now))).filter(|silence| !silence.is_empty())
+    }
+
+    /// As much of a silence as days count.
+    fn counted_silence(&self, from: Millis, until: Millis) -> Span {
+        Span { from, until: until.min(from.saturating_add(self.rules.offline_count_ms)) }
+    }
+
+    /// How long the vehicle may be silent after `t` before it is offline.
+    fn offline_after_ms(&self, t: Millis) -> i64 {
+        self.roster.offline_after_ms(self.vehicle, t, self.view).unwrap_or(self.rules.offline_after_ms)
+    }
+
+    /// Whether the time from one position to the next, or to now, is an offline.
+    pub(super) fn is_silent(&self, from: Millis, until: Millis) -> bool {
+        until.saturating_sub(from) > self.offline_after_ms(from)
     }
 
     /// Whether more is asked for than who is where.
@@ -275,28 +373,24 @@ impl Fold<'_> {
         self.hour.get()
     }
 
-    pub(super) fn is_silent(&self, last: &Position, now: Millis) -> bool {
-        now.saturating_sub(last.ts) > self.rules.offline_after_ms
-    }
-
     /// Until when a vehicle that says nothing more counts as present.
     pub(super) fn present_until(&self, last: &Position) -> Millis {
         last.ts.saturating_add(self.rules.presence_limit_ms)
     }
 
     /// Evaluates the geofences and limits that begin or end in `last.ts < t <= until` for a vehicle that
-    /// stays where it is; `segment` is what analytics say of the time until then. Whether a geofence does here
-    /// between, or in the millisecond after.
+    /// stays where it is. Whether a geofence does here between, or in the millisecond after.
     fn pass_boundaries(
         &self,
         state: &mut State,
         region: &mut SafeRegion,
         last: &Position,
-        segment: Option<&Segment>,
         until: Millis,
         facts: &mut FactDeltas,
     ) -> bool {
-        let limits = segment.map(|_| self.roster.changes(self.vehicle, self.view, last.ts, until)).unwrap_or_default();
+        let has_analytics = state.analytics.is_some();
+        let limits =
+            if has_analytics { self.roster.changes(self.vehicle, self.view, last.ts, until) } else { Vec::new() };
         if limits.is_empty() && !self.catalogue.has_boundaries() {
             return false;
         }
@@ -314,19 +408,39 @@ impl Fold<'_> {
             }
             limits.next_if_eq(&t);
             if fence == Some(t) {
-                if segment.is_some() {
+                if has_analytics {
                     self.stay_present(state, last.ts, t, facts);
                 }
                 *region = SafeRegion::NONE;
                 self.turn(state, last.place, t, &turned, facts);
             }
-            if let (Some(segment), Some(analytics)) = (segment, &mut state.analytics)
-                && !segment.gap
-            {
-                self.overspeed(&mut analytics.runs, &state.inside, t, segment, facts);
-            }
+            self.note_limit(state, t);
         }
         any
+    }
+
+    /// Remembers the limit that holds from `t` on, if it is another.
+    fn note_limit(&self, state: &mut State, t: Millis) {
+        let Some(analytics) = state.analytics.as_deref_mut() else { return };
+        let (limit, geofence) = self.limit(&state.inside, t);
+        if analytics.limits.last().is_none_or(|last| (last.limit, last.geofence) != (limit, geofence)) {
+            analytics.limits.push(Limited { from: t, limit, geofence });
+        }
+    }
+
+    /// The limit in force at `t`, and whose it is if it is a geofence's.
+    fn limit(&self, inside: &[Inside], t: Millis) -> (Speed, Option<GeofenceId>) {
+        let limiting = inside.iter().filter(|inside| self.catalogue.may_limit(inside.geofence));
+        let of_geofences = limiting.filter_map(|inside| {
+            let geofence = self.catalogue.in_force(inside.geofence, t, self.view)?;
+            geofence.speed_limit.micro_kmh()?;
+            Some((geofence.speed_limit, &geofence.id, inside.geofence))
+        });
+        if let Some((limit, _, geofence)) = of_geofences.min() {
+            return (limit, Some(geofence));
+        }
+        let own = self.roster.limit(self.vehicle, t, self.view);
+        (if own == Speed::NONE { self.rules.default_speed_limit } else { own }, None)
     }
 
     /// Which geofences the vehicle is in at `t`, being at `place`: ends visits and begins them. In `region`,
@@ -428,7 +542,7 @@ impl Fold<'_> {
 
     /// The visits that have ended, and what that means for the route.
     fn exit(&self, state: &mut State, left: &[Inside], t: Millis, facts: &mut FactDeltas) {
-        let (vehicle, sign) = (self.vehicle, self.view.sign());
+        let (vehicle, sign) = (self.vehicle, self.sign);
         for inside in left {
             let Inside { geofence, entered_at, .. } = *inside;
             let confirmed = inside.is_confirmed(t);
@@ -443,11 +557,7 @@ impl Fold<'_> {
             }
             self.end_presence(state.last.as_ref(), inside, t, facts);
         }
+        self.remember_stayed(state, left, t);
         self.leave(state, left, t, facts);
     }
-}
-
-/// Whether two places are within the radius of a stop.
-pub(super) fn is_near(a: Place, b: Place, rules: &Rules) -> bool {
-    a == b || geodesic::is_within_m(a, b, rules.stop_radius_m)
 }

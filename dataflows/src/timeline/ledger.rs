@@ -7,7 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::timeline::deltas::{FactDeltas, Leg};
+use crate::timeline::deltas::{FactDeltas, Leg, Measured};
+use crate::timeline::fold::Fold;
+use crate::timeline::state::days_of_way;
 use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::timeline::track::Track;
 use watchtower_model::Span;
@@ -19,7 +21,7 @@ use watchtower_model::{Millis, Rules, Speed, VehicleId};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Ascending.
-    legs: Vec<(Leg, Measures)>,
+    legs: Vec<(Leg, Measured)>,
     /// No leg ends later.
     last_end: Millis,
     /// Ascending by day.
@@ -44,34 +46,35 @@ impl Ledger {
 
     /// Turns the legs of `facts`, consolidated, into facts with measures, and corrects those said before
     /// that overlap `changed`.
-    pub fn measure(&mut self, vehicle: VehicleId, track: &Track, changed: Span, rules: &Rules, facts: &mut FactDeltas) {
+    pub fn measure(&mut self, track: &Track, changed: Span, fold: &Fold<'_>, facts: &mut FactDeltas) {
         if facts.legs.is_empty() && (changed.is_empty() || changed.from > self.last_end) {
             return;
         }
+        let Fold { vehicle, rules, .. } = *fold;
         let legs = std::mem::take(&mut facts.legs);
         for (leg, _) in legs.iter().filter(|(_, diff)| *diff < 0) {
             let said = self.legs.binary_search_by(|(said, _)| said.cmp(leg));
             debug_assert!(said.is_ok(), "what is taken back was said: {leg:?}");
             if let Ok(said) = said {
                 let (leg, measures) = self.legs.remove(said);
-                leg.say(vehicle, &measures, -1, facts);
+                leg.say(vehicle, &measures, -1, rules, facts);
             }
         }
         for (leg, measures) in &mut self.legs {
             let span = leg.span();
             if span.from <= changed.until && changed.from <= span.until {
-                let now = track.measure(span, rules);
+                let now = measured(leg, track, fold);
                 if now != *measures {
-                    leg.say(vehicle, measures, -1, facts);
-                    leg.say(vehicle, &now, 1, facts);
+                    leg.say(vehicle, measures, -1, rules, facts);
+                    leg.say(vehicle, &now, 1, rules, facts);
                     *measures = now;
                 }
             }
         }
         for (leg, _) in legs.into_iter().filter(|(_, diff)| *diff > 0) {
-            let measures = track.measure(leg.span(), rules);
+            let measures = measured(&leg, track, fold);
             self.last_end = self.last_end.max(leg.span().until);
-            leg.say(vehicle, &measures, 1, facts);
+            leg.say(vehicle, &measures, 1, rules, facts);
             let at = self.legs.partition_point(|(said, _)| *said < leg);
             self.legs.insert(at, (leg, measures));
         }
@@ -90,8 +93,8 @@ impl Ledger {
         facts: &mut FactDeltas,
     ) {
         let mut days: Days = track.days_since(first).iter().copied().collect();
-        if let Some(last) = &track.head().last {
-            days.add_segment(&track.head().odometer().last(last, false), rules);
+        if let Some(movement) = &track.head().movement {
+            movement.as_yet(rules, |segment| days.add_segment(segment, rules));
         }
         if let Some(silence) = silence {
             days.add_silence(silence, &rules.local_time);
@@ -116,11 +119,33 @@ impl Ledger {
     }
 }
 
+fn measured(leg: &Leg, track: &Track, fold: &Fold<'_>) -> Measured {
+    let span = leg.span();
+    match leg {
+        Leg::Overspeed { .. } | Leg::Trip { .. } | Leg::Turnaround { .. } => {
+            Measured { sum: track.measure(span, fold), days: Vec::new() }
+        }
+        Leg::MovesOff { .. } => {
+            let mut measured = Measured::default();
+            for (day, span) in days_of_way(span.from, span.until, fold.rules) {
+                let distance_mm = track.measure(span, fold).distance_mm;
+                measured.sum.distance_mm += distance_mm;
+                match measured.days.iter_mut().find(|(known, _)| *known == day) {
+                    Some((_, sum_mm)) => *sum_mm += distance_mm,
+                    None if distance_mm > 0 => measured.days.push((day, distance_mm)),
+                    None => {}
+                }
+            }
+            measured
+        }
+    }
+}
+
 fn motion(vehicle: VehicleId, sums: &DaySums) -> Motion {
-    let DaySums { day, measures, positions, moved } = *sums;
-    let Measures { distance_mm, moving_ms, stopped_ms, offline_ms, stops: _, max_speed } = measures;
+    let DaySums { day, measures, offline_ms, positions, moved } = *sums;
+    let Measures { distance_mm, gap_mm, moving_ms, stopped_ms, stops: _, max_speed } = measures;
     let max_speed = max_speed.unwrap_or(Speed::NONE);
-    Motion { vehicle, day, distance_mm, moving_ms, stopped_ms, offline_ms, max_speed, moved, positions }
+    Motion { vehicle, day, distance_mm, gap_mm, moving_ms, stopped_ms, offline_ms, max_speed, moved, positions }
 }
 
 /// Whether there is anything to say of the day.

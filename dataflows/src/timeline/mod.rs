@@ -10,15 +10,21 @@ mod compact;
 pub mod deltas;
 mod fleets;
 pub mod fold;
+mod journeys;
 mod ledger;
-mod odometer;
+mod marks;
+mod movement;
 pub mod operator;
 mod order;
 mod presence;
 mod refold;
 mod route;
 mod runs;
+#[cfg(test)]
+mod situations;
+mod standing;
 pub mod state;
+mod stops;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -165,11 +171,11 @@ impl Timelines {
         let before = self.now;
         self.now = self.now.max(now);
         let changes = self.world.catalogue.prepare(edits);
-        let has_analytics = self.world.rules.views.has_analytics();
-        let edited_vehicles = if has_analytics { self.world.roster.prepare(vehicles) } else { Edited::default() };
+        let edited_vehicles = self.world.roster.prepare(vehicles);
         let mut concerned = self.concerned_without_positions(&changes, before);
-        let Edited { limits, fleets } = &edited_vehicles;
-        concerned.extend(limits.union(fleets).filter(|&&vehicle| self.has(vehicle)));
+        let has_analytics = self.world.rules.views.has_analytics();
+        let Edited { limits, silences, fleets } = &edited_vehicles;
+        concerned.extend([limits, silences, fleets].into_iter().flatten().filter(|&&vehicle| self.has(vehicle)));
         let mut out = std::mem::take(&mut self.spare);
         let mut concerned = concerned.into_iter().peekable();
         let mut order = std::mem::take(&mut self.order);
@@ -209,10 +215,12 @@ impl Timelines {
             }
             let edited = by_change == Some(vehicle) && concerned.next().is_some();
             let mut changes = if edited { Cow::from(&changes) } else { Cow::from(&[]) };
-            if limits.contains(&vehicle) {
+            let silences = silences.contains(&vehicle);
+            if silences || (has_analytics && limits.contains(&vehicle)) {
                 changes.to_mut().push(everywhere());
             }
-            let happened = Happened { events, changes: &changes, moves_fleet: fleets.contains(&vehicle) };
+            let moves_fleet = has_analytics && fleets.contains(&vehicle);
+            let happened = Happened { events, changes: &changes, silences, moves_fleet };
             self.settle(vehicle, &happened, before, &mut out);
         }
         drop((sorted, ahead));
@@ -252,6 +260,7 @@ impl Timelines {
         fold.stay(&mut is, now, &mut FactDeltas::default());
         fold.open(&is, now, &mut out.facts);
         out.facts.legs.clear(); // they have ended, and were said
+        out.facts.forget_ended();
         out.membership.extend(is.inside.iter().map(|inside| (inside.membership(vehicle), 1)));
         out.states.extend(fold.vehicle_state(&is, now).map(|state| (vehicle, Some(state))));
         let armed = fold.due(&is, now);
@@ -281,7 +290,7 @@ impl Timelines {
             timeline.armed = END;
             let (head, now) = (timeline.track.head(), self.now);
             let fold = self.world.fold(vehicle, View::Old);
-            let is_quiet = head.last.is_some_and(|last| self.world.catalogue.is_quiet(last.ts, now));
+            let is_quiet = head.last.is_none_or(|last| self.world.catalogue.is_quiet(last.ts, now));
             // It has been heard of since: what it waits for now may be far.
             match fold.due(head, before).filter(|&due| is_quiet && due > now) {
                 Some(due) => self.timers.extend(timeline.arm(Some(due)).map(|due| Reverse((due, vehicle)))),

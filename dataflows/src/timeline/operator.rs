@@ -66,11 +66,14 @@ pub fn timelines<'s>(
     let mut control = builder.new_input(control, Pipeline);
     let by_vehicle = Exchange::new(|snapshot: &TimelineSnapshot| u64::from(snapshot.vehicle.0));
     let mut restored = builder.new_input(restored, by_vehicle);
+    let (mut marks, marks_rows) = Port::new(&mut builder);
     let (mut visits, visits_rows) = Port::new(&mut builder);
     let (mut offlines, offlines_rows) = Port::new(&mut builder);
     let (mut stops, stops_rows) = Port::new(&mut builder);
     let (mut idlings, idlings_rows) = Port::new(&mut builder);
     let (mut overspeeds, overspeeds_rows) = Port::new(&mut builder);
+    let (mut moves_off, moves_off_rows) = Port::new(&mut builder);
+    let (mut towings, towings_rows) = Port::new(&mut builder);
     let (mut trips, trips_rows) = Port::new(&mut builder);
     let (mut turnarounds, turnarounds_rows) = Port::new(&mut builder);
     let (mut motions, motions_rows) = Port::new(&mut builder);
@@ -124,11 +127,14 @@ pub fn timelines<'s>(
                 told.set(timelines.stats());
                 let Changes { facts, fleet_days, membership: membership_said, states: states_said } = &mut changes;
                 let FactDeltas {
+                    marks: marks_said,
                     visits: visits_said,
                     offlines: offlines_said,
                     stops: stops_said,
                     idlings: idlings_said,
                     overspeeds: overspeeds_said,
+                    moves_off: moves_off_said,
+                    towings: towings_said,
                     trips: trips_said,
                     turnarounds: turnarounds_said,
                     motions: motions_said,
@@ -138,11 +144,14 @@ pub fn timelines<'s>(
                     fleet_facts: fleet_facts_said,
                     legs: _, // they have become facts
                 } = facts;
+                marks.give(&answer, marks_said.drain(..));
                 visits.give(&answer, visits_said.drain(..));
                 offlines.give(&answer, offlines_said.drain(..));
                 stops.give(&answer, stops_said.drain(..));
                 idlings.give(&answer, idlings_said.drain(..));
                 overspeeds.give(&answer, overspeeds_said.drain(..));
+                moves_off.give(&answer, moves_off_said.drain(..));
+                towings.give(&answer, towings_said.drain(..));
                 trips.give(&answer, trips_said.drain(..));
                 turnarounds.give(&answer, turnarounds_said.drain(..));
                 motions.give(&answer, motions_said.drain(..));
@@ -165,11 +174,14 @@ pub fn timelines<'s>(
         }
     });
     Facts {
+        marks: marks_rows,
         visits: visits_rows,
         offlines: offlines_rows,
         stops: stops_rows,
         idlings: idlings_rows,
         overspeeds: overspeeds_rows,
+        moves_off: moves_off_rows,
+        towings: towings_rows,
         trips: trips_rows,
         turnarounds: turnarounds_rows,
         motions: motions_rows,

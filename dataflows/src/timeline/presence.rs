@@ -58,7 +58,7 @@ impl Fold<'_> {
             let from = self.tell_hours(inside, until, facts);
             if from == last.ts {
                 let (vehicle, geofence) = (self.vehicle, inside.geofence);
-                facts.presences.push((Presence { vehicle, geofence, from, until: from.max(until) }, self.view.sign()));
+                facts.presences.push((Presence { vehicle, geofence, from, until: from.max(until) }, self.sign));
             } else {
                 self.tell(inside, from, until, facts);
             }
@@ -109,7 +109,7 @@ impl Fold<'_> {
     fn tell(&self, inside: &Inside, from: Millis, until: Millis, facts: &mut FactDeltas) {
         if from < until {
             let (vehicle, geofence) = (self.vehicle, inside.geofence);
-            facts.presences.push((Presence { vehicle, geofence, from, until }, self.view.sign()));
+            facts.presences.push((Presence { vehicle, geofence, from, until }, self.sign));
         }
     }
 }

@@ -9,8 +9,9 @@ use crate::timeline::chunk::{CHUNK, Chunk};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
 use crate::timeline::state::State;
-use crate::timeline::track::Rewrite;
-use watchtower_model::{BEGINNING, Millis, Position};
+use crate::timeline::sums::Tally;
+use crate::timeline::track::{Rewrite, merge};
+use watchtower_model::{BEGINNING, Millis};
 
 /// Two folds side by side: through what was there under the old view, and what is there now under the new one.
 pub(super) struct Refold<'a, 'f> {
@@ -53,9 +54,10 @@ impl<'a, 'f> Refold<'a, 'f> {
         let mut unsaid = FactDeltas::default();
         let turned_in_suffix = |number: usize| chunk.turned(prefix.len() + number);
         for (number, position) in prefix.iter().enumerate() {
-            rebuilt.push(&state_new, *position);
-            let stepped = new.step_again(&mut state_new, region_new, position, chunk.turned(number), &mut unsaid);
-            rebuilt.current.settle(&stepped, new.rules);
+            rebuilt.make_room(&state_new);
+            rebuilt.current.step(*position, new.rules, None, |tally| {
+                new.step_again(&mut state_new, region_new, position, chunk.turned(number), &mut unsaid, tally)
+            });
         }
         if !prefix.is_empty() {
             (state_old, *region_old) = (state_new.clone(), *region_new);
@@ -65,21 +67,24 @@ impl<'a, 'f> Refold<'a, 'f> {
         let last_rewrite = rewrites.last().map_or(BEGINNING, |last| last.ts);
         let fits = suffix.len() + rewrites.len() + rebuilt.current.positions.len() <= 2 * CHUNK;
         let (mut old_folded, mut have_met) = (0, false);
-        for position in merge(suffix, rewrites) {
-            rebuilt.push(&state_new, position);
+        for (position, _) in merge(suffix.iter(), rewrites) {
+            rebuilt.make_room(&state_new);
             if have_met {
                 let turned = turned_in_suffix(old_folded);
-                let stepped = new.step_again(&mut state_new, region_new, &position, turned, &mut unsaid);
-                rebuilt.current.settle(&stepped, new.rules);
+                rebuilt.current.step(position, new.rules, None, |tally| {
+                    new.step_again(&mut state_new, region_new, &position, turned, &mut unsaid, tally)
+                });
                 old_folded += 1;
                 continue;
             }
             for position in suffix[old_folded..].iter().take_while(|p| p.ts <= position.ts) {
-                old.step_again(&mut state_old, region_old, position, turned_in_suffix(old_folded), facts);
+                let (turned, nowhere) = (turned_in_suffix(old_folded), &mut Tally::none(old.rules));
+                old.step_again(&mut state_old, region_old, position, turned, facts, nowhere);
                 old_folded += 1;
             }
-            let stepped = new.step(&mut state_new, region_new, &position, facts);
-            rebuilt.current.settle(&stepped, new.rules);
+            rebuilt
+                .current
+                .step(position, new.rules, None, |tally| new.step(&mut state_new, region_new, &position, facts, tally));
             if edited_from.is_none() && position.ts > last_rewrite && state_old == state_new {
                 have_met = true;
                 if fits && !has_sums {
@@ -91,34 +96,13 @@ impl<'a, 'f> Refold<'a, 'f> {
         *folded += prefix.len() + if have_met { old_folded } else { suffix.len() };
         if !have_met {
             for (number, position) in suffix.iter().enumerate().skip(old_folded) {
-                old.step_again(&mut state_old, region_old, position, turned_in_suffix(number), facts);
+                let (turned, nowhere) = (turned_in_suffix(number), &mut Tally::none(old.rules));
+                old.step_again(&mut state_old, region_old, position, turned, facts, nowhere);
             }
             *diverged = (state_old != state_new).then_some((state_old, state_new));
         }
         rebuilt
     }
-}
-
-/// The positions of a chunk after its rewrites, in order.
-fn merge<'a>(positions: &'a [Position], rewrites: &'a [Rewrite]) -> impl Iterator<Item = Position> + 'a {
-    let (mut positions, mut rewrites) = (positions.iter().peekable(), rewrites.iter().peekable());
-    std::iter::from_fn(move || {
-        loop {
-            match (positions.peek(), rewrites.peek()) {
-                (None, None) => return None,
-                (Some(p), Some(r)) if p.ts < r.ts => return positions.next().copied(),
-                (Some(_), None) => return positions.next().copied(),
-                (Some(p), Some(r)) if p.ts == r.ts => {
-                    positions.next();
-                }
-                (_, Some(_)) => {
-                    if let Some(position) = rewrites.next().and_then(|r| r.position) {
-                        return Some(position);
-                    }
-                }
-            }
-        }
-    })
 }
 
 /// Chunks made anew while a fold runs through their positions.
@@ -135,12 +119,11 @@ impl Rebuilt {
         Self { done: Vec::new(), current }
     }
 
-    /// Adds a position; `before` is the state the fold is in before it.
-    fn push(&mut self, before: &State, position: Position) {
+    /// Makes room for one more position; `before` is the state the fold is in before it.
+    fn make_room(&mut self, before: &State) {
         if self.current.positions.len() >= 2 * CHUNK {
             self.done.push(std::mem::replace(&mut self.current, Chunk::starting(before.clone())));
         }
-        self.current.push(position);
     }
 
     /// The chunks; an empty one only as the tail of a track, which must have one.

@@ -1,47 +1,43 @@
-//! Stops, idlings, overspeeds, and what ends trips: the small state machines of the fold.
-
-use std::sync::Arc;
+//! Idlings, overspeeds and moves with the ignition off: small state machines that are fed the segments of
+//! [`super::movement`] in order, once settled, and, to say what is open, as they are as yet.
 
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::deltas::{FactDeltas, Leg};
-use crate::timeline::fold::{Fold, is_near};
-use crate::timeline::odometer::Segment;
-use crate::timeline::route::{Role, Route, Stay};
-use crate::timeline::state::{Inside, State};
-use watchtower_model::Span;
-use watchtower_model::facts::{Idling, Overspeed, Spell, SpellKind, Stop, Trip};
-use watchtower_model::{END, Geofence, GeofenceId, Millis, Place, Position, Speed};
+use crate::timeline::movement::Segment;
+use crate::timeline::standing::is_near;
+use watchtower_model::facts::{Idling, Overspeed, Spell, SpellKind};
+use watchtower_model::{GeofenceId, Ignition, Millis, Offline, Place, Rules, Speed, VehicleId};
 
-/// Where a stop begins, if it becomes one: the first position after the last that was too far away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Anchor {
-    /// The position's instant.
-    pub ts: Millis,
-    /// Its place.
-    pub place: Place,
-    /// The geofence it is in; of several, the one with the smallest id.
-    pub geofence: Option<GeofenceId>,
-}
-
-/// Positions at which the vehicle idles.
+/// The vehicle idles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdleRun {
-    /// The first.
+    /// Its first position.
     pub from: Millis,
-    /// There is another.
+    /// There is another position at which it idled.
     pub repeated: bool,
+    /// The place of the last of them.
+    pub place: Place,
 }
 
-/// Instants at which the vehicle is above one and the same limit.
+/// The vehicle is above one and the same limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverRun {
-    /// The first.
+    /// The first instant.
     pub from: Millis,
-    /// Whose limit.
+    /// The geofence that has the limit, if one has.
     pub geofence: Option<GeofenceId>,
     /// The limit.
     pub limit: Speed,
+}
+
+/// Positions in a row at which the ignition is known to be off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffRun {
+    /// The first.
+    pub from: Millis,
+    /// From where its first leg starts to where its last ends.
+    pub moved: Option<(Millis, Millis)>,
 }
 
 /// Runs that last.
@@ -51,70 +47,66 @@ pub struct Runs {
     pub idling: Option<IdleRun>,
     /// It is above a limit.
     pub overspeed: Option<OverRun>,
+    /// Its ignition is off.
+    pub off: Option<OffRun>,
 }
 
-impl Role {
-    /// Of a geofence.
-    pub fn of(geofence: &Geofence) -> Self {
-        match (geofence.is_anchor(), geofence.kind.as_deref()) {
-            (false, _) => Self::None,
-            (true, Some("terminal")) => Self::Terminal,
-            (true, _) => Self::Anchor,
-        }
-    }
+/// From when on which limit holds where the vehicle is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limited {
+    /// First instant.
+    pub from: Millis,
+    /// The limit.
+    pub limit: Speed,
+    /// The geofence that has it, if one has.
+    pub geofence: Option<GeofenceId>,
 }
 
-impl Fold<'_> {
-    /// A possible stop that begins at `position`, in these geofences.
-    pub(super) fn anchor(&self, inside: &[Inside], position: &Position) -> Anchor {
-        let geofence = inside.iter().map(|i| i.geofence).min_by_key(|&geofence| self.catalogue.id(geofence));
-        Anchor { ts: position.ts, place: position.place, geofence }
-    }
+/// Takes runs on, segment by segment, and reports those that end.
+#[derive(Clone, Copy)]
+pub struct Runner<'a> {
+    /// Whose runs they are.
+    pub vehicle: VehicleId,
+    /// How facts count.
+    pub sign: i64,
+    /// The parameters.
+    pub rules: &'a Rules,
+    /// The limits at and after the segments that come, ascending.
+    pub limits: &'a [Limited],
+}
 
-    /// Goes on to `next`: ends the stop if it is too far away.
-    pub(super) fn stop(
-        &self,
-        state: &mut State,
-        last: &Position,
-        next: &Position,
-        facts: &mut FactDeltas,
-    ) -> Option<Span> {
-        let State { inside, analytics, .. } = state;
-        let anchor = &mut analytics.as_mut()?.anchor;
-        if is_near(anchor.place, next.place, self.rules) {
-            return None;
+impl Runner<'_> {
+    /// Takes in the next segment. Of the last position only what is known for good at it is taken in: see
+    /// [`Runner::open`].
+    pub fn step(&self, runs: &mut Runs, segment: &Segment<'_>, facts: &mut FactDeltas) {
+        self.idle(&mut runs.idling, segment, facts);
+        if segment.has_next {
+            self.overspeed(&mut runs.overspeed, segment, facts);
         }
-        let anchor = std::mem::replace(anchor, self.anchor(inside, next));
-        let stop = self.stop_until(&anchor, last)?;
-        let Anchor { ts: started_at, place, geofence } = anchor;
-        let fact = Stop { vehicle: self.vehicle, started_at, ended_at: Some(last.ts), place, geofence };
-        facts.stops.push((fact, self.view.sign()));
-        Some(stop)
+        self.off(&mut runs.off, segment, facts);
     }
 
-    fn stop_until(&self, anchor: &Anchor, last: &Position) -> Option<Span> {
-        let is_stop = last.ts > anchor.ts && last.ts - anchor.ts >= self.rules.stop_min_ms;
-        is_stop.then_some(Span { from: anchor.ts, until: last.ts })
-    }
-
-    /// What the position of a segment says of idling and overspeed, now that its speed is known.
-    pub(super) fn settle(&self, runs: &mut Runs, inside: &[Inside], segment: &Segment, facts: &mut FactDeltas) {
-        let idles = segment.ignition && segment.speed.micro_kmh().is_some() && !segment.is_moving(self.rules);
-        runs.idling = match runs.idling {
-            None => idles.then_some(IdleRun { from: segment.at, repeated: false }),
-            Some(run) if idles => Some(IdleRun { repeated: true, ..run }),
-            Some(run) => {
-                self.end_idling(&run, segment.at, facts);
-                None
-            }
-        };
-        self.overspeed(runs, inside, segment.at, segment, facts);
-        if segment.gap {
-            if let Some(run) = runs.idling.take() {
-                self.end_idling(&run, segment.at, facts);
-            }
-            if let Some(run) = runs.overspeed.take() {
-                self.end_overspeed(&run, segment.at, facts);
+    fn idle(&self, run: &mut Option<IdleRun>, segment: &Segment<'_>, facts: &mut FactDeltas) {
+        let first = segment.first();
+        if first.ignition != Ignition::On {
+            self.end_idling(run, first.ts, facts);
+        } else if !segment.is_moving(self.rules) {
+            let place = first.place;
+            *run = Some(match *run {
+                None => IdleRun { from: first.ts, repeated: false, place },
+                Some(run) => IdleRun { repeated: true, place, ..run },
+            });
+        } else if run.is_some_and(|run| !is_near(run.place, first.place, self.rules)) {
+            self.end_idling(run, first.ts, facts);
+        }
+        if run.is_none() {
+            return;
+        }
+        for pair in segment.items.windows(2) {
+            if pair[1].is_silent {
+                self.end_idling(run, pair[0].ts, facts);
+            } else if pair[1].ignition != Ignition::On {
+                self.end_idling(run, pair[1].ts, facts);
             }
         }
     }
@@ -123,114 +115,99 @@ impl Fold<'_> {
         run.repeated && until - run.from >= self.rules.idle_min_ms
     }
 
-    fn end_idling(&self, run: &IdleRun, at: Millis, facts: &mut FactDeltas) {
-        if self.is_idling(run, at) {
-            let (vehicle, sign) = (self.vehicle, self.view.sign());
-            facts.idlings.push((Idling { vehicle, started_at: run.from, ended_at: Some(at) }, sign));
+    fn end_idling(&self, run: &mut Option<IdleRun>, at: Millis, facts: &mut FactDeltas) {
+        let Some(run) = run.take().filter(|run| self.is_idling(run, at)) else { return };
+        let (vehicle, sign) = (self.vehicle, self.sign);
+        facts.idlings.push((Idling { vehicle, started_at: run.from, ended_at: Some(at) }, sign));
+        facts.spells.push((Spell { vehicle, kind: SpellKind::Idling, from: run.from, until: at }, sign));
+    }
+
+    /// A speed that holds from one position to the next, with the limits meanwhile.
+    fn overspeed(&self, run: &mut Option<OverRun>, segment: &Segment<'_>, facts: &mut FactDeltas) {
+        let (at, until) = (segment.at(), segment.until());
+        if segment.speed == Speed::NONE || segment.speed == Speed::ZERO {
+            self.end_overspeed(run, at, facts);
+            return;
+        }
+        let mut number = self.limits.partition_point(|limited| limited.from <= at).max(1) - 1;
+        let mut from = at;
+        while let Some(&Limited { limit, geofence, .. }) = self.limits.get(number).filter(|_| from < until) {
+            if segment.speed <= limit {
+                self.end_overspeed(run, from, facts);
+            } else if run.is_none_or(|run| (run.limit, run.geofence) != (limit, geofence)) {
+                self.end_overspeed(run, from, facts);
+                *run = Some(OverRun { from, geofence, limit });
+            }
+            number += 1;
+            from = self.limits.get(number).map_or(until, |next| next.from);
+        }
+    }
+
+    fn is_over(&self, run: &OverRun, until: Millis) -> bool {
+        until > run.from && until - run.from >= self.rules.overspeed_min_ms
+    }
+
+    fn end_overspeed(&self, run: &mut Option<OverRun>, at: Millis, facts: &mut FactDeltas) {
+        let Some(run) = run.take().filter(|run| self.is_over(run, at)) else { return };
+        let (vehicle, sign) = (self.vehicle, self.sign);
+        let OverRun { from, geofence, limit } = run;
+        facts.legs.push((Leg::Overspeed { started_at: from, ended_at: at, geofence, limit }, sign));
+        facts.spells.push((Spell { vehicle, kind: SpellKind::Overspeed, from, until: at }, sign));
+    }
+
+    fn off(&self, run: &mut Option<OffRun>, segment: &Segment<'_>, facts: &mut FactDeltas) {
+        let first = segment.first();
+        if segment.after_offline || first.ignition != Ignition::Off {
+            self.end_off(run, facts);
+        }
+        if first.ignition != Ignition::Off {
+            return;
+        }
+        match run {
+            None => *run = Some(OffRun { from: first.ts, moved: None }),
+            Some(run) if segment.leg_mm > 0 => {
+                let started_at = run.moved.map_or(segment.leg_from.max(run.from), |(from, _)| from);
+                run.moved = Some((started_at, first.ts));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn end_off(&self, run: &mut Option<OffRun>, facts: &mut FactDeltas) {
+        let moved = run.take().and_then(|run| run.moved);
+        facts.legs.extend(moved.map(|(started_at, ended_at)| (Leg::MovesOff { started_at, ended_at }, self.sign)));
+    }
+
+    /// What lasts after the last segment, which is that of the last position. `silence` is the offline that the clock
+    /// has found behind the last position of any kind.
+    pub fn open(&self, mut runs: Runs, last: &Segment<'_>, silence: Option<&Offline>, facts: &mut FactDeltas) {
+        let (vehicle, sign) = (self.vehicle, self.sign);
+        let at = last.at();
+        if let Some(silence) = silence {
+            self.end_idling(&mut runs.idling, silence.started_at, facts);
+        }
+        if let Some(run) = runs.idling.filter(|run| self.is_idling(run, at)) {
+            facts.idlings.push((Idling { vehicle, started_at: run.from, ended_at: None }, sign));
             facts.spells.push((Spell { vehicle, kind: SpellKind::Idling, from: run.from, until: at }, sign));
         }
-    }
-
-    /// Whether the vehicle is above the limit at `t`, and above which.
-    pub(super) fn overspeed(
-        &self,
-        runs: &mut Runs,
-        inside: &[Inside],
-        t: Millis,
-        segment: &Segment,
-        facts: &mut FactDeltas,
-    ) {
-        let limit = segment.speed.micro_kmh().map(|_| self.limit(inside, t));
-        let above = limit.filter(|(limit, _)| segment.speed > *limit);
-        let is_same = match (&runs.overspeed, &above) {
-            (None, None) => true,
-            (Some(run), Some((limit, geofence))) => run.limit == *limit && run.geofence == *geofence,
-            (None, Some(_)) | (Some(_), None) => false,
+        let is_silent = silence.is_some() || last.items[1..].iter().any(|item| item.is_silent);
+        let in_force = self.limits.iter().rfind(|limited| limited.from <= at);
+        let lasts = |run: &OverRun| {
+            !is_silent
+                && last.speed != Speed::NONE
+                && last.speed > run.limit
+                && in_force.is_some_and(|now| (now.limit, now.geofence) == (run.limit, run.geofence))
         };
-        if is_same {
-            return;
+        match runs.overspeed.filter(lasts) {
+            None => self.end_overspeed(&mut runs.overspeed, at, facts),
+            Some(run) if self.is_over(&run, at) => {
+                let OverRun { from, geofence, limit } = run;
+                let fact = Overspeed { vehicle, started_at: from, ended_at: None, geofence, limit, measures: None };
+                facts.overspeeds.push((fact, sign));
+                facts.spells.push((Spell { vehicle, kind: SpellKind::Overspeed, from, until: at }, sign));
+            }
+            Some(_) => {}
         }
-        // What begins after the last position has not been confirmed by any.
-        if let Some(run) = runs.overspeed.take().filter(|run| !segment.is_last() || run.from <= segment.at) {
-            self.end_overspeed(&run, t, facts);
-        }
-        runs.overspeed = above.map(|(limit, geofence)| OverRun { from: t, geofence, limit });
-    }
-
-    fn end_overspeed(&self, run: &OverRun, at: Millis, facts: &mut FactDeltas) {
-        if at - run.from >= self.rules.overspeed_min_ms {
-            let (vehicle, sign) = (self.vehicle, self.view.sign());
-            let OverRun { from, geofence, limit } = *run;
-            facts.legs.push((Leg::Overspeed { started_at: from, ended_at: at, geofence, limit }, sign));
-            facts.spells.push((Spell { vehicle, kind: SpellKind::Overspeed, from, until: at }, sign));
-        }
-    }
-
-    /// The limit in force at `t`, and whose it is if it is a geofence's.
-    fn limit(&self, inside: &[Inside], t: Millis) -> (Speed, Option<GeofenceId>) {
-        let limiting = inside.iter().filter(|inside| self.catalogue.may_limit(inside.geofence));
-        let of_geofences = limiting.filter_map(|inside| {
-            let geofence = self.catalogue.in_force(inside.geofence, t, self.view)?;
-            geofence.speed_limit.micro_kmh()?;
-            Some((geofence.speed_limit, &geofence.id, inside.geofence))
-        });
-        if let Some((limit, _, geofence)) = of_geofences.min() {
-            return (limit, Some(geofence));
-        }
-        let own = self.roster.limit(self.vehicle, t, self.view);
-        (if own == Speed::NONE { self.rules.default_speed_limit } else { own }, None)
-    }
-
-    /// The runs and the stop that last.
-    pub(super) fn open_runs(&self, anchor: &Anchor, runs: &Runs, last: &Position, facts: &mut FactDeltas) {
-        let (vehicle, sign) = (self.vehicle, self.view.sign());
-        if self.stop_until(anchor, last).is_some() {
-            let Anchor { ts: started_at, place, geofence } = *anchor;
-            facts.stops.push((Stop { vehicle, started_at, ended_at: None, place, geofence }, sign));
-        }
-        if let Some(run) = runs.idling.filter(|run| self.is_idling(run, last.ts)) {
-            facts.idlings.push((Idling { vehicle, started_at: run.from, ended_at: None }, sign));
-            facts.spells.push((Spell { vehicle, kind: SpellKind::Idling, from: run.from, until: last.ts }, sign));
-        }
-        let confirmed = |run: &OverRun| run.from <= last.ts && last.ts - run.from >= self.rules.overspeed_min_ms;
-        if let Some(run) = runs.overspeed.filter(confirmed) {
-            let OverRun { from, geofence, limit } = run;
-            let fact = Overspeed { vehicle, started_at: from, ended_at: None, geofence, limit, measures: None };
-            facts.overspeeds.push((fact, sign));
-            facts.spells.push((Spell { vehicle, kind: SpellKind::Overspeed, from, until: last.ts }, sign));
-        }
-    }
-
-    /// The visits in `left` have ended: those to anchors that are confirmed are stays.
-    pub(super) fn leave(&self, state: &mut State, left: &[Inside], t: Millis, facts: &mut FactDeltas) {
-        if left.iter().all(|inside| inside.role == Role::None) {
-            return;
-        }
-        let Some(analytics) = &mut state.analytics else { return };
-        let route = Arc::make_mut(&mut analytics.route);
-        for inside in left.iter().filter(|inside| inside.role != Role::None && inside.is_confirmed(t)) {
-            route.leave(self.stay_of(inside, t));
-        }
-        let anchors = state.inside.iter().filter(|inside| inside.role != Role::None);
-        let earliest = anchors.map(|inside| inside.entered_at).min().unwrap_or(END);
-        route.settle(earliest, |leg| facts.legs.push((leg, self.view.sign())));
-    }
-
-    /// What ended with the stays that last or wait, and the trip under way.
-    pub(super) fn open_route(&self, route: &Route, inside: &[Inside], now: Millis, facts: &mut FactDeltas) {
-        let sign = self.view.sign();
-        let confirmed = inside.iter().filter(|inside| inside.role != Role::None && inside.is_confirmed(now));
-        let lasting: Vec<Stay> = confirmed.map(|inside| self.stay_of(inside, END)).collect();
-        let under_way = route.so_far(&lasting, |leg| facts.legs.push((leg, sign)));
-        facts.trips.extend(
-            under_way.map(|(origin, departed_at)| {
-                (Trip { vehicle: self.vehicle, origin, departed_at, arrival: None }, sign)
-            }),
-        );
-    }
-
-    fn stay_of(&self, inside: &Inside, until: Millis) -> Stay {
-        let Inside { geofence, entered_at, role, .. } = *inside;
-        Stay { geofence, id: Arc::clone(self.catalogue.id(geofence)), role, from: entered_at, until }
+        self.end_off(&mut runs.off, facts);
     }
 }

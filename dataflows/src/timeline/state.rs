@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
-use crate::timeline::odometer::Odometer;
+use crate::timeline::movement::Movement;
 use crate::timeline::route::{Role, Route};
-use crate::timeline::runs::{Anchor, Runs};
-use watchtower_model::{END, GeofenceId, Membership, Millis, Position, VehicleId, Visit};
+use crate::timeline::runs::{Limited, Runs};
+use watchtower_model::Span;
+use watchtower_model::local_time::Day;
+use watchtower_model::{BEGINNING, END, GeofenceId, Ignition, Membership, Millis, Position, Rules, VehicleId, Visit};
 
 /// A visit that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,62 +48,111 @@ impl Inside {
     }
 }
 
+/// The last position of any kind, marked or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Its instant.
+    pub ts: Millis,
+    /// The first position since the last offline.
+    pub since: Millis,
+    /// What is known of it.
+    pub ignition: Ignition,
+}
+
 /// All a timeline remembers of its past: instants and modes, no sums. Two folds that reach equal
 /// states report equal facts from there on. Of what nobody asks for ([`watchtower_model::ViewSet`]) it remembers nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// The position the vehicle is at; none before the first.
+    /// The last position of any kind; none before the first.
+    pub heard: Option<Heard>,
+    /// The position the vehicle is at: the last usable one.
     pub last: Option<Position>,
-    /// Whether it moves there, unless `analytics` know.
-    pub(super) moving: bool,
     /// The geofences it is in, ascending by dense number.
     pub inside: Arc<[Inside]>,
-    /// What else there is to know once there is a position, if anybody asks for it.
+    /// How it moves, once there is a usable position.
+    pub(super) movement: Option<Box<Movement>>,
+    /// What else there is to know then, if anybody asks for it.
     pub(super) analytics: Option<Box<Analytics>>,
 }
 
+/// A visit that has ended, or several to the same geofence during a stop as one that lasted as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stayed {
+    /// Dense number of the geofence.
+    pub geofence: GeofenceId,
+    /// It was an anchor then.
+    pub is_anchor: bool,
+    /// First instant inside.
+    pub from: Millis,
+    /// First instant no longer inside.
+    pub until: Millis,
+}
+
 /// What only analytics remember, in a box of its own: where nobody asks for it, it takes a pointer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Analytics {
-    /// What is known of the way to the last position.
-    pub odometer: Odometer,
-    /// Where it may have stopped.
-    pub anchor: Anchor,
-    /// Idling and overspeed.
+    /// Up to where movement is settled.
     pub runs: Runs,
+    /// From there on.
+    pub limits: SmallVec<[Limited; 1]>,
     /// Between anchors.
     pub route: Arc<Route>,
+    /// Visits that have ended and yet may tell where a stop is.
+    pub stayed: Vec<Stayed>,
 }
 
 impl Analytics {
     /// Something of all its lines in memory.
     pub fn peek(&self) -> i64 {
-        let Self { odometer: _, anchor, runs, route } = self;
-        anchor.ts ^ i64::from(runs.overspeed.is_some()) ^ Arc::as_ptr(route).addr() as i64
+        let Self { runs, limits, route, stayed: _ } = self;
+        i64::from(runs.overspeed.is_some()) ^ limits.len() as i64 ^ Arc::as_ptr(route).addr() as i64
     }
 }
 
 impl State {
-    /// The intervals whose sums may still be asked for though they began at or before the last position:
-    /// see [`Route::intervals`].
-    pub fn intervals(&self) -> Vec<(Millis, Millis)> {
+    /// The first instant of which something may still turn out to be otherwise, though nothing that is late comes.
+    pub fn settled_until(&self) -> Millis {
+        self.movement.as_ref().map_or(BEGINNING, |movement| movement.settled_until())
+    }
+
+    /// The intervals whose sums may still be asked for though they began before that: see [`Route::intervals`].
+    pub fn intervals(&self, rules: &Rules) -> Vec<(Millis, Millis)> {
         let arrivals: Vec<Millis> =
             self.inside.iter().filter(|i| i.role != Role::None).map(|inside| inside.entered_at).collect();
         let Some(Analytics { runs, route, .. }) = self.analytics.as_deref() else { return Vec::new() };
         let mut intervals = route.intervals(&arrivals);
         intervals.extend(runs.overspeed.map(|run| (run.from, END)));
+        if let Some((from, until)) = runs.off.and_then(|run| run.moved) {
+            let days = days_of_way(from, until, rules).map(|(_, span)| span);
+            // The last leg may not have been the last.
+            intervals.extend(days.map(|span| (span.from, if span.until == until { END } else { span.until })));
+        }
+        intervals.sort_unstable();
+        intervals.dedup();
         intervals
     }
 
-    /// What is known of the way to the last position; nothing if nobody asks for it.
-    pub fn odometer(&self) -> Odometer {
-        self.analytics.as_ref().map_or_else(Odometer::default, |analytics| analytics.odometer)
-    }
-
-    /// The first instant at which a trip or turnaround may yet be said to have ended.
-    pub fn first_arrival(&self) -> Millis {
+    /// The first instant at which a measured fact may yet be said to have ended, or be taken back.
+    pub fn first_end(&self) -> Millis {
         let inside = self.inside.iter().filter(|i| i.role != Role::None).map(|i| i.entered_at).min();
         let waiting = self.analytics.as_ref().and_then(|analytics| analytics.route.waits_since());
-        inside.into_iter().chain(waiting).min().unwrap_or(END)
+        let moved = self.analytics.as_ref().and_then(|analytics| analytics.runs.off?.moved);
+        let ends = [inside, waiting, moved.map(|(_, until)| until), Some(self.settled_until())];
+        ends.into_iter().flatten().min().unwrap_or(END)
     }
+}
+
+/// The parts of a way on each local day. As legs count at their end, a part is without its first instant and with its
+/// last.
+pub fn days_of_way(from: Millis, until: Millis, rules: &Rules) -> impl Iterator<Item = (Day, Span)> {
+    let mut after = from;
+    std::iter::from_fn(move || {
+        if after >= until {
+            return None;
+        }
+        let (day, of_day) = rules.local_time.day_and_span(after + 1);
+        let span = Span { from: after, until: until.min(of_day.until - 1) };
+        after = span.until;
+        Some((day, span))
+    })
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::timeline::odometer::Segment;
+use crate::timeline::movement::Segment;
 use watchtower_model::Span;
 use watchtower_model::local_time::{Day, LocalTime};
 use watchtower_model::{END, Millis, Rules, Speed};
@@ -12,15 +12,15 @@ use watchtower_model::{END, Millis, Rules, Speed};
 /// Sums over an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measures {
-    /// Steps to positions after its start, up to its end. Millimetres.
+    /// Legs that end after its start, up to its end. Millimetres.
     pub distance_mm: i64,
+    /// Straight ways across offlines that count from its start up to its end. Millimetres.
+    pub gap_mm: i64,
     /// Time at `idle_speed` or faster.
     pub moving_ms: i64,
-    /// Time slower, or at a speed that cannot be told; without gaps.
+    /// Time slower, or at an unknown speed; without offlines.
     pub stopped_ms: i64,
-    /// Time in gaps.
-    pub offline_ms: i64,
-    /// Stops that began and ended in it.
+    /// Stops that start in it.
     pub stops: i64,
     /// The greatest speed known.
     pub max_speed: Option<Speed>,
@@ -29,42 +29,50 @@ pub struct Measures {
 impl Measures {
     /// Both together.
     pub fn add(&mut self, other: &Self) {
-        let Self { distance_mm, moving_ms, stopped_ms, offline_ms, stops, max_speed } = other;
+        let Self { distance_mm, gap_mm, moving_ms, stopped_ms, stops, max_speed } = other;
         self.distance_mm += distance_mm;
+        self.gap_mm += gap_mm;
         self.moving_ms += moving_ms;
         self.stopped_ms += stopped_ms;
-        self.offline_ms += offline_ms;
         self.stops += stops;
         self.max_speed = self.max_speed.max(*max_speed);
     }
 
     /// The part of a segment that lies in an interval.
-    pub fn add_segment(&mut self, segment: &Segment, span: Span, rules: &Rules) {
-        if span.from < segment.at && segment.at <= span.until {
-            self.distance_mm += segment.step_mm;
+    pub fn add_segment(&mut self, segment: &Segment<'_>, span: Span, rules: &Rules) {
+        let at = segment.at();
+        if span.from < at && at <= span.until {
+            self.distance_mm += segment.leg_mm;
         }
-        let (from, until) = (segment.at.max(span.from), segment.until.min(span.until));
-        let overlap_ms = (until - from).max(0);
-        if segment.gap {
-            self.offline_ms += overlap_ms;
-        } else if segment.is_moving(rules) {
-            self.moving_ms += overlap_ms;
-        } else {
-            self.stopped_ms += overlap_ms;
+        if span.from <= segment.gap_at && segment.gap_at <= span.until {
+            self.gap_mm += segment.gap_mm;
         }
-        if span.from == segment.at || span.contains(segment.at) || (overlap_ms > 0 && !segment.gap) {
-            self.max_speed = self.max_speed.max(known(segment.speed));
-        }
+        self.add_time(segment, span, rules);
     }
 
-    /// A stop that has ended.
-    pub fn add_stop(&mut self, stop: Span, span: Span) {
-        self.stops += i64::from(span.from <= stop.from && stop.until <= span.until);
+    /// The time of it, and its speeds.
+    fn add_time(&mut self, segment: &Segment<'_>, span: Span, rules: &Rules) {
+        if span.contains(segment.at()) {
+            self.max_speed = self.max_speed.max(known(segment.outside_speed()));
+        }
+        let is_moving = segment.is_moving(rules);
+        for (from, until) in segment.parts() {
+            let overlap_ms = until.min(span.until) - from.max(span.from);
+            if overlap_ms <= 0 {
+                continue;
+            }
+            self.max_speed = self.max_speed.max(known(segment.speed));
+            if is_moving {
+                self.moving_ms += overlap_ms;
+            } else {
+                self.stopped_ms += overlap_ms;
+            }
+        }
     }
 }
 
 fn known(speed: Speed) -> Option<Speed> {
-    speed.micro_kmh().map(|_| speed)
+    (speed != Speed::NONE).then_some(speed)
 }
 
 /// Sums of one local day.
@@ -72,11 +80,13 @@ fn known(speed: Speed) -> Option<Speed> {
 pub struct DaySums {
     /// Which.
     pub day: Day,
-    /// Steps to positions of the day, time, and the greatest speed.
+    /// Legs that end on the day, time, and the greatest speed.
     pub measures: Measures,
+    /// Time in offlines.
+    pub offline_ms: i64,
     /// How many positions.
     pub positions: i64,
-    /// The first and the last of them that was moving.
+    /// The first and the last usable one of them that was moving.
     pub moved: Option<(Millis, Millis)>,
 }
 
@@ -110,9 +120,10 @@ impl Days {
     /// Adds those of another part of the track.
     pub fn add(&mut self, other: &Self) {
         for theirs in &other.0 {
-            let DaySums { day, measures, positions, moved } = theirs;
+            let DaySums { day, measures, offline_ms, positions, moved } = theirs;
             let mine = self.entry(*day);
             mine.measures.add(measures);
+            mine.offline_ms += offline_ms;
             mine.positions += positions;
             mine.moved = match (mine.moved, *moved) {
                 (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
@@ -121,28 +132,31 @@ impl Days {
         }
     }
 
+    /// Counts a position.
+    pub fn add_position(&mut self, ts: Millis, zone: &LocalTime) {
+        self.entry(zone.day(ts)).positions += 1;
+    }
+
     /// Adds a segment, cut at midnight.
-    pub fn add_segment(&mut self, segment: &Segment, rules: &Rules) {
+    pub fn add_segment(&mut self, segment: &Segment<'_>, rules: &Rules) {
         let zone = &*rules.local_time;
-        // The step is counted at once: a part of the segment that begins where its day does has none.
-        let timed = Segment { step_mm: 0, ..*segment };
-        let mut at = segment.at;
-        loop {
-            let (day, span) = zone.day_and_span(at);
-            let sums = self.entry(day);
-            if at == segment.at {
-                sums.positions += 1;
-                sums.measures.distance_mm += segment.step_mm;
-                if segment.is_moving(rules) {
-                    let (from, until) = sums.moved.unwrap_or((at, at));
-                    sums.moved = Some((from.min(at), until.max(at)));
-                }
+        let (at, until) = (segment.at(), segment.until());
+        let (mut day, mut span) = zone.day_and_span(at);
+        let sums = self.entry(day);
+        sums.measures.distance_mm += segment.leg_mm;
+        sums.measures.add_time(segment, span, rules);
+        if segment.is_moving(rules) {
+            let (first, last) = sums.moved.unwrap_or((at, at));
+            sums.moved = Some((first.min(at), last.max(at)));
+        }
+        if segment.gap_mm != 0 {
+            self.entry(zone.day(segment.gap_at)).measures.gap_mm += segment.gap_mm;
+        }
+        while span.until < until {
+            (day, span) = zone.day_and_span(span.until);
+            if segment.parts().any(|part| part.0 < span.until && span.from < part.1) {
+                self.entry(day).measures.add_time(segment, span, rules);
             }
-            sums.measures.add_segment(&timed, span, rules);
-            if segment.until <= span.until {
-                return;
-            }
-            at = span.until;
         }
     }
 
@@ -152,7 +166,7 @@ impl Days {
         while from < silence.until {
             let (day, span) = zone.day_and_span(from);
             let until = span.until.min(silence.until);
-            self.entry(day).measures.offline_ms += until - from;
+            self.entry(day).offline_ms += until - from;
             from = until;
         }
     }
@@ -171,7 +185,10 @@ impl Days {
             _ => self.0.partition_point(|sums| sums.day < day),
         };
         if self.0.get(after).is_none_or(|sums| sums.day != day) {
-            self.0.insert(after, DaySums { day, measures: Measures::default(), positions: 0, moved: None });
+            self.0.insert(
+                after,
+                DaySums { day, measures: Measures::default(), offline_ms: 0, positions: 0, moved: None },
+            );
         }
         &mut self.0[after]
     }
@@ -180,12 +197,12 @@ impl Days {
 /// What the fold through a chunk added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
-    /// All of it.
+    /// Of the segments it settled, all of it.
     pub total: Measures,
-    /// By day.
+    /// By day; of all its positions, and the silence before them.
     pub days: Days,
-    /// The stops it found the end of.
-    pub stops: Vec<(Millis, Millis)>,
+    /// The starts of the stops that turned out to be some.
+    pub stops: Vec<Millis>,
 }
 
 impl Sums {
@@ -193,12 +210,53 @@ impl Sums {
     pub fn peek(&self) -> i64 {
         self.total.distance_mm ^ self.days.peek()
     }
+}
 
-    /// Adds what one step of the fold settled.
-    pub fn add(&mut self, segment: &Segment, stop: Option<Span>, rules: &Rules) {
-        self.total.add_segment(segment, EVER, rules);
-        self.days.add_segment(segment, rules);
-        self.stops.extend(stop.map(|stop| (stop.from, stop.until)));
+/// Where a fold adds up what it settles.
+#[derive(Debug)]
+pub struct Tally<'t> {
+    /// Of the chunk that the position stepped to is in.
+    pub sums: Option<&'t mut Sums>,
+    /// Of the whole track.
+    pub days: Option<&'t mut Days>,
+    /// The parameters.
+    pub rules: &'t Rules,
+}
+
+impl<'t> Tally<'t> {
+    /// Nowhere.
+    pub fn none(rules: &'t Rules) -> Self {
+        Self { sums: None, days: None, rules }
+    }
+
+    /// Adds a settled segment.
+    pub fn segment(&mut self, segment: &Segment<'_>) {
+        if let Some(sums) = &mut self.sums {
+            sums.total.add_segment(segment, EVER, self.rules);
+            sums.days.add_segment(segment, self.rules);
+        }
+        self.days.iter_mut().for_each(|days| days.add_segment(segment, self.rules));
+    }
+
+    /// Adds the start of a stop.
+    pub fn stop(&mut self, started_at: Millis) {
+        self.sums.iter_mut().for_each(|sums| sums.stops.push(started_at));
+    }
+
+    /// Adds a position of any kind.
+    pub fn position(&mut self, ts: Millis) {
+        self.each_day(|days, zone| days.add_position(ts, zone));
+    }
+
+    /// Adds the silence before it.
+    pub fn silence(&mut self, silence: Span) {
+        self.each_day(|days, zone| days.add_silence(silence, zone));
+    }
+
+    fn each_day(&mut self, mut add: impl FnMut(&mut Days, &LocalTime)) {
+        let zone = &*self.rules.local_time;
+        self.sums.iter_mut().for_each(|sums| add(&mut sums.days, zone));
+        self.days.iter_mut().for_each(|days| add(days, zone));
     }
 }
 

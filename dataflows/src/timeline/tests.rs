@@ -7,7 +7,9 @@ use differential_dataflow::consolidation::consolidate;
 use super::chunk::CHUNK;
 use super::*;
 use watchtower_model::geometry::Shape;
-use watchtower_model::{Geofence, GeofenceId, Heading, Place, Position, Speed, Vehicle, ViewSet, Visit};
+use watchtower_model::{
+    Geofence, GeofenceId, Heading, Ignition, Mark, Place, Position, Speed, Vehicle, ViewSet, Visit,
+};
 
 const MINUTE: Millis = 60_000;
 const YARD: Place = Place { lon: 34_755_000, lat: 65_563_000 };
@@ -15,7 +17,8 @@ const AWAY: Place = Place { lon: 35_755_000, lat: 66_563_000 };
 
 fn at(minute: usize, place: Place) -> PositionEvent {
     let ts = minute as Millis * MINUTE;
-    let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+    let (speed, heading, ignition) = (Speed::NONE, Heading::NONE, Ignition::Unknown);
+    let position = Position { ts, place, speed, heading, ignition, mark: Mark::None };
     PositionEvent { vehicle: VehicleId(0), seq: 0, position, withdrawn: false }
 }
 
@@ -79,14 +82,16 @@ fn a_position_exactly_as_old_as_may_be_can_still_be_corrected() {
 }
 
 #[test]
-fn a_speed_limit_announced_ahead_ends_an_overspeed_when_the_clock_has_reached_it() {
+fn a_speed_limit_announced_ahead_counts_once_a_position_has_passed_it() {
     let mut timelines = Timelines::new(Rules::default(), 0, 1);
+    // 80 km/h, 1 333 m a minute.
     let fast = |minute: usize| {
-        let mut event = at(minute, AWAY);
+        let mut event = at(minute, Place { lon: AWAY.lon + 120_000 * minute as i32, lat: AWAY.lat });
         event.position.speed = Speed::from_kmh(80.0);
         event
     };
-    let limited = Vehicle { name: None, fleet: None, speed_limit: Speed::from_kmh(90.0), attributes: None };
+    let speed_limit = Speed::from_kmh(90.0);
+    let limited = Vehicle { name: None, fleet: None, speed_limit, offline_after_ms: None, attributes: None };
     let announced = VehicleEdit {
         key: VehicleId(0),
         valid_from: 5 * MINUTE,
@@ -95,12 +100,15 @@ fn a_speed_limit_announced_ahead_ends_an_overspeed_when_the_clock_has_reached_it
         definition: Some(Arc::new(limited)),
     };
     let epoch = Arrivals { vehicles: vec![announced], ..arrivals(vec![fast(0), fast(1)], Vec::new(), MINUTE) };
-    let begun = timelines.advance(epoch).facts.overspeeds;
-    assert_eq!(begun.iter().map(|(over, diff)| (over.ended_at, *diff)).collect::<Vec<_>>(), [(None, 1)]);
-    assert!(timelines.advance(arrivals(Vec::new(), Vec::new(), 5 * MINUTE - 1)).facts.overspeeds.is_empty());
-    let ended = timelines.advance(arrivals(Vec::new(), Vec::new(), 5 * MINUTE)).facts.overspeeds;
-    let ended: Vec<_> = ended.iter().map(|(over, diff)| (over.ended_at, *diff)).collect();
-    assert_eq!(ended, [(None, -1), (Some(5 * MINUTE), 1)]);
+    let ends = |changes: Changes| {
+        let overspeeds = changes.facts.overspeeds;
+        overspeeds.iter().map(|(over, diff)| (over.ended_at, *diff)).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(timelines.advance(epoch)), [(None, 1)]);
+    let later = timelines.advance(arrivals(Vec::new(), Vec::new(), 20 * MINUTE));
+    assert_eq!(ends(later), [], "it is measured up to the last position");
+    let passed = timelines.advance(arrivals(vec![fast(4), fast(6)], Vec::new(), 20 * MINUTE));
+    assert_eq!(ends(passed), [(None, -1), (Some(5 * MINUTE), 1)]);
 }
 
 #[test]
@@ -160,4 +168,36 @@ fn what_a_late_position_is_the_first_to_settle_counts_for_the_day() {
     let said = changes.facts.motions.iter().filter(|(_, diff)| *diff > 0);
     let said: Vec<_> = said.map(|(motion, _)| (motion.positions, motion.stopped_ms + motion.moving_ms)).collect();
     assert_eq!(said, [(2, MINUTE)]);
+}
+
+#[test]
+fn marks_are_those_of_a_recomputation_though_the_past_changes() {
+    let is_in = |minute: usize| matches!(minute, 3..9 | 20..31 | 47..49 | 70..80 | 95..97 | 105..);
+    let mut log: Vec<_> = (0..2 * CHUNK + 10).map(|m| at(m, if is_in(m) { YARD } else { AWAY })).collect();
+    let rules = Rules::default();
+    let mut timelines = Timelines::new(rules.clone(), 0, 1);
+    let now = log.len() as Millis * MINUTE;
+    let mut said = timelines.advance(arrivals(log.clone(), Vec::new(), now)).facts.marks;
+    let mut check = |log: &[PositionEvent], changes: Changes, what: &str| {
+        said.extend(changes.facts.marks);
+        consolidate(&mut said);
+        let wanted = crate::naive::recompute(log, &[], &[], now, &rules).marks;
+        assert_eq!(said, wanted.into_iter().map(|mark| (mark, 1)).collect::<Vec<_>>(), "after {what}");
+    };
+    for (number, minute) in (0..log.len()).rev().step_by(3).chain([4, 48, 60]).enumerate() {
+        let mut late = at(minute, if number % 2 == 0 { YARD } else { AWAY });
+        late.position.ts += MINUTE / 2 + number as Millis;
+        log.push(late);
+        let changes = timelines.advance(arrivals(vec![late], Vec::new(), now));
+        check(&log, changes, &format!("a position of minute {minute}"));
+    }
+    // All of the last chunk, and more.
+    let mut sorted = log.clone();
+    sorted.sort_by_key(|event| event.position.ts);
+    for last in sorted.into_iter().rev().take(20 + CHUNK) {
+        let last = PositionEvent { withdrawn: true, ..last };
+        log.push(last);
+        let changes = timelines.advance(arrivals(vec![last], Vec::new(), now));
+        check(&log, changes, &format!("the last, of {}, was withdrawn", last.position.ts));
+    }
 }

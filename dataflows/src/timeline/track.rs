@@ -22,12 +22,13 @@ use crate::cells::SafeRegion;
 use crate::timeline::chunk::{CHUNK, Chunk, Reach};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
+use crate::timeline::marks::{self, AHEAD, Accurate, Pass};
 use crate::timeline::refold::Refold;
 use crate::timeline::state::State;
 use crate::timeline::sums::{DaySums, Days, Measures};
 use watchtower_model::Span;
 use watchtower_model::local_time::Day;
-use watchtower_model::{BEGINNING, END, Millis, Position, Rules};
+use watchtower_model::{END, Mark, Millis, Outliers, Position, Rules};
 
 /// What becomes of the position at an instant: replaced, added, or withdrawn.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,8 @@ pub struct Track {
     grown: Option<Box<Grown>>,
     tail: Arc<Chunk>,
     head: State,
+    /// The first position of which it is not decided whether it is an outlier.
+    undecided: Option<Millis>,
     /// Where the head's geofences are known to hold.
     #[serde(skip)]
     region: SafeRegion,
@@ -88,25 +91,36 @@ pub struct TrackParts {
     pub tail: Arc<Chunk>,
     /// The state after the last position.
     pub head: State,
+    /// The instant of the first position of which it is not decided whether it is an outlier.
+    pub undecided: Option<Millis>,
 }
 
 impl From<Track> for TrackParts {
     fn from(track: Track) -> Self {
-        let Track { grown, tail, head, region: _ } = track;
+        let Track { grown, tail, head, undecided, region: _ } = track;
         let Grown { sealed, past, days: _ } = grown.map(|grown| *grown).unwrap_or_default();
-        Self { past, sealed, tail, head }
+        Self { past, sealed, tail, head, undecided }
     }
 }
 
 impl From<TrackParts> for Track {
     fn from(parts: TrackParts) -> Self {
-        let TrackParts { past, sealed, tail, head } = parts;
-        let has_grown = !sealed.is_empty() || head.analytics.is_some();
+        let TrackParts { past, sealed, tail, head, undecided } = parts;
+        let has_grown = !sealed.is_empty() || tail.sums.is_some();
         let grown = has_grown.then(|| Box::new(Grown { sealed, past, days: Days::default() }));
-        let mut track = Self { grown, tail, head, region: SafeRegion::NONE };
+        let mut track = Self { grown, tail, head, undecided, region: SafeRegion::NONE };
         track.add_up();
         track
     }
+}
+
+/// What [`Track::append`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The position begins a chunk.
+    pub begins_chunk: bool,
+    /// Positions before turned out to be outliers, or not to be.
+    pub rewound: Option<Rewound>,
 }
 
 /// What [`Track::rewrite`] did.
@@ -149,12 +163,13 @@ impl Track {
 
     /// Something of all that [`Track::append`] looks at first.
     pub fn peek(&self) -> i64 {
-        let Self { grown, tail, head, region: _ } = self;
+        let Self { grown, tail, head, undecided: _, region: _ } = self;
         let last = tail.positions.last().map_or(0, |position| position.ts);
         let inside = head.inside.iter().fold(0, |read, inside| read ^ inside.present_from);
         let analytics = head.analytics.as_ref().map_or(0, |analytics| analytics.peek());
+        let movement = head.movement.as_ref().map_or(0, |movement| movement.peek());
         let sums = tail.sums.as_ref().map_or(0, |sums| sums.peek());
-        last ^ inside ^ analytics ^ sums ^ grown.as_ref().map_or(0, |grown| grown.days.peek())
+        last ^ inside ^ analytics ^ movement ^ sums ^ grown.as_ref().map_or(0, |grown| grown.days.peek())
     }
 
     /// Whether the head's geofences are known to hold for a position to come, in this generation.
@@ -162,74 +177,281 @@ impl Track {
         self.region.holds(position.place, position.ts, generation)
     }
 
-    /// Sums of everything but the last position, of the days from one on, as far as they may still change.
+    /// The last position of any kind.
+    pub fn last(&self) -> Option<&Position> {
+        // Of the tail all may have been withdrawn.
+        self.tail.positions.last().or_else(|| self.sealed().last()?.positions.last())
+    }
+
+    /// Sums of everything settled, of the days from one on, as far as they may still change.
     pub fn days_since(&self, first: Day) -> &[DaySums] {
         self.grown.as_ref().map_or(&[], |grown| grown.days.since(first))
     }
 
     /// The first instant at which a measured fact may end and yet come or go.
     pub fn first_end(&self) -> Millis {
-        let before = self.first().before.as_deref();
-        before.map_or(BEGINNING, |before| before.last.map_or(BEGINNING, |last| last.ts).min(before.first_arrival()))
+        self.first().before.as_deref().map_or(Millis::MIN, State::first_end)
     }
 
     /// The first day whose sums may still change; none if nothing has been given up.
     pub fn first_day(&self, rules: &Rules) -> Option<Day> {
-        self.first().last_before().map(|last| rules.local_time.day(last.ts))
+        let first = self.first();
+        first.before.as_ref().map(|_| day(first.settled_before(), rules))
     }
 
     /// What adds up during an interval that some retained state knows of.
-    pub fn measure(&self, span: Span, rules: &Rules) -> Measures {
+    pub fn measure(&self, span: Span, fold: &Fold<'_>) -> Measures {
         let mut sum = self.grown.as_ref().and_then(|grown| grown.past.of(span)).unwrap_or_default();
-        let reaches = |chunk: &Arc<Chunk>| chunk.positions.last().is_some_and(|last| last.ts >= span.from);
-        let from = self.sealed().partition_point(|chunk| !reaches(chunk));
-        for chunk in self.sealed()[from..].iter().chain([&self.tail]) {
-            if chunk.last_before().is_some_and(|before| before.ts > span.until) {
+        let is_before = |chunk: &Arc<Chunk>| chunk.positions.last().is_none_or(|last| last.ts < span.from);
+        let sealed = &self.sealed()[self.sealed().partition_point(is_before)..];
+        for (number, chunk) in sealed.iter().chain([&self.tail]).enumerate() {
+            if chunk.settled_before() > span.until {
                 break;
             }
-            chunk.measure(span, rules, &mut sum);
+            let settled = match sealed.get(number + 1) {
+                Some(next) => next.settled_before(),
+                None if number < sealed.len() => self.tail.settled_before(),
+                None => self.head.settled_until(),
+            };
+            chunk.measure(span, settled, fold, &mut sum);
         }
-        if let Some(last) = &self.head.last {
-            sum.add_segment(&self.head.odometer().last(last, false), span, rules);
+        if let Some(movement) = &self.head.movement {
+            movement.as_yet(fold.rules, |segment| sum.add_segment(segment, span, fold.rules));
         }
         sum
     }
 
     fn add_up(&mut self) {
-        if self.head.analytics.is_none() {
-            self.grown.iter_mut().for_each(|grown| (grown.past, grown.days) = Default::default());
-            return;
-        }
-        let grown = self.grown.get_or_insert_default();
+        let Some(grown) = &mut self.grown else { return };
         grown.days = grown.past.days.clone();
         for chunk in grown.sealed.iter().chain([&self.tail]) {
             chunk.sums.iter().for_each(|sums| grown.days.add(&sums.days));
         }
     }
 
-    /// Adds a position later than all others. Whether it begins a chunk.
-    pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) -> bool {
-        debug_assert!(self.head.last.is_none_or(|last| last.ts < position.ts), "appended positions are the latest");
-        let is_full = self.tail.positions.len() >= CHUNK;
-        if is_full {
+    /// Adds a position later than all others, marked if it is an outlier, and marks others anew if it shows that they
+    /// are some.
+    pub fn append(&mut self, fold: &Fold<'_>, position: Position, facts: &mut FactDeltas) -> Appended {
+        debug_assert!(self.last().is_none_or(|last| last.ts < position.ts), "appended positions are the latest");
+        let Marking { mark, changed, undecided } = self.marking(fold, &position);
+        let rewound = (!changed.is_empty()).then(|| self.fold_again(&changed, &[], &fold.undoing(), fold, facts));
+        self.undecided = undecided;
+        let position = Position { mark, ..position };
+        let begins_chunk = self.tail.positions.len() >= CHUNK;
+        if begins_chunk {
             let full = std::mem::replace(&mut self.tail, Arc::new(Chunk::starting(self.head.clone())));
             self.grown.get_or_insert_default().sealed.push(full);
         }
-        let stepped = fold.step(&mut self.head, &mut self.region, &position, facts);
-        let tail = Arc::make_mut(&mut self.tail);
-        tail.push(position);
-        tail.settle(&stepped, fold.rules);
-        if self.head.analytics.is_some() {
-            let grown = self.grown.get_or_insert_default();
-            stepped.settled.iter().for_each(|settled| grown.days.add_segment(&settled.segment, fold.rules));
+        let Self { grown, tail, head, region, .. } = self;
+        let days = fold.rules.views.has_analytics().then(|| &mut grown.get_or_insert_default().days);
+        Arc::make_mut(tail).step(position, fold.rules, days, |tally| fold.step(head, region, &position, facts, tally));
+        Appended { begins_chunk, rewound }
+    }
+
+    /// What a position that is appended is, and what it makes of those before.
+    fn marking(&self, fold: &Fold<'_>, next: &Position) -> Marking {
+        let undecided = self.undecided;
+        if fold.rules.outliers == Outliers::Use || !next.is_accurate() {
+            return Marking { mark: next.mark, changed: Vec::new(), undecided };
         }
-        is_full
+        if undecided.is_none()
+            && let (Some(last), Some(heard)) = (&self.head.last, &self.head.heard)
+            && heard.since <= last.ts
+            && !fold.is_silent(heard.ts, next.ts)
+            && !marks::is_implausible(last, next, fold.rules)
+        {
+            return Marking { mark: Mark::None, changed: Vec::new(), undecided };
+        }
+        let first = undecided.unwrap_or(next.ts);
+        let mut ahead = vec![Accurate { position: *next, after_offline: false }];
+        let before = self.walk_back(fold, END, &mut ahead, |ahead| ahead.position.ts <= first);
+        ahead.reverse();
+        let mut pass = Pass { before, undecided: None };
+        let (mut changed, mut at, mut mark) = (Vec::new(), 0, Mark::None);
+        while at < ahead.len() {
+            let (count, marked) = pass.step(&ahead[at..], fold.rules);
+            for Accurate { position, .. } in &ahead[at..at + count] {
+                if position.ts == next.ts {
+                    mark = marked;
+                } else if position.mark != marked {
+                    let position = Position { mark: marked, ..*position };
+                    changed.push(Rewrite { ts: position.ts, position: Some(position) });
+                }
+            }
+            at += count;
+        }
+        Marking { mark, changed, undecided: pass.undecided }
+    }
+
+    /// Goes back from before an instant and adds accurate positions to those in `ahead`, each earlier than the one
+    /// before, until there are enough as of the last added and a pass can begin there. Returns the usable position
+    /// before that, if no offline lies between.
+    fn walk_back(
+        &self,
+        fold: &Fold<'_>,
+        before: Millis,
+        ahead: &mut Vec<Accurate>,
+        mut is_enough: impl FnMut(&Accurate) -> bool,
+    ) -> Option<Position> {
+        let mut later = ahead.last().map(|ahead| ahead.position.ts);
+        let mut enough = ahead.last().is_some_and(&mut is_enough);
+        let mut has_offline = false;
+        let positions = self.tail.positions.iter().rev();
+        let sealed = self.sealed().iter().rev().flat_map(|chunk| chunk.positions.iter().rev());
+        for position in positions.chain(sealed).skip_while(|position| position.ts >= before) {
+            has_offline |= later.is_some_and(|later| fold.is_silent(position.ts, later));
+            later = Some(position.ts);
+            if enough && has_offline {
+                ahead.last_mut().into_iter().for_each(|ahead| ahead.after_offline = true);
+                return None;
+            }
+            if !position.is_accurate() {
+                continue;
+            }
+            if enough && position.is_usable() {
+                return Some(*position);
+            }
+            ahead.last_mut().into_iter().for_each(|ahead| ahead.after_offline = has_offline);
+            has_offline = false;
+            let accurate = Accurate { position: *position, after_offline: false };
+            enough |= is_enough(&accurate);
+            ahead.push(accurate);
+        }
+        let first = self.first().before.as_ref()?;
+        let (last, heard) = (first.last?, first.heard?);
+        let is_silent =
+            has_offline || later.is_some_and(|later| fold.is_silent(heard.ts, later)) || heard.since > last.ts;
+        ahead.last_mut().into_iter().for_each(|ahead| ahead.after_offline = is_silent);
+        (!is_silent).then_some(last)
+    }
+
+    /// The rewrites with the marks of what they bring, and the positions around whose marks they change. `anew`: what
+    /// an offline is has changed everywhere.
+    fn remark(&mut self, rewrites: &[Rewrite], anew: bool, fold: &Fold<'_>) -> Vec<Rewrite> {
+        let mut marked = rewrites.to_vec();
+        if fold.rules.outliers == Outliers::Use || (marked.is_empty() && !anew) {
+            return marked;
+        }
+        let last = marked.last().map_or(Millis::MIN, |last| last.ts);
+        let (before, start) = if anew { self.first_decided() } else { self.decided_before(fold, marked[0].ts) };
+        let mut pass = Pass { before, undecided: None };
+        let mut rest = self.accurate(fold, rewrites, start);
+        let mut ahead: Vec<(Accurate, Option<Mark>)> = Vec::new();
+        let mut extra = Vec::new();
+        let mut same_as_before = false;
+        let mut is_first = true;
+        loop {
+            while ahead.len() < AHEAD
+                && let Some(next) = rest.next()
+            {
+                ahead.push(next);
+            }
+            let Some((next, _)) = ahead.first_mut() else { break };
+            if std::mem::take(&mut is_first) {
+                next.after_offline |= before.is_none();
+            }
+            if same_as_before && !anew {
+                let known = self.undecided.map(|known| known.max(next.position.ts));
+                pass.undecided = pass.undecided.or(known);
+                break;
+            }
+            let window: Vec<Accurate> = ahead.iter().map(|(accurate, _)| *accurate).collect();
+            let (count, mark) = pass.step(&window, fold.rules);
+            for (Accurate { position, .. }, known) in ahead.drain(..count) {
+                match known {
+                    Some(known) if known == mark => same_as_before = position.ts > last && mark == Mark::None,
+                    known => {
+                        same_as_before = false;
+                        let position = Position { mark, ..position };
+                        match marked.binary_search_by_key(&position.ts, |rewrite| rewrite.ts) {
+                            Ok(at) => marked[at].position = Some(position),
+                            Err(_) => {
+                                debug_assert!(known.is_some(), "what is new is a rewrite");
+                                extra.push(Rewrite { ts: position.ts, position: Some(position) });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        drop(rest);
+        self.undecided = pass.undecided;
+        marked.extend(extra);
+        marked.sort_unstable_by_key(|rewrite| rewrite.ts);
+        marked
+    }
+
+    /// Where a pass can begin whose decisions are as before up to an instant: from when on, after which usable position.
+    fn decided_before(&self, fold: &Fold<'_>, t: Millis) -> (Option<Position>, Millis) {
+        let (mut behind, mut count) = (Vec::new(), 0);
+        let before = self.walk_back(fold, t, &mut behind, |_| {
+            count += 1;
+            count >= AHEAD
+        });
+        (before, behind.last().map_or(t, |first| first.position.ts))
+    }
+
+    /// Where a pass through all that is kept can begin. What lies before is final.
+    fn first_decided(&self) -> (Option<Position>, Millis) {
+        if self.first().before.is_none() {
+            return (None, Millis::MIN);
+        }
+        let mut kept = self.sealed().iter().chain([&self.tail]).flat_map(|chunk| &chunk.positions);
+        kept.find(|position| position.is_usable()).map_or((None, END), |first| (Some(*first), first.ts + 1))
+    }
+
+    /// The accurate positions from an instant on, once rewritten, each with the mark it has if it stays as it is.
+    fn accurate<'a>(
+        &'a self,
+        fold: &'a Fold<'a>,
+        rewrites: &'a [Rewrite],
+        from: Millis,
+    ) -> impl Iterator<Item = (Accurate, Option<Mark>)> + 'a {
+        let chunks = self.sealed().iter().chain([&self.tail]).map(|chunk| &**chunk);
+        let kept = chunks
+            .skip_while(move |chunk| chunk.positions.last().is_some_and(|last| last.ts < from))
+            .flat_map(|chunk| &chunk.positions)
+            .skip_while(move |position| position.ts < from);
+        let mut has_offline = false;
+        let mut before = self.heard_before(from);
+        merge(kept, rewrites).filter_map(move |(position, is_kept)| {
+            has_offline |= before.is_some_and(|before| fold.is_silent(before, position.ts));
+            before = Some(position.ts);
+            if !position.is_accurate() {
+                return None;
+            }
+            let accurate = Accurate { position, after_offline: std::mem::take(&mut has_offline) };
+            Some((accurate, is_kept.then_some(position.mark)))
+        })
+    }
+
+    /// The instant of the last position before another instant, as far as is known.
+    fn heard_before(&self, t: Millis) -> Option<Millis> {
+        let chunks = self.sealed().iter().chain([&self.tail]).rev();
+        let heard = chunks.flat_map(|chunk| chunk.positions.iter().rev()).find(|position| position.ts < t);
+        heard.map(|heard| heard.ts).or_else(|| Some(self.first().before.as_ref()?.heard?.ts))
     }
 
     /// Changes the past: positions up to the last one (`rewrites`, ascending, one per instant), and
-    /// what the geofences were (`changes`). `old` and `new` are the folds under either view; their
-    /// facts go to `facts`, where what both say cancels.
+    /// what the geofences were (`changes`), or for how long the vehicle may be silent (`silences`). `old` and `new`
+    /// are the folds under either view; their facts go to `facts`, where what both say cancels.
     pub fn rewrite(
+        &mut self,
+        rewrites: &[Rewrite],
+        changes: &[Change],
+        silences: bool,
+        (old, new): (&Fold<'_>, &Fold<'_>),
+        facts: &mut FactDeltas,
+    ) -> Rewound {
+        let rewrites = self.remark(rewrites, silences, new);
+        let rewound = self.fold_again(&rewrites, changes, old, new, facts);
+        if silences {
+            self.add_up();
+        }
+        rewound
+    }
+
+    fn fold_again(
         &mut self,
         rewrites: &[Rewrite],
         changes: &[Change],
@@ -263,7 +485,7 @@ impl Track {
                 kept.push(chunk);
                 continue;
             }
-            span.from = span.from.min(chunk.last_before().map_or(BEGINNING, |last| last.ts));
+            span.from = span.from.min(chunk.settled_before());
             span.until = next_from.unwrap_or(END);
             let rebuilt = folds.run(&chunk, mine, edited_from).finish(chunks.peek().is_none());
             gained += rebuilt.iter().map(|chunk| chunk.positions.len() as i64).sum::<i64>();
@@ -288,32 +510,61 @@ impl Track {
     }
 
     /// Gives up positions older than `bound`, chunk by chunk. What may still be changed starts at
-    /// `bound`; the fold resumes there from the first remaining chunk's state. How many there were.
-    pub fn forget_before(&mut self, bound: Millis, rules: &Rules) -> usize {
+    /// `bound`; the fold resumes there from the first remaining chunk's state. As many accurate positions before it
+    /// are kept as may become outliers, or else usable, by what comes. How many were given up.
+    pub fn forget_before(&mut self, bound: Millis, fold: &Fold<'_>) -> usize {
+        let rules = fold.rules;
         let is_old = |chunk: &&Arc<Chunk>| chunk.positions.last().is_some_and(|last| last.ts < bound);
-        let old = self.sealed().iter().take_while(is_old).count();
+        let mut old = self.sealed().iter().take_while(is_old).count();
+        let mut margin = 0;
+        let next = self.sealed().get(old).unwrap_or(&self.tail);
+        margin += next.positions.iter().filter(|position| position.ts < bound && position.is_accurate()).count();
+        for chunk in self.sealed()[..old].iter().rev().take(MARGIN_CHUNKS) {
+            if margin >= MARGIN {
+                break;
+            }
+            margin += chunk.positions.iter().filter(|position| position.is_accurate()).count();
+            old -= 1;
+        }
         let Some(Grown { sealed, past, days }) = self.grown.as_deref_mut().filter(|_| old > 0) else { return 0 };
         let given_up: Vec<_> = sealed.drain(..old).collect();
-        if self.head.analytics.is_some() {
+        if rules.views.has_analytics() {
             let first = sealed.first().unwrap_or(&self.tail);
             for (chunk, after) in given_up.iter().zip(given_up[1..].iter().chain([first])) {
                 chunk.sums.iter().for_each(|sums| past.days.add(&sums.days));
-                let intervals = after.before().intervals().into_iter().map(|(from, until)| {
+                let intervals = after.before().intervals(rules).into_iter().map(|(from, until)| {
                     let span = Span { from, until };
                     let mut sum = past.of(span).unwrap_or_default();
-                    chunk.measure(span, rules, &mut sum);
+                    chunk.measure(span, after.settled_before(), fold, &mut sum);
                     (from, until, sum)
                 });
                 past.intervals = intervals.collect();
             }
-            if let Some(last) = first.last_before() {
-                let day = rules.local_time.day(last.ts);
-                past.days.forget_before(day);
-                days.forget_before(day);
-            }
+            let day = day(first.settled_before(), rules);
+            past.days.forget_before(day);
+            days.forget_before(day);
         }
         count(&given_up)
     }
+}
+
+/// Accurate positions before what may still be changed that are kept: a pass over the last few of them must be able
+/// to begin at a position that is usable for good, and at most nine outliers lie side by side.
+const MARGIN: usize = AHEAD + 10;
+
+/// Chunks that are kept for it at most. Of a tracker that is hardly ever accurate, marks become final so much sooner.
+const MARGIN_CHUNKS: usize = 8;
+
+/// See [`Track::append`].
+struct Marking {
+    mark: Mark,
+    /// Ascending.
+    changed: Vec<Rewrite>,
+    undecided: Option<Millis>,
+}
+
+fn day(t: Millis, rules: &Rules) -> Day {
+    if t == Millis::MIN { Day(i32::MIN) } else { rules.local_time.day(t) }
 }
 
 fn count(chunks: &[Arc<Chunk>]) -> usize {
@@ -323,4 +574,29 @@ fn count(chunks: &[Arc<Chunk>]) -> usize {
 /// Which of the chunks of a track an instant is in: the first one also has what is before all.
 fn chunk_of(chunks: &[Arc<Chunk>], ts: Millis) -> usize {
     chunks[1..].partition_point(|chunk| chunk.positions.first().is_some_and(|first| first.ts <= ts))
+}
+
+/// Positions after rewrites, in order, and whether each is one that was there.
+pub(super) fn merge<'a>(
+    positions: impl Iterator<Item = &'a Position> + 'a,
+    rewrites: &'a [Rewrite],
+) -> impl Iterator<Item = (Position, bool)> + 'a {
+    let (mut positions, mut rewrites) = (positions.peekable(), rewrites.iter().peekable());
+    std::iter::from_fn(move || {
+        loop {
+            match (positions.peek(), rewrites.peek()) {
+                (None, None) => return None,
+                (Some(p), Some(r)) if p.ts < r.ts => return positions.next().map(|p| (*p, true)),
+                (Some(_), None) => return positions.next().map(|p| (*p, true)),
+                (Some(p), Some(r)) if p.ts == r.ts => {
+                    positions.next();
+                }
+                (_, Some(_)) => {
+                    if let Some(position) = rewrites.next().and_then(|r| r.position) {
+                        return Some((position, false));
+                    }
+                }
+            }
+        }
+    })
 }

@@ -15,12 +15,12 @@ use super::fleets::Labels;
 use super::fold::Fold;
 use super::route::Route;
 use super::state::{Analytics, Inside, State};
-use super::track::{Rewrite, Track};
+use super::track::{Appended, Rewound, Rewrite, Track};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
 use watchtower_model::Span;
 use watchtower_model::local_time::Day;
-use watchtower_model::{BEGINNING, END, Membership, Millis, PositionEvent, Rules, VehicleId};
+use watchtower_model::{BEGINNING, END, Mark, Membership, Millis, Position, PositionEvent, VehicleId};
 
 /// What an epoch brought to one vehicle.
 pub(super) struct Happened<'a> {
@@ -28,6 +28,8 @@ pub(super) struct Happened<'a> {
     pub events: &'a [PositionEvent],
     /// What edits made different around it.
     pub changes: &'a [Change],
+    /// For how long it may be silent was or will be another time.
+    pub silences: bool,
     /// Its metadata say that it was or will be in another fleet.
     pub moves_fleet: bool,
 }
@@ -48,13 +50,14 @@ impl Timeline {
         stats: &mut Stats,
         facts: &mut FactDeltas,
     ) -> Span {
-        let last = self.track.head().last;
+        let last = self.track.last().copied();
         let last_ts = last.map_or(BEGINNING, |last| last.ts);
+        let unsettled = self.track.head().settled_until().min(last_ts);
         let mut rewrites = Vec::new();
         let mut appended = Vec::new();
         for event in latest_of_each_instant(happened.events) {
             let position = (!event.withdrawn).then_some(event.position);
-            if position.is_some() && position == last {
+            if position.is_some() && position == last.map(|last| as_arrived(last)) {
                 continue; // the same fix sent again
             }
             match position {
@@ -65,23 +68,25 @@ impl Timeline {
         }
         let mut changed = Span::EMPTY;
         if !rewrites.is_empty() || !happened.changes.is_empty() {
-            let rewound = self.track.rewrite(&rewrites, happened.changes, old, new, facts);
-            stats.rewinds += 1;
-            stats.rewound_positions += rewound.positions as u64;
-            stats.retained_positions = stats.retained_positions.wrapping_add_signed(rewound.gained);
-            if !rewrites.is_empty() {
+            let Happened { changes, silences, .. } = *happened;
+            let rewound = self.track.rewrite(&rewrites, changes, silences, (old, new), facts);
+            stats.add(&rewound);
+            if !rewrites.is_empty() || silences {
                 changed = rewound.span;
-                changed.from = changed.from.min(last_ts);
+                changed.from = changed.from.min(unsettled);
             }
         }
         if !appended.is_empty() {
-            // What was said took the last position for no outlier, its speed for one that held for no time,
-            // and a stop there for one that goes on.
-            changed = Span { from: changed.from.min(last_ts), until: END };
+            // What was said of the last positions was said as of then.
+            changed = Span { from: changed.from.min(unsettled), until: END };
         }
         stats.retained_positions += appended.len() as u64;
         for position in appended {
-            self.track.append(new, position, facts);
+            let Appended { begins_chunk: _, rewound } = self.track.append(new, position, facts);
+            if let Some(rewound) = rewound {
+                stats.add(&rewound);
+                changed.from = changed.from.min(rewound.span.from);
+            }
         }
         // A withdrawal moves it back to the position before, and never ahead.
         self.newest = self.track.head().last.map_or(BEGINNING, |last| last.ts);
@@ -89,9 +94,10 @@ impl Timeline {
     }
 
     /// Gives up what is older than may be asked for.
-    fn forget(&mut self, now: Millis, rules: &Rules, reach: &mut Reach, stats: &mut Stats) {
+    fn forget(&mut self, now: Millis, fold: &Fold<'_>, reach: &mut Reach, stats: &mut Stats) {
+        let rules = fold.rules;
         let Some(retention_ms) = rules.retention_ms else { return };
-        let given_up = self.track.forget_before(self.newest.min(now).saturating_sub(retention_ms), rules);
+        let given_up = self.track.forget_before(self.newest.min(now).saturating_sub(retention_ms), fold);
         if given_up == 0 {
             return;
         }
@@ -109,6 +115,20 @@ impl Timeline {
         self.armed = due;
         Some(due)
     }
+}
+
+impl Stats {
+    fn add(&mut self, rewound: &Rewound) {
+        self.rewinds += 1;
+        self.rewound_positions += rewound.positions as u64;
+        self.retained_positions = self.retained_positions.wrapping_add_signed(rewound.gained);
+    }
+}
+
+/// A position without the mark that others give it.
+fn as_arrived(position: Position) -> Position {
+    let mark = if position.mark == Mark::Outlier { Mark::None } else { position.mark };
+    Position { mark, ..position }
 }
 
 /// What of a state begins and ends seldom: shared with it, so that to see whether it is the same costs
@@ -159,13 +179,12 @@ impl Timelines {
     ) -> bool {
         let (now, slot) = (self.now, self.slot(vehicle));
         let Some(timeline) = self.timelines.get_mut(slot).and_then(Option::as_mut) else { return false };
-        let Some(last) = timeline.track.head().last else { return false };
+        let (Some(last), Some(heard)) = (timeline.track.head().last, timeline.track.head().heard) else { return false };
         let ([first, ..], [.., latest]) = (events, events) else { return false };
         let newest = latest.position.ts;
-        if first.position.ts <= last.ts
+        if first.position.ts <= heard.ts
             || events.iter().any(|event| event.withdrawn)
             || !self.world.catalogue.is_quiet(last.ts, newest.max(now))
-            || self.world.roster.changes_limit(vehicle, last.ts, newest.max(now))
         {
             return false;
         }
@@ -175,9 +194,16 @@ impl Timelines {
 
         let was = Standing::of(timeline.track.head());
         old.open_running(timeline.track.head(), before, facts);
+        let unsettled = timeline.track.head().settled_until();
+        let mut changed = Span { from: unsettled.min(heard.ts), until: END };
         let (mut appended, mut begins_chunk) = (0, false);
         for event in latest_of_each_instant(events) {
-            begins_chunk |= timeline.track.append(&new, event.position, facts);
+            let done = timeline.track.append(&new, event.position, facts);
+            begins_chunk |= done.begins_chunk;
+            if let Some(rewound) = &done.rewound {
+                self.stats.add(rewound);
+                changed.from = changed.from.min(rewound.span.from);
+            }
             appended += 1;
         }
         timeline.newest = timeline.newest.max(newest);
@@ -206,8 +232,9 @@ impl Timelines {
             }
             facts.consolidate();
             let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.world.rules);
-            ledger.measure(vehicle, track, Span { from: last.ts, until: END }, rules, facts);
-            ledger.tell_days(vehicle, track, new.silence(head, now), rules.local_time.day(last.ts), rules, facts);
+            ledger.measure(track, changed, &new, facts);
+            let first = if changed.from == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(changed.from) };
+            ledger.tell_days(vehicle, track, new.silence(head, now), first, rules, facts);
             Labels { vehicle, roster: &self.world.roster, rules }.label(facts, &mut out.fleet_days);
         }
         out.facts.append(facts);
@@ -218,7 +245,7 @@ impl Timelines {
         // What is given up is given up by the chunk: to look for it once a chunk is enough.
         events.iter().for_each(|event| self.reaches[slot].add(event.position.place));
         if begins_chunk {
-            timeline.forget(now, &self.world.rules, &mut self.reaches[slot], &mut self.stats);
+            timeline.forget(now, &new, &mut self.reaches[slot], &mut self.stats);
         }
         true
     }
@@ -247,7 +274,7 @@ impl Timelines {
             facts.trips = under_way;
         }
 
-        let last_ts = timeline.track.head().last.map_or(BEGINNING, |last| last.ts);
+        let last_ts = timeline.track.last().map_or(BEGINNING, |last| last.ts);
         let untold = old.silence(&was, before).map_or(last_ts, |told| told.until);
         let changed = timeline.take(happened, &old, &new, stats, &mut facts);
 
@@ -258,7 +285,7 @@ impl Timelines {
         facts.consolidate();
         if self.world.rules.views.has_analytics() {
             let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.world.rules);
-            ledger.measure(vehicle, track, changed, rules, &mut facts);
+            ledger.measure(track, changed, &new, &mut facts);
             let first = if changed.is_empty() { untold } else { changed.from };
             let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
             ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
@@ -290,7 +317,7 @@ impl Timelines {
         if !happened.events.is_empty() {
             let heard = happened.events.iter().filter(|event| !event.withdrawn);
             heard.for_each(|event| self.reaches[slot].add(event.position.place));
-            timeline.forget(self.now, &self.world.rules, &mut self.reaches[slot], stats);
+            timeline.forget(self.now, &new, &mut self.reaches[slot], stats);
         }
     }
 }

@@ -32,6 +32,7 @@ pub struct FleetDailyGroup {
     reporting: i64,
     moving: i64,
     distance_mm: i64,
+    gap_mm: i64,
     moving_ms: i64,
     known_ms: i64,
     started: i64,
@@ -63,11 +64,12 @@ impl Group for FleetDailyGroup {
     fn update(&mut self, value: &FleetPart, diff: i64) {
         match value {
             FleetPart::Motions(motions) => {
-                let FleetMotions { known, reporting, moving, distance_mm, moving_ms, known_ms } = motions;
+                let FleetMotions { known, reporting, moving, distance_mm, gap_mm, moving_ms, known_ms } = motions;
                 self.known += known * diff;
                 self.reporting += reporting * diff;
                 self.moving += moving * diff;
                 self.distance_mm += distance_mm * diff;
+                self.gap_mm += gap_mm * diff;
                 self.moving_ms += moving_ms * diff;
                 self.known_ms += known_ms * diff;
             }
@@ -88,6 +90,7 @@ impl Group for FleetDailyGroup {
             vehicles_reporting: self.reporting,
             vehicles_moving: self.moving,
             distance_mm: self.distance_mm,
+            gap_mm: self.gap_mm,
             moving_ms: self.moving_ms,
             known_ms: self.known_ms,
             trips_started: self.started,
@@ -100,8 +103,9 @@ impl Group for FleetDailyGroup {
     }
 
     fn is_empty(&self) -> bool {
-        let Self { known, reporting, moving, distance_mm, moving_ms, known_ms, started, completed, turnaround } = self;
-        let sums = [known, reporting, moving, distance_mm, moving_ms, known_ms, started, completed];
+        let Self { known, reporting, moving, distance_mm, gap_mm, moving_ms, known_ms, started, completed, turnaround } =
+            self;
+        let sums = [known, reporting, moving, distance_mm, gap_mm, moving_ms, known_ms, started, completed];
         sums.into_iter().all(|sum| *sum == 0) && turnaround.is_empty()
     }
 

@@ -31,7 +31,7 @@ use timely::dataflow::operators::vec::Map;
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::control::{Control, Epoch};
-use crate::views::groups::{Fact, Group, GroupStats, Groups, Key};
+use crate::views::groups::{Fact, Group, GroupStats, Groups, Key, silence_reach_ms};
 use crate::views::{GroupSnapshot, Rows};
 use watchtower_model::local_time::LocalTime;
 use watchtower_model::{BEGINNING, Millis, Rules};
@@ -100,6 +100,8 @@ struct Pending<G: Group> {
     now: Millis,
     /// The longest dwell that an edit asks for.
     dwell_ms: i64,
+    /// How far marks reach because of the longest silence that an edit allows a vehicle.
+    silence_ms: i64,
     snapshot: bool,
     is_restored: bool,
 }
@@ -159,9 +161,10 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
                 if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
                     break;
                 }
-                let Pending { answer, mut facts, restored, now, dwell_ms, snapshot, is_restored } = first.remove();
+                let Pending { answer, mut facts, restored, now, dwell_ms, silence_ms, snapshot, is_restored } =
+                    first.remove();
                 let [rows_at, snapshots_at] = answer;
-                groups.keep_for_dwell(dwell_ms);
+                groups.keep_for(dwell_ms, silence_ms);
                 debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
                 restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
                 let changed = groups.advance(if is_restored { &[] } else { &facts });
@@ -197,6 +200,7 @@ impl<G: Group> Pending<G> {
             restored: Vec::new(),
             now: BEGINNING,
             dwell_ms: 0,
+            silence_ms: 0,
             snapshot: false,
             is_restored: false,
         }
@@ -211,7 +215,10 @@ impl<G: Group> Pending<G> {
                 let dwell_ms = edit.definition.map_or(0, |geofence| geofence.min_dwell_ms);
                 self.dwell_ms = self.dwell_ms.max(dwell_ms);
             }
-            Control::Vehicle(_) => {}
+            Control::Vehicle(edit) => {
+                let own = edit.definition.and_then(|vehicle| vehicle.offline_after_ms);
+                self.silence_ms = self.silence_ms.max(own.map_or(0, silence_reach_ms));
+            }
         }
     }
 }

@@ -33,22 +33,40 @@ use serde::de::DeserializeOwned;
 use crate::timeline::AHEAD;
 use crate::views::GroupSnapshot;
 use watchtower_model::local_time::LocalTime;
-use watchtower_model::{BEGINNING, Millis, Rules};
+use watchtower_model::{BEGINNING, Millis, OUTLIER_RUN, OUTLIER_RUN_MS, Rules, STOP_RETURN_MS};
 
 /// No two places on earth are farther apart, millimetres.
 const FARTHEST_MM: i64 = 20_004_000_000;
+
+/// Positions, each less than an offline from the next, back to the first one whose mark a position decides; and one.
+const LEGS: i64 = 2 * OUTLIER_RUN as i64 + 2;
+
+/// How much longer groups stay where a vehicle may be silent for so long.
+pub fn silence_reach_ms(offline_after_ms: i64) -> i64 {
+    LEGS.saturating_mul(offline_after_ms)
+}
 
 /// How far behind an accepted event facts may change, but for what the rules do not say: a visit confirmed
 /// after its geofence's `min_dwell_s`, and an event or a clock from the future. Milliseconds.
 pub fn reach_ms(rules: &Rules) -> i64 {
     let Rules { offline_after_ms, stop_min_ms, idle_min_ms, overspeed_min_ms, retention_ms, max_plausible, .. } = rules;
+    let legs_ms = LEGS.saturating_mul(*offline_after_ms);
     let outlier_ms = max_plausible
         .micro_kmh()
         .and_then(|micro_kmh| (FARTHEST_MM * 3_600_000).checked_div(i64::from(micro_kmh)))
         .unwrap_or(i64::MAX);
-    [*offline_after_ms, *stop_min_ms, *idle_min_ms, *overspeed_min_ms, retention_ms.unwrap_or(0), outlier_ms]
-        .into_iter()
-        .fold(0, i64::saturating_add)
+    [
+        legs_ms,
+        OUTLIER_RUN_MS,
+        STOP_RETURN_MS,
+        *stop_min_ms,
+        *idle_min_ms,
+        *overspeed_min_ms,
+        retention_ms.unwrap_or(0),
+        outlier_ms,
+    ]
+    .into_iter()
+    .fold(0, i64::saturating_add)
 }
 
 /// What can be sent to another worker.
@@ -136,6 +154,8 @@ pub struct Groups<G: Group> {
     sealed_after_ms: Option<i64>,
     /// The longest dwell of any geofence: a trip ends with a visit that may be confirmed so much later.
     dwell_ms: i64,
+    /// How far marks reach because of vehicles with an `offline_after` of their own.
+    silence_ms: i64,
     /// By number.
     groups: Vec<Option<Held<G>>>,
     numbers: HashMap<G::Key, u32, FxBuildHasher>,
@@ -166,6 +186,7 @@ impl<G: Group> Groups<G> {
             local_time,
             sealed_after_ms,
             dwell_ms: 0,
+            silence_ms: 0,
             groups: Vec::new(),
             numbers: HashMap::default(),
             free: Vec::new(),
@@ -177,14 +198,16 @@ impl<G: Group> Groups<G> {
         }
     }
 
-    /// A geofence asks for such a dwell: groups stay so much longer from now on.
-    pub fn keep_for_dwell(&mut self, dwell_ms: i64) {
+    /// A geofence asks for such a dwell, or vehicles may be silent for so long that marks reach so far: groups stay so
+    /// much longer from now on.
+    pub fn keep_for(&mut self, dwell_ms: i64, silence_ms: i64) {
         self.dwell_ms = self.dwell_ms.max(dwell_ms);
+        self.silence_ms = self.silence_ms.max(silence_ms);
     }
 
     /// What ended before has been sealed, if anything is.
     fn sealed_before(&self) -> Option<Millis> {
-        let kept_ms = self.sealed_after_ms?.saturating_add(self.dwell_ms);
+        let kept_ms = self.sealed_after_ms?.saturating_add(self.dwell_ms).saturating_add(self.silence_ms);
         Some(self.now.saturating_sub(kept_ms))
     }
 

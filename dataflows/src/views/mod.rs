@@ -39,10 +39,11 @@ use od_daily::{OdDailyGroup, OdDay};
 use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
 use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use watchtower_model::facts::{
-    FleetFact, Idling, KindVisit, Motion, Overspeed, Presence, Spell, Stop, Trip, Turnaround,
+    FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround,
 };
 use watchtower_model::{
-    GeofenceId, InForce, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState, ViewSet, Visit,
+    GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
+    ViewSet, Visit,
 };
 
 /// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
@@ -82,6 +83,8 @@ pub struct Snapshots {
 
 /// What the timelines say by themselves.
 pub struct Facts<'s> {
+    /// The mark of every position that has one.
+    pub marks: Rows<'s, Marked>,
     /// Every visit, ended or not.
     pub visits: Rows<'s, Visit>,
     /// Every silence.
@@ -92,6 +95,10 @@ pub struct Facts<'s> {
     pub idlings: Rows<'s, Idling>,
     /// Every overspeed.
     pub overspeeds: Rows<'s, Overspeed>,
+    /// Every move with the ignition off.
+    pub moves_off: Rows<'s, MovesOff>,
+    /// The days of these.
+    pub towings: Rows<'s, Towing>,
     /// Every trip.
     pub trips: Rows<'s, Trip>,
     /// Every turnaround.
@@ -118,6 +125,8 @@ pub struct Facts<'s> {
 
 /// All views.
 pub struct Views<'s> {
+    /// The mark of every position that has one.
+    pub marks: Rows<'s, Marked>,
     /// Every visit, ended or not.
     pub visits: Rows<'s, Visit>,
     /// Every silence.
@@ -128,6 +137,8 @@ pub struct Views<'s> {
     pub idlings: Rows<'s, Idling>,
     /// Every overspeed.
     pub overspeeds: Rows<'s, Overspeed>,
+    /// Every move with the ignition off.
+    pub moves_off: Rows<'s, MovesOff>,
     /// Every trip.
     pub trips: Rows<'s, Trip>,
     /// Every turnaround.
@@ -216,11 +227,14 @@ pub fn views<'s>(
     let given = Given::new(control.clone(), restored.groups, &rules, reach_ms(&rules));
     let set = rules.views;
     let Facts {
+        marks,
         visits,
         offlines,
         stops,
         idlings,
         overspeeds,
+        moves_off,
+        towings,
         trips,
         turnarounds,
         motions,
@@ -246,6 +260,7 @@ pub fn views<'s>(
         ViewSet::All => {
             let vehicle_facts = VehicleFacts {
                 motions,
+                towings,
                 spells,
                 overspeeds: overspeeds.clone(),
                 stops: stops.clone(),
@@ -270,11 +285,13 @@ pub fn views<'s>(
     let present = present::present(geofences.clone(), control);
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
     Views {
+        marks,
         visits,
         offlines,
         stops,
         idlings,
         overspeeds,
+        moves_off,
         trips,
         turnarounds,
         vehicle_daily: vehicle_daily.rows,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::views::histogram::rounded;
 use watchtower_model::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
-use watchtower_model::facts::{Motion, Overspeed, Presence, Spell, SpellKind, Stop, Trip};
+use watchtower_model::facts::{Motion, Overspeed, Presence, Spell, SpellKind, Stop, Towing, Trip};
 use watchtower_model::local_time::{Day, LocalTime};
 use watchtower_model::{Millis, Speed, VehicleId, Visit};
 
@@ -15,6 +15,8 @@ use watchtower_model::{Millis, Speed, VehicleId, Visit};
 pub struct PlainFacts {
     /// One for each vehicle and day.
     pub motions: Vec<Motion>,
+    /// One for each move with the ignition off and day.
+    pub towings: Vec<Towing>,
     /// Idlings and overspeeds as far as they are confirmed.
     pub spells: Vec<Spell>,
     /// Open ones too.
@@ -31,7 +33,7 @@ pub struct PlainFacts {
 
 /// `vehicle_daily`, ascending.
 pub fn vehicle_daily(facts: &PlainFacts, zone: &LocalTime) -> Vec<VehicleDaily> {
-    let PlainFacts { motions, spells, overspeeds, stops, visits, trips, presences: _ } = facts;
+    let PlainFacts { motions, towings, spells, overspeeds, stops, visits, trips, presences: _ } = facts;
     let ended: Vec<Vec<(VehicleId, Day)>> = vec![
         overspeeds.iter().filter_map(|fact| Some((fact.vehicle, zone.day(fact.ended_at?)))).collect(),
         stops.iter().filter_map(|fact| Some((fact.vehicle, zone.day(fact.ended_at?)))).collect(),
@@ -39,6 +41,7 @@ pub fn vehicle_daily(facts: &PlainFacts, zone: &LocalTime) -> Vec<VehicleDaily> 
         trips.iter().filter_map(|fact| Some((fact.vehicle, zone.day(fact.arrival?.arrived_at)))).collect(),
     ];
     let mut keys: BTreeSet<_> = motions.iter().map(|motion| (motion.vehicle, motion.day)).collect();
+    keys.extend(towings.iter().map(|towing| (towing.vehicle, towing.day)));
     keys.extend(ended.iter().flatten());
     for spell in spells.iter().filter(|spell| spell.from < spell.until) {
         keys.extend((spell.from..spell.until).step_by(60_000).map(|t| (spell.vehicle, zone.day(t))));
@@ -55,11 +58,14 @@ pub fn vehicle_daily(facts: &PlainFacts, zone: &LocalTime) -> Vec<VehicleDaily> 
                 .sum()
         };
         let count = |which: usize| ended[which].iter().filter(|key| **key == (vehicle, day)).count() as i64;
+        let towed = towings.iter().filter(|towing| (towing.vehicle, towing.day) == (vehicle, day));
         let moved = || motions().filter_map(|motion| motion.moved);
         VehicleDaily {
             vehicle,
             day,
             distance_mm: motions().map(|motion| motion.distance_mm).sum(),
+            gap_mm: motions().map(|motion| motion.gap_mm).sum(),
+            towed_mm: towed.map(|towing| towing.distance_mm).sum(),
             moving_ms: motions().map(|motion| motion.moving_ms).sum(),
             stopped_ms: motions().map(|motion| motion.stopped_ms).sum(),
             idling_ms: spent(SpellKind::Idling),

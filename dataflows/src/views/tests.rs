@@ -24,7 +24,7 @@ use super::{GroupSnapshot, Rows};
 use crate::control::{Control, Epoch};
 use facts::{arb_epochs, batches, by_plain_search};
 use watchtower_model::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
-use watchtower_model::facts::{Motion, Overspeed, Presence, Spell, Stop, Trip};
+use watchtower_model::facts::{Motion, Overspeed, Presence, Spell, Stop, Towing, Trip};
 use watchtower_model::local_time::{Day, LocalTime};
 use watchtower_model::{GeofenceId, Millis, Rules, Speed, VehicleId, Visit};
 
@@ -37,6 +37,7 @@ const HORIZON: Millis = 2 * DAY;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 enum Fact {
     Motion(Motion),
+    Towing(Towing),
     Spell(Spell),
     Overspeed(Overspeed),
     Stop(Stop),
@@ -88,6 +89,7 @@ fn tables<'s>(facts: Rows<'s, Fact>, given: &Given<'s>) -> Tables<'s> {
     }
     let parts = VehicleFacts {
         motions: of!(Motion),
+        towings: of!(Towing),
         spells: of!(Spell),
         overspeeds: of!(Overspeed),
         stops: of!(Stop),
@@ -284,8 +286,8 @@ fn drive(vehicle: VehicleId, now: Millis, step: Millis) -> Vec<(Fact, i64)> {
         let day = zone().day(t);
         let positions = (t - zone().day_spans(day).next().unwrap().from) / step + 1;
         let (distance_mm, moved) = (positions * 1_000, Some((t - t.rem_euclid(DAY), t)));
-        let (moving_ms, stopped_ms, offline_ms, max_speed) = (0, 0, 0, Speed::NONE);
-        Motion { vehicle, day, distance_mm, moving_ms, stopped_ms, offline_ms, max_speed, moved, positions }
+        let (gap_mm, moving_ms, stopped_ms, offline_ms, max_speed) = (0, 0, 0, 0, Speed::NONE);
+        Motion { vehicle, day, distance_mm, gap_mm, moving_ms, stopped_ms, offline_ms, max_speed, moved, positions }
     };
     let presence = |until: Millis| {
         let from = zone().hour_span(until).from;
@@ -303,7 +305,7 @@ fn drive(vehicle: VehicleId, now: Millis, step: Millis) -> Vec<(Fact, i64)> {
 
 fn motion(positions: i64) -> Part {
     let motion = serde_json::json!({
-        "distance_mm": 0, "moving_ms": 0, "stopped_ms": 0, "offline_ms": 0, "positions": positions,
+        "distance_mm": 0, "gap_mm": 0, "moving_ms": 0, "stopped_ms": 0, "offline_ms": 0, "positions": positions,
         "moved": null, "max_speed": Speed::NONE,
     });
     Part::Motion(serde_json::from_value::<MotionOfDay>(motion).unwrap())

@@ -14,7 +14,7 @@ use crate::views::groups::{Group, Key};
 use crate::views::{GroupSnapshot, Rows};
 use watchtower_model::Span;
 use watchtower_model::aggregates::VehicleDaily;
-use watchtower_model::facts::{Motion, Overspeed, Spell, SpellKind, Stop, Trip};
+use watchtower_model::facts::{Motion, Overspeed, Spell, SpellKind, Stop, Towing, Trip};
 use watchtower_model::local_time::{Day, LocalTime};
 use watchtower_model::{Millis, Speed, VehicleId, Visit};
 
@@ -22,6 +22,8 @@ use watchtower_model::{Millis, Speed, VehicleId, Visit};
 pub struct VehicleFacts<'s> {
     /// One for each vehicle and day.
     pub motions: Rows<'s, Motion>,
+    /// One for each move with the ignition off and day.
+    pub towings: Rows<'s, Towing>,
     /// Idlings and overspeeds as far as they are confirmed.
     pub spells: Rows<'s, Spell>,
     /// Open ones too.
@@ -54,6 +56,8 @@ pub struct VehicleDay {
 pub enum Part {
     /// What the positions add up to.
     Motion(MotionOfDay),
+    /// How far it went with the ignition off, millimetres.
+    Towing(i64),
     /// Time idling or above the limit, milliseconds.
     Spell(SpellKind, i64),
     /// An overspeed ended.
@@ -70,6 +74,7 @@ pub enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MotionOfDay {
     distance_mm: i64,
+    gap_mm: i64,
     moving_ms: i64,
     stopped_ms: i64,
     offline_ms: i64,
@@ -85,6 +90,7 @@ pub struct VehicleDailyGroup {
     motion: Option<MotionOfDay>,
     /// Else all of them, ascending, none of them zero times.
     motions: Vec<(MotionOfDay, i64)>,
+    towed_mm: i64,
     idling_ms: i64,
     overspeed_ms: i64,
     overspeeds: i64,
@@ -95,12 +101,26 @@ pub struct VehicleDailyGroup {
 
 /// The table. Its slack: see [`crate::views::groups`].
 pub fn vehicle_daily<'s>(facts: VehicleFacts<'s>, given: &Given<'s>) -> Grouped<'s, VehicleDaily> {
-    let VehicleFacts { motions, spells, overspeeds, stops, visits, trips } = facts;
+    let VehicleFacts { motions, towings, spells, overspeeds, stops, visits, trips } = facts;
     let motions = motions.map(|motion| {
-        let Motion { vehicle, day, distance_mm, moving_ms, stopped_ms, offline_ms, max_speed, moved, positions } =
-            motion;
-        let motion = MotionOfDay { distance_mm, moving_ms, stopped_ms, offline_ms, positions, moved, max_speed };
+        let Motion {
+            vehicle,
+            day,
+            distance_mm,
+            gap_mm,
+            moving_ms,
+            stopped_ms,
+            offline_ms,
+            max_speed,
+            moved,
+            positions,
+        } = motion;
+        let motion =
+            MotionOfDay { distance_mm, gap_mm, moving_ms, stopped_ms, offline_ms, positions, moved, max_speed };
         (VehicleDay { vehicle, day }, Part::Motion(motion))
+    });
+    let towings = towings.map(|Towing { vehicle, day, started_at: _, distance_mm }| {
+        (VehicleDay { vehicle, day }, Part::Towing(distance_mm))
     });
     let zone = Arc::clone(&given.local_time);
     let spells = spells.flat_map(move |Spell { vehicle, kind, from, until }| {
@@ -119,7 +139,7 @@ pub fn vehicle_daily<'s>(facts: VehicleFacts<'s>, given: &Given<'s>) -> Grouped<
     let visits = visits.filter(|visit| visit.confirmed).flat_map(move |visit| of(visit.vehicle, visit.exited_at?));
     let of = counted(Part::Trip);
     let trips = trips.flat_map(move |trip| of(trip.vehicle, trip.arrival?.arrived_at));
-    let parts = motions.concatenate([spells, overspeeds, stops, visits, trips]);
+    let parts = motions.concatenate([towings, spells, overspeeds, stops, visits, trips]);
     grouped::<VehicleDailyGroup>("VehicleDaily", parts, given)
 }
 
@@ -185,6 +205,7 @@ impl Group for VehicleDailyGroup {
     fn update(&mut self, value: &Part, diff: i64) {
         match value {
             Part::Motion(motion) => self.update_motion(*motion, diff),
+            Part::Towing(distance_mm) => self.towed_mm += distance_mm * diff,
             Part::Spell(SpellKind::Idling, ms) => self.idling_ms += ms * diff,
             Part::Spell(SpellKind::Overspeed, ms) => self.overspeed_ms += ms * diff,
             Part::Overspeed => self.overspeeds += diff,
@@ -202,6 +223,8 @@ impl Group for VehicleDailyGroup {
             vehicle: key.vehicle,
             day: key.day,
             distance_mm: 0,
+            gap_mm: 0,
+            towed_mm: self.towed_mm,
             moving_ms: 0,
             stopped_ms: 0,
             idling_ms: self.idling_ms,
@@ -217,6 +240,7 @@ impl Group for VehicleDailyGroup {
         };
         for (motion, count) in self.motions() {
             row.distance_mm += motion.distance_mm * count;
+            row.gap_mm += motion.gap_mm * count;
             row.moving_ms += motion.moving_ms * count;
             row.stopped_ms += motion.stopped_ms * count;
             row.offline_ms += motion.offline_ms * count;
@@ -233,8 +257,8 @@ impl Group for VehicleDailyGroup {
     }
 
     fn is_empty(&self) -> bool {
-        let Self { motion, motions, idling_ms, overspeed_ms, overspeeds, stops, visits, trips } = self;
-        let sums = [idling_ms, overspeed_ms, overspeeds, stops, visits, trips];
+        let Self { motion, motions, towed_mm, idling_ms, overspeed_ms, overspeeds, stops, visits, trips } = self;
+        let sums = [towed_mm, idling_ms, overspeed_ms, overspeeds, stops, visits, trips];
         motion.is_none() && motions.is_empty() && sums.into_iter().all(|sum| *sum == 0)
     }
 

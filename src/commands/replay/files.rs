@@ -85,7 +85,7 @@ pub type Tables = Vec<(&'static Table, Vec<Row>)>;
 /// If a file cannot be read. A bad *event* is no error: it is a row of `rejected_events`.
 pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> Result<(Tables, Summary), ReplayError> {
     let started = Instant::now();
-    let mut intake = Intake::new(options.limits.clone());
+    let mut intake = Intake::new(options.limits.clone(), options.rules.clone());
     let mut driver = Driver::start(options.workers, options.rules.clone());
     let mut log = Vec::new();
     let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
@@ -127,7 +127,7 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
         *refused.entry(event.reason).or_default() += 1;
     }
     let mut tables = materialized.tables(&lookup);
-    tables.push(archive.table(&lookup));
+    tables.push(archive.table(materialized.marks(), &lookup));
     tables.push((&rejected_events::TABLE, rejected.iter().map(rejected_events::cells).collect()));
     let rows = tables.iter().map(|(table, rows)| (table.name, rows.len())).collect();
     Ok((tables, Summary { events, refused, elapsed, rows }))

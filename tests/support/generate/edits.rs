@@ -134,7 +134,9 @@ impl Generator<'_> {
         let effective_from = self.effective_from(valid_from);
         let definition = (!self.rng.chance(30)).then(|| {
             let fleet = Some(self.rng.below(3).to_string());
-            Arc::new(Vehicle { name: None, fleet, speed_limit: self.speed_limit(), attributes: None })
+            let unit = self.habits.unit;
+            let offline_after_ms = *self.rng.pick(&[None, None, Some(4 * unit), Some(60 * unit)]);
+            Arc::new(Vehicle { name: None, fleet, speed_limit: self.speed_limit(), offline_after_ms, attributes: None })
         });
         let seq = self.next_seq();
         let key = VehicleId(vehicle as u32);

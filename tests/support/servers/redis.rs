@@ -41,6 +41,12 @@ impl RedisServer {
         self.0.command(words).unwrap()
     }
 
+    /// Whether one of the folders it writes has a file with this end to its name.
+    pub(crate) fn has_file(&self, folder: &str, suffix: &str) -> bool {
+        let entries = std::fs::read_dir(self.0.folder().join(folder)).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(suffix))
+    }
+
     /// Its process id and folder.
     pub(super) fn process(&self) -> (u32, &Path) {
         (self.0.pid().unwrap(), self.0.folder())

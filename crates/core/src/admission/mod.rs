@@ -9,7 +9,8 @@ use std::collections::HashSet;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use watchtower_model::{
-    BEGINNING, Edit, GeofenceEdit, Heading, Millis, Place, Position, PositionEvent, Speed, VehicleEdit, VehicleId,
+    BEGINNING, Edit, GeofenceEdit, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Speed, VehicleEdit,
+    VehicleId,
 };
 
 use crate::events::{
@@ -389,15 +390,21 @@ impl Admission {
 /// What the timeline keeps of a fix.
 fn position(ts: Millis, fix: &Fix<'_>) -> Position {
     match fix {
-        Fix::At(at) => {
-            Position { ts, place: at.place, speed: at.speed, heading: at.heading, ignition: at.ignition == Some(true) }
-        }
+        Fix::At(at) => Position {
+            ts,
+            place: at.place,
+            speed: at.speed,
+            heading: at.heading,
+            ignition: Ignition::from_report(at.ignition),
+            mark: Mark::None, // the rules mark it, of which admission knows nothing
+        },
         Fix::Withdrawn => Position {
             ts,
             place: Place { lon: 0, lat: 0 },
             speed: Speed::NONE,
             heading: Heading::NONE,
-            ignition: false,
+            ignition: Ignition::Unknown,
+            mark: Mark::None,
         },
     }
 }

@@ -19,6 +19,9 @@ const MAX_EXIT_BUFFER_M: f64 = 5000.0;
 /// The longest dwell that can be asked for, in seconds: some thirty years.
 const MAX_DWELL_S: f64 = 1e9;
 
+/// The longest silence that a vehicle may be allowed, seconds: ten years, as in the configuration.
+const MAX_OFFLINE_AFTER_S: f64 = 3_650.0 * 86_400.0;
+
 /// The event that the fields describe. `unknown`: what no field is known for, if it matters.
 pub fn event<'a>(
     fields: &Fields<'a>,
@@ -162,6 +165,7 @@ fn vehicle<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Event<'a>, Reject
             name: fields.label(Field::Name)?,
             fleet: fields.label(Field::Fleet)?,
             speed_limit: speed_limit(fields)?,
+            offline_after_ms: offline_after_ms(fields)?,
             attributes: fields.object(Field::Attributes, limits)?.map(Cow::into_owned),
         })),
     };
@@ -177,6 +181,16 @@ fn vehicle_id<'a>(fields: &Fields<'a>) -> Result<Cow<'a, str>, Rejection> {
     let id = required(Field::VehicleId, fields.string(Field::VehicleId)?)?;
     check_vehicle_id(&id)?;
     Ok(id)
+}
+
+/// How long a vehicle may be silent, if it says so; milliseconds.
+fn offline_after_ms(fields: &Fields<'_>) -> Result<Option<i64>, Rejection> {
+    let Some(seconds) = fields.number(Field::OfflineAfterS)? else { return Ok(None) };
+    if !(1.0..=MAX_OFFLINE_AFTER_S).contains(&seconds) {
+        let detail = format!("offline_after_s: expected 1 to {MAX_OFFLINE_AFTER_S}, found {seconds}");
+        return Err(Rejection::new(Reason::Malformed, detail));
+    }
+    Ok(Some((seconds * 1000.0).round() as i64))
 }
 
 /// A limit that is given must be one: nobody means a limit of zero.

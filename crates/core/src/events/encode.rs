@@ -64,6 +64,8 @@ pub fn walk(event: &Event<'_>, emit: &mut dyn FnMut(Field, Token<'_>)) {
                     some(vehicle.name.as_deref(), Field::Name, Token::Text, emit);
                     some(vehicle.fleet.as_deref(), Field::Fleet, Token::Text, emit);
                     some(vehicle.speed_limit.kmh(), Field::SpeedLimitKmh, Token::Number, emit);
+                    let offline_after_s = vehicle.offline_after_ms.map(|ms| ms as f64 / 1000.0);
+                    some(offline_after_s, Field::OfflineAfterS, Token::Number, emit);
                     some(vehicle.attributes.as_deref(), Field::Attributes, Token::Json, emit);
                 }
             }

@@ -62,6 +62,7 @@ fields! {
     MinDwellS = "min_dwell_s",
     ExitBufferM = "exit_buffer_m",
     SpeedLimitKmh = "speed_limit_kmh",
+    OfflineAfterS = "offline_after_s",
     RadiusM = "radius_m",
     Geometry = "geometry",
     Fleet = "fleet",
@@ -86,7 +87,7 @@ impl Field {
             Self::Attributes | Self::Deleted => true,
             Self::Type | Self::GeofenceId | Self::ValidFrom | Self::Name | Self::Kind | Self::Anchor => false,
             Self::Tags | Self::MinDwellS | Self::ExitBufferM | Self::SpeedLimitKmh | Self::RadiusM => false,
-            Self::Geometry | Self::Fleet | Self::Now => false,
+            Self::Geometry | Self::Fleet | Self::OfflineAfterS | Self::Now => false,
         }
     }
 

@@ -90,6 +90,16 @@ pub enum Fix<'a> {
     At(Measured<'a>),
 }
 
+impl Fix<'_> {
+    /// The accuracy radius that is reported, if one is. Metres.
+    pub fn accuracy_m(&self) -> Option<f64> {
+        match self {
+            Self::Withdrawn => None,
+            Self::At(measured) => measured.accuracy_m,
+        }
+    }
+}
+
 /// A place and what was measured there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured<'a> {

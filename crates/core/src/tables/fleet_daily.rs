@@ -71,6 +71,11 @@ pub const TABLE: Table = Table {
             comment: "moving_s divided by the time the vehicles moved, stood or were offline, 0 to 1; empty if that \
                       time is 0.",
         },
+        Column {
+            name: "gap_m",
+            kind: Kind::Real,
+            comment: "Straight distance across offlines, added up over the vehicles, metres.",
+        },
     ],
 };
 
@@ -85,6 +90,7 @@ impl TableRow for FleetDaily {
             vehicles_reporting,
             vehicles_moving,
             distance_mm,
+            gap_mm,
             moving_ms,
             known_ms,
             trips_started,
@@ -109,6 +115,7 @@ impl TableRow for FleetDaily {
             Cell::or_empty(*turnaround_p50_ms, seconds),
             Cell::or_empty(*turnaround_p95_ms, seconds),
             Cell::or_empty((*known_ms > 0).then(|| *moving_ms as f64 / *known_ms as f64), Cell::Real),
+            metres(*gap_mm),
         ]
     }
 }

@@ -7,8 +7,9 @@ use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
 /// Columns and comments of `idlings`.
 pub const TABLE: Table = Table {
     name: "idlings",
-    comment: "Every time a vehicle had its ignition on and was slower than idle_speed_kmh for at least idle_min, the \
-              current ones included. An offline ends it; unknown ignition counts as off.",
+    comment: "Every time a vehicle had its ignition on and did not get away for at least idle_min, the current ones \
+              included. An offline ends it; where a position does not report the ignition, it is what was last \
+              reported.",
     class: Class::Transactional,
     key: 2,
     columns: &[
@@ -21,8 +22,8 @@ pub const TABLE: Table = Table {
         Column {
             name: "ended_at",
             kind: Kind::Time,
-            comment: "Instant of the first position at which it moved or the ignition was off, or of the last one \
-                      before an offline, UTC; empty while it idles.",
+            comment: "Instant at which the ignition was off, the vehicle moved outside stop_radius_m, or an offline \
+                      began, UTC; empty while it idles.",
         },
     ],
 };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use rustc_hash::FxBuildHasher;
-use watchtower_model::{VehicleId, VehicleState, Visit, computed_tables};
+use watchtower_model::{Marked, VehicleId, VehicleState, Visit, computed_tables};
 
 use crate::tables::{Deltas, Lookup, Row, Table, TableRow, Visitor};
 
@@ -48,6 +48,11 @@ impl Materialized {
     /// The rows of `vehicle_state`, in no order.
     pub fn vehicle_states(&self) -> impl Iterator<Item = &VehicleState> {
         self.vehicle_state.values()
+    }
+
+    /// The marks of positions, in no order.
+    pub fn marks(&self) -> impl Iterator<Item = &Marked> {
+        self.marks.0.keys()
     }
 
     /// The rows of `visits`, in no order.

@@ -14,9 +14,11 @@ pub mod geofences;
 pub mod idlings;
 pub mod kind_daily;
 mod materialized;
+pub mod moves_off;
 pub mod od_daily;
 pub mod offlines;
 pub mod overspeeds;
+pub mod position_marks;
 pub mod positions;
 mod refused;
 pub mod rejected_counts;
@@ -48,7 +50,7 @@ use watchtower_model::{Geofence, GeofenceEdit, GeofenceId, Millis, Speed, Vehicl
 use crate::admission::Names;
 
 /// All tables, in the order in which documentation and exports list them.
-pub const TABLES: [&Table; 20] = [
+pub const TABLES: [&Table; 22] = [
     &vehicle_state::TABLE,
     &geofence_membership::TABLE,
     &geofence_occupancy::TABLE,
@@ -57,6 +59,7 @@ pub const TABLES: [&Table; 20] = [
     &stops::TABLE,
     &idlings::TABLE,
     &overspeeds::TABLE,
+    &moves_off::TABLE,
     &trips::TABLE,
     &turnarounds::TABLE,
     &vehicle_daily::TABLE,
@@ -66,6 +69,7 @@ pub const TABLES: [&Table; 20] = [
     &kind_daily::TABLE,
     &vehicles::TABLE,
     &geofences::TABLE,
+    &position_marks::TABLE,
     &positions::TABLE,
     &rejected_events::TABLE,
     &rejected_counts::TABLE,

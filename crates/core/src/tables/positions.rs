@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watchtower_model::{Millis, VehicleId};
+use watchtower_model::{Mark, Millis, VehicleId};
 
 use crate::events::Measured;
 use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table};
@@ -38,23 +38,30 @@ pub const TABLE: Table = Table {
         Column {
             name: "ignition",
             kind: Kind::Boolean,
-            comment: "Reported ignition; empty if none was reported (it then counts as off).",
+            comment: "Reported ignition; empty if none was reported (what was last reported then holds).",
         },
         Column {
             name: "attributes",
             kind: Kind::Json,
             comment: "Further members of the position event, a JSON object; empty if there were none.",
         },
+        Column {
+            name: "mark",
+            kind: Kind::Text,
+            comment: "Why the position is left out of everything but offlines, counts and the ignition: inaccurate \
+                      (its accuracy radius is above max_accuracy_m) or outlier (the vehicle cannot have been there); \
+                      empty if it is used.",
+        },
     ],
 };
 
 /// The cells of a row, by the number of the vehicle.
-pub fn cells(vehicle: VehicleId, ts: Millis, at: &Measured<'_>, lookup: &Lookup) -> Row {
-    row(Arc::clone(lookup.names.vehicle_id(vehicle)), ts, at)
+pub fn cells(vehicle: VehicleId, ts: Millis, at: &Measured<'_>, mark: Mark, lookup: &Lookup) -> Row {
+    row(Arc::clone(lookup.names.vehicle_id(vehicle)), ts, at, mark)
 }
 
 /// The cells of a row, by the id of the vehicle.
-pub fn row(vehicle_id: Arc<str>, ts: Millis, at: &Measured<'_>) -> Row {
+pub fn row(vehicle_id: Arc<str>, ts: Millis, at: &Measured<'_>, mark: Mark) -> Row {
     let Measured { place, speed, heading, accuracy_m, altitude_m, ignition, attributes } = at;
     vec![
         Cell::Text(vehicle_id),
@@ -67,5 +74,6 @@ pub fn row(vehicle_id: Arc<str>, ts: Millis, at: &Measured<'_>) -> Row {
         Cell::or_empty(*altitude_m, Cell::Real),
         Cell::or_empty(*ignition, Cell::Boolean),
         Cell::or_empty(attributes.as_deref(), |json| Cell::Json(json.into())),
+        Cell::or_empty(mark.name(), Cell::text),
     ]
 }

@@ -55,12 +55,18 @@ pub const TABLE: Table = Table {
         Column {
             name: "stops",
             kind: Kind::Integer,
-            comment: "Number of stops that began and ended on the way; empty while the trip lasts.",
+            comment: "Number of stops that started on the way; empty while the trip lasts.",
         },
         Column {
             name: "max_speed_kmh",
             kind: Kind::Real,
             comment: "Greatest speed, km/h; empty while the trip lasts, or if no speed is known.",
+        },
+        Column {
+            name: "gap_m",
+            kind: Kind::Real,
+            comment: "Straight distance across offlines on the way, metres: add it to distance_m for the least the \
+                      vehicle went; empty while the trip lasts.",
         },
     ],
 };
@@ -78,7 +84,7 @@ impl TableRow for Trip {
                 cells.resize(TABLE.columns.len(), Cell::Empty);
             }
             Some(Arrival { destination, arrived_at, measures }) => {
-                let TripMeasures { distance_mm, moving_ms, stopped_ms, stops, max_speed } = measures;
+                let TripMeasures { distance_mm, gap_mm, moving_ms, stopped_ms, stops, max_speed } = measures;
                 cells.extend([
                     Cell::Time(arrived_at),
                     origin,
@@ -89,6 +95,7 @@ impl TableRow for Trip {
                     seconds(stopped_ms),
                     Cell::Integer(stops),
                     kmh(max_speed),
+                    metres(gap_mm),
                 ]);
             }
         }

@@ -18,8 +18,8 @@ pub const TABLE: Table = Table {
         Column {
             name: "distance_m",
             kind: Kind::Real,
-            comment: "Distance driven on the day, metres, the way from the last position of the day before included; \
-                      offlines and outliers add nothing.",
+            comment: "Distance driven on the day, metres: between positions at least min_step_m apart, none within \
+                      stops or across offlines.",
         },
         Column { name: "moving_s", kind: Kind::Real, comment: "Time at idle_speed_kmh or faster, seconds." },
         Column {
@@ -28,7 +28,11 @@ pub const TABLE: Table = Table {
             comment: "Time slower than idle_speed_kmh or at an unknown speed, seconds; without offlines.",
         },
         Column { name: "idling_s", kind: Kind::Real, comment: "Time in idlings (table idlings), seconds." },
-        Column { name: "offline_s", kind: Kind::Real, comment: "Time in offlines (table offlines), seconds." },
+        Column {
+            name: "offline_s",
+            kind: Kind::Real,
+            comment: "Time in offlines (table offlines), seconds; of each at most offline_count.",
+        },
         Column {
             name: "max_speed_kmh",
             kind: Kind::Real,
@@ -52,6 +56,17 @@ pub const TABLE: Table = Table {
             comment: "Instant of the last position of the day at which the vehicle moved, UTC; empty if it did not \
                       move.",
         },
+        Column {
+            name: "gap_m",
+            kind: Kind::Real,
+            comment: "Straight distance across the offlines that ended on the day, metres: the vehicle went at least \
+                      that far unseen.",
+        },
+        Column {
+            name: "towed_m",
+            kind: Kind::Real,
+            comment: "Distance gone with the ignition off (table moves_off), metres; part of distance_m.",
+        },
     ],
 };
 
@@ -63,6 +78,8 @@ impl TableRow for VehicleDaily {
             vehicle,
             day,
             distance_mm,
+            gap_mm,
+            towed_mm,
             moving_ms,
             stopped_ms,
             idling_ms,
@@ -93,6 +110,8 @@ impl TableRow for VehicleDaily {
             Cell::Integer(trips),
             Cell::or_empty(moved, |(first, _)| Cell::Time(first)),
             Cell::or_empty(moved, |(_, last)| Cell::Time(last)),
+            metres(gap_mm),
+            metres(towed_mm),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use watchtower_model::{END, InForce, Vehicle, VehicleId};
 
-use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow};
+use crate::tables::{Cell, Class, Column, Kind, Lookup, Row, Table, TableRow, seconds};
 
 /// Columns and comments of `vehicles`.
 pub const TABLE: Table = Table {
@@ -47,6 +47,12 @@ pub const TABLE: Table = Table {
             kind: Kind::Json,
             comment: "Further members of the vehicle event, a JSON object; empty if there were none.",
         },
+        Column {
+            name: "offline_after_s",
+            kind: Kind::Real,
+            comment: "Silence after which the vehicle is offline, seconds; empty if offline_after of the pipeline \
+                      holds.",
+        },
     ],
 };
 
@@ -55,7 +61,7 @@ impl TableRow for InForce<VehicleId> {
 
     fn cells(&self, lookup: &Lookup) -> Row {
         let InForce { key, effective_from, effective_until, valid_from, seq } = *self;
-        let Vehicle { name, fleet, speed_limit, attributes } = lookup.vehicle(key, seq);
+        let Vehicle { name, fleet, speed_limit, offline_after_ms, attributes } = lookup.vehicle(key, seq);
         vec![
             Cell::Text(lookup.names.vehicle_id(key).clone()),
             Cell::Time(effective_from),
@@ -65,6 +71,7 @@ impl TableRow for InForce<VehicleId> {
             Cell::or_empty(fleet.as_deref(), Cell::text),
             Cell::or_empty(speed_limit.kmh(), Cell::Real),
             Cell::or_empty(attributes.as_deref(), |json| Cell::Json(json.into())),
+            Cell::or_empty(*offline_after_ms, seconds),
         ]
     }
 }

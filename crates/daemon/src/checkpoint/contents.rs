@@ -75,6 +75,7 @@ pub(super) struct StoredTimeline {
     pub sealed: Vec<ChunkPlace>,
     pub tail: Arc<Chunk>,
     pub head: State,
+    pub undecided: Option<Millis>,
 }
 
 /// A block of the last part of a checkpoint, as read.

@@ -154,9 +154,9 @@ fn load(shelf: &Shelf, name: FileName, tables: &Tables) -> Result<Loaded, SkipRe
         match block {
             Stored::Groups(groups) => snapshots.groups.extend(groups),
             Stored::Timelines(timelines) => {
-                for StoredTimeline { vehicle, newest, ledger, past, sealed, tail, head } in timelines {
+                for StoredTimeline { vehicle, newest, ledger, past, sealed, tail, head, undecided } in timelines {
                     let sealed = sealed.iter().map(&mut chunk).collect::<Option<Vec<_>>>().ok_or(SkipReason::Chunk)?;
-                    let track = TrackParts { past, sealed, tail, head }.into();
+                    let track = TrackParts { past, sealed, tail, head, undecided }.into();
                     snapshots.timelines.push(TimelineSnapshot { vehicle, newest, track, ledger });
                 }
             }

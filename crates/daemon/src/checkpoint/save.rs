@@ -143,6 +143,7 @@ impl Saver {
                 sealed: track.sealed.iter().map(place).collect(),
                 tail: Arc::clone(&track.tail),
                 head: track.head.clone(),
+                undecided: track.undecided,
             })
             .collect();
         let head =

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use watchtower_dataflows::control::Control;
 use watchtower_dataflows::timeline::{Chunk, TrackParts};
 use watchtower_dataflows::views::Snapshots;
-use watchtower_model::{Heading, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId};
+use watchtower_model::{Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed, VehicleId};
 
 use super::block::{BlockError, Blocks, Kind};
 use watchtower_core::{EntryId, StreamPosition};
@@ -62,7 +62,8 @@ impl Drive {
                 place: Place { lon: (*driven + i) as i32 * 1_000, lat: vehicle as i32 * 1_000 },
                 speed: Speed::from_kmh(i as f64),
                 heading: Heading::NONE,
-                ignition: true,
+                ignition: Ignition::On,
+                mark: Mark::None,
             };
             let vehicle = VehicleId(vehicle);
             let event = |i| PositionEvent { vehicle, seq: i as u32, position: at(i), withdrawn: false };

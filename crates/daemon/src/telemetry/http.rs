@@ -3,6 +3,12 @@
 //! `/healthz` is `ok` as long as the process answers at all: a supervisor that restarts unhealthy processes must not
 //! restart a daemon that has halted because entries are lost. `/readyz` reports whether the tables follow the streams,
 //! and the reason if they do not.
+//!
+//! An address in use never keeps a daemon from its work: tables that stand still cost more than pages that do not answer.
+//! The daemon starts without them, warns once, and serves them when the address is free. So it starts beside a
+//! predecessor that hangs, after one that was killed, and where another program has the port. A second daemon of the same
+//! pipeline is refused by the claim on the tables, which names the first. An address that can never be bound, such as one
+//! of another machine, ends the start.
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -18,6 +24,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 use super::health::Health;
 
@@ -41,9 +48,12 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Time limit for requests in progress once the daemon stops.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How long binding is retried: the system may hold the address of a killed predecessor for a moment.
+/// How long an address in use is retried without a warning: the system may hold that of a killed predecessor.
 const ADDRESS_IS_FREE_WITHIN: Duration = Duration::from_secs(2);
+/// Between two attempts to take the address, until then.
 const TRY_ADDRESS_EVERY: Duration = Duration::from_millis(50);
+/// Between two attempts after that.
+const TRY_HELD_ADDRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Interval at which histograms are summarized, if they are not rendered; until then they keep all observations.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -76,6 +86,13 @@ pub enum HttpError {
     },
 }
 
+impl HttpError {
+    /// Whether another process has the address, which it may give up.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
 /// A server that is bound to its address and does not serve yet.
 #[derive(Debug)]
 pub struct Server {
@@ -103,20 +120,31 @@ pub async fn serve(
 }
 
 impl Server {
-    /// Binds the address, retrying for `ADDRESS_IS_FREE_WITHIN`; port 0 selects a free port.
+    /// Binds the address; port 0 selects a free port.
     ///
     /// # Errors
     /// If it cannot be bound.
     pub async fn bind(listen: SocketAddr) -> Result<Self, HttpError> {
-        let until = Instant::now() + ADDRESS_IS_FREE_WITHIN;
+        let bound = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        match bound {
+            Ok((address, listener)) => Ok(Self { listener, address }),
+            Err(source) => Err(HttpError::Bind { listen, source }),
+        }
+    }
+
+    /// Takes the address once it is free, however long that takes; warns once if it is not free soon.
+    pub async fn bind_when_free(listen: SocketAddr) -> Self {
+        let begun = Instant::now();
+        let mut warned = false;
         loop {
-            let bound = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
-            match bound {
-                Ok((address, listener)) => return Ok(Self { listener, address }),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
-                    sleep(TRY_ADDRESS_EVERY).await;
+            match Self::bind(listen).await {
+                Ok(server) => return server,
+                Err(_) if warned => sleep(TRY_HELD_ADDRESS_EVERY).await,
+                Err(_) if begun.elapsed() < ADDRESS_IS_FREE_WITHIN => sleep(TRY_ADDRESS_EVERY).await,
+                Err(error) => {
+                    warn!(%error, "goes on without /healthz, /readyz and /metrics until the address is free");
+                    warned = true;
                 }
-                Err(source) => return Err(HttpError::Bind { listen, source }),
             }
         }
     }

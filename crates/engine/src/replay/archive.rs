@@ -1,6 +1,8 @@
 //! The accepted positions with all their fields, for the table `positions`.
 
-use watchtower_model::{Millis, VehicleId};
+use std::collections::HashMap;
+
+use watchtower_model::{Marked, Millis, VehicleId};
 
 use watchtower_core::events::{Fix, Measured};
 use watchtower_core::tables::{Lookup, Row, Table, positions};
@@ -20,11 +22,20 @@ impl Archive {
     }
 
     /// The last of several events for the same vehicle and instant; withdrawn positions are left out.
-    pub fn table(mut self, lookup: &Lookup) -> (&'static Table, Vec<Row>) {
+    /// `marks` are those of the positions that have one.
+    pub fn table<'m>(
+        mut self,
+        marks: impl IntoIterator<Item = &'m Marked>,
+        lookup: &Lookup,
+    ) -> (&'static Table, Vec<Row>) {
+        let marks: HashMap<_, _> = marks.into_iter().map(|marked| ((marked.vehicle, marked.ts), marked.mark)).collect();
         self.0.sort_by_key(|(vehicle, ts, _)| (*vehicle, *ts)); // stable: the order of the log stays
         let same_key = |a: &(VehicleId, Millis, _), b: &(VehicleId, Millis, _)| (a.0, a.1) == (b.0, b.1);
         let latest = self.0.chunk_by(same_key).filter_map(<[_]>::last);
-        let rows = latest.filter_map(|(vehicle, ts, at)| Some(positions::cells(*vehicle, *ts, at.as_ref()?, lookup)));
+        let rows = latest.filter_map(|(vehicle, ts, at)| {
+            let mark = marks.get(&(*vehicle, *ts)).copied().unwrap_or_default();
+            Some(positions::cells(*vehicle, *ts, at.as_ref()?, mark, lookup))
+        });
         (&positions::TABLE, rows.collect())
     }
 }

@@ -12,7 +12,7 @@ mod driver;
 mod shuffle;
 
 use watchtower_dataflows::control::Control;
-use watchtower_model::{Millis, PositionEvent};
+use watchtower_model::{Millis, PositionEvent, Rules};
 
 use watchtower_core::admission::{Accepted, Admission, Stream};
 use watchtower_core::events::Record;
@@ -37,6 +37,7 @@ pub enum Item {
 /// Admission of events, and the data that only the tables need.
 #[derive(Debug)]
 pub struct Intake {
+    rules: Rules,
     admission: Admission,
     /// Names and definitions of vehicles and geofences.
     pub lookup: Lookup,
@@ -49,9 +50,10 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Admission of events from files, under these limits.
-    pub fn new(limits: Limits) -> Self {
+    /// Admission of events from files, under these limits; positions are marked by the rules.
+    pub fn new(limits: Limits, rules: Rules) -> Self {
         Self {
+            rules,
             admission: Admission::new(Stream::Files, limits),
             lookup: Lookup::default(),
             archive: Archive::default(),
@@ -94,7 +96,8 @@ impl Intake {
         let accepted = self.admission.admit(event, 0, &mut self.lookup.names)?;
         self.events += 1;
         Ok(match (accepted, event) {
-            (Accepted::Position(position), Event::Position(report)) => {
+            (Accepted::Position(mut position), Event::Position(report)) => {
+                position.position.mark = self.rules.mark(report.fix.accuracy_m());
                 self.archive.push(position.vehicle, report.ts, &report.fix);
                 Item::Position(position)
             }

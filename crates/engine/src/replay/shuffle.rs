@@ -47,7 +47,7 @@ fn as_position(item: &Item) -> Option<PositionEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use watchtower_model::{Heading, Place, Position, Speed, VehicleId};
+    use watchtower_model::{Heading, Ignition, Mark, Place, Position, Speed, VehicleId};
 
     fn event(vehicle: u32, ts: i64, mark: i32) -> Item {
         let position = Position {
@@ -55,7 +55,8 @@ mod tests {
             place: Place { lon: mark, lat: 0 },
             speed: Speed::NONE,
             heading: Heading::NONE,
-            ignition: false,
+            ignition: Ignition::Unknown,
+            mark: Mark::None,
         };
         Item::Position(PositionEvent { vehicle: VehicleId(vehicle), seq: 0, position, withdrawn: false })
     }

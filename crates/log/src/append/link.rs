@@ -142,8 +142,15 @@ impl From<&RedisError> for Fault {
                  has read, has caught up"
             }
             (_, Some("READONLY")) => "it is a read-only replica: name the primary",
+            (_, Some("MASTERDOWN")) => "it is a replica without its primary: name the primary",
             (_, Some("MISCONF")) => "it cannot write its data to disk and therefore takes no more",
+            (_, Some("NOREPLICAS")) => "fewer of its replicas are connected than its min-replicas-to-write",
             (_, Some("LOADING")) => "it is still loading its data: try again in a while",
+            (_, Some("BUSY")) => "it runs a script that takes long: try again in a while",
+            (_, Some("TRYAGAIN" | "CLUSTERDOWN")) => "its cluster is moving slots or not whole: try again in a while",
+            (_, Some("ERR")) if error.to_string().contains("max number of clients") => {
+                "it has as many connections as its maxclients: raise it, or try again in a while"
+            }
             (_, Some("WRONGTYPE")) => "a key of the pipeline holds something else than it should",
             (_, Some("MOVED")) => "it is one node of a cluster; all streams of a pipeline are on one server",
             _ if error.is_connection_refusal() => "nothing listens there",
@@ -166,6 +173,8 @@ mod tests {
             ("READONLY You can't write against a read only replica.", "name the primary"),
             ("NOAUTH Authentication required.", "redis://:password@host"),
             ("WRONGPASS invalid username-password pair or user is disabled.", "the password is wrong"),
+            ("BUSY Redis is busy running a script.", "try again in a while"),
+            ("NOREPLICAS Not enough good replicas to write.", "min-replicas-to-write"),
         ] {
             let (code, detail) = told.split_once(' ').unwrap();
             let error = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));

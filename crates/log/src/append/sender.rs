@@ -11,9 +11,14 @@ use super::outlet::Outlet;
 /// Chunks that wait while one is under way.
 const MAX_WAITING: usize = 2;
 
-/// Events are taken no more.
+/// Events are taken no more. To publish the same again is right whatever is in the streams already, for of two events
+/// with one key the later one holds; so nothing here tries again by itself.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("appending to {server} stopped after {published} events{}", unsure_text(*unsure))]
+#[error(
+    "appending to {server} stopped after {published} events{} (run the command again once the cause is gone: an event \
+     that is appended twice counts once)",
+    unsure_text(*unsure)
+)]
 pub struct AppendError {
     /// Host, port and database of the server; or the file.
     pub server: String,

@@ -10,6 +10,9 @@ use super::server::{RedisError, Server};
 use super::{GROUP, announcement_key};
 use crate::ClockSource;
 
+/// How often [`Admin::anchor`] looks again at a stream that changes while memory is short.
+const ANCHOR_ATTEMPTS: usize = 10;
+
 /// A connection for short commands.
 #[derive(Clone)]
 pub struct Admin {
@@ -54,18 +57,34 @@ impl Admin {
         Ok(Self { server: server.clone(), connection: server.connect().await? })
     }
 
-    /// Tells producers how many event streams there are and who says what time it is.
+    /// Tells producers how many event streams there are and who says what time it is. A Redis that is out of memory
+    /// need not be written to where that stands there already: else no daemon could start that frees memory.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
     pub async fn announce(&mut self, pipeline: &str, streams: u16, clock: ClockSource) -> Result<(), RedisError> {
-        let clock = clock.word();
+        let fields = [("streams", streams.to_string()), ("clock", clock.word().to_owned())];
+        let key = announcement_key(pipeline);
         let mut command = redis::cmd("HSET");
-        command.arg(announcement_key(pipeline)).arg("streams").arg(streams).arg("clock").arg(clock);
-        command.query_async::<()>(&mut self.connection).await.map_err(self.server.failed("announce the pipeline"))
+        command.arg(&key);
+        fields.iter().for_each(|(name, value)| {
+            command.arg(name).arg(value);
+        });
+        let failed = self.server.failed("announce the pipeline");
+        match command.query_async::<()>(&mut self.connection).await.map_err(failed) {
+            Err(error) if error.is_out_of_memory() => {
+                let mut command = redis::cmd("HMGET");
+                command.arg(&key).arg(fields.each_ref().map(|(name, _)| *name).as_slice());
+                let failed = self.server.failed("read the announcement of the pipeline");
+                let stands: Vec<Option<String>> = command.query_async(&mut self.connection).await.map_err(failed)?;
+                let is_there = stands.into_iter().eq(fields.into_iter().map(|(_, value)| Some(value)));
+                if is_there { Ok(()) } else { Err(error) }
+            }
+            announced => announced,
+        }
     }
 
-    /// Makes the consumer group of each stream, and with it the stream.
+    /// Makes the consumer group of each stream, and with it the stream. Out of memory, a group that exists will do.
     ///
     /// # Errors
     /// If Redis does not answer, refuses, or holds something else at a key.
@@ -76,7 +95,12 @@ impl Admin {
             match create.query_async::<()>(&mut self.connection).await {
                 Ok(()) => {}
                 Err(error) if error.code() == Some("BUSYGROUP") => {}
-                Err(error) => return Err(self.server.failed(format!("create group {GROUP} of {key}"))(error)),
+                Err(error) => {
+                    let error = self.server.failed(format!("create group {GROUP} of {key}"))(error);
+                    if !error.is_out_of_memory() || self.group_at(key).await?.is_none() {
+                        return Err(error);
+                    }
+                }
             }
         }
         Ok(())
@@ -168,13 +192,37 @@ impl Admin {
         let answer: Result<(redis::Value, HashMap<String, redis::Value>), _> =
             pipe.query_async(&mut self.connection).await;
         match answer {
-            Ok((found, raw)) => {
-                let holds = matches!(found, redis::Value::Array(entries) if !entries.is_empty());
-                Ok((holds, parse_info(&raw)))
-            }
+            Ok((found, raw)) => Ok((is_found(&found), parse_info(&raw))),
             Err(error) if error.to_string().contains("no such key") => Ok((false, StreamInfo::default())),
-            Err(error) => Err(self.server.failed(format!("look for entry {id} of {key}"))(error)),
+            Err(error) => {
+                let error = self.server.failed(format!("look for entry {id} of {key}"))(error);
+                if !error.is_out_of_memory() {
+                    return Err(error);
+                }
+                self.anchor_between(key, &text).await?.ok_or(error)
+            }
         }
+    }
+
+    /// [`Self::anchor`] of a Redis that is out of memory, which refuses every command inside MULTI: the look for the
+    /// entry between two looks at the stream. If they are the same, nothing was appended or removed between them, for
+    /// the number of entries ever added never falls, and with the same number added fewer are left once some are
+    /// removed. None if they never were the same, as when memory has become free meanwhile.
+    async fn anchor_between(&mut self, key: &str, id: &str) -> Result<Option<(bool, StreamInfo)>, RedisError> {
+        for _ in 0..ANCHOR_ATTEMPTS {
+            let before = self.stream_info(key).await?;
+            let mut look = redis::cmd("XRANGE");
+            look.arg(key).arg(id).arg(id);
+            let found: redis::Value = look
+                .query_async(&mut self.connection)
+                .await
+                .map_err(self.server.failed(format!("look for entry {id} of {key}")))?;
+            let after = self.stream_info(key).await?;
+            if before == after {
+                return Ok(Some((is_found(&found), after)));
+            }
+        }
+        Ok(None)
     }
 
     /// The server's time.
@@ -213,6 +261,11 @@ impl Admin {
             .await
             .map_err(self.server.failed("ask how it is"))
     }
+}
+
+/// Whether an answer to XRANGE holds an entry.
+fn is_found(answer: &redis::Value) -> bool {
+    matches!(answer, redis::Value::Array(entries) if !entries.is_empty())
 }
 
 fn parse_info(raw: &HashMap<String, redis::Value>) -> StreamInfo {

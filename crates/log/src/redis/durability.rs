@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::RedisError;
 use super::admin::Admin;
 
 /// What is lost of the log when Redis or its machine fails, as far as it tells.
@@ -32,13 +33,16 @@ pub enum Kept {
 
 impl Durability {
     /// Asks. What it does not tell, as a service in the cloud may not, is unknown.
-    pub async fn of(admin: &mut Admin) -> Self {
+    ///
+    /// # Errors
+    /// If it does not answer now, but will: what it might tell then is not unknown.
+    pub async fn of(admin: &mut Admin) -> Result<Self, RedisError> {
         let mut info = String::new();
         for section in ["memory", "persistence", "replication"] {
-            info.push_str(&admin.info(section).await.unwrap_or_default());
+            info.push_str(&told(admin.info(section).await)?);
         }
-        let fsync = admin.settings("appendfsync").await.unwrap_or_default().remove("appendfsync");
-        Self::read(&info, fsync.as_deref())
+        let fsync = told(admin.settings("appendfsync").await)?.remove("appendfsync");
+        Ok(Self::read(&info, fsync.as_deref()))
     }
 
     fn read(info: &str, fsync: Option<&str>) -> Self {
@@ -62,6 +66,14 @@ impl Durability {
             Kept::All | Kept::AllButASecond => true,
             Kept::WhatTheSystemWrote | Kept::Snapshots | Kept::Unknown => false,
         }
+    }
+}
+
+/// An answer; nothing if it is refused for good.
+fn told<T: Default>(answer: Result<T, RedisError>) -> Result<T, RedisError> {
+    match answer {
+        Err(error) if !error.is_transient() => Ok(T::default()),
+        answer => answer,
     }
 }
 

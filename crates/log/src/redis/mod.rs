@@ -9,6 +9,7 @@
 //! builds a tree of values; everything else ([`admin`]) goes through the `redis` crate.
 
 pub mod admin;
+mod answers;
 pub mod durability;
 mod options;
 mod reader;

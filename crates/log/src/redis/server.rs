@@ -12,8 +12,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use watchtower_auth::tls;
 
-use super::Options;
+use super::answers::{error_answers, is_out_of_memory, passes};
 use super::resp::ProtocolError;
+use super::{Options, Reader};
 
 /// How long a connection may take to come about.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,25 +82,44 @@ pub enum RedisError {
 }
 
 impl RedisError {
-    /// Whether trying again later can help: the server is away, starting, or busy.
+    /// Whether the server is away, starting or busy, so that the same command will be carried out later: the connection
+    /// failed, or every command that was refused got an answer that [passes by itself](super::answers).
     pub fn is_transient(&self) -> bool {
-        let by_code = |message: &str| {
-            let code = message.split(' ').next().unwrap_or_default();
-            matches!(code, "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" | "READONLY" | "OOM")
-                || message.contains("max number of clients")
-        };
         match self {
             Self::Io { .. } => true,
-            Self::Refused { message, .. } => by_code(message),
-            Self::Command { source, .. } => {
-                source.is_io_error()
-                    || source.is_timeout()
-                    || source.is_connection_dropped()
-                    || source.code().is_some_and(by_code)
-            }
+            Self::Refused { message, .. } => passes(message),
+            Self::Command { source, .. } => is_away(source) || self.answers_are_all(passes),
             Self::Address(_) | Self::Certificates { .. } | Self::Protocol { .. } | Self::Evicts { .. } => false,
         }
     }
+
+    /// Whether the server is out of memory: commands that only read are carried out all the same, outside of MULTI.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Refused { message, .. } => is_out_of_memory(message),
+            Self::Command { .. } => self.answers_are_all(is_out_of_memory),
+            _ => false,
+        }
+    }
+
+    /// Whether the connection failed: nothing is known of the server.
+    pub fn is_disconnected(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Command { source, .. } => is_away(source),
+            _ => false,
+        }
+    }
+
+    fn answers_are_all(&self, like: impl Fn(&str) -> bool) -> bool {
+        let Self::Command { source, .. } = self else { return false };
+        let answers = error_answers(source);
+        !answers.is_empty() && answers.iter().all(|answer| like(answer))
+    }
+}
+
+fn is_away(error: &redis::RedisError) -> bool {
+    error.is_io_error() || error.is_timeout() || error.is_connection_dropped()
 }
 
 /// Host, port and database of a Redis URL as the client parses it; nothing of a URL that it does not understand, which
@@ -179,12 +199,24 @@ impl Server {
     /// A connection for short commands.
     ///
     /// # Errors
-    /// If the server cannot be reached or does not let us in.
+    /// If the server cannot be reached or refuses us.
     pub async fn connect(&self) -> Result<redis::aio::MultiplexedConnection, RedisError> {
+        let error = match self.connect_once().await {
+            Err(error) if !is_away(&error) => error,
+            connected => return connected.map_err(self.failed("connect")),
+        };
+        // The crate has words of its own for a refused AUTH or SELECT. What Redis answers says whether it passes.
+        match Reader::connect(self).await {
+            Err(refused) => Err(refused),
+            Ok(_) => Err(self.broken(io::Error::other(error))), // it did pass
+        }
+    }
+
+    async fn connect_once(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
-        self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(self.failed("connect"))
+        self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
     /// An error of the `redis` crate; `doing` says what was to be achieved.

@@ -80,6 +80,13 @@ pub fn distance_mm(a: Place, b: Place) -> i64 {
     (distance * 1000.0).round() as i64
 }
 
+/// A distance in millimetres that [`distance_mm`] is at most: along the meridian, then along the equator.
+pub fn at_most_mm(a: Place, b: Place) -> i64 {
+    let north = (f64::from(a.lat) - f64::from(b.lat)).abs();
+    let east = (f64::from(a.lon) - f64::from(b.lon)).abs();
+    ((north + east) * (GREATEST_RADIUS * UNIT) * 1000.0).ceil() as i64 + 1
+}
+
 /// Whether `distance_m(a, b) <= limit_m`.
 ///
 /// Before chords are computed: the distance is at least the difference in latitude, and at most the length of the path

@@ -9,6 +9,7 @@ use super::error::EmbeddedError;
 use super::rows;
 use crate::Claim;
 use watchtower_core::crash;
+use watchtower_core::tables::position_marks;
 use watchtower_core::{Commit, Cursor, ExpiredRejected, StreamPosition};
 use watchtower_geopackage::{Connection, GeoPackage, time};
 
@@ -73,6 +74,9 @@ impl Writer {
             crash::point("mid-upserts");
         }
         rows::write_positions(&transaction, archive).map_err(doing("write positions in"))?;
+        for changes in changes.tables().iter().filter(|changes| changes.table.name == position_marks::TABLE.name) {
+            rows::write_marks(&transaction, changes).map_err(doing("mark positions in"))?;
+        }
         for ExpiredRejected { stream, until } in expired {
             let drop = "DELETE FROM rejected_events WHERE stream = ?1 AND arrived_at <= ?2";
             transaction

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{CachedStatement, Connection, ToSql};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql};
 
 use super::encode::{Sql, SqlKey};
 use super::schema::{column_names, place_columns};
 use watchtower_core::ArchivedPosition;
 use watchtower_core::tables::{Cell, KeyCell, Row, Table, TableChanges, positions};
 use watchtower_geopackage::geometry;
+use watchtower_model::Mark;
 
 /// Writes the changes of one table: deletions first, then rows, each in key order.
 pub(super) fn write(connection: &Connection, changes: &TableChanges) -> rusqlite::Result<()> {
@@ -36,14 +37,34 @@ pub(super) fn write_positions(connection: &Connection, archived: &[ArchivedPosit
     }
     let mut upsert = Upsert::new(connection, &positions::TABLE)?;
     let mut delete = connection.prepare_cached(&delete_sql(&positions::TABLE))?;
+    let mut mark = connection.prepare_cached("SELECT mark FROM position_marks WHERE vehicle_id = ?1 AND ts = ?2")?;
     for ArchivedPosition { vehicle_id, ts, measured, .. } in archived {
         match measured {
-            Some(measured) => upsert.row(&positions::row(Arc::clone(vehicle_id), *ts, measured))?,
+            Some(measured) => {
+                let key = [KeyCell::Text(Arc::clone(vehicle_id)), KeyCell::Time(*ts)];
+                let name: Option<String> =
+                    mark.query_row(rusqlite::params_from_iter(key.iter().map(SqlKey)), |row| row.get(0)).optional()?;
+                let mark = name.as_deref().map_or(Mark::None, Mark::from_name);
+                upsert.row(&positions::row(Arc::clone(vehicle_id), *ts, measured, mark))?;
+            }
             None => {
                 let key = [KeyCell::Text(Arc::clone(vehicle_id)), KeyCell::Time(*ts)];
                 delete.execute(rusqlite::params_from_iter(key.iter().map(SqlKey)))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Brings `positions.mark` up to date with what changed in `position_marks`.
+pub(super) fn write_marks(connection: &Connection, changes: &TableChanges) -> rusqlite::Result<()> {
+    let mut update = connection.prepare_cached("UPDATE positions SET mark = ?3 WHERE vehicle_id = ?1 AND ts = ?2")?;
+    for (key, row) in &changes.rows {
+        for (index, cell) in key.iter().enumerate() {
+            update.raw_bind_parameter(index + 1, SqlKey(cell))?;
+        }
+        update.raw_bind_parameter(3, Sql(row.as_ref().map_or(&Cell::Empty, |row| &row[2])))?;
+        update.raw_execute()?;
     }
     Ok(())
 }

@@ -46,6 +46,9 @@ else
 fi 2>/dev/null
 "#;
 
+/// Set to `none` where no server is to be started: `scripts/test quick` does.
+const SERVERS: &str = "WATCHTOWER_SERVERS";
+
 /// A server cannot be started or used.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -56,6 +59,15 @@ pub enum ServerError {
         program: String,
         /// Name of the Debian package that contains it.
         package: &'static str,
+    },
+    /// No server may be started.
+    #[error(
+        "{SERVERS} is none, so {program} is not started: a test that needs it belongs into a module that scripts/test \
+         lists in WITH_SERVERS, or into a module named `servers`"
+    )]
+    Unwanted {
+        /// Which program.
+        program: String,
     },
     /// The operating system refused an operation.
     #[error("cannot {doing}")]
@@ -245,8 +257,11 @@ fn on_the_same_port<T>(start: impl Fn() -> Result<T, ServerError>) -> Result<T, 
 /// Path of a program: in the given folders, or in PATH.
 ///
 /// # Errors
-/// If the program is in none of them.
+/// If it is nowhere, or no server may be started.
 pub fn program(name: &str, package: &'static str, folders: &[PathBuf]) -> Result<PathBuf, ServerError> {
+    if std::env::var_os(SERVERS).is_some_and(|which| which == "none") {
+        return Err(ServerError::Unwanted { program: name.to_owned() });
+    }
     find(name, folders).ok_or_else(|| ServerError::Missing { program: name.to_owned(), package })
 }
 

@@ -12,7 +12,7 @@ fn presences(track: &[PositionEvent], geofences: &[GeofenceEdit], now: Millis, r
 }
 
 fn in_the_square(track: &[PositionEvent], now: Millis) -> Vec<(i64, i64)> {
-    presences(track, &[always(1, square(0.0))], now, &Rules::default())
+    presences(track, &[always(1, square(0.0))], now, &plain())
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_visit_is_cut_at_the_hours() {
     let track = [at(50 * MINUTE, 0.5), at(70 * MINUTE, 0.5), at(130 * MINUTE, 0.5), at(135 * MINUTE, 1.5)];
     assert_eq!(in_the_square(&track, BEGINNING), [(50, 60), (60, 120), (120, 135)], "whatever the offlines");
     let kathmandu = Arc::new(LocalTime::new("Asia/Kathmandu", 5 * HOUR + 45 * MINUTE, []));
-    let rules = Rules { local_time: kathmandu, ..Rules::default() };
+    let rules = Rules { local_time: kathmandu, ..plain() };
     let found = presences(&track, &[always(1, square(0.0))], BEGINNING, &rules);
     assert_eq!(found, [(50, 75), (75, 135)]);
     assert_eq!(in_the_square(&[at(60 * MINUTE, 0.5), at(120 * MINUTE, 1.5)], BEGINNING), [(60, 120)]);
@@ -51,18 +51,18 @@ fn the_newest_position_is_always_present() {
 fn what_begins_after_the_newest_position_waits_for_the_full_hour() {
     let track = [at(10 * MINUTE, 0.5)];
     let created = [version(1, 40 * MINUTE, square(0.0))];
-    let found = |now| presences(&track, &created, now, &Rules::default());
+    let found = |now| presences(&track, &created, now, &plain());
     assert_eq!(found(45 * MINUTE), []);
     assert_eq!(found(60 * MINUTE), [(40, 60)]);
     let moved = [always(1, square(0.0)), version(1, 40 * MINUTE, square(5.0))];
-    let found = |now| presences(&track, &moved, now, &Rules::default());
+    let found = |now| presences(&track, &moved, now, &plain());
     assert_eq!(found(39 * MINUTE), [(10, 10)]);
     assert_eq!(found(40 * MINUTE), [(10, 40)], "a visit that has ended is told to its end");
 }
 
 #[test]
 fn through_silence_presence_has_a_limit() {
-    let rules = Rules { presence_limit_ms: 90 * MINUTE, ..Rules::default() };
+    let rules = Rules { presence_limit_ms: 90 * MINUTE, ..plain() };
     let square = [always(1, square(0.0))];
     let found = |track: &[PositionEvent], now| presences(track, &square, now, &rules);
     let silent = [at(0, 0.5), at(10 * MINUTE, 0.5)];
@@ -81,5 +81,5 @@ fn each_visit_is_present_by_itself() {
     let track = [at(0, 0.5), at(10 * MINUTE, 1.5), at(20 * MINUTE, 0.5), at(30 * MINUTE, 1.5)];
     assert_eq!(in_the_square(&track, BEGINNING), [(0, 10), (20, 30)]);
     let two = [always(1, square(0.0)), always(2, square(0.0))];
-    assert_eq!(presences(&track, &two, BEGINNING, &Rules::default()), [(0, 10), (20, 30), (0, 10), (20, 30)]);
+    assert_eq!(presences(&track, &two, BEGINNING, &plain()), [(0, 10), (20, 30), (0, 10), (20, 30)]);
 }

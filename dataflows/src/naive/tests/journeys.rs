@@ -21,7 +21,7 @@ fn hours(places: &[(i64, f64)]) -> Vec<PositionEvent> {
 }
 
 fn tables(track: &[PositionEvent], geofences: &[GeofenceEdit], now: Millis) -> Tables {
-    let rules = Rules { offline_after_ms: DAY, max_plausible: kmh(1e9), ..Rules::default() };
+    let rules = Rules { offline_after_ms: DAY, max_plausible: kmh(1e9), ..plain() };
     recompute(track, geofences, &[], now, &rules)
 }
 
@@ -115,22 +115,22 @@ fn of_several_at_once_the_smallest_id() {
 #[test]
 fn a_trip_is_measured() {
     let track = [
-        reported(0, 0.5, 0.0),
-        reported(10 * MINUTE, 1.5, 70.0),
-        reported(20 * MINUTE, 1.6, 80.0),
-        reported(30 * MINUTE, 1.6, 0.0),
-        reported(40 * MINUTE, 1.8, 60.0),
-        reported(50 * MINUTE, 2.5, 99.0),
-        reported(60 * MINUTE, 2.5, 0.0),
+        reported(48 * MINUTE, 0.5, 0.0),
+        reported(58 * MINUTE, 1.5, 70.0),
+        reported(60 * MINUTE, 1.6, 80.0),
+        reported(70 * MINUTE, 1.6, 0.0),
+        reported(72 * MINUTE, 1.8, 60.0),
+        reported(74 * MINUTE, 2.5, 99.0),
+        reported(84 * MINUTE, 2.5, 0.0),
     ];
     let tables = tables(&track, &[depot(0), depot(2)], 2 * HOUR);
     let arrival = tables.trips.first().and_then(|trip| trip.arrival).expect("one that has arrived");
     let measures = arrival.measures;
-    assert_eq!(arrival.arrived_at, 50 * MINUTE);
+    assert_eq!(arrival.arrived_at, 74 * MINUTE);
     assert_eq!(measures.distance_mm, way_mm(1.5, 1.6) + way_mm(1.6, 1.8) + way_mm(1.8, 2.5));
-    assert_eq!((measures.moving_ms, measures.stopped_ms), (30 * MINUTE, 10 * MINUTE));
+    assert_eq!((measures.moving_ms, measures.stopped_ms), (4 * MINUTE, 12 * MINUTE), "it drives off with 0 reported");
     assert_eq!(measures.stops, 1, "that at the destination is no part");
-    assert_eq!(measures.max_speed, kmh(80.0), "99 km/h is when it has arrived");
+    assert_eq!(measures.max_speed, kmh(70.0), "80 is in a stop, 99 when it has arrived");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Each rule by cases computed by hand.
 
 mod days;
+mod field;
 mod hours;
 mod journeys;
+mod marks;
 mod overspeeds;
 mod path;
 mod stays;
@@ -13,8 +15,8 @@ use std::sync::Arc;
 use super::{Tables, recompute};
 use watchtower_model::geometry::Shape;
 use watchtower_model::{
-    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Millis, Place, Position, PositionEvent, Rules, Speed,
-    VehicleId,
+    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Ignition, Mark, Millis, Outliers, Place, Position,
+    PositionEvent, Rules, Speed, VehicleId,
 };
 
 const V: VehicleId = VehicleId(1);
@@ -24,10 +26,16 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
+/// Rules under which every position is usable, however far it is from the others.
+fn plain() -> Rules {
+    Rules { outliers: Outliers::Use, ..Rules::default() }
+}
+
 /// The vehicle is `lon` degrees east of the west side of `square(0.0)`.
 fn at(ts: Millis, lon: f64) -> PositionEvent {
     let place = Place::from_degrees(lon, 0.5);
-    let position = Position { ts, place, speed: Speed::NONE, heading: Heading::NONE, ignition: false };
+    let (speed, heading, ignition) = (Speed::NONE, Heading::NONE, Ignition::Unknown);
+    let position = Position { ts, place, speed, heading, ignition, mark: Mark::None };
     PositionEvent { vehicle: V, seq: 0, position, withdrawn: false }
 }
 
@@ -44,7 +52,7 @@ fn reported(ts: Millis, lon: f64, kmh: f64) -> PositionEvent {
 /// With the ignition on.
 fn running(ts: Millis, kmh: f64) -> PositionEvent {
     let mut event = reported(ts, 0.5, kmh);
-    event.position.ignition = true;
+    event.position.ignition = Ignition::On;
     event
 }
 

@@ -25,7 +25,7 @@ fn overspeeds(
     vehicles: &[VehicleEdit],
     now: Millis,
 ) -> Vec<Overspeed> {
-    recompute(track, geofences, vehicles, now, &Rules::default()).overspeeds.into_iter().collect()
+    recompute(track, geofences, vehicles, now, &plain()).overspeeds.into_iter().collect()
 }
 
 fn rows(track: &[PositionEvent], geofences: &[GeofenceEdit], now: Millis) -> Vec<Row> {
@@ -39,7 +39,7 @@ fn limited(west: f64, limit: f64) -> Geofence {
 
 fn vehicle(from: Millis, limit: Option<f64>) -> VehicleEdit {
     let speed_limit = limit.map_or(Speed::NONE, kmh);
-    let definition = Vehicle { name: None, fleet: None, speed_limit, attributes: None };
+    let definition = Vehicle { name: None, fleet: None, speed_limit, offline_after_ms: None, attributes: None };
     Edit { key: V, valid_from: from, effective_from: from, seq: 0, definition: Some(Arc::new(definition)) }
 }
 
@@ -53,7 +53,7 @@ fn an_overspeed_is_above_the_limit_and_ends_where_it_is_not() {
         reported(4 * MINUTE, 0.54, 61.0),
     ];
     let found = overspeeds(&track, &[], &[], BEGINNING);
-    assert_eq!(found.iter().map(row).collect::<Vec<_>>(), [(1, Some(3), 60.0, None), (4, None, 60.0, None)]);
+    assert_eq!(found.iter().map(row).collect::<Vec<_>>(), [(1, Some(3), 60.0, None)], "the last one lasts no time yet");
     let measures = found[0].measures.expect("it has ended");
     assert_eq!(measures.max_speed, kmh(90.0));
     assert_eq!(measures.distance_mm, way_mm(0.51, 0.52) + way_mm(0.52, 0.53), "the way to where it ended counts");
@@ -61,39 +61,40 @@ fn an_overspeed_is_above_the_limit_and_ends_where_it_is_not() {
 
 #[test]
 fn a_speed_that_cannot_be_told_is_not_too_fast() {
-    let track = [reported(0, 0.5, 70.0), at(MINUTE, 1.5), reported(2 * MINUTE, 1.5, 70.0)];
-    assert_eq!(rows(&track, &[], BEGINNING), [(0, Some(1), 60.0, None), (2, None, 60.0, None)]);
-    // An outlier reports a speed in vain: 0.2 degrees are 22 km.
-    let track = [reported(0, 0.5, 70.0), reported(MINUTE, 0.7, 70.0), reported(2 * MINUTE, 0.5, 70.0)];
+    // 1 degree a minute is 6 672 km/h.
+    let fast = |minute: i64, lon| reported(minute * MINUTE, lon, 70.0);
+    let track = [fast(0, 0.5), at(MINUTE, 0.51), fast(2, 1.51), fast(3, 1.52)];
     assert_eq!(rows(&track, &[], BEGINNING), [(0, Some(1), 60.0, None), (2, None, 60.0, None)]);
 }
 
 #[test]
 fn a_gap_ends_an_overspeed_at_its_last_position() {
-    let track = [reported(0, 0.5, 70.0), reported(MINUTE, 0.5, 80.0), reported(32 * MINUTE, 0.5, 70.0)];
+    let fast = |minute: i64, lon, kmh| reported(minute * MINUTE, lon, kmh);
+    let track = [fast(0, 0.5, 70.0), fast(1, 0.51, 80.0), fast(32, 0.6, 70.0), fast(33, 0.61, 75.0)];
     assert_eq!(rows(&track, &[], BEGINNING), [(0, Some(1), 60.0, None), (32, None, 60.0, None)]);
-    assert_eq!(rows(&track, &[], 62 * MINUTE), [(0, Some(1), 60.0, None), (32, None, 60.0, None)]);
-    let silent = overspeeds(&track, &[], &[], 62 * MINUTE + 1);
-    assert_eq!(silent.iter().map(row).collect::<Vec<_>>(), [(0, Some(1), 60.0, None), (32, Some(32), 60.0, None)]);
+    assert_eq!(rows(&track, &[], 63 * MINUTE), [(0, Some(1), 60.0, None), (32, None, 60.0, None)]);
+    let silent = overspeeds(&track, &[], &[], 63 * MINUTE + 1);
+    assert_eq!(silent.iter().map(row).collect::<Vec<_>>(), [(0, Some(1), 60.0, None), (32, Some(33), 60.0, None)]);
     let speeds: Vec<Speed> = silent.iter().filter_map(|row| row.measures).map(|row| row.max_speed).collect();
-    assert_eq!(speeds, [kmh(70.0), kmh(70.0)], "the end is no part of the first, but all of the other");
+    assert_eq!(speeds, [kmh(70.0), kmh(70.0)], "the end is no part");
 }
 
 #[test]
 fn a_shorter_one_than_the_minimum_is_none() {
-    let track = [reported(0, 0.5, 70.0), reported(2 * MINUTE, 0.5, 0.0), reported(3 * MINUTE, 0.5, 70.0)];
+    let fast = |minute: i64, lon, kmh| reported(minute * MINUTE, lon, kmh);
+    let track = [fast(0, 0.5, 70.0), fast(2, 0.52, 0.0), fast(3, 0.53, 70.0), fast(4, 0.54, 70.0)];
     let under = |overspeed_min_ms, now| {
-        let rules = Rules { overspeed_min_ms, ..Rules::default() };
+        let rules = Rules { overspeed_min_ms, ..plain() };
         recompute(&track, &[], &[], now, &rules).overspeeds.iter().map(row).collect::<Vec<_>>()
     };
     assert_eq!(under(2 * MINUTE, 30 * MINUTE), [(0, Some(2), 60.0, None)], "the clock does not confirm the open one");
-    assert_eq!(under(2 * MINUTE + 1, 30 * MINUTE), []);
+    assert_eq!(under(2 * MINUTE + 1, 20 * MINUTE), []);
     assert_eq!(under(0, 30 * MINUTE), [(0, Some(2), 60.0, None), (3, None, 60.0, None)]);
 }
 
 #[test]
 fn the_lowest_limit_of_the_geofences_holds_then_the_vehicles_then_the_default() {
-    let track = [reported(0, 0.5, 70.0), reported(MINUTE, 0.5, 0.0)];
+    let track = [reported(0, 0.5, 70.0), reported(MINUTE, 0.51, 0.0)];
     let limit = |geofences: &[GeofenceEdit], vehicles: &[VehicleEdit]| {
         let found = overspeeds(&track, geofences, vehicles, BEGINNING);
         found.iter().map(row).map(|(_, _, limit, geofence)| (limit, geofence)).collect::<Vec<_>>()
@@ -111,7 +112,8 @@ fn the_lowest_limit_of_the_geofences_holds_then_the_vehicles_then_the_default() 
 #[test]
 fn another_limit_or_geofence_is_another_overspeed() {
     let fast = |ts, lon| reported(ts, lon, 70.0);
-    let track = [fast(0, 0.99), fast(MINUTE, 1.0), fast(2 * MINUTE, 1.01), fast(3 * MINUTE, 2.5)];
+    let track =
+        [fast(0, 0.99), fast(MINUTE, 1.0), fast(2 * MINUTE, 1.01), fast(3 * MINUTE, 2.5), fast(4 * MINUTE, 2.51)];
     let geofences = [always(2, limited(0.0, 20.0)), always(1, limited(1.0, 20.0))];
     assert_eq!(
         rows(&track, &geofences, BEGINNING),
@@ -119,13 +121,15 @@ fn another_limit_or_geofence_is_another_overspeed() {
         "on the border the one with the smaller id"
     );
     let own = [vehicle(MINUTE, Some(60.0)), vehicle(2 * MINUTE, Some(65.0))];
+    let track = [fast(0, 0.99), fast(MINUTE, 1.0), fast(2 * MINUTE, 1.01), fast(3 * MINUTE, 1.02)];
     let found: Vec<Row> = overspeeds(&track, &[], &own, BEGINNING).iter().map(row).collect();
     assert_eq!(found, [(0, Some(2), 60.0, None), (2, None, 65.0, None)], "whose limit it is does not matter");
 }
 
 #[test]
 fn limits_change_between_positions() {
-    let track = [reported(0, 0.5, 70.0), reported(10 * MINUTE, 0.5, 0.0)];
+    // 11.1 km in ten minutes.
+    let track = [reported(0, 0.5, 70.0), reported(10 * MINUTE, 0.6, 0.0)];
     let raised = [always(1, limited(0.0, 20.0)), version(1, 4 * MINUTE, limited(0.0, 30.0))];
     assert_eq!(
         rows(&track, &raised, BEGINNING),
@@ -136,17 +140,27 @@ fn limits_change_between_positions() {
     assert_eq!(rows(&track, &lifted, BEGINNING), [(0, Some(4), 20.0, Some(1))]);
     let imposed = [always(1, limited(0.0, 90.0)), version(1, 4 * MINUTE, limited(0.0, 20.0))];
     assert_eq!(rows(&track, &imposed, BEGINNING), [(4, Some(10), 20.0, Some(1))]);
-    let in_a_gap = [reported(0, 0.5, 70.0), reported(31 * MINUTE, 0.5, 70.0)];
-    assert_eq!(rows(&in_a_gap, &raised, BEGINNING), [(0, Some(0), 20.0, Some(1)), (31, None, 30.0, Some(1))]);
+    let fast = |minute: i64, lon| reported(minute * MINUTE, lon, 70.0);
+    let in_a_gap = [fast(0, 0.5), fast(31, 0.6), fast(32, 0.61)];
+    assert_eq!(rows(&in_a_gap, &raised, BEGINNING), [(31, None, 30.0, Some(1))]);
 }
 
 #[test]
-fn limits_change_after_the_last_position() {
-    let track = [reported(0, 0.5, 70.0)];
+fn an_open_overspeed_is_measured_up_to_the_last_position() {
+    let track = [reported(0, 0.5, 70.0), reported(MINUTE, 0.51, 70.0)];
     let raised = [always(1, limited(0.0, 20.0)), version(1, 4 * MINUTE, limited(0.0, 30.0))];
-    assert_eq!(rows(&track, &raised, 4 * MINUTE - 1), [(0, None, 20.0, Some(1))]);
-    assert_eq!(rows(&track, &raised, 4 * MINUTE), [(0, Some(4), 20.0, Some(1))], "nothing has confirmed the next");
-    assert_eq!(rows(&track, &raised, 31 * MINUTE), [(0, Some(0), 20.0, Some(1))], "it was a gap");
-    let imposed = [always(1, limited(0.0, 90.0)), version(1, 4 * MINUTE, limited(0.0, 20.0))];
-    assert_eq!(rows(&track, &imposed, 9 * MINUTE), []);
+    let open = [(0, None, 20.0, Some(1))];
+    assert_eq!(rows(&track, &raised, 2 * MINUTE), open);
+    assert_eq!(rows(&track, &raised, 4 * MINUTE), open, "what changes after it changes nothing");
+    assert_eq!(rows(&track, &raised, 32 * MINUTE), [(0, Some(1), 20.0, Some(1))], "an offline follows");
+    let slower = [reported(0, 0.5, 70.0), reported(MINUTE, 0.51, 20.0)];
+    assert_eq!(rows(&slower, &raised, BEGINNING), [(0, Some(1), 20.0, Some(1))]);
+    let elsewhere = [always(1, limited(-0.495, 20.0))];
+    assert_eq!(rows(&track, &elsewhere, BEGINNING), [(0, Some(1), 20.0, Some(1))], "another limit holds there");
+}
+
+#[test]
+fn nobody_is_too_fast_in_a_stop() {
+    let track = [0, 1, 2, 8].map(|minute| reported(minute * MINUTE, 0.5, 70.0));
+    assert_eq!(rows(&track, &[], BEGINNING), []);
 }

@@ -15,7 +15,7 @@ fn since_ever(definition: Geofence) -> GeofenceEdit {
 }
 
 fn rules() -> Rules {
-    Rules { offline_after_ms: 1_000, ..Rules::default() }
+    Rules { offline_after_ms: 1_000, speed_span_ms: 0, ..plain() }
 }
 
 fn tables(positions: &[PositionEvent], geofences: &[GeofenceEdit], now: Millis) -> Tables {
@@ -174,7 +174,8 @@ fn status_is_told_by_the_best_known_speed() {
 
 #[test]
 fn vehicles_have_versions_too() {
-    let vehicle = Vehicle { name: None, fleet: None, speed_limit: Speed::NONE, attributes: None };
+    let speed_limit = Speed::NONE;
+    let vehicle = Vehicle { name: None, fleet: None, speed_limit, offline_after_ms: None, attributes: None };
     let edit = |valid_from, seq, definition| Edit { key: V, valid_from, effective_from: valid_from, seq, definition };
     let edits = [edit(5, 0, Some(Arc::new(vehicle))), edit(8, 1, None)];
     let rows = recompute(&[], &[], &edits, BEGINNING, &rules()).vehicles;

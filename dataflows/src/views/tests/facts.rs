@@ -6,7 +6,7 @@ use super::{Batch, DAY, Fact, HORIZON, HOUR, MINUTE, Row, START, zone};
 use crate::control::Control;
 use crate::views::plain::{self, PlainFacts};
 use watchtower_model::facts::{
-    Arrival, Motion, Overspeed, OverspeedMeasures, Presence, Spell, SpellKind, Stop, Trip, TripMeasures,
+    Arrival, Motion, Overspeed, OverspeedMeasures, Presence, Spell, SpellKind, Stop, Towing, Trip, TripMeasures,
 };
 use watchtower_model::{GeofenceId, Millis, Place, Speed, VehicleId, Visit};
 
@@ -14,7 +14,7 @@ fn arb_fact(now: Millis) -> impl Strategy<Value = Fact> {
     let at = (now - HORIZON / 2) / MINUTE..now / MINUTE;
     let longest = prop_oneof![0..3i64, 0..200i64, 0..2_000i64];
     let numbers = (0..4u32, 0..3u32, 0..3u32, 0..200i64, any::<bool>());
-    (0..7u8, at, longest, numbers).prop_map(move |(kind, at, length, (v, g, h, n, flag))| {
+    (0..8u8, at, longest, numbers).prop_map(move |(kind, at, length, (v, g, h, n, flag))| {
         let (vehicle, geofence) = (VehicleId(v), GeofenceId(g));
         let (from, until) = (at * MINUTE, ((at + length) * MINUTE).min(now));
         let ended_at = flag.then_some(until);
@@ -24,6 +24,7 @@ fn arb_fact(now: Millis) -> impl Strategy<Value = Fact> {
                 vehicle,
                 day: zone().day(from),
                 distance_mm: n,
+                gap_mm: n % 5,
                 moving_ms: n * 3,
                 stopped_ms: length,
                 offline_ms: n % 7,
@@ -47,11 +48,12 @@ fn arb_fact(now: Millis) -> impl Strategy<Value = Fact> {
             4 => Fact::Visit(Visit { vehicle, geofence, entered_at: from, exited_at: ended_at, confirmed: n < 100 }),
             5 => {
                 let distance_mm = n;
-                let measures =
-                    TripMeasures { distance_mm, moving_ms: 0, stopped_ms: 0, stops: 0, max_speed: Speed::NONE };
+                let (moving_ms, stopped_ms, max_speed) = (0, 0, Speed::NONE);
+                let measures = TripMeasures { distance_mm, gap_mm: 0, moving_ms, stopped_ms, stops: 0, max_speed };
                 let arrival = Arrival { destination: GeofenceId(h), arrived_at: until, measures };
                 Fact::Trip(Trip { vehicle, origin: geofence, departed_at: from, arrival: flag.then_some(arrival) })
             }
+            6 => Fact::Towing(Towing { vehicle, day: zone().day(from), started_at: from, distance_mm: n + 1 }),
             _ => {
                 let until = until.min(zone().hour_span(from).until);
                 Fact::Presence(Presence { vehicle, geofence, from, until })
@@ -64,6 +66,7 @@ fn arb_fact(now: Millis) -> impl Strategy<Value = Fact> {
 fn begin(fact: &Fact) -> Millis {
     match fact {
         Fact::Motion(motion) => zone().day_spans(motion.day).next().unwrap().from,
+        Fact::Towing(towing) => zone().day_spans(towing.day).next().unwrap().from,
         Fact::Spell(spell) => spell.from,
         Fact::Overspeed(overspeed) => overspeed.started_at,
         Fact::Stop(stop) => stop.started_at,
@@ -79,7 +82,7 @@ fn is_open(fact: &Fact) -> bool {
         Fact::Overspeed(overspeed) => overspeed.ended_at.is_none(),
         Fact::Stop(stop) => stop.ended_at.is_none(),
         Fact::Visit(visit) => visit.exited_at.is_none(),
-        Fact::Motion(_) | Fact::Spell(_) | Fact::Trip(_) | Fact::Presence(_) => false,
+        Fact::Motion(_) | Fact::Towing(_) | Fact::Spell(_) | Fact::Trip(_) | Fact::Presence(_) => false,
     }
 }
 
@@ -109,6 +112,10 @@ fn later(fact: Fact, by: Millis) -> Fact {
             let from = begin(&fact) + by + 6 * HOUR;
             Fact::Motion(Motion { day: zone().day(from), moved: m.moved.map(|(a, b)| (a + by, b + by)), ..m })
         }
+        Fact::Towing(t) => {
+            let from = begin(&fact) + by + 6 * HOUR;
+            Fact::Towing(Towing { day: zone().day(from), started_at: t.started_at + by, ..t })
+        }
         Fact::Spell(s) => Fact::Spell(Spell { from: s.from + by, until: s.until + by, ..s }),
         Fact::Overspeed(o) => {
             Fact::Overspeed(Overspeed { started_at: o.started_at + by, ended_at: o.ended_at.map(|t| t + by), ..o })
@@ -135,6 +142,7 @@ fn replaced(fact: Fact, by: i64, now: Millis) -> Fact {
         Fact::Motion(m) => {
             Fact::Motion(Motion { moving_ms: m.moving_ms + by, max_speed: Speed::from_kmh(by as f64), ..m })
         }
+        Fact::Towing(t) => Fact::Towing(Towing { distance_mm: t.distance_mm + by, ..t }),
         Fact::Spell(s) => Fact::Spell(Spell { until: end(s.until), ..s }),
         Fact::Overspeed(o) => Fact::Overspeed(Overspeed { ended_at: Some(end(now - HOUR)), ..o }),
         Fact::Stop(s) => Fact::Stop(Stop { ended_at: Some(end(now - HOUR)), ..s }),
@@ -191,6 +199,7 @@ pub(super) fn by_plain_search(facts: &[Fact]) -> Vec<(Row, i64)> {
     for fact in facts {
         match *fact {
             Fact::Motion(fact) => all.motions.push(fact),
+            Fact::Towing(fact) => all.towings.push(fact),
             Fact::Spell(fact) => all.spells.push(fact),
             Fact::Overspeed(fact) => all.overspeeds.push(fact),
             Fact::Stop(fact) => all.stops.push(fact),

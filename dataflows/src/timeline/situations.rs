@@ -1,0 +1,653 @@
+//! Random tracks of what fleets report: parked jitter, pairs of fixes a second apart, zeros in runs, fixes of cell
+//! towers, silent tunnels, flapping ignition, wrong clocks; late, corrected and withdrawn positions among them. After
+//! every epoch the facts are those of the recomputation, and some things hold whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Write as _};
+use std::sync::Arc;
+
+use super::*;
+use crate::naive::{self, Tables};
+use watchtower_model::facts::{Idling, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround};
+use watchtower_model::geometry::Shape;
+use watchtower_model::{
+    Geofence, GeofenceId, Heading, Ignition, Mark, Marked, Offline, Outliers, Place, Position, Speed, Vehicle, Visit,
+};
+
+const SECOND: Millis = 1_000;
+const MINUTE: Millis = 60 * SECOND;
+const HOUR: Millis = 60 * MINUTE;
+/// A quarter to midnight.
+const START: Millis = 20_000 * 24 * HOUR - 15 * MINUTE;
+/// Metres of a degree of latitude, about.
+const DEGREE_M: f64 = 111_000.0;
+
+/// SplitMix64.
+#[derive(Clone, Debug)]
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    fn between(&mut self, least: i64, greatest: i64) -> i64 {
+        least + (self.next() % (greatest - least + 1) as u64) as i64
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
+    }
+}
+
+/// How a vehicle's tracker reports the ignition.
+#[derive(Clone, Copy, Debug)]
+enum Wiring {
+    Never,
+    Always,
+    EverySecond,
+    OnlyOff,
+    Flapping,
+}
+
+/// A vehicle on its way.
+struct Driver<'a> {
+    rng: &'a mut Rng,
+    now: Millis,
+    /// Metres east and north of a corner.
+    east: f64,
+    north: f64,
+    wiring: Wiring,
+    runs: bool,
+    reports_speed: bool,
+    track: Vec<Position>,
+}
+
+impl Driver<'_> {
+    fn place(east: f64, north: f64) -> Place {
+        Place::from_degrees(3.4 + east / DEGREE_M, 6.5 + north / DEGREE_M)
+    }
+
+    fn fix(&mut self, place: Place, kmh: Option<f64>) {
+        let known = match self.wiring {
+            Wiring::Never => false,
+            Wiring::Always => true,
+            Wiring::EverySecond => self.track.len() % 2 == 0,
+            Wiring::OnlyOff => !self.runs,
+            Wiring::Flapping => self.rng.chance(70),
+        };
+        let is_on = if matches!(self.wiring, Wiring::Flapping) { self.rng.chance(60) } else { self.runs };
+        let ignition = Ignition::from_report(known.then_some(is_on));
+        let speed = kmh.filter(|_| self.reports_speed || self.rng.chance(5)).map_or(Speed::NONE, Speed::from_kmh);
+        let (ts, heading) = (self.now, Heading::NONE);
+        self.track.push(Position { ts, place, speed, heading, ignition, mark: Mark::None });
+    }
+
+    fn here(&mut self, kmh: Option<f64>) {
+        self.fix(Self::place(self.east, self.north), kmh);
+    }
+
+    fn wait(&mut self, ms: Millis) {
+        self.now += ms.max(1);
+    }
+
+    fn drive(&mut self) {
+        self.runs = !self.rng.chance(10);
+        let (dx, dy) = self.rng.pick(&[(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0), (0.7, 0.7), (-0.7, -0.7)]);
+        let step = self.rng.pick(&[SECOND, 5 * SECOND, 30 * SECOND, MINUTE, MINUTE, 4 * MINUTE]);
+        for _ in 0..self.rng.between(1, 12) {
+            let kmh: f64 = self.rng.pick(&[3.0, 20.0, 50.0, 61.0, 90.0, 240.0, 255.0, 470.0]);
+            let metres = kmh.min(110.0) / 3.6 * (step as f64 / 1e3);
+            (self.east, self.north) = (self.east + dx * metres, self.north + dy * metres);
+            self.wait(step);
+            self.here(Some(kmh));
+        }
+    }
+
+    fn park(&mut self) {
+        self.runs = self.rng.chance(40);
+        let step = self.rng.pick(&[10 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 25 * MINUTE]);
+        let drift = self.rng.pick(&[0, 0, 8, 30, 45, 80]);
+        for _ in 0..self.rng.between(1, 14) {
+            self.wait(step);
+            let (x, y) = (self.rng.between(-drift, drift) as f64, self.rng.between(-drift, drift) as f64);
+            let kmh = self.rng.pick(&[0.0, 0.0, 0.0, 3.0, 5.6, 12.0]);
+            let (here, noisy) = ((self.east, self.north), Self::place(self.east + x, self.north + y));
+            self.fix(noisy, Some(kmh));
+            (self.east, self.north) = here;
+        }
+    }
+
+    /// Parked; a fix of a cell tower and a second later one of the satellites.
+    fn pairs(&mut self) {
+        for _ in 0..self.rng.between(1, 6) {
+            let step = self.rng.pick(&[MINUTE, 5 * MINUTE]);
+            self.wait(step);
+            let off = self.rng.between(30, 300) as f64;
+            self.fix(Self::place(self.east + off, self.north), None);
+            self.wait(SECOND);
+            self.here(None);
+        }
+    }
+
+    /// A run of fixes at a place of its own: zeros, a cell tower, the maker's.
+    fn elsewhere(&mut self) {
+        let far = self.rng.pick(&[(0.0, 0.0), (3.4, 7.0), (3.41, 6.53), (113.9, 22.6)]);
+        let (step, marked) = (self.rng.pick(&[SECOND, 20 * SECOND, MINUTE, 3 * MINUTE]), self.rng.chance(25));
+        let count = self.rng.pick(&[1, 1, 1, 2, 3, 5, 6]);
+        for _ in 0..count {
+            self.wait(step);
+            let jitter = self.rng.between(0, 60) as f64;
+            self.fix(Place::from_degrees(far.0 + jitter / DEGREE_M, far.1), Some(0.0));
+            if let Some(last) = self.track.last_mut().filter(|_| marked) {
+                last.mark = Mark::Inaccurate;
+            }
+        }
+        self.wait(step);
+    }
+
+    fn silence(&mut self) {
+        let minutes = self.rng.pick(&[29, 30, 31, 45, 90, 300, 3_000]);
+        self.now += minutes * MINUTE + self.rng.between(0, 1);
+        if self.rng.chance(50) {
+            self.north += self.rng.pick(&[200.0, 5_000.0, 40_000.0]);
+        }
+        if self.rng.chance(30) {
+            self.here(None);
+        }
+    }
+
+    fn inaccurate(&mut self) {
+        let step = self.rng.pick(&[SECOND, MINUTE, 20 * MINUTE, 40 * MINUTE]);
+        self.wait(step);
+        self.here(Some(30.0));
+        if let Some(last) = self.track.last_mut() {
+            last.mark = Mark::Inaccurate;
+        }
+    }
+
+    fn go(mut self, episodes: usize) -> Vec<Position> {
+        for _ in 0..episodes {
+            match self.rng.below(20) {
+                0..6 => self.drive(),
+                6..11 => self.park(),
+                11..13 => self.pairs(),
+                13..16 => self.elsewhere(),
+                16..18 => self.silence(),
+                18 => self.inaccurate(),
+                _ => self.wiring = self.rng.pick(&WIRINGS),
+            }
+        }
+        self.track
+    }
+}
+
+const WIRINGS: [Wiring; 5] = [Wiring::Never, Wiring::Always, Wiring::EverySecond, Wiring::OnlyOff, Wiring::Flapping];
+
+fn track(rng: &mut Rng, episodes: usize) -> Vec<Position> {
+    let (wiring, reports_speed) = (rng.pick(&WIRINGS), rng.chance(60));
+    let driver =
+        Driver { rng, now: START, east: 0.0, north: 0.0, wiring, runs: true, reports_speed, track: Vec::new() };
+    driver.go(episodes)
+}
+
+/// What one epoch brings.
+#[derive(Clone, Debug, Default)]
+struct Epoch {
+    positions: Vec<PositionEvent>,
+    edits: Vec<GeofenceEdit>,
+    vehicles: Vec<VehicleEdit>,
+    now: Option<Millis>,
+}
+
+#[derive(Clone, Debug)]
+struct Log {
+    rules: Rules,
+    epochs: Vec<Epoch>,
+    /// After this epoch others go on, from what was kept.
+    resumed_after: Option<usize>,
+}
+
+fn geofence(rng: &mut Rng, number: u32) -> Geofence {
+    let (east, north) = (rng.between(-2, 2) as f64 * 700.0, rng.between(-2, 2) as f64 * 700.0);
+    let place = Driver::place(east, north);
+    let radius_m = rng.pick(&[30.0, 200.0, 600.0, 1_500.0]);
+    let shape = Shape::circle([place.lon_degrees(), place.lat_degrees()], radius_m).expect("a circle");
+    Geofence {
+        id: (9 - number).to_string().into(),
+        name: None,
+        kind: rng.pick(&[None, Some("depot"), Some("terminal"), Some("terminal"), Some("client")]).map(str::to_owned),
+        anchor: None,
+        tags: Vec::new(),
+        min_dwell_ms: rng.pick(&[0, 0, 3 * MINUTE]),
+        exit_buffer_m: rng.pick(&[0.0, 50.0]),
+        speed_limit: rng.pick(&[Speed::NONE, Speed::from_kmh(30.0), Speed::from_kmh(60.0), Speed::from_kmh(90.0)]),
+        shape: Arc::new(shape),
+    }
+}
+
+fn rules(rng: &mut Rng) -> Rules {
+    let default = Rules::default();
+    Rules {
+        outliers: rng.pick(&[Outliers::Skip, Outliers::Skip, Outliers::Skip, Outliers::Use]),
+        stop_min_ms: rng.pick(&[default.stop_min_ms, default.stop_min_ms, 0, MINUTE]),
+        idle_min_ms: rng.pick(&[default.idle_min_ms, 0, 3 * MINUTE]),
+        overspeed_min_ms: rng.pick(&[0, 0, 2 * MINUTE]),
+        min_step_mm: rng.pick(&[default.min_step_mm, default.min_step_mm, 0, 100_000]),
+        tow_min_mm: rng.pick(&[default.tow_min_mm, 0, 100_000]),
+        speed_span_ms: rng.pick(&[default.speed_span_ms, default.speed_span_ms, 0, 40 * SECOND]),
+        offline_count_ms: rng.pick(&[default.offline_count_ms, 2 * HOUR]),
+        presence_limit_ms: rng.pick(&[default.presence_limit_ms, 20 * MINUTE]),
+        ..default
+    }
+}
+
+fn log(seed: u64) -> Log {
+    let mut rng = Rng(seed);
+    let rng = &mut rng;
+    let rules = rules(rng);
+    let retention_ms = rng.pick(&[None, None, Some(0), Some(5 * MINUTE), Some(HOUR), Some(10 * HOUR)]);
+    let rules = Rules { retention_ms, ..rules };
+    let episodes = rng.pick(&[3, 8, 8, 25]);
+    let mut positions: Vec<Position> = track(rng, episodes);
+    // Late, again, corrected, withdrawn, from a clock that is wrong.
+    let count = positions.len();
+    let mut events: Vec<(Position, bool)> = Vec::new();
+    let late = rng.pick(&[0, 5, 30]);
+    let mut held = Vec::new();
+    for position in positions.drain(..) {
+        if rng.chance(late) {
+            held.push(position);
+        } else {
+            events.push((position, false));
+        }
+        if rng.chance(15) && !held.is_empty() {
+            let at = rng.below(held.len());
+            events.push((held.swap_remove(at), false));
+        }
+        if rng.chance(3) {
+            let known = events[rng.below(events.len().max(1)).min(events.len().saturating_sub(1))..].first().copied();
+            events.extend(known.map(|(position, _)| (position, rng.chance(50))));
+        }
+        if rng.chance(3) && !events.is_empty() {
+            let (mut position, _) = events[rng.below(events.len())];
+            position.place = Driver::place(rng.between(-500, 500) as f64, rng.between(-500, 500) as f64);
+            events.push((position, false));
+        }
+        if rng.chance(1) {
+            let by = rng.pick(&[-HOUR, HOUR, -24 * HOUR]);
+            events.push((Position { ts: position.ts + by, ..position }, false));
+        }
+    }
+    events.extend(held.into_iter().map(|position| (position, false)));
+    let mut epochs = vec![Epoch::default()];
+    for number in 0..rng.between(0, 4) as u32 {
+        let definition = Some(Arc::new(geofence(rng, number)));
+        let key = GeofenceId(number);
+        epochs[0].edits.push(GeofenceEdit {
+            key,
+            valid_from: BEGINNING,
+            effective_from: BEGINNING,
+            seq: 0,
+            definition,
+        });
+    }
+    let greatest = rng.pick(&[1, 3, 10, count + 1]);
+    let (mut seq, mut clock, mut newest) = (1, START, BEGINNING);
+    // What is late is refused before it comes here.
+    let mut rest = events.into_iter().filter(move |(position, _)| {
+        let is_late = retention_ms.is_some_and(|retention_ms| position.ts < newest.saturating_sub(retention_ms));
+        newest = newest.max(if is_late { newest } else { position.ts });
+        !is_late
+    });
+    let mut rest = rest.by_ref().collect::<Vec<_>>().into_iter().peekable();
+    while rest.peek().is_some() {
+        let mut epoch = Epoch::default();
+        for number in 0..1 + rng.below(greatest) {
+            let Some((position, withdrawn)) = rest.next() else { break };
+            let vehicle = VehicleId(0);
+            clock = clock.max(position.ts);
+            epoch.positions.push(PositionEvent { vehicle, seq: number as u32, position, withdrawn });
+        }
+        if rng.chance(20) {
+            clock += rng.pick(&[0, MINUTE, HOUR]);
+            epoch.now = Some(clock);
+        }
+        if rng.chance(5) {
+            seq += 1;
+            let number = rng.below(4) as u32;
+            let t = clock - rng.pick(&[0, 5 * MINUTE, HOUR, 10 * HOUR, -MINUTE]).min(retention_ms.unwrap_or(END));
+            let definition = rng.chance(80).then(|| Arc::new(geofence(rng, number)));
+            epoch.edits.push(GeofenceEdit {
+                key: GeofenceId(number),
+                valid_from: t,
+                effective_from: t,
+                seq,
+                definition,
+            });
+        }
+        if rng.chance(5) {
+            seq += 1;
+            let t = clock - rng.pick(&[0, 5 * MINUTE, HOUR, 10 * HOUR, -MINUTE]).min(retention_ms.unwrap_or(END));
+            let speed_limit = rng.pick(&[Speed::NONE, Speed::from_kmh(40.0)]);
+            let offline_after_ms = rng.pick(&[None, Some(2 * HOUR), Some(10 * MINUTE)]);
+            let vehicle = Vehicle { name: None, fleet: None, speed_limit, offline_after_ms, attributes: None };
+            let definition = Some(Arc::new(vehicle));
+            let edit = VehicleEdit { key: VehicleId(0), valid_from: t, effective_from: t, seq, definition };
+            epoch.vehicles.push(edit);
+        }
+        epochs.push(epoch);
+    }
+    let resumed_after = rng.chance(50).then(|| rng.below(epochs.len()));
+    Log { rules, epochs, resumed_after }
+}
+
+/// Rows, and how often they are there.
+type Multiset<R> = BTreeMap<R, i64>;
+
+macro_rules! facts {
+    ($($name:ident: $row:ident,)*) => {
+        /// The sums of all deltas so far.
+        #[derive(Debug, Default)]
+        struct Facts {
+            $($name: Multiset<$row>,)*
+        }
+
+        impl Facts {
+            fn apply(&mut self, deltas: FactDeltas) {
+                let FactDeltas { kind_visits: _, fleet_facts: _, legs: _, $($name),* } = deltas;
+                $(add(&mut self.$name, $name);)*
+            }
+
+            fn differences(&self, wanted: &Tables) -> String {
+                let mut differences = String::new();
+                $(compare(stringify!($name), &self.$name, &wanted.$name, &mut differences);)*
+                differences
+            }
+        }
+    };
+}
+
+facts! {
+    marks: Marked,
+    visits: Visit,
+    offlines: Offline,
+    stops: Stop,
+    idlings: Idling,
+    overspeeds: Overspeed,
+    moves_off: MovesOff,
+    towings: Towing,
+    trips: Trip,
+    turnarounds: Turnaround,
+    motions: Motion,
+    presences: Presence,
+    spells: Spell,
+}
+
+fn add<R: Ord>(rows: &mut Multiset<R>, deltas: Vec<(R, i64)>) {
+    for (row, diff) in deltas {
+        *rows.entry(row).or_default() += diff;
+    }
+    rows.retain(|_, times| *times != 0);
+}
+
+fn compare<R: Ord + Debug>(table: &str, rows: &Multiset<R>, wanted: &BTreeSet<R>, out: &mut String) {
+    for row in wanted.iter().filter(|row| !rows.contains_key(row)) {
+        let _ = writeln!(out, "{table}: missing {row:?}");
+    }
+    for (row, times) in rows.iter().filter(|(row, times)| !wanted.contains(row) || **times != 1) {
+        let _ = writeln!(out, "{table}: unexpected {times} times {row:?}");
+    }
+}
+
+/// What is wrong after the first epoch after which something is.
+fn check(log: &Log) -> Result<(), (usize, String)> {
+    let mut timelines = Timelines::new(log.rules.clone(), 0, 1);
+    let (mut facts, mut state) = (Facts::default(), None);
+    let (mut positions, mut edits, mut vehicles, mut now) = (Vec::new(), Vec::new(), Vec::new(), BEGINNING);
+    for (number, epoch) in log.epochs.iter().enumerate() {
+        let Epoch { positions: came, edits: edited, vehicles: told, now: said } = epoch.clone();
+        positions.extend(came.iter().copied());
+        edits.extend(edited.iter().cloned());
+        vehicles.extend(told.iter().cloned());
+        now = now.max(said.unwrap_or(BEGINNING));
+        let arrivals = Arrivals {
+            positions: came,
+            edits: edited,
+            vehicles: told,
+            restored: Vec::new(),
+            now: said.unwrap_or(BEGINNING),
+        };
+        let changes = timelines.advance(arrivals);
+        facts.apply(changes.facts);
+        for (_, row) in changes.states {
+            state = row;
+        }
+        let wanted = naive::recompute(&positions, &edits, &vehicles, now, &log.rules);
+        let mut what = facts.differences(&wanted);
+        if state.as_ref() != wanted.vehicle_state.first() {
+            let _ = writeln!(what, "state: {state:?} instead of {:?}", wanted.vehicle_state.first());
+        }
+        if !what.is_empty() {
+            return Err((number, what));
+        }
+        if log.resumed_after == Some(number) {
+            let snapshots: Vec<_> = timelines.snapshots().collect();
+            let stored = serde_json::to_vec(&snapshots).expect("it can be stored");
+            let restored = serde_json::from_slice(&stored).expect("as it was stored");
+            timelines = Timelines::new(log.rules.clone(), 0, 1);
+            let (edits, vehicles) = (edits.clone(), vehicles.clone());
+            timelines.advance(Arrivals { positions: Vec::new(), edits, vehicles, restored, now });
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn of_what_fleets_report_some_things_always_hold() {
+    for seed in 0..1_000 {
+        let log = log(seed);
+        let Everything { positions, edits, vehicles, now } = everything(&log);
+        let broken = naive::invariants::broken(&positions, &edits, &vehicles, now, &log.rules);
+        assert!(broken.is_empty(), "seed {seed}: {broken:?}");
+    }
+}
+
+/// Clean but for one fix, amid good ones, to where the vehicle cannot have been.
+#[test]
+fn one_bad_fix_changes_nothing_but_counts() {
+    let mut tried = 0;
+    for seed in 0..1_000 {
+        let mut rng = Rng(seed);
+        let rules = Rules { outliers: Outliers::Skip, ..rules(&mut rng) };
+        let clean = track(&mut rng, 6);
+        let after = |number: usize| clean[number].ts - clean[number - 1].ts;
+        let is_clean = clean.iter().all(|position| position.mark == Mark::None)
+            && (1..clean.len()).all(|number| after(number) <= 30 * MINUTE);
+        let event = |position: &Position| PositionEvent { vehicle: VehicleId(0), seq: 0, position: *position, withdrawn: false };
+        let good: Vec<_> = clean.iter().map(event).collect();
+        let without = naive::recompute(&good, &[], &[], BEGINNING, &rules);
+        // Fewer than six good ones at the beginning might be outliers, and a good fix behind.
+        if !is_clean || clean.len() < 10 || !without.marks.is_empty() {
+            continue;
+        }
+        let number = 6 + rng.below(clean.len() - 8);
+        if after(number) < 2 {
+            continue;
+        }
+        let ts = clean[number - 1].ts + rng.between(1, after(number) - 1);
+        let place = Place::from_degrees(rng.pick(&[0.0, 113.9, -70.0]), rng.pick(&[0.0, 22.6]));
+        let bad = Position { ts, place, ignition: Ignition::Unknown, ..clean[number - 1] };
+        let mut spoilt = good.clone();
+        spoilt.insert(number, event(&bad));
+        let with = naive::recompute(&spoilt, &[], &[], BEGINNING, &rules);
+        let same = |tables: Tables| Tables {
+            marks: BTreeSet::new(),
+            motions: tables.motions.iter().map(|motion| Motion { positions: 0, ..*motion }).collect(),
+            vehicle_daily: BTreeSet::new(),
+            ..tables
+        };
+        assert_eq!(with.marks.len(), 1, "seed {seed}");
+        assert_eq!(same(with), same(without), "seed {seed}");
+        tried += 1;
+    }
+    assert!(tried >= 50, "{tried} logs are clean");
+}
+
+/// Leaves out what can be left out.
+fn shrink(mut log: Log, fails: impl Fn(&Log) -> bool) -> Log {
+    loop {
+        let before = log.epochs.iter().map(|e| e.positions.len() + e.edits.len() + e.vehicles.len() + 1).sum::<usize>();
+        for number in (0..log.epochs.len()).rev() {
+            let mut less = log.clone();
+            less.epochs.remove(number);
+            if fails(&less) {
+                log = less;
+                continue;
+            }
+            for at in (0..log.epochs[number].positions.len()).rev() {
+                let mut less = log.clone();
+                less.epochs[number].positions.remove(at);
+                if fails(&less) {
+                    log = less;
+                }
+            }
+            for at in (0..log.epochs[number].edits.len()).rev() {
+                let mut less = log.clone();
+                less.epochs[number].edits.remove(at);
+                if fails(&less) {
+                    log = less;
+                }
+            }
+            for at in (0..log.epochs[number].vehicles.len()).rev() {
+                let mut less = log.clone();
+                less.epochs[number].vehicles.remove(at);
+                if fails(&less) {
+                    log = less;
+                }
+            }
+        }
+        let after = log.epochs.iter().map(|e| e.positions.len() + e.edits.len() + e.vehicles.len() + 1).sum::<usize>();
+        if after == before {
+            return log;
+        }
+    }
+}
+
+fn quietly(log: &Log) -> Result<(), (usize, String)> {
+    std::panic::catch_unwind(|| check(log)).unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| cause.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err((usize::MAX, text.unwrap_or_default()))
+    })
+}
+
+fn environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn facts_of_what_fleets_report_are_those_of_a_recomputation() {
+    let first = environment("WATCHTOWER_SEED").unwrap_or(0);
+    for seed in first..first + environment("WATCHTOWER_CASES").unwrap_or(300) {
+        let log = log(seed);
+        let Err((epoch, what)) = quietly(&log) else { continue };
+        let small = shrink(log, |log| quietly(log).is_err());
+        let (small_epoch, small_what) = quietly(&small).expect_err("it fails");
+        let mut text = String::new();
+        for (number, epoch) in small.epochs.iter().enumerate() {
+            let _ = writeln!(text, "epoch {number}: now {:?}", epoch.now);
+            for event in &epoch.positions {
+                let p = event.position;
+                let _ = writeln!(
+                    text,
+                    "  {}{} ({}) {:.6} {:.6} {:?} {:?} {:?}",
+                    if event.withdrawn { "withdrawn " } else { "" },
+                    p.ts - START,
+                    p.ts,
+                    p.place.lon_degrees(),
+                    p.place.lat_degrees(),
+                    p.speed.kmh(),
+                    p.ignition,
+                    p.mark
+                );
+            }
+            for edit in &epoch.edits {
+                let _ = writeln!(text, "  {edit:?}");
+            }
+            for edit in &epoch.vehicles {
+                let _ = writeln!(text, "  {edit:?}");
+            }
+        }
+        panic!(
+            "seed {seed}, epoch {epoch}:\n{what}\nsmall, epoch {small_epoch}:\n{small_what}\n{:?}\n{text}",
+            small.rules
+        );
+    }
+}
+
+/// Everything a log brings.
+struct Everything {
+    positions: Vec<PositionEvent>,
+    edits: Vec<GeofenceEdit>,
+    vehicles: Vec<VehicleEdit>,
+    now: Millis,
+}
+
+fn everything(log: &Log) -> Everything {
+    let (mut positions, mut edits, mut vehicles, mut now) = (Vec::new(), Vec::new(), Vec::new(), BEGINNING);
+    for epoch in &log.epochs {
+        positions.extend(epoch.positions.iter().copied());
+        edits.extend(epoch.edits.iter().cloned());
+        vehicles.extend(epoch.vehicles.iter().cloned());
+        now = now.max(epoch.now.unwrap_or(BEGINNING));
+    }
+    Everything { positions, edits, vehicles, now }
+}
+
+fn in_the_end(log: &Log) -> Tables {
+    let Everything { positions, edits, vehicles, now } = everything(log);
+    naive::recompute(&positions, &edits, &vehicles, now, &log.rules)
+}
+
+#[test]
+fn random_tracks_reach_what_matters() {
+    let mut seen = BTreeMap::<&str, usize>::new();
+    for seed in 0..600 {
+        let log = log(seed);
+        let tables = in_the_end(&log);
+        let mut count = |what, times: usize| *seen.entry(what).or_default() += times;
+        count("positions", log.epochs.iter().map(|epoch| epoch.positions.len()).sum());
+        count("long tracks", usize::from(tables.motions.iter().map(|motion| motion.positions).sum::<i64>() > 150));
+        count("outliers", tables.marks.iter().filter(|row| row.mark == Mark::Outlier).count());
+        count("inaccurate", tables.marks.iter().filter(|row| row.mark == Mark::Inaccurate).count());
+        count("visits", tables.visits.len());
+        count("offlines", tables.offlines.len());
+        count("stops", tables.stops.len());
+        count("stops somewhere", tables.stops.iter().filter(|stop| stop.geofence.is_some()).count());
+        count("open stops", tables.stops.iter().filter(|stop| stop.ended_at.is_none()).count());
+        count("idlings", tables.idlings.len());
+        count("overspeeds", tables.overspeeds.len());
+        count("open overspeeds", tables.overspeeds.iter().filter(|over| over.ended_at.is_none()).count());
+        count("limited", tables.overspeeds.iter().filter(|over| over.geofence.is_some()).count());
+        count("moves off", tables.moves_off.len());
+        count("days of moves off", tables.towings.len());
+        count("gaps", tables.motions.iter().filter(|motion| motion.gap_mm > 0).count());
+        count("trips", tables.trips.iter().filter(|trip| trip.arrival.is_some()).count());
+        count("turnarounds", 10 * tables.turnarounds.len());
+        count("days", tables.motions.len());
+    }
+    assert!(seen.values().all(|&count| count >= 20), "{seen:?}");
+}
