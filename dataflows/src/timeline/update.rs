@@ -89,7 +89,8 @@ impl Timeline {
             }
         }
         // A withdrawal moves it back to the position before, and never ahead.
-        self.newest = self.track.head().last.map_or(BEGINNING, |last| last.ts);
+        let heard = self.track.head().heard.map(|heard| heard.ts);
+        self.newest = self.track.last().map(|last| last.ts).max(heard).unwrap_or(BEGINNING);
         changed
     }
 
