@@ -30,6 +30,28 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         max_vehicles,
         max_retained_positions,
     } = limits;
+    let mut plan = json!({
+        "version": VERSION,
+        "limits.earliest_ms": earliest,
+        "limits.latest_ms": latest,
+        "limits.max_entry_bytes": max_entry_bytes,
+        "limits.max_attributes_bytes": max_attributes_bytes,
+        "limits.future_tolerance_ms": future_tolerance_ms,
+        "limits.horizon_ms": horizon_ms,
+        "limits.lateness_ms": lateness_ms,
+        "limits.max_vehicles": max_vehicles,
+        "limits.max_retained_positions": max_retained_positions,
+        "rules.refuse_zero": refuse_zero,
+        "time_zone_data": time_zone::version(),
+    });
+    if let (Some(plan), Value::Object(rules)) = (plan.as_object_mut(), of_rules(rules)) {
+        plan.extend(rules);
+    }
+    plan.to_string()
+}
+
+/// What the rules contribute to a plan.
+fn of_rules(rules: &Rules) -> Value {
     // The retention follows from the limits and does not affect the tables.
     let Rules {
         views,
@@ -55,17 +77,6 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         retention_ms: _,
     } = rules;
     let mut plan = json!({
-        "version": VERSION,
-        "limits.earliest_ms": earliest,
-        "limits.latest_ms": latest,
-        "limits.max_entry_bytes": max_entry_bytes,
-        "limits.max_attributes_bytes": max_attributes_bytes,
-        "limits.future_tolerance_ms": future_tolerance_ms,
-        "limits.horizon_ms": horizon_ms,
-        "limits.lateness_ms": lateness_ms,
-        "limits.max_vehicles": max_vehicles,
-        "limits.max_retained_positions": max_retained_positions,
-        "rules.refuse_zero": refuse_zero,
         "rules.offline_after_ms": offline_after_ms,
         "rules.offline_count_ms": offline_count_ms,
         "rules.max_accuracy_m": max_accuracy_m,
@@ -84,13 +95,12 @@ pub fn of(limits: &Limits, rules: &Rules) -> String {
         "rules.default_speed_limit_kmh": default_speed_limit.kmh(),
         "rules.presence_limit_ms": presence_limit_ms,
         "rules.time_zone": local_time.name(),
-        "time_zone_data": time_zone::version(),
     });
     // Plans from before this key exists have all tables.
     if *views != ViewSet::All {
         plan["rules.views"] = json!(views.name());
     }
-    plan.to_string()
+    plan
 }
 
 /// Describes the differences between two plans, for messages.

@@ -6,7 +6,7 @@ use watchtower_dataflows::control::Control;
 use watchtower_model::{BEGINNING, Millis, Rules};
 
 use crate::Batch;
-use crate::flow::{Inlet, OpenEpoch};
+use crate::inlet::{Inlet, OpenEpoch};
 use watchtower_core::EntryId;
 use watchtower_core::admission::Accepted;
 use watchtower_core::events::{Decoded, Event, Fix, PositionReport, Raw, Rejection, field_lines, json};

@@ -5,7 +5,7 @@
 //! knows no clock but the log's, so that the same entries always come to the same commits' worth of rows.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvError};
@@ -16,10 +16,12 @@ use watchtower_model::{BEGINNING, Millis, Rules, VehicleId, VehicleState};
 use crate::checkpoint::{Checkpoint, FlowState, InletState};
 use crate::engine::{self, Batch, Completed, Engine, EngineStats};
 use crate::entry_admission::EntryAdmission;
+pub use crate::inlet::Counts;
+use crate::inlet::{Inlet, OpenEpoch};
 use watchtower_core::admission::{Admission, Stream, reach_ms, retention_ms};
-use watchtower_core::events::{Decoded, Event, Fix, Limits, PositionReport, Reason, decode_entry, json, stream_of};
+use watchtower_core::events::{Decoded, Event, Fix, Limits, PositionReport, decode_entry, json, stream_of};
 use watchtower_core::tables::{self, ChangeSet, Lookup, Refused, vehicle_state};
-use watchtower_core::{Archived, Commit, Cursor, EntryId, ExpiredRejected, StreamPosition};
+use watchtower_core::{Archived, Commit, Cursor, EntryId, StreamPosition};
 
 /// What a flow is made of.
 #[derive(Clone, Debug)]
@@ -75,15 +77,6 @@ pub struct ClosedEpoch<H> {
     pub held: Option<H>,
 }
 
-/// What came in an epoch.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Events by stream, in the order of the keys.
-    pub events: Vec<u64>,
-    /// Refused events.
-    pub refused: BTreeMap<Reason, u64>,
-}
-
 /// Rows of lagging tables.
 #[derive(Debug)]
 pub struct State {
@@ -91,51 +84,6 @@ pub struct State {
     pub rows: Vec<vehicle_state::Named>,
     /// They are all there are.
     pub complete: bool,
-}
-
-/// One stream on its way in.
-#[derive(Debug)]
-pub(super) struct Inlet {
-    pub(super) stream: String,
-    pub(super) admission: Admission,
-    pub(super) position: StreamPosition,
-    rebased_after: EntryId,
-    pub(super) refused: Refused,
-}
-
-impl Inlet {
-    /// How far it is read.
-    fn cursor(&self) -> Cursor {
-        let Self { stream, admission, position, rebased_after, refused: _ } = self;
-        Cursor { stream: stream.clone(), position: *position, rebased_after: *rebased_after, now: admission.now() }
-    }
-
-    /// Which of its refused events have been kept long enough.
-    fn expired(&mut self, keep_ms: Millis) -> Option<ExpiredRejected> {
-        let until = self.refused.expired(self.position.last.instant(), keep_ms)?;
-        Some(ExpiredRejected { stream: self.stream.clone(), until })
-    }
-
-    /// Continues from where the tables are.
-    fn set_cursor(&mut self, cursor: &Cursor) {
-        (self.position, self.rebased_after) = (cursor.position, cursor.rebased_after);
-    }
-}
-
-/// What an epoch brings besides what the engine gets.
-#[derive(Debug)]
-pub(super) struct OpenEpoch<H> {
-    pub(super) commit: Commit,
-    oldest_entry: Option<Millis>,
-    pub(super) counts: Counts,
-    checkpoint: Option<FlowState>,
-    held: Option<H>,
-}
-
-impl<H> OpenEpoch<H> {
-    fn new() -> Self {
-        Self { commit: Commit::default(), oldest_entry: None, counts: Counts::default(), checkpoint: None, held: None }
-    }
 }
 
 /// Everything between the log and the committer. `H` is held from the arrival of an entry until its epoch is handed

@@ -8,6 +8,7 @@ mod checkpoint;
 mod engine;
 mod entry_admission;
 pub mod flow;
+mod inlet;
 pub mod replay;
 
 pub use checkpoint::{Checkpoint, FlowState, InletState};

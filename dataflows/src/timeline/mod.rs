@@ -8,6 +8,8 @@
 mod chunk;
 mod compact;
 pub mod deltas;
+#[cfg(test)]
+mod driver_tests;
 mod fleets;
 pub mod fold;
 mod journeys;
@@ -18,10 +20,11 @@ pub mod operator;
 mod order;
 mod presence;
 mod refold;
+mod rewrite;
 mod route;
 mod runs;
 #[cfg(test)]
-mod situations;
+mod situations_tests;
 mod standing;
 pub mod state;
 mod stops;

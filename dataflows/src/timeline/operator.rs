@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use differential_dataflow::AsCollection;
+use differential_dataflow::VecCollection;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
@@ -15,8 +16,10 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::control::{Control, Epoch};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::{Arrivals, Changes, Stats, TimelineSnapshot, Timelines};
-use crate::views::{Facts, Rows};
-use watchtower_model::{BEGINNING, PositionEvent, Rules};
+use watchtower_model::facts::{
+    FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround,
+};
+use watchtower_model::{BEGINNING, Marked, Membership, Offline, PositionEvent, Rules, VehicleId, VehicleState, Visit};
 
 /// What an epoch brought to this worker, and the right to answer at it.
 struct Pending {
@@ -51,6 +54,125 @@ impl<D: Clone + 'static> Port<D> {
     }
 }
 
+/// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
+pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
+
+/// The rows of `vehicle_state` that are others than before, each with its vehicle, or that there is none any more. In
+/// an epoch a vehicle has at most one. They are no differences: what a row was before nobody asks, and to
+/// remember it would take as much memory as all else that is known of most vehicles.
+pub type States<'s> = StreamVec<'s, Epoch, (VehicleId, Option<VehicleState>)>;
+
+/// What the timelines say by themselves.
+pub struct Facts<'s> {
+    /// The mark of every position that has one.
+    pub marks: Rows<'s, Marked>,
+    /// Every visit, ended or not.
+    pub visits: Rows<'s, Visit>,
+    /// Every silence.
+    pub offlines: Rows<'s, Offline>,
+    /// Every stop.
+    pub stops: Rows<'s, Stop>,
+    /// Every idling.
+    pub idlings: Rows<'s, Idling>,
+    /// Every overspeed.
+    pub overspeeds: Rows<'s, Overspeed>,
+    /// Every move with the ignition off.
+    pub moves_off: Rows<'s, MovesOff>,
+    /// The days of these.
+    pub towings: Rows<'s, Towing>,
+    /// Every trip.
+    pub trips: Rows<'s, Trip>,
+    /// Every turnaround.
+    pub turnarounds: Rows<'s, Turnaround>,
+    /// Every day of every vehicle.
+    pub motions: Rows<'s, Motion>,
+    /// Who was where, by hour.
+    pub presences: Rows<'s, Presence>,
+    /// Idlings and overspeeds, as far as they have lasted.
+    pub spells: Rows<'s, Spell>,
+    /// Confirmed visits by kind.
+    pub kind_visits: Rows<'s, KindVisit>,
+    /// What counts for a fleet.
+    pub fleet_facts: Rows<'s, FleetFact>,
+    /// The visits that last: who is where.
+    pub membership: Rows<'s, Membership>,
+    /// Where vehicles are and what they do.
+    pub vehicle_state: States<'s>,
+    /// The timelines themselves, in the epochs in which they were asked for.
+    pub snapshots: Rows<'s, TimelineSnapshot>,
+    /// About this worker's timelines, as of the last epoch they have done.
+    pub stats: Rc<Cell<Stats>>,
+}
+
+/// The outputs, of which every kind of fact has one of the same name.
+macro_rules! outputs {
+    ($($fact:ident: $row:ty,)*) => {
+        /// Where the operator says things.
+        struct Outputs {
+            $($fact: Port<$row>,)*
+            membership: Port<Membership>,
+            /// The number of the port, and the output.
+            states: (usize, OutputBuilder<Epoch, CapacityContainerBuilder<Vec<(VehicleId, Option<VehicleState>)>>>),
+            snapshots: Port<TimelineSnapshot>,
+        }
+
+        impl Outputs {
+            fn new<'s>(builder: &mut OperatorBuilder<'s, Epoch>, stats: Rc<Cell<Stats>>) -> (Self, Facts<'s>) {
+                $(let $fact = Port::new(builder);)*
+                let membership = Port::new(builder);
+                let states_port = builder.shape().outputs();
+                let (states, vehicle_state) = builder.new_output();
+                let snapshots = Port::new(builder);
+                let outputs = Self {
+                    $($fact: $fact.0,)*
+                    membership: membership.0,
+                    states: (states_port, OutputBuilder::from(states)),
+                    snapshots: snapshots.0,
+                };
+                let facts = Facts {
+                    $($fact: $fact.1,)*
+                    membership: membership.1,
+                    vehicle_state,
+                    snapshots: snapshots.1,
+                    stats,
+                };
+                (outputs, facts)
+            }
+
+            /// Takes out of `changes` all but its memory.
+            fn say(&mut self, answer: &[Capability<Epoch>], changes: &mut Changes) {
+                let Changes { facts, fleet_days, membership, states } = changes;
+                facts.fleet_facts.extend(fleet_days.drain());
+                let FactDeltas { $($fact,)* legs: _ } = facts; // legs have become facts
+                $(self.$fact.give(answer, $fact.drain(..));)*
+                self.membership.give(answer, membership.drain(..));
+                if !states.is_empty() {
+                    let (port, output) = &mut self.states;
+                    output.activate().session(&answer[*port]).give_iterator(states.drain(..));
+                }
+            }
+        }
+    };
+}
+
+outputs! {
+    marks: Marked,
+    visits: Visit,
+    offlines: Offline,
+    stops: Stop,
+    idlings: Idling,
+    overspeeds: Overspeed,
+    moves_off: MovesOff,
+    towings: Towing,
+    trips: Trip,
+    turnarounds: Turnaround,
+    motions: Motion,
+    presences: Presence,
+    spells: Spell,
+    kind_visits: KindVisit,
+    fleet_facts: FleetFact,
+}
+
 /// The facts of all vehicles' timelines. `control` must carry the same to every worker.
 pub fn timelines<'s>(
     scope: Scope<'s, Epoch>,
@@ -66,30 +188,9 @@ pub fn timelines<'s>(
     let mut control = builder.new_input(control, Pipeline);
     let by_vehicle = Exchange::new(|snapshot: &TimelineSnapshot| u64::from(snapshot.vehicle.0));
     let mut restored = builder.new_input(restored, by_vehicle);
-    let (mut marks, marks_rows) = Port::new(&mut builder);
-    let (mut visits, visits_rows) = Port::new(&mut builder);
-    let (mut offlines, offlines_rows) = Port::new(&mut builder);
-    let (mut stops, stops_rows) = Port::new(&mut builder);
-    let (mut idlings, idlings_rows) = Port::new(&mut builder);
-    let (mut overspeeds, overspeeds_rows) = Port::new(&mut builder);
-    let (mut moves_off, moves_off_rows) = Port::new(&mut builder);
-    let (mut towings, towings_rows) = Port::new(&mut builder);
-    let (mut trips, trips_rows) = Port::new(&mut builder);
-    let (mut turnarounds, turnarounds_rows) = Port::new(&mut builder);
-    let (mut motions, motions_rows) = Port::new(&mut builder);
-    let (mut presences, presences_rows) = Port::new(&mut builder);
-    let (mut spells, spells_rows) = Port::new(&mut builder);
-    let (mut kind_visits, kind_visits_rows) = Port::new(&mut builder);
-    let (mut fleet_facts, fleet_facts_rows) = Port::new(&mut builder);
-    let (mut membership, membership_rows) = Port::new(&mut builder);
-    let states_port = builder.shape().outputs();
-    let (states, states_stream) = builder.new_output();
-    let mut states = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(states);
-    let (mut snapshots, snapshots_rows) = Port::new(&mut builder);
-    let ports = builder.shape().outputs();
-
     let stats = Rc::new(Cell::new(Stats::default()));
-    let told = Rc::clone(&stats);
+    let (mut outputs, facts) = Outputs::new(&mut builder, Rc::clone(&stats));
+    let ports = builder.shape().outputs();
     builder.build(move |initial| {
         drop(initial); // a kept capability would hold every view at epoch 0
         let mut timelines = Timelines::new(rules, index, peers);
@@ -124,76 +225,19 @@ pub fn timelines<'s>(
                 let Pending { answer, arrivals, snapshot } = first.remove();
                 let is_restored = !arrivals.restored.is_empty();
                 let mut changes = timelines.advance(arrivals);
-                told.set(timelines.stats());
-                let Changes { facts, fleet_days, membership: membership_said, states: states_said } = &mut changes;
-                let FactDeltas {
-                    marks: marks_said,
-                    visits: visits_said,
-                    offlines: offlines_said,
-                    stops: stops_said,
-                    idlings: idlings_said,
-                    overspeeds: overspeeds_said,
-                    moves_off: moves_off_said,
-                    towings: towings_said,
-                    trips: trips_said,
-                    turnarounds: turnarounds_said,
-                    motions: motions_said,
-                    presences: presences_said,
-                    spells: spells_said,
-                    kind_visits: kind_visits_said,
-                    fleet_facts: fleet_facts_said,
-                    legs: _, // they have become facts
-                } = facts;
-                marks.give(&answer, marks_said.drain(..));
-                visits.give(&answer, visits_said.drain(..));
-                offlines.give(&answer, offlines_said.drain(..));
-                stops.give(&answer, stops_said.drain(..));
-                idlings.give(&answer, idlings_said.drain(..));
-                overspeeds.give(&answer, overspeeds_said.drain(..));
-                moves_off.give(&answer, moves_off_said.drain(..));
-                towings.give(&answer, towings_said.drain(..));
-                trips.give(&answer, trips_said.drain(..));
-                turnarounds.give(&answer, turnarounds_said.drain(..));
-                motions.give(&answer, motions_said.drain(..));
-                presences.give(&answer, presences_said.drain(..));
-                spells.give(&answer, spells_said.drain(..));
-                kind_visits.give(&answer, kind_visits_said.drain(..));
-                fleet_facts.give(&answer, fleet_facts_said.drain(..).chain(fleet_days.drain()));
-                membership.give(&answer, membership_said.drain(..));
-                if !states_said.is_empty() {
-                    states.activate().session(&answer[states_port]).give_iterator(states_said.drain(..));
-                }
+                stats.set(timelines.stats());
+                outputs.say(&answer, &mut changes);
                 // All there is says something in the epoch of a checkpoint, and hardly anything in others.
                 if !is_restored {
                     timelines.reuse(changes);
                 }
                 if snapshot {
-                    snapshots.give(&answer, timelines.snapshots().map(|taken| (taken, 1)));
+                    outputs.snapshots.give(&answer, timelines.snapshots().map(|taken| (taken, 1)));
                 }
             }
         }
     });
-    Facts {
-        marks: marks_rows,
-        visits: visits_rows,
-        offlines: offlines_rows,
-        stops: stops_rows,
-        idlings: idlings_rows,
-        overspeeds: overspeeds_rows,
-        moves_off: moves_off_rows,
-        towings: towings_rows,
-        trips: trips_rows,
-        turnarounds: turnarounds_rows,
-        motions: motions_rows,
-        presences: presences_rows,
-        spells: spells_rows,
-        kind_visits: kind_visits_rows,
-        fleet_facts: fleet_facts_rows,
-        membership: membership_rows,
-        vehicle_state: states_stream,
-        snapshots: snapshots_rows,
-        stats,
-    }
+    facts
 }
 
 /// Takes everything out of `batch`, without a copy if it is the first.

@@ -8,9 +8,9 @@ use crate::cells::SafeRegion;
 use crate::timeline::chunk::{CHUNK, Chunk};
 use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
+use crate::timeline::rewrite::{Rewrite, merge};
 use crate::timeline::state::State;
 use crate::timeline::sums::Tally;
-use crate::timeline::track::{Rewrite, merge};
 use watchtower_model::{BEGINNING, Millis};
 
 /// Two folds side by side: through what was there under the old view, and what is there now under the new one.

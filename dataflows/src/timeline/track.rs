@@ -24,20 +24,12 @@ use crate::timeline::deltas::FactDeltas;
 use crate::timeline::fold::Fold;
 use crate::timeline::marks::{self, AHEAD, Accurate, Pass};
 use crate::timeline::refold::Refold;
+use crate::timeline::rewrite::{Rewrite, merge};
 use crate::timeline::state::State;
 use crate::timeline::sums::{DaySums, Days, Measures};
 use watchtower_model::Span;
 use watchtower_model::local_time::Day;
 use watchtower_model::{END, Mark, Millis, Outliers, Position, Rules};
-
-/// What becomes of the position at an instant: replaced, added, or withdrawn.
-#[derive(Clone, Copy, Debug)]
-pub struct Rewrite {
-    /// When.
-    pub ts: Millis,
-    /// What is there now.
-    pub position: Option<Position>,
-}
 
 /// What is remembered of positions that have been given up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -574,29 +566,4 @@ fn count(chunks: &[Arc<Chunk>]) -> usize {
 /// Which of the chunks of a track an instant is in: the first one also has what is before all.
 fn chunk_of(chunks: &[Arc<Chunk>], ts: Millis) -> usize {
     chunks[1..].partition_point(|chunk| chunk.positions.first().is_some_and(|first| first.ts <= ts))
-}
-
-/// Positions after rewrites, in order, and whether each is one that was there.
-pub(super) fn merge<'a>(
-    positions: impl Iterator<Item = &'a Position> + 'a,
-    rewrites: &'a [Rewrite],
-) -> impl Iterator<Item = (Position, bool)> + 'a {
-    let (mut positions, mut rewrites) = (positions.peekable(), rewrites.iter().peekable());
-    std::iter::from_fn(move || {
-        loop {
-            match (positions.peek(), rewrites.peek()) {
-                (None, None) => return None,
-                (Some(p), Some(r)) if p.ts < r.ts => return positions.next().map(|p| (*p, true)),
-                (Some(_), None) => return positions.next().map(|p| (*p, true)),
-                (Some(p), Some(r)) if p.ts == r.ts => {
-                    positions.next();
-                }
-                (_, Some(_)) => {
-                    if let Some(position) = rewrites.next().and_then(|r| r.position) {
-                        return Some((position, false));
-                    }
-                }
-            }
-        }
-    })
 }

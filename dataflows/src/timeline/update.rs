@@ -13,9 +13,10 @@ use super::chunk::Reach;
 use super::deltas::FactDeltas;
 use super::fleets::Labels;
 use super::fold::Fold;
+use super::rewrite::Rewrite;
 use super::route::Route;
 use super::state::{Analytics, Inside, State};
-use super::track::{Appended, Rewound, Rewrite, Track};
+use super::track::{Appended, Rewound, Track};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
 use watchtower_model::Span;
@@ -167,6 +168,25 @@ impl Standing {
     }
 }
 
+/// Says which visits that last have become others, from what was said at one instant to what is said at another.
+fn say_turns(
+    vehicle: VehicleId,
+    (was, before): (&Standing, Millis),
+    (is, now): (&Standing, Millis),
+    membership: &mut Vec<(Membership, i64)>,
+    facts: &mut FactDeltas,
+) {
+    if Arc::ptr_eq(&was.inside, &is.inside) {
+        return;
+    }
+    let mut say = |inside: &Inside, at, diff| {
+        facts.visits.push((inside.visit(vehicle, at), diff));
+        membership.push((inside.membership(vehicle), diff));
+    };
+    was.lacking(is).for_each(|inside| say(inside, before, -1));
+    is.lacking(was).for_each(|inside| say(inside, now, 1));
+}
+
 impl Timelines {
     /// Takes in positions of a vehicle to which nothing else happens and which all are later than what it has.
     /// Its fold goes on from where it stands, so that the visits and trips it neither begins nor ends stay as
@@ -183,10 +203,8 @@ impl Timelines {
         let (Some(last), Some(heard)) = (timeline.track.head().last, timeline.track.head().heard) else { return false };
         let ([first, ..], [.., latest]) = (events, events) else { return false };
         let newest = latest.position.ts;
-        if first.position.ts <= heard.ts
-            || events.iter().any(|event| event.withdrawn)
-            || !self.world.catalogue.is_quiet(last.ts, newest.max(now))
-        {
+        let is_quiet = self.world.catalogue.is_quiet(last.ts, newest.max(now));
+        if !is_quiet || first.position.ts <= heard.ts || events.iter().any(|event| event.withdrawn) {
             return false;
         }
         let [old, new] = [View::Old, View::New].map(|view| self.world.fold(vehicle, view));
@@ -218,14 +236,7 @@ impl Timelines {
                 new.open_presence(&is.inside, latest, now, facts);
             }
         }
-        if !Arc::ptr_eq(&was.inside, &is.inside) {
-            let mut say = |inside: &Inside, at, diff| {
-                facts.visits.push((inside.visit(vehicle, at), diff));
-                out.membership.push((inside.membership(vehicle), diff));
-            };
-            was.lacking(&is).for_each(|inside| say(inside, before, -1));
-            is.lacking(&was).for_each(|inside| say(inside, now, 1));
-        }
+        say_turns(vehicle, (&was, before), (&is, now), &mut out.membership, facts);
         if has_analytics {
             if !was.is_same(&is) {
                 was.open_route(&old, before, facts);

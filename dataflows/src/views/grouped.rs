@@ -133,17 +133,7 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
         move |frontiers| {
             facts.for_each_stamp(|cap, containers| {
                 for batch in containers {
-                    let mut batch = batch.drain(..).peekable();
-                    while let Some(&(_, epoch, _)) = batch.peek() {
-                        let entry =
-                            pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
-                        if entry.facts.capacity() == 0 {
-                            entry.facts = std::mem::take(&mut spare);
-                        }
-                        while let Some((fact, _, diff)) = batch.next_if(|(_, at, _)| *at == epoch) {
-                            entry.facts.push((fact, diff));
-                        }
-                    }
+                    take_facts(batch, &mut pending, &mut spare, |epoch, port| cap.delayed(epoch, port));
                 }
             });
             control.for_each_stamp(|cap, containers| {
@@ -181,6 +171,25 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
         }
     });
     Grouped { rows: rows_stream.as_collection(), snapshots: snapshots_stream.as_collection(), stats }
+}
+
+/// Takes the facts of a batch, each to its epoch. `spare` is what the facts of an epoch were in.
+fn take_facts<G: Group>(
+    batch: &mut Vec<(Fact<G>, Epoch, i64)>,
+    pending: &mut BTreeMap<Epoch, Pending<G>>,
+    spare: &mut Vec<(Fact<G>, i64)>,
+    capability: impl Fn(&Epoch, usize) -> Capability<Epoch>,
+) {
+    let mut batch = batch.drain(..).peekable();
+    while let Some(&(_, epoch, _)) = batch.peek() {
+        let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| capability(&epoch, port)));
+        if entry.facts.capacity() == 0 {
+            entry.facts = std::mem::take(spare);
+        }
+        while let Some((fact, _, diff)) = batch.next_if(|(_, at, _)| *at == epoch) {
+            entry.facts.push((fact, diff));
+        }
+    }
 }
 
 fn give<D: Clone + 'static>(

@@ -17,20 +17,33 @@ use timely::dataflow::operators::generic::Operator;
 use crate::control::{Control, Epoch};
 use crate::versions::History;
 use crate::views::Rows;
-use watchtower_model::{Edit, InForce};
+use watchtower_model::{Edit, GeofenceId, InForce, VehicleId};
 
 /// The edits of one epoch, and the right to answer at it.
 type Arrivals<K, D> = BTreeMap<Epoch, (Capability<Epoch>, Vec<Edit<K, D>>)>;
 
 /// An edit with the dense number of what it edits, if it is one of the kind looked for.
-pub type Numbered<K, D> = Option<(u32, Edit<K, D>)>;
+type Numbered<K, D> = Option<(u32, Edit<K, D>)>;
+
+/// The versions of geofences.
+pub fn geofences(control: StreamVec<'_, Epoch, Control>) -> Rows<'_, InForce<GeofenceId>> {
+    in_force(control, |control| match control {
+        Control::Geofence(edit) => Some((edit.key.0, edit)),
+        Control::Vehicle(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
+    })
+}
+
+/// The versions of vehicles' metadata.
+pub fn vehicles(control: StreamVec<'_, Epoch, Control>) -> Rows<'_, InForce<VehicleId>> {
+    in_force(control, |control| match control {
+        Control::Vehicle(edit) => Some((edit.key.0, edit)),
+        Control::Geofence(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
+    })
+}
 
 /// The versions of everything that `select` finds in the control stream (which every worker hears),
 /// each with its dense number; a worker answers for its share of the numbers.
-pub fn in_force<K, D>(
-    control: StreamVec<'_, Epoch, Control>,
-    select: fn(Control) -> Numbered<K, D>,
-) -> Rows<'_, InForce<K>>
+fn in_force<K, D>(control: StreamVec<'_, Epoch, Control>, select: fn(Control) -> Numbered<K, D>) -> Rows<'_, InForce<K>>
 where
     K: Data + Copy + Hash,
     D: 'static,

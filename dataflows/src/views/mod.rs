@@ -23,12 +23,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use differential_dataflow::VecCollection;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::control::{Control, Epoch};
-use crate::timeline::operator::timelines;
+use crate::timeline::operator::{Facts, timelines};
+pub use crate::timeline::operator::{Rows, States};
 use crate::timeline::{Stats, TimelineSnapshot};
 use fleet_daily::{FleetDailyGroup, FleetDay};
 use geofence_hourly::{GeofenceHour, GeofenceHourlyGroup};
@@ -38,21 +38,10 @@ use kind_daily::{KindDailyGroup, KindDay};
 use od_daily::{OdDailyGroup, OdDay};
 use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
 use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
-use watchtower_model::facts::{
-    FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround,
-};
+use watchtower_model::facts::{Idling, MovesOff, Overspeed, Stop, Trip, Turnaround};
 use watchtower_model::{
-    GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, VehicleState,
-    ViewSet, Visit,
+    GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, ViewSet, Visit,
 };
-
-/// Rows that come and go: dataflow time is the epoch, the difference how many more there are.
-pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
-
-/// The rows of `vehicle_state` that are others than before, each with its vehicle, or that there is none any more. In
-/// an epoch a vehicle has at most one. They are no differences: what a row was before nobody asks, and to
-/// remember it would take as much memory as all else that is known of most vehicles.
-pub type States<'s> = StreamVec<'s, Epoch, (VehicleId, Option<VehicleState>)>;
 
 /// A group of an aggregate as it was after some epoch: what it takes to go on from there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,48 +68,6 @@ pub struct Snapshots {
     pub timelines: Vec<TimelineSnapshot>,
     /// The groups of the aggregates, in no order.
     pub groups: Vec<GroupSnapshot>,
-}
-
-/// What the timelines say by themselves.
-pub struct Facts<'s> {
-    /// The mark of every position that has one.
-    pub marks: Rows<'s, Marked>,
-    /// Every visit, ended or not.
-    pub visits: Rows<'s, Visit>,
-    /// Every silence.
-    pub offlines: Rows<'s, Offline>,
-    /// Every stop.
-    pub stops: Rows<'s, Stop>,
-    /// Every idling.
-    pub idlings: Rows<'s, Idling>,
-    /// Every overspeed.
-    pub overspeeds: Rows<'s, Overspeed>,
-    /// Every move with the ignition off.
-    pub moves_off: Rows<'s, MovesOff>,
-    /// The days of these.
-    pub towings: Rows<'s, Towing>,
-    /// Every trip.
-    pub trips: Rows<'s, Trip>,
-    /// Every turnaround.
-    pub turnarounds: Rows<'s, Turnaround>,
-    /// Every day of every vehicle.
-    pub motions: Rows<'s, Motion>,
-    /// Who was where, by hour.
-    pub presences: Rows<'s, Presence>,
-    /// Idlings and overspeeds, as far as they have lasted.
-    pub spells: Rows<'s, Spell>,
-    /// Confirmed visits by kind.
-    pub kind_visits: Rows<'s, KindVisit>,
-    /// What counts for a fleet.
-    pub fleet_facts: Rows<'s, FleetFact>,
-    /// The visits that last: who is where.
-    pub membership: Rows<'s, Membership>,
-    /// Where vehicles are and what they do.
-    pub vehicle_state: States<'s>,
-    /// The timelines themselves, in the epochs in which they were asked for.
-    pub snapshots: Rows<'s, TimelineSnapshot>,
-    /// About this worker's timelines, as of the last epoch they have done.
-    pub stats: Rc<Cell<Stats>>,
 }
 
 /// All views.
@@ -214,6 +161,42 @@ impl<'s> Aggregates<'s> {
     }
 }
 
+impl<'s> Aggregates<'s> {
+    /// Those that a set of views has.
+    fn of(set: ViewSet, scope: Scope<'s, Epoch>, facts: &Facts<'s>, given: &Given<'s>) -> Self {
+        match set {
+            ViewSet::Membership => Aggregates::none(scope),
+            ViewSet::All => Aggregates {
+                geofence_hourly: geofence_hourly::geofence_hourly(facts.visits.clone(), facts.presences.clone(), given),
+                od_daily: od_daily::od_daily(facts.trips.clone(), given),
+                fleet_daily: fleet_daily::fleet_daily(facts.fleet_facts.clone(), given),
+                kind_daily: kind_daily::kind_daily(facts.kind_visits.clone(), given),
+                vehicle_daily: vehicle_daily::vehicle_daily(
+                    VehicleFacts {
+                        motions: facts.motions.clone(),
+                        towings: facts.towings.clone(),
+                        spells: facts.spells.clone(),
+                        overspeeds: facts.overspeeds.clone(),
+                        stops: facts.stops.clone(),
+                        visits: facts.visits.clone(),
+                        trips: facts.trips.clone(),
+                    },
+                    given,
+                ),
+            },
+        }
+    }
+
+    /// The groups of all of them, when they are asked for, and what there is of each, in the order of [`AGGREGATES`].
+    fn told(&self) -> (Rows<'s, GroupSnapshot>, [Rc<Cell<GroupStats>>; AGGREGATES.len()]) {
+        let Self { vehicle_daily, geofence_hourly, od_daily, fleet_daily, kind_daily } = self;
+        let others = [&geofence_hourly.snapshots, &od_daily.snapshots, &fleet_daily.snapshots, &kind_daily.snapshots];
+        let stats =
+            [&vehicle_daily.stats, &geofence_hourly.stats, &od_daily.stats, &fleet_daily.stats, &kind_daily.stats];
+        (vehicle_daily.snapshots.clone().concatenate(others.map(Clone::clone)), stats.map(Rc::clone))
+    }
+}
+
 /// The dataflow. `control` must carry the same to every worker, in the order of the log within an
 /// epoch; `positions` may reach any worker in any order. `restored` is what to go on from: it comes
 /// with all edits, the time of the log it was taken from and [`Control::Restored`], before anything else.
@@ -226,6 +209,8 @@ pub fn views<'s>(
 ) -> Views<'s> {
     let given = Given::new(control.clone(), restored.groups, &rules, reach_ms(&rules));
     let set = rules.views;
+    let facts = timelines(scope, positions, control.clone(), restored.timelines, rules);
+    let aggregates = Aggregates::of(set, scope, &facts, &given);
     let Facts {
         marks,
         visits,
@@ -234,54 +219,22 @@ pub fn views<'s>(
         idlings,
         overspeeds,
         moves_off,
-        towings,
+        towings: _,
         trips,
         turnarounds,
-        motions,
-        presences,
-        spells,
-        kind_visits,
-        fleet_facts,
+        motions: _,
+        presences: _,
+        spells: _,
+        kind_visits: _,
+        fleet_facts: _,
         membership,
         vehicle_state,
         snapshots,
         stats,
-    } = timelines(scope, positions, control.clone(), restored.timelines, rules);
-    let geofences = in_force::in_force(control.clone(), |control| match control {
-        Control::Geofence(edit) => Some((edit.key.0, edit)),
-        Control::Vehicle(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
-    });
-    let vehicles = in_force::in_force(control.clone(), |control| match control {
-        Control::Vehicle(edit) => Some((edit.key.0, edit)),
-        Control::Geofence(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
-    });
-    let Aggregates { vehicle_daily, geofence_hourly, od_daily, fleet_daily, kind_daily } = match set {
-        ViewSet::Membership => Aggregates::none(scope),
-        ViewSet::All => {
-            let vehicle_facts = VehicleFacts {
-                motions,
-                towings,
-                spells,
-                overspeeds: overspeeds.clone(),
-                stops: stops.clone(),
-                visits: visits.clone(),
-                trips: trips.clone(),
-            };
-            Aggregates {
-                vehicle_daily: vehicle_daily::vehicle_daily(vehicle_facts, &given),
-                geofence_hourly: geofence_hourly::geofence_hourly(visits.clone(), presences, &given),
-                od_daily: od_daily::od_daily(trips.clone(), &given),
-                fleet_daily: fleet_daily::fleet_daily(fleet_facts, &given),
-                kind_daily: kind_daily::kind_daily(kind_visits, &given),
-            }
-        }
-    };
-    let groups = vehicle_daily.snapshots.concatenate([
-        geofence_hourly.snapshots,
-        od_daily.snapshots,
-        fleet_daily.snapshots,
-        kind_daily.snapshots,
-    ]);
+    } = facts;
+    let (geofences, vehicles) = (in_force::geofences(control.clone()), in_force::vehicles(control.clone()));
+    let (groups, group_stats) = aggregates.told();
+    let Aggregates { vehicle_daily, geofence_hourly, od_daily, fleet_daily, kind_daily } = aggregates;
     let present = present::present(geofences.clone(), control);
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
     Views {
@@ -307,6 +260,6 @@ pub fn views<'s>(
         timelines: snapshots,
         groups,
         stats,
-        group_stats: [vehicle_daily.stats, geofence_hourly.stats, od_daily.stats, fleet_daily.stats, kind_daily.stats],
+        group_stats,
     }
 }

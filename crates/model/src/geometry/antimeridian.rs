@@ -281,7 +281,9 @@ fn simple(walk: Ring) -> Vec<Ring> {
     for vertex in walk {
         if let Some(&begin) = places.get(&place(&vertex)) {
             let mut ring = path.split_off(begin + 1);
-            ring.iter().for_each(|vertex| drop(places.remove(&place(vertex))));
+            for vertex in &ring {
+                places.remove(&place(vertex));
+            }
             ring.insert(0, path[begin]);
             ring.push(path[begin]);
             rings.push(ring);
