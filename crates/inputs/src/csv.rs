@@ -13,7 +13,7 @@ use super::input::Input;
 use super::lines::Lines;
 use super::notes::Notes;
 use super::reading::Reading;
-use super::rows::{Row, check_cells, joined, separator_of};
+use super::rows::{Row, check_cells, joined, separator_of, unpadded};
 use super::{Progress, Source, SourceError};
 use watchtower_core::events::{Event, Limits, Reason, Record, Rejection};
 
@@ -136,12 +136,12 @@ fn decode<'a>(
     let mut draft = Draft::default();
     for (slot, columns) in &header.slots {
         match columns[..] {
-            [column] => draft.set(*slot, row.cell(line, column).unwrap_or_default()),
+            [column] => draft.set(*slot, unpadded(row.cell(line, column).unwrap_or_default())),
             _ => draft.set(*slot, joined(columns, row, line)),
         }
     }
     for (column, key) in &header.attributes {
-        draft.attribute(key, row.cell(line, *column).unwrap_or_default())?;
+        draft.attribute(key, unpadded(row.cell(line, *column).unwrap_or_default()))?;
     }
     draft.finish(&header.terms, limits, notes, number)
 }

@@ -105,9 +105,14 @@ pub(crate) fn check_cells(columns: usize, row: &Row, line: &str) -> Result<(), R
     Err(Rejection::new(Reason::Malformed, detail))
 }
 
+/// A cell without the zeros that some loggers fill it up with.
+pub(crate) fn unpadded(cell: &str) -> &str {
+    if cell.contains('\0') { cell.trim_matches(|c: char| c == '\0' || c.is_whitespace()) } else { cell }
+}
+
 /// Cells that make one value together.
 pub(crate) fn joined<'a>(columns: &[usize], row: &Row, line: &str) -> Cow<'a, str> {
-    let cells = columns.iter().filter_map(|&column| row.cell(line, column)).map(str::trim);
+    let cells = columns.iter().filter_map(|&column| row.cell(line, column)).map(|cell| unpadded(cell).trim());
     let cells: Vec<&str> = cells.filter(|cell| !cell.is_empty()).collect();
     // A day alone is no time: the row lacks one.
     if cells.len() < columns.len() { Cow::Borrowed("") } else { Cow::Owned(cells.join(" ")) }
