@@ -191,10 +191,11 @@ fn wrong_events() -> Vec<(&'static str, Fields, Reason)> {
 
 /// What is wrong in an entry of a stream and read in a file, where people and not producers write: longitudes just
 /// beyond 180 degrees, seconds by their size, positions that do not say that they are, attributes that are none.
-const MENDED_IN_FILES: [&str; 5] = [
+const MENDED_IN_FILES: [&str; 6] = [
     "longitude -180.1",
     "seconds for milliseconds",
     "missing type",
+    "unknown type",
     "an array for attributes",
     "attributes that jsonb refuses",
 ];

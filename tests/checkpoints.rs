@@ -94,8 +94,8 @@ fn flow(commit_seq: i64, edits: &[Control], now: Millis) -> FlowState {
         vehicle: VehicleId(i),
         heard: Heard { newest: now, counts: [i, 1] },
         ahead: i % 2,
-        kept_from: now - Millis::from(i),
-        keys: (0..i).map(|k| now - 1_000 * Millis::from(k)).collect(),
+        kept_from: now.saturating_sub(Millis::from(i)),
+        keys: (0..i).map(|k| now.saturating_sub(1_000 * Millis::from(k))).collect(),
     });
     let heard = heard.collect();
     let admission = Memory { now, edits: edits.len() as u64, heard, named: vec![VehicleId(0)] };

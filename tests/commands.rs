@@ -30,7 +30,7 @@ fn wrong_use_is_2_and_says_what_is_expected() {
 #[test]
 fn an_unreadable_file_is_1_and_named() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("columns.csv"), "vehicle_id,ts,longitude,lat\n").unwrap();
+    std::fs::write(dir.path().join("columns.csv"), "vehicle_id,ts,easting,lat\n").unwrap();
     for (file, expected) in [("nothing.csv", "nothing.csv"), ("columns.csv", "lon")] {
         let output = watchtower(&["replay", "--positions", file, "--out", "out"], dir.path());
         assert_eq!(output.status.code(), Some(1), "{file}");
@@ -51,7 +51,7 @@ fn a_replay_writes_every_table_and_keeps_what_it_refuses() {
     std::fs::write(dir.path().join("g.geojson"), geofence).unwrap();
     let output =
         watchtower(&["replay", "--positions", "p.csv", "--geofences", "g.geojson", "--out", "out"], dir.path());
-    assert!(output.status.success(), "{}", printed(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
     let read = |table: &str| std::fs::read_to_string(dir.path().join("out").join(table)).unwrap();
     assert_eq!(
         read("visits.csv"),

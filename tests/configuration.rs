@@ -149,8 +149,16 @@ max_retained_positions = 1000
 [rules]
 views = "membership"
 offline_after = "10m"
+offline_count = "3d"
+max_accuracy_m = 250
+outliers = "use"
+jump_m = 150
 idle_speed_kmh = 3.5
 max_plausible_kmh = 180
+speed_hold = "90s"
+speed_span = "20s"
+min_step_m = 30
+tow_min_m = 400
 stop_radius_m = 80.5
 stop_min = "3m"
 idle_min = "15m"
@@ -158,6 +166,8 @@ overspeed_min = "10s"
 speed_limit_kmh = 90
 presence_limit = "12h"
 time_zone = "Africa/Lagos"
+refuse_zero = false
+isolated_after = "10d"
 
 [checkpoints]
 folder = "/var/lib/wt"

@@ -12,7 +12,8 @@ const ANSWERS: [(&str, usize, usize); 2] =
 /// The answers count every fix.
 fn config(out: &Path) -> PathBuf {
     let path = out.with_extension("toml");
-    let rules = "pipeline = \"lagos\"\n[rules]\nrefuse_zero = false\nisolated_after = \"0s\"\n";
+    let rules = "pipeline = \"lagos\"\n[rules]\nrefuse_zero = false\nisolated_after = \"0s\"\n\
+                 outliers = \"use\"\nmax_accuracy_m = 0\n";
     std::fs::write(&path, rules).unwrap();
     path
 }

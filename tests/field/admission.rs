@@ -36,7 +36,8 @@ fn replay(positions: &[PathBuf], geofences: &[PathBuf], more: &[&str]) -> tempfi
         command.arg("--geofences").args(geofences);
     }
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // 1 if something was refused, which is for the test to say.
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
     out
 }
 
@@ -107,8 +108,12 @@ fn a_depot_across_the_antimeridian_is_where_it_was_drawn() {
         let out =
             replay(&[field.join("antimeridian.csv"), field.join("antimeridian-far.csv")], &[field.join(depot)], &[]);
         let visits = table(out.path(), "visits");
-        let times: Vec<_> = visits.iter().map(|row| (row["entered_at"].as_str(), row["exited_at"].as_str())).collect();
-        assert_eq!(times, [("2026-11-20T06:04:00.000Z", "2026-11-20T06:11:00.000Z")], "{depot}");
+        assert!(!visits.is_empty(), "{depot}");
+        // One file also has a circle of the same extent.
+        for visit in &visits {
+            let times = (visit["entered_at"].as_str(), visit["exited_at"].as_str());
+            assert_eq!(times, ("2026-11-20T06:04:00.000Z", "2026-11-20T06:11:00.000Z"), "{depot}");
+        }
     }
 }
 
@@ -242,7 +247,7 @@ fn a_pipe_is_read_twice_through_a_copy() {
     command.args(["replay", "--positions", "/dev/stdin", "--now", "2026-11-30T08:00:00Z", "--out"]).arg(out.path());
     let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), csv.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(refused(out.path()), counts(&[("isolated_time", 1)]));
     assert_eq!(table(out.path(), "rejected_events")[0]["stream"], "/dev/stdin");
 }

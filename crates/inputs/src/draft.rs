@@ -106,11 +106,14 @@ impl<'a> Draft<'a> {
         };
         check_vehicle_id(&vehicle_id)?;
         let ts = check_time(Slot::Ts.name(), self.time(terms, notes, position)?, limits)?;
-        let place = if deleted { None } else { Some(self.place(notes, position)?) };
         let received_at = self.received_at(terms, notes, position);
-        let fix = match place {
-            None => Fix::Withdrawn,
-            Some(place) => Fix::At(self.measured(place, terms, limits, notes, position)?),
+        // Its day counts among those of the file, whatever else is wrong with it.
+        let dated = |rejection| Rejection { position_ts: Some(ts), ..rejection };
+        let fix = if deleted {
+            Fix::Withdrawn
+        } else {
+            let place = self.place(notes, position).map_err(dated)?;
+            Fix::At(self.measured(place, terms, limits, notes, position).map_err(dated)?)
         };
         Ok(Event::Position(PositionReport { vehicle_id, ts, received_at, fix }))
     }

@@ -9,7 +9,11 @@ use super::error::StoreError;
 use watchtower_core::tables::{TABLES, Table};
 
 /// The migrations, oldest first: name and SQL. A test compares them with the folder.
-const MIGRATIONS: &[(&str, &str)] = &[("V1__tables", include_str!("../../../../migrations/V1__tables.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__tables", include_str!("../../../../migrations/V1__tables.sql")),
+    ("V2__rules", include_str!("../../../../migrations/V2__rules.sql")),
+    ("V3__cut_off", include_str!("../../../../migrations/V3__cut_off.sql")),
+];
 
 /// Runs the migrations that a schema lacks. The macros of `refinery` expand to `refinery_core`; with the macros, the
 /// crates for regular expressions, times and TOML would be compiled twice.

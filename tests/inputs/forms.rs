@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use watchtower_core::events::Limits;
 use watchtower_inputs::{FileFormat, inspect, open_vehicles, open_with};
 
-use crate::field::{outcomes, reading};
+use super::field::{outcomes, reading};
 
 use FileFormat::{Csv, GeoJson};
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use watchtower_core::events::Limits;
 use watchtower_inputs::{FileFormat, Reading, inspect, open_vehicles, open_with};
 
-use crate::field::reading;
+use super::field::reading;
 
 /// Pieces of which files are made that come close to being what they seem.
 const PIECES: &[&str] = &[
