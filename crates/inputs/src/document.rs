@@ -56,7 +56,7 @@ fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
         Some(inner) if object.get("lat").is_none() && object.get("latitude").is_none() => {
             Some((places(serde_json::from_str(inner).ok()?), "JSON, an array"))
         }
-        _ => Some((vec![0..text.len()], "JSON, one object")),
+        _ => Some((std::iter::once(0..text.len()).collect(), "JSON, one object")),
     }
 }
 

@@ -158,7 +158,14 @@ impl<'a> Draft<'a> {
                 false => self.malformed(slot, "expected degrees"),
             })
         };
-        let (mut lon, lat) = (coordinate(Slot::Lon, Axis::Longitude)?, coordinate(Slot::Lat, Axis::Latitude)?);
+        let degrees = |slot: Slot, axis| self.text(slot).and_then(|text| values::degrees(text, axis));
+        // Where letters say that the columns are the other way round, they are.
+        let swapped = degrees(Slot::Lat, Axis::Longitude).zip(degrees(Slot::Lon, Axis::Latitude));
+        let (mut lon, lat) = match (coordinate(Slot::Lon, Axis::Longitude), coordinate(Slot::Lat, Axis::Latitude)) {
+            (Ok(lon), Ok(lat)) => (lon, lat),
+            (Err(_), Err(_)) if swapped.is_some() => swapped.unwrap_or_default(),
+            (lon, lat) => (lon?, lat?),
+        };
         if (180.0..=WRAPPED_UP_TO_DEG).contains(&lon.abs()) && lon.abs() > 180.0 && (-90.0..=90.0).contains(&lat) {
             notes.count(WRAPPED, "", position, self.text(Slot::Lon).unwrap_or_default());
             lon -= 360.0f64.copysign(lon);

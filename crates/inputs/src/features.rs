@@ -87,7 +87,7 @@ impl<'a> Feature<'a> {
 
     /// A property that says something, by its name in any case.
     fn property(&self, name: &str) -> Option<(&str, &'a str)> {
-        let says = |value: &str| value != "null" && value.trim_matches(['"', ' ']) != "";
+        let says = |value: &str| value != "null" && !value.trim_matches(['"', ' ']).is_empty();
         let exact = self.properties.0.iter().find(|(own, value)| own == name && says(value));
         let any = || self.properties.0.iter().find(|(own, value)| own.eq_ignore_ascii_case(name) && says(value));
         exact.or_else(any).map(|(own, value)| (own.as_ref(), *value))
@@ -116,7 +116,7 @@ impl<'a> Feature<'a> {
             None => {
                 let own = self.id.or_else(|| self.property("id").map(|(_, value)| value));
                 match own.or_else(|| self.property("geofence_id").map(|(_, value)| value)) {
-                    Some(json) if json.trim_matches(['"', ' ']) != "" => json,
+                    Some(json) if !json.trim_matches(['"', ' ']).is_empty() => json,
                     _ => return Ok(None),
                 }
             }

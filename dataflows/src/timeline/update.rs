@@ -58,7 +58,7 @@ impl Timeline {
         let mut appended = Vec::new();
         for event in latest_of_each_instant(happened.events) {
             let position = (!event.withdrawn).then_some(event.position);
-            if position.is_some() && position == last.map(|last| as_arrived(last)) {
+            if position.is_some() && position == last.map(as_arrived) {
                 continue; // the same fix sent again
             }
             match position {
