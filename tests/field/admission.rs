@@ -52,8 +52,11 @@ fn counts(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
     counts.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect()
 }
 
-/// Of the rows of a file, how many are refused and why, and how many are accepted.
-const ROWS: [(&str, &[(&str, usize)], usize); 4] = [
+/// A file, how many of its rows are refused and why, and how many are accepted.
+type Rows = (&'static str, &'static [(&'static str, usize)], usize);
+
+/// What becomes of the rows of files.
+const ROWS: [Rows; 4] = [
     ("future-row.csv", &[("future", 1)], 19),
     ("future-nextday.csv", &[], 20),
     ("rollover.csv", &[("isolated_time", 2)], 18),

@@ -69,9 +69,7 @@ fn brief(event: &Event<'_>) -> String {
             let numbers = [("v", at.speed.kmh()), ("h", at.heading.degrees()), ("acc", at.accuracy_m)];
             for (name, number) in numbers {
                 if let Some(number) = number {
-                    brief.push_str(
-                        &format!(" {name}{number:.4}").trim_end_matches('0').trim_end_matches('.').to_owned(),
-                    );
+                    brief.push_str(format!(" {name}{number:.4}").trim_end_matches('0').trim_end_matches('.'));
                 }
             }
             if let Some(on) = at.ignition {

@@ -70,7 +70,7 @@ impl Driver<'_> {
         let known = match self.wiring {
             Wiring::Never => false,
             Wiring::Always => true,
-            Wiring::EverySecond => self.track.len() % 2 == 0,
+            Wiring::EverySecond => self.track.len().is_multiple_of(2),
             Wiring::OnlyOff => !self.runs,
             Wiring::Flapping => self.rng.chance(70),
         };
