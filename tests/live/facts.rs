@@ -154,10 +154,10 @@ fn refused_events_are_kept_counted_and_dropped_in_time() {
                       GROUP BY stream, date_trunc('minute', arrived_at)) AS t";
     assert_eq!(pipeline.sql(per_minute), "1000");
 
-    // 08:59: what arrived before 06:00 would go, and nothing did. 09:00: what arrived before 07:00 goes.
+    // Just before 08:00: what arrived before 06:00 would go, and nothing did. Just before 09:00: all but the row of 07:00.
     let rows = "SELECT count(*) FROM rejected_events";
     let clock = |now: i64| format!(r#"{{"type":"clock","now":{now}}}"#).into_bytes();
-    for (now, left) in [(hour + 3 * HOUR - 1, "1009"), (hour + 3 * HOUR, "1")] {
+    for (now, left) in [(hour + 2 * HOUR - 1, "1009"), (hour + 3 * HOUR - 1, "1")] {
         log.entries = vec![entry(0, now, 0, clock(now)), entry(1, now, 0, clock(now))];
         log.append(&redis.url());
         let told = format!("SELECT now = to_timestamp({}) FROM pipeline", now as f64 / 1000.0);
