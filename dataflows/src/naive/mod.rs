@@ -13,6 +13,7 @@
 //! * Marked positions are left out first (`marks`). What is said of geofences rests on visits, and what is said
 //!   of movement on stops, speeds and legs: see `visits` and `path`.
 
+mod fact_sums;
 mod groups;
 #[cfg(test)]
 pub(crate) mod invariants;
@@ -30,6 +31,8 @@ mod visits;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use fact_sums::FactSums;
 
 use crate::views::plain::{self, PlainFacts};
 use path::Path;

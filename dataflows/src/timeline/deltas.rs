@@ -8,88 +8,81 @@ use serde::{Deserialize, Serialize};
 use crate::timeline::sums::Measures;
 use watchtower_model::Span;
 use watchtower_model::facts::{
-    Arrival, FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, OverspeedMeasures, Presence, Spell, Stop,
-    Towing, Trip, TripMeasures, Turnaround,
+    Arrival, MovesOff, Overspeed, OverspeedMeasures, Towing, Trip, TripMeasures, Turnaround,
 };
 use watchtower_model::local_time::Day;
-use watchtower_model::{GeofenceId, Marked, Millis, Offline, Rules, Speed, VehicleId, Visit};
+use watchtower_model::{GeofenceId, Millis, Rules, Speed, VehicleId};
 
-/// Facts and how many more (or fewer) of each there are.
-#[derive(Debug, Default)]
-pub struct FactDeltas {
-    /// Marks of positions.
-    pub marks: Vec<(Marked, i64)>,
-    /// Visits.
-    pub visits: Vec<(Visit, i64)>,
-    /// Offlines.
-    pub offlines: Vec<(Offline, i64)>,
-    /// Stops.
-    pub stops: Vec<(Stop, i64)>,
-    /// Idlings.
-    pub idlings: Vec<(Idling, i64)>,
-    /// Overspeeds.
-    pub overspeeds: Vec<(Overspeed, i64)>,
-    /// Moves with the ignition off.
-    pub moves_off: Vec<(MovesOff, i64)>,
-    /// Their days.
-    pub towings: Vec<(Towing, i64)>,
-    /// Trips.
-    pub trips: Vec<(Trip, i64)>,
-    /// Turnarounds.
-    pub turnarounds: Vec<(Turnaround, i64)>,
-    /// Days of vehicles.
-    pub motions: Vec<(Motion, i64)>,
-    /// Hours in geofences.
-    pub presences: Vec<(Presence, i64)>,
-    /// Idlings and overspeeds as intervals.
-    pub spells: Vec<(Spell, i64)>,
-    /// Confirmed visits by kind.
-    pub kind_visits: Vec<(KindVisit, i64)>,
-    /// What counts for a fleet.
-    pub fleet_facts: Vec<(FleetFact, i64)>,
-    /// Facts that have ended and are still to be measured.
-    pub legs: Vec<(Leg, i64)>,
+/// Every kind of fact that timelines give, with its rows: `$then!` gets the list.
+macro_rules! facts {
+    ($then:ident) => {
+        $then! {
+            /// The mark of every position that has one.
+            marks: watchtower_model::Marked,
+            /// Every visit, ended or not.
+            visits: watchtower_model::Visit,
+            /// Every silence, ended or not.
+            offlines: watchtower_model::Offline,
+            /// Every stop, ended or not.
+            stops: watchtower_model::facts::Stop,
+            /// Every idling, ended or not.
+            idlings: watchtower_model::facts::Idling,
+            /// Every overspeed, ended or not.
+            overspeeds: watchtower_model::facts::Overspeed,
+            /// Every move with the ignition off that is far enough.
+            moves_off: watchtower_model::facts::MovesOff,
+            /// The parts of these moves, by local day.
+            towings: watchtower_model::facts::Towing,
+            /// Every trip, arrived or not.
+            trips: watchtower_model::facts::Trip,
+            /// Every completed turnaround.
+            turnarounds: watchtower_model::facts::Turnaround,
+            /// Movement of every vehicle on every local day.
+            motions: watchtower_model::facts::Motion,
+            /// Presence of vehicles in geofences, by local hour.
+            presences: watchtower_model::facts::Presence,
+            /// Idlings and overspeeds as intervals, the open ones as far as they have lasted.
+            spells: watchtower_model::facts::Spell,
+            /// Confirmed visits, by kind of geofence.
+            kind_visits: watchtower_model::facts::KindVisit,
+            /// What counts in `fleet_daily`.
+            fleet_facts: watchtower_model::facts::FleetFact,
+        }
+    };
+}
+pub(crate) use facts;
+
+macro_rules! fact_deltas {
+    ($($(#[$what:meta])* $name:ident: $row:ty,)*) => {
+        /// Facts and how many more (or fewer) of each there are.
+        #[derive(Debug, Default)]
+        pub struct FactDeltas {
+            $($(#[$what])* pub $name: Vec<($row, i64)>,)*
+            /// Facts that have ended and are still to be measured.
+            pub legs: Vec<(Leg, i64)>,
+        }
+
+        impl FactDeltas {
+            /// Cancels what was added against what was removed.
+            pub fn consolidate(&mut self) {
+                let Self { $($name,)* legs } = self;
+                $(consolidate($name);)*
+                consolidate(legs);
+            }
+
+            /// Takes everything out of `other`.
+            pub fn append(&mut self, other: &mut Self) {
+                let Self { $($name,)* legs } = other;
+                $(append(&mut self.$name, $name);)*
+                append(&mut self.legs, legs);
+            }
+        }
+    };
 }
 
-impl FactDeltas {
-    /// Cancels what was added against what was removed.
-    pub fn consolidate(&mut self) {
-        let Self {
-            marks,
-            visits,
-            offlines,
-            stops,
-            idlings,
-            overspeeds,
-            moves_off,
-            towings,
-            trips,
-            turnarounds,
-            motions,
-            presences,
-            spells,
-            kind_visits,
-            fleet_facts,
-            legs,
-        } = self;
-        consolidate(marks);
-        consolidate(visits);
-        consolidate(offlines);
-        consolidate(stops);
-        consolidate(idlings);
-        consolidate(overspeeds);
-        consolidate(moves_off);
-        consolidate(towings);
-        consolidate(trips);
-        consolidate(turnarounds);
-        consolidate(motions);
-        consolidate(presences);
-        consolidate(spells);
-        consolidate(kind_visits);
-        consolidate(fleet_facts);
-        consolidate(legs);
-    }
+facts!(fact_deltas);
 
+impl FactDeltas {
     /// Drops what open facts never are, but what has ended as far as is known as yet: who goes on from a snapshot
     /// reports only what is open.
     pub fn forget_ended(&mut self) {
@@ -97,44 +90,6 @@ impl FactDeltas {
         self.stops.retain(|(stop, _)| stop.ended_at.is_none());
         self.idlings.retain(|(idling, _)| idling.ended_at.is_none());
         self.overspeeds.retain(|(overspeed, _)| overspeed.ended_at.is_none());
-    }
-
-    /// Takes everything out of `other`.
-    pub fn append(&mut self, other: &mut Self) {
-        let Self {
-            marks,
-            visits,
-            offlines,
-            stops,
-            idlings,
-            overspeeds,
-            moves_off,
-            towings,
-            trips,
-            turnarounds,
-            motions,
-            presences,
-            spells,
-            kind_visits,
-            fleet_facts,
-            legs,
-        } = other;
-        append(&mut self.marks, marks);
-        append(&mut self.visits, visits);
-        append(&mut self.offlines, offlines);
-        append(&mut self.stops, stops);
-        append(&mut self.idlings, idlings);
-        append(&mut self.overspeeds, overspeeds);
-        append(&mut self.moves_off, moves_off);
-        append(&mut self.towings, towings);
-        append(&mut self.trips, trips);
-        append(&mut self.turnarounds, turnarounds);
-        append(&mut self.motions, motions);
-        append(&mut self.presences, presences);
-        append(&mut self.spells, spells);
-        append(&mut self.kind_visits, kind_visits);
-        append(&mut self.fleet_facts, fleet_facts);
-        append(&mut self.legs, legs);
     }
 }
 

@@ -14,12 +14,9 @@ use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBu
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::control::{Control, Epoch};
-use crate::timeline::deltas::FactDeltas;
+use crate::timeline::deltas::{FactDeltas, facts};
 use crate::timeline::{Arrivals, Changes, Stats, TimelineSnapshot, Timelines};
-use watchtower_model::facts::{
-    FleetFact, Idling, KindVisit, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround,
-};
-use watchtower_model::{BEGINNING, Marked, Membership, Offline, PositionEvent, Rules, VehicleId, VehicleState, Visit};
+use watchtower_model::{BEGINNING, Membership, PositionEvent, Rules, VehicleId, VehicleState};
 
 /// What an epoch brought to this worker, and the right to answer at it.
 struct Pending {
@@ -62,51 +59,22 @@ pub type Rows<'s, D> = VecCollection<'s, Epoch, D, i64>;
 /// remember it would take as much memory as all else that is known of most vehicles.
 pub type States<'s> = StreamVec<'s, Epoch, (VehicleId, Option<VehicleState>)>;
 
-/// What the timelines say by themselves.
-pub struct Facts<'s> {
-    /// The mark of every position that has one.
-    pub marks: Rows<'s, Marked>,
-    /// Every visit, ended or not.
-    pub visits: Rows<'s, Visit>,
-    /// Every silence.
-    pub offlines: Rows<'s, Offline>,
-    /// Every stop.
-    pub stops: Rows<'s, Stop>,
-    /// Every idling.
-    pub idlings: Rows<'s, Idling>,
-    /// Every overspeed.
-    pub overspeeds: Rows<'s, Overspeed>,
-    /// Every move with the ignition off.
-    pub moves_off: Rows<'s, MovesOff>,
-    /// The days of these.
-    pub towings: Rows<'s, Towing>,
-    /// Every trip.
-    pub trips: Rows<'s, Trip>,
-    /// Every turnaround.
-    pub turnarounds: Rows<'s, Turnaround>,
-    /// Every day of every vehicle.
-    pub motions: Rows<'s, Motion>,
-    /// Who was where, by hour.
-    pub presences: Rows<'s, Presence>,
-    /// Idlings and overspeeds, as far as they have lasted.
-    pub spells: Rows<'s, Spell>,
-    /// Confirmed visits by kind.
-    pub kind_visits: Rows<'s, KindVisit>,
-    /// What counts for a fleet.
-    pub fleet_facts: Rows<'s, FleetFact>,
-    /// The visits that last: who is where.
-    pub membership: Rows<'s, Membership>,
-    /// Where vehicles are and what they do.
-    pub vehicle_state: States<'s>,
-    /// The timelines themselves, in the epochs in which they were asked for.
-    pub snapshots: Rows<'s, TimelineSnapshot>,
-    /// About this worker's timelines, as of the last epoch they have done.
-    pub stats: Rc<Cell<Stats>>,
-}
-
 /// The outputs, of which every kind of fact has one of the same name.
 macro_rules! outputs {
-    ($($fact:ident: $row:ty,)*) => {
+    ($($(#[$what:meta])* $fact:ident: $row:ty,)*) => {
+        /// What the timelines say by themselves.
+        pub struct Facts<'s> {
+            $($(#[$what])* pub $fact: Rows<'s, $row>,)*
+            /// The visits that last: who is where.
+            pub membership: Rows<'s, Membership>,
+            /// Where vehicles are and what they do.
+            pub vehicle_state: States<'s>,
+            /// The timelines themselves, in the epochs in which they were asked for.
+            pub snapshots: Rows<'s, TimelineSnapshot>,
+            /// About this worker's timelines, as of the last epoch they have done.
+            pub stats: Rc<Cell<Stats>>,
+        }
+
         /// Where the operator says things.
         struct Outputs {
             $($fact: Port<$row>,)*
@@ -155,23 +123,7 @@ macro_rules! outputs {
     };
 }
 
-outputs! {
-    marks: Marked,
-    visits: Visit,
-    offlines: Offline,
-    stops: Stop,
-    idlings: Idling,
-    overspeeds: Overspeed,
-    moves_off: MovesOff,
-    towings: Towing,
-    trips: Trip,
-    turnarounds: Turnaround,
-    motions: Motion,
-    presences: Presence,
-    spells: Spell,
-    kind_visits: KindVisit,
-    fleet_facts: FleetFact,
-}
+facts!(outputs);
 
 /// The facts of all vehicles' timelines. `control` must carry the same to every worker.
 pub fn timelines<'s>(

@@ -8,12 +8,10 @@ use std::sync::Arc;
 
 use super::driver_tests::{Driver, HOUR, MINUTE, Rng, SECOND, WIRINGS};
 use super::*;
-use crate::naive::{self, Tables};
-use watchtower_model::facts::{Idling, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround};
+use crate::naive::{self, FactSums, Tables};
+use watchtower_model::facts::Motion;
 use watchtower_model::geometry::Shape;
-use watchtower_model::{
-    Geofence, GeofenceId, Ignition, Mark, Marked, Offline, Outliers, Place, Position, Speed, Vehicle, Visit,
-};
+use watchtower_model::{Geofence, GeofenceId, Ignition, Mark, Outliers, Place, Position, Speed, Vehicle};
 
 /// A quarter to midnight.
 const START: Millis = 20_000 * 24 * HOUR - 15 * MINUTE;
@@ -176,68 +174,10 @@ fn log(seed: u64) -> Log {
     Log { rules, epochs, resumed_after }
 }
 
-/// Rows, and how often they are there.
-type Multiset<R> = BTreeMap<R, i64>;
-
-macro_rules! facts {
-    ($($name:ident: $row:ident,)*) => {
-        /// The sums of all deltas so far.
-        #[derive(Debug, Default)]
-        struct Facts {
-            $($name: Multiset<$row>,)*
-        }
-
-        impl Facts {
-            fn apply(&mut self, deltas: FactDeltas) {
-                let FactDeltas { kind_visits: _, fleet_facts: _, legs: _, $($name),* } = deltas;
-                $(add(&mut self.$name, $name);)*
-            }
-
-            fn differences(&self, wanted: &Tables) -> String {
-                let mut differences = String::new();
-                $(compare(stringify!($name), &self.$name, &wanted.$name, &mut differences);)*
-                differences
-            }
-        }
-    };
-}
-
-facts! {
-    marks: Marked,
-    visits: Visit,
-    offlines: Offline,
-    stops: Stop,
-    idlings: Idling,
-    overspeeds: Overspeed,
-    moves_off: MovesOff,
-    towings: Towing,
-    trips: Trip,
-    turnarounds: Turnaround,
-    motions: Motion,
-    presences: Presence,
-    spells: Spell,
-}
-
-fn add<R: Ord>(rows: &mut Multiset<R>, deltas: Vec<(R, i64)>) {
-    for (row, diff) in deltas {
-        *rows.entry(row).or_default() += diff;
-    }
-    rows.retain(|_, times| *times != 0);
-}
-
-fn compare<R: Ord + Debug>(table: &str, rows: &Multiset<R>, wanted: &BTreeSet<R>, out: &mut String) {
-    for row in wanted.iter().filter(|row| !rows.contains_key(row)) {
-        let _ = writeln!(out, "{table}: missing {row:?}");
-    }
-    for (row, times) in rows.iter().filter(|(row, times)| !wanted.contains(row) || **times != 1) {
-        let _ = writeln!(out, "{table}: unexpected {times} times {row:?}");
-    }
-}
-
 /// What is wrong after the first epoch after which something is.
 fn check(log: &Log) -> Result<(), (usize, String)> {
     let mut timelines = Timelines::new(log.rules.clone(), 0, 1);
-    let (mut facts, mut state) = (Facts::default(), None);
+    let (mut facts, mut state) = (FactSums::default(), None);
     let (mut positions, mut edits, mut vehicles, mut now) = (Vec::new(), Vec::new(), Vec::new(), BEGINNING);
     for (number, epoch) in log.epochs.iter().enumerate() {
         let Epoch { positions: came, edits: edited, vehicles: told, now: said } = epoch.clone();
