@@ -15,24 +15,9 @@ pub const TABLE: Table = Table {
     key: 2,
     columns: &[
         Column { name: "geofence_id", kind: Kind::Text, comment: "Identifier of the geofence." },
-        Column {
-            name: "effective_from",
-            kind: Kind::Time,
-            comment: "First instant at which this version is in force, UTC: valid_from, or later if the edit arrived \
-                      too late to change the past that far back; -infinity: no known beginning.",
-        },
-        Column {
-            name: "effective_until",
-            kind: Kind::Time,
-            comment: "First instant at which this version is no longer in force, UTC; empty if no other version \
-                      replaces it.",
-        },
-        Column {
-            name: "valid_from",
-            kind: Kind::Time,
-            comment: "Instant from which the author of this version wants it in force, UTC; -infinity: no known \
-                      beginning.",
-        },
+        Column::EFFECTIVE_FROM,
+        Column::EFFECTIVE_UNTIL,
+        Column::VALID_FROM,
         Column { name: "name", kind: Kind::Text, comment: "Display name of the geofence; empty if it has none." },
         Column {
             name: "kind",

@@ -13,7 +13,7 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column::VEHICLE_ID,
         Column {
             name: "started_at",
             kind: Kind::Time,

@@ -110,6 +110,33 @@ pub struct Column {
     pub comment: &'static str,
 }
 
+impl Column {
+    /// Of every table of vehicles.
+    const VEHICLE_ID: Self =
+        Self { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." };
+    /// Of the tables of versions.
+    const EFFECTIVE_FROM: Self = Self {
+        name: "effective_from",
+        kind: Kind::Time,
+        comment: "First instant at which this version is in force, UTC: valid_from, or later if the edit arrived \
+                  too late to change the past that far back; -infinity: no known beginning.",
+    };
+    /// Of the tables of versions.
+    const EFFECTIVE_UNTIL: Self = Self {
+        name: "effective_until",
+        kind: Kind::Time,
+        comment: "First instant at which this version is no longer in force, UTC; empty if no other version \
+                  replaces it.",
+    };
+    /// Of the tables of versions.
+    const VALID_FROM: Self = Self {
+        name: "valid_from",
+        kind: Kind::Time,
+        comment: "Instant from which the author of this version wants it in force, UTC; -infinity: no known \
+                  beginning.",
+    };
+}
+
 /// Type of the cells of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

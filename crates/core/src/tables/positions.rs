@@ -15,7 +15,7 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column::VEHICLE_ID,
         Column { name: "ts", kind: Kind::Time, comment: "Instant at which the vehicle was there, UTC." },
         Column { name: "lon", kind: Kind::Real, comment: "Longitude, degrees east, WGS84, rounded to 1e-7." },
         Column { name: "lat", kind: Kind::Real, comment: "Latitude, degrees north, WGS84, rounded to 1e-7." },

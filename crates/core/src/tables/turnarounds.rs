@@ -12,7 +12,7 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 2,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column::VEHICLE_ID,
         Column { name: "departed_at", kind: Kind::Time, comment: "First instant outside the terminal left, UTC." },
         Column { name: "returned_at", kind: Kind::Time, comment: "First instant inside a terminal again, UTC." },
         Column {

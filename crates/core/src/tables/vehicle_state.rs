@@ -13,7 +13,7 @@ pub const TABLE: Table = Table {
     class: Class::Lagging,
     key: 1,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column::VEHICLE_ID,
         Column { name: "ts", kind: Kind::Time, comment: "Instant of the last position, UTC." },
         Column { name: "lon", kind: Kind::Real, comment: "Longitude of the last position, degrees east, WGS84." },
         Column { name: "lat", kind: Kind::Real, comment: "Latitude of the last position, degrees north, WGS84." },

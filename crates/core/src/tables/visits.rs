@@ -12,7 +12,7 @@ pub const TABLE: Table = Table {
     class: Class::Transactional,
     key: 3,
     columns: &[
-        Column { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." },
+        Column::VEHICLE_ID,
         Column { name: "geofence_id", kind: Kind::Text, comment: "Identifier of the geofence visited." },
         Column { name: "entered_at", kind: Kind::Time, comment: "First instant inside, UTC." },
         Column {
