@@ -4,11 +4,14 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 use secrecy::SecretString;
+use watchtower_core::events::{Limits, check_time, parse_time};
 use watchtower_daemon as daemon;
 use watchtower_geopackage::GeoPackage;
-use watchtower_inputs::{ColumnMap, DateOrder, Reading, SpeedUnit, parse_time_zone};
+use watchtower_inputs::{ColumnMap, DateOrder, Present, Reading, SpeedUnit, parse_time_zone};
 use watchtower_log::append::{PipelineName, Target};
+use watchtower_model::Millis;
 
 use crate::config::{self, ConfigError};
 
@@ -90,29 +93,74 @@ impl TargetArgs {
     }
 }
 
+/// The files that become events, and the present that they are judged by.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// Files of positions: CSV, or what trackers, products and maps write; see `watchtower inspect --help`
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["geofences", "events"])]
+    pub positions: Vec<PathBuf>,
+    /// Files of geofences: GeoJSON with polygons, multipolygons and points with radius_m, WKT, KML, GPX, Traccar.
+    /// Those without valid_from hold from the first position on
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub geofences: Vec<PathBuf>,
+    /// NDJSON files of any events: position, geofence, vehicle, clock
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub events: Vec<PathBuf>,
+    /// Read the files, print what would be made of them, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What time it is: a row that is later by more than future_tolerance is refused [default: the machine's time;
+    /// the greatest clock event in the files, if that is later]
+    #[arg(long, value_name = "TIME", value_parser = parse_now)]
+    now: Option<Millis>,
+    /// How the files are read
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+impl InputArgs {
+    /// How the files are read.
+    pub fn reading(&self) -> Reading {
+        self.files.reading()
+    }
+
+    /// The present that the files are judged by.
+    pub fn present(&self) -> Present {
+        self.now.map_or_else(|| Present::AtLeast(Timestamp::now().as_millisecond()), Present::At)
+    }
+}
+
+/// A time, as typed: RFC 3339 or epoch milliseconds, within the range of events.
+fn parse_now(text: &str) -> Result<Millis, String> {
+    let ms = parse_time(text).ok_or("expected an RFC 3339 time, as in 2026-11-23T06:00:00Z, or epoch milliseconds")?;
+    check_time("now", ms, &Limits::default()).map_err(|rejection| rejection.detail)
+}
+
+/// The part of the help that [`FileArgs`] are in.
+const READING: &str = "How files are read";
+
 /// How files are to be read, where they do not say it themselves.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "How files are read")]
 pub struct FileArgs {
     /// Which column or member holds which field, as in ts=DATE+TIME,vehicle_id=imei; + joins two. By number from
     /// 1 if the file has no header: vehicle_id=1,ts=2,lon=3,lat=4 [default: by the names that trackers use]
-    #[arg(long, value_name = "FIELD=COLUMN,..", value_parser = ColumnMap::parse)]
+    #[arg(long, help_heading = READING, value_name = "FIELD=COLUMN,..", value_parser = ColumnMap::parse)]
     pub columns: Option<ColumnMap>,
     /// The vehicle of files that name none; {file} in it is the file's name without its extension
-    #[arg(long, value_name = "ID")]
+    #[arg(long, help_heading = READING, value_name = "ID")]
     pub vehicle_id: Option<String>,
     /// The zone of times that name none: Area/City, UTC, or +01:00. Of a local time that the clocks showed twice
     /// the first is meant
-    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    #[arg(long, help_heading = READING, value_name = "ZONE", value_parser = zone)]
     pub time_zone: Option<String>,
     /// The order of dates like 03/04/2026, where the file does not decide it: dmy, mdy or ymd
-    #[arg(long, value_name = "ORDER", value_parser = DateOrder::parse)]
+    #[arg(long, help_heading = READING, value_name = "ORDER", value_parser = DateOrder::parse)]
     pub date_order: Option<DateOrder>,
     /// The unit of speeds that name none: kmh, knots, mph or ms [default: kmh; what the format has]
-    #[arg(long, value_name = "UNIT", value_parser = SpeedUnit::parse)]
+    #[arg(long, help_heading = READING, value_name = "UNIT", value_parser = SpeedUnit::parse)]
     pub speed_unit: Option<SpeedUnit>,
     /// The property that is the id of geofences [default: id, or else a name that no other has]
-    #[arg(long, value_name = "PROPERTY")]
+    #[arg(long, help_heading = READING, value_name = "PROPERTY")]
     pub id_from: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use watchtower_core::events::Limits;
 use watchtower_inputs::{self as inputs, FileFormat, FileReport, Reading, SourceError};
 
+use super::arguments::InputArgs;
 use super::publish::PublishError;
 
 /// Exit code if everything was refused.
@@ -35,24 +36,24 @@ pub(super) fn read(path: &Path, format: FileFormat, reading: &Reading) -> Result
     Ok(report)
 }
 
-/// Reads files and prints what would be made of them.
+/// Reads the files of a command and prints what would be made of them, if that is all it is to do; returns the exit
+/// code then.
 ///
 /// # Errors
 /// If a file cannot be read, or nothing can be printed.
-pub(super) fn dry_run<'a>(
-    files: impl Iterator<Item = (&'a Path, FileFormat)>,
-    reading: &Reading,
-    out: &mut (impl Write + ?Sized),
-) -> Result<ExitCode, PublishError> {
+pub(super) fn dry_run(input: &InputArgs, out: &mut (impl Write + ?Sized)) -> Result<Option<ExitCode>, PublishError> {
+    if !input.dry_run {
+        return Ok(None);
+    }
     let (mut records, mut refused) = (0, 0);
-    for (path, format) in files {
-        let report = read(path, format, reading).map_err(PublishError::Unreadable)?;
+    for (path, format) in inputs::in_order(&input.geofences, &input.positions, &input.events) {
+        let report = read(path, format, &input.reading()).map_err(PublishError::Unreadable)?;
         records += report.read() + report.refused();
         refused += report.refused();
         write!(out, "{report}").map_err(PublishError::Output)?;
     }
     writeln!(out, "dry run: nothing was written").map_err(PublishError::Output)?;
-    Ok(outcome(records, refused))
+    Ok(Some(outcome(records, refused)))
 }
 
 /// Prints what was read of files, of those of which there is something to say.

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use watchtower_core::events::{Limits, check_time, parse_time};
-use watchtower_inputs::Present;
+use watchtower_core::events::Limits;
 use watchtower_log::ClockSource;
 use watchtower_log::append::{Format, MAX_STREAMS, Wanted};
-use watchtower_model::Millis;
 
-use super::{Options, Pace, now_ms};
-use crate::commands::arguments::{FileArgs, TargetArgs};
+use super::{Options, Pace};
+use crate::commands::arguments::{InputArgs, TargetArgs};
 use crate::config::{self, ConfigError};
 
 /// Shown below the help.
@@ -31,29 +29,12 @@ The exit code is 1 if anything was refused (all else is published), 2 if everyth
 /// What `publish` takes.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
-    /// CSV files of positions
-    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["geofences", "events"])]
-    pub positions: Vec<PathBuf>,
-    /// GeoJSON files of geofences: polygons, multipolygons, points with radius_m. Those without
-    /// valid_from hold from the first position on
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub geofences: Vec<PathBuf>,
-    /// NDJSON files of any events: position, geofence, vehicle, clock
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub events: Vec<PathBuf>,
-    /// How the files are read
+    /// What to publish
     #[command(flatten)]
-    pub files: FileArgs,
-    /// Read the files, say what would be published, and publish nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    pub input: InputArgs,
     /// Where to
     #[command(flatten)]
     pub target: TargetArgs,
-    /// What time it is: a row that is later by more than future_tolerance is refused [default: the machine's time;
-    /// the greatest clock event in the files, if that is later]
-    #[arg(long, value_name = "TIME", value_parser = parse_now)]
-    pub now: Option<Millis>,
     /// Take [limits] and [rules] isolated_after of the daemon's configuration; nothing else of it matters here
     /// [default: as `watchtower example` has them]
     #[arg(long, value_name = "FILE")]
@@ -109,10 +90,10 @@ impl PublishArgs {
         let configured = self.config.as_deref().map(|path| config::load_embedded(Some(path), config::environment()));
         let limits = configured.transpose()?.map_or_else(Limits::default, |options| options.limits);
         Ok(Options {
-            geofences: self.geofences.clone(),
-            positions: self.positions.clone(),
-            events: self.events.clone(),
-            reading: self.files.reading(),
+            geofences: self.input.geofences.clone(),
+            positions: self.input.positions.clone(),
+            events: self.input.events.clone(),
+            reading: self.input.reading(),
             target: self.target.target(),
             wanted: Wanted { streams: self.streams, clock: self.clock.map(ClockSource::from) },
             pace: match (self.rate, self.speedup) {
@@ -123,23 +104,9 @@ impl PublishArgs {
             format: self.format.into(),
             batch: self.batch,
             limits,
-            present: present(self.now),
+            present: self.input.present(),
         })
     }
-}
-
-/// A time, as typed.
-///
-/// # Errors
-/// If it is neither RFC 3339 nor epoch milliseconds, or out of range.
-pub fn parse_now(text: &str) -> Result<Millis, String> {
-    let ms = parse_time(text).ok_or("expected an RFC 3339 time, as in 2026-11-23T06:00:00Z, or epoch milliseconds")?;
-    check_time("now", ms, &Limits::default()).map_err(|rejection| rejection.detail)
-}
-
-/// What the present is where files are judged.
-pub fn present(now: Option<Millis>) -> Present {
-    now.map_or_else(|| Present::AtLeast(now_ms()), Present::At)
 }
 
 impl From<ClockArg> for ClockSource {

@@ -7,8 +7,6 @@ use std::time::Instant;
 
 use watchtower_log::append::{Layout, Target};
 
-use watchtower_inputs as inputs;
-
 use crate::commands::files::{self as read_files, outcome};
 use crate::config::duration::format_ms;
 use crate::interrupt;
@@ -28,11 +26,10 @@ pub fn run(
     out: &mut dyn Write,
     notes: &mut dyn Write,
 ) -> Result<ExitCode, PublishError> {
-    let options = args.options().map_err(PublishError::Config)?;
-    if args.dry_run {
-        let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
-        return read_files::dry_run(files, &options.reading, out);
+    if let Some(code) = read_files::dry_run(&args.input, out)? {
+        return Ok(code);
     }
+    let options = args.options().map_err(PublishError::Config)?;
     let mut bar = FileBar::new(io::stderr().is_terminal());
     let started = Instant::now();
     let published = publish(&options, stop, &mut |path, progress, records| {

@@ -47,7 +47,7 @@ mod pace;
 mod producer;
 mod summary;
 
-pub use args::{ClockArg, EXAMPLE, FormatArg, PublishArgs, parse_now, present};
+pub use args::{ClockArg, EXAMPLE, FormatArg, PublishArgs};
 pub use command::run;
 pub use pace::Pace;
 pub use summary::counted;

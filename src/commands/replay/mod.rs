@@ -13,14 +13,13 @@ use clap::Args;
 use watchtower_core::events::Limits;
 use watchtower_daemon as daemon;
 use watchtower_geopackage::GeoPackage;
-use watchtower_inputs as inputs;
 use watchtower_log::ClockSource;
 use watchtower_log::append::{Format, Target, Wanted};
-use watchtower_model::{Millis, Rules, ViewSet};
+use watchtower_model::{Rules, ViewSet};
 
-use super::arguments::FileArgs;
+use super::arguments::InputArgs;
 use super::files::{self as read_files, outcome};
-use super::publish::{self, Pace, parse_now, present};
+use super::publish::{self, Pace};
 use super::{END_WITHIN, runtime};
 use crate::config::{self, ConfigError, environment};
 use crate::{interrupt, progress};
@@ -38,38 +37,22 @@ Example:
   column -s, -t tables/visits.csv | less
   watchtower replay --positions track.csv.gz --geofences depots.geojson --embedded fleet.gpkg
 
-Positions are CSV, GPX, KML, NMEA or JSON: a vehicle, a time, lon and lat are needed, under the names that
-trackers use or those of --columns; speed, heading, accuracy, altitude and ignition are known; other columns
-become attributes. `watchtower inspect FILE` shows what is made of a file.
+Positions are CSV, GPX, KML, NMEA or JSON. A vehicle, a time, lon and lat are needed, under the
+names that trackers use or those of --columns; speed, heading, accuracy, altitude and ignition are
+known; other columns become attributes. `watchtower inspect FILE` shows what is made of a file.
 
 The exit code is 1 if anything was refused (all else is written), 2 if everything was.";
 
 /// What `replay` takes.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// CSV files of positions
-    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["geofences", "events"])]
-    pub positions: Vec<PathBuf>,
-    /// GeoJSON files of geofences: polygons, multipolygons, points with radius_m
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub geofences: Vec<PathBuf>,
-    /// NDJSON files of any events: position, geofence, vehicle, clock
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub events: Vec<PathBuf>,
-    /// How the files are read
+    /// What to replay
     #[command(flatten)]
-    pub files: FileArgs,
-    /// Read the files, say what would be made of them, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    pub input: InputArgs,
     /// Deliver the position events in another order, the same for the same seed: all tables stay
     /// as they are
     #[arg(long, value_name = "SEED", conflicts_with = "embedded")]
     pub shuffle: Option<u64>,
-    /// What time it is: a row that is later by more than future_tolerance is refused [default: the machine's time;
-    /// the greatest clock event in the files, if that is later]
-    #[arg(long, value_name = "TIME", value_parser = parse_now)]
-    pub now: Option<Millis>,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
@@ -106,17 +89,17 @@ impl ReplayArgs {
         options.engine.workers = self.workers;
         let file = GeoPackage::at(path);
         let published = publish::Options {
-            geofences: self.geofences.clone(),
-            positions: self.positions.clone(),
-            events: self.events.clone(),
-            reading: self.files.reading(),
+            geofences: self.input.geofences.clone(),
+            positions: self.input.positions.clone(),
+            events: self.input.events.clone(),
+            reading: self.input.reading(),
             target: Target::Embedded(file.clone()),
             wanted: Wanted { streams: options.embedded.streams, clock: Some(ClockSource::Log) },
             pace: Pace::Unpaced,
             format: Format::Bin,
             batch: EVENTS_A_BATCH,
             limits: options.limits.clone(),
-            present: present(self.now),
+            present: self.input.present(),
         };
         Ok(Some((file, published, options)))
     }
@@ -131,14 +114,14 @@ impl ReplayArgs {
         let (rules, Limits { refuse_zero, isolated_after_ms, .. }) = configured.unwrap_or_default();
         let views = self.views.unwrap_or(rules.views);
         Ok(files::Options {
-            geofences: self.geofences.clone(),
-            positions: self.positions.clone(),
-            events: self.events.clone(),
+            geofences: self.input.geofences.clone(),
+            positions: self.input.positions.clone(),
+            events: self.input.events.clone(),
             shuffle: self.shuffle,
             workers: self.workers.into(),
-            reading: self.files.reading(),
+            reading: self.input.reading(),
             limits: Limits { lateness_ms: self.lateness, refuse_zero, isolated_after_ms, ..Limits::for_replay() },
-            present: present(self.now),
+            present: self.input.present(),
             // Nothing leaves memory: a replay refuses nothing by arrival.
             rules: Rules { views, retention_ms: None, horizon_ms: None, ..rules },
         })
@@ -156,9 +139,8 @@ fn views(name: &str) -> Result<ViewSet, String> {
 /// # Errors
 /// If a file cannot be read or written. A refused event is no error.
 pub fn run(args: &ReplayArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    if args.dry_run {
-        let files = inputs::in_order(&args.geofences, &args.positions, &args.events);
-        return Ok(read_files::dry_run(files, &args.files.reading(), out)?);
+    if let Some(code) = read_files::dry_run(&args.input, out)? {
+        return Ok(code);
     }
     let mut bar = progress::FileBar::new(io::stderr().is_terminal());
     let Some(folder) = &args.out else { return run_fill(args, bar, out) };
