@@ -91,7 +91,7 @@ fn stars(rng: &mut Rng) -> Vec<Arc<Shape>> {
         .collect()
 }
 
-/// In 0..1.
+/// A random number in 0..1.
 fn unit(rng: &mut Rng) -> f64 {
     (rng.next() >> 11) as f64 / (1_u64 << 53) as f64
 }

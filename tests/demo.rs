@@ -98,7 +98,7 @@ fn count(rows: &Rows, column: usize, is: &str) -> usize {
     rows.iter().filter(|row| row[column] == is).count()
 }
 
-/// `5 616`
+/// A number with its thousands apart, as in `5 616`.
 fn spaced(number: usize) -> String {
     match (number / 1000, number % 1000) {
         (0, rest) => rest.to_string(),

@@ -13,9 +13,9 @@ const MAX_FUNCTION_LINES: usize = 70;
 /// Folders with sources, below the root.
 const FOLDERS: [&str; 5] = ["src", "dataflows/src", "crates", "tests", "benches"];
 
-/// A source file.
+/// A source file and its text.
 struct Source {
-    /// Below the root.
+    /// Path below the root of the project.
     path: PathBuf,
     text: String,
 }

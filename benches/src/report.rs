@@ -275,7 +275,7 @@ impl Outcome {
         Self { name: name.into(), baseline: None, values: Vec::new() }
     }
 
-    /// Adds a member.
+    /// The row with one more measure.
     #[must_use]
     pub fn with(mut self, measure: Measure, value: f64) -> Self {
         self.values.push((measure, value));

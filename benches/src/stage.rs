@@ -34,7 +34,7 @@ const TICKS_PER_S: f64 = 100.0;
 /// URLs of servers to use instead of starting some.
 #[derive(Clone, Debug, Default)]
 pub struct Urls {
-    /// URL of a Redis.
+    /// URL of the Redis to use instead of one that is started here.
     pub redis: Option<String>,
     /// URL of a database with PostGIS.
     pub postgres: Option<String>,

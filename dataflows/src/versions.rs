@@ -36,7 +36,7 @@ pub struct Version<'a, D> {
 }
 
 impl<K: Copy, D> History<K, D> {
-    /// Adds an edit.
+    /// Adds an edit to the history of its key.
     pub fn insert(&mut self, edit: Edit<K, D>) {
         let rank = |e: &Edit<K, D>| (e.effective_from, e.valid_from, e.seq);
         if self.edits.is_empty() {

@@ -66,7 +66,7 @@ impl PlaceArgs {
     }
 }
 
-/// Where to.
+/// Pipeline that a command appends to: of a Redis, or in one file.
 #[derive(Debug, Args)]
 pub struct TargetArgs {
     /// The Redis of the pipeline: redis://[user:password@]host[:port][/database], or rediss:// for
@@ -83,7 +83,7 @@ pub struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// The pipeline.
+    /// The pipeline that the arguments name.
     pub fn target(&self) -> Target {
         match (&self.redis, &self.pipeline, &self.embedded) {
             (Some(url), Some(pipeline), None) => Target::Redis { url: url.clone(), pipeline: pipeline.clone() },
@@ -165,7 +165,7 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    /// What was given.
+    /// How files are read, by the arguments.
     pub fn reading(&self) -> Reading {
         Reading {
             columns: self.columns.clone().unwrap_or_default(),

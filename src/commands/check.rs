@@ -64,7 +64,7 @@ pub enum Severity {
 /// Result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Its severity.
+    /// Whether it is good, a warning, or wrong.
     pub severity: Severity,
     /// The result, and what to do about it.
     pub text: String,

@@ -45,7 +45,7 @@ pub struct ImportVehiclesArgs {
     /// Read the files, say what would be appended, and append nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Where to
+    /// Pipeline that is appended to
     #[command(flatten)]
     pub target: TargetArgs,
     /// Since when rows hold that have no valid_from themselves: RFC 3339 or epoch milliseconds [default: now]

@@ -17,7 +17,7 @@ pub(super) struct Document<'a> {
     faults: Vec<Fault>,
 }
 
-/// A syntax error.
+/// A syntax error of TOML, with its place.
 struct Fault {
     /// Byte offset; `None` if it is not known.
     at: Option<usize>,

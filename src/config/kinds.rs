@@ -43,7 +43,7 @@ pub(super) enum Value<'a> {
 /// The fault of a value: what was expected and what was found.
 pub(super) type Wrong = String;
 
-/// A string.
+/// A value that must be a string.
 pub(super) fn text<'a>(value: Value<'a>, expected: &str) -> Result<&'a str, Wrong> {
     match value {
         Value::Variable(text) => Ok(text),
@@ -82,7 +82,7 @@ pub(super) fn found_text(text: &str) -> String {
     }
 }
 
-/// A truth value.
+/// A value that must be `true` or `false`.
 pub(super) fn boolean(value: Value<'_>) -> Result<bool, Wrong> {
     let expected = "true or false";
     match value {

@@ -10,7 +10,7 @@ use crate::support::file::OneFile;
 use crate::support::rng::Rng;
 use crate::support::rows::differences;
 
-/// See [`Place`].
+/// A scenario in one file; see [`Place`] for where it is killed.
 pub(super) struct OneFileWorld {
     pub(super) one: OneFile,
     appended: u64,

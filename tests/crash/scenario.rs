@@ -9,7 +9,7 @@ use watchtower_log::redis::stream_keys;
 
 use crate::support::rng::Rng;
 
-/// Event streams.
+/// Number of event streams of every scenario.
 pub(crate) const STREAMS: u16 = 2;
 /// What is refused as late is further behind than this; some vehicles are too many, and some of their positions.
 pub(crate) const LIMITS: &str = "lateness = \"30m\"\nmax_vehicles = 50\nmax_retained_positions = 150";

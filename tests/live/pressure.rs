@@ -159,7 +159,7 @@ fn crowd(keys: &[String]) -> Log {
     Log { keys: keys.to_vec(), entries }
 }
 
-/// A binary batch.
+/// An entry with one binary batch.
 fn entry(stream: usize, seq: usize, now: Millis, events: &[Event<'_>]) -> Entry {
     let mut batch = Batch::default();
     events.iter().for_each(|event| batch.push(event));

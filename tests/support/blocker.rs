@@ -25,7 +25,7 @@ impl Blocker {
         Self(child)
     }
 
-    /// Gives it up.
+    /// Gives the lock up.
     pub(crate) fn end(mut self) {
         drop(self.0.stdin.take());
         self.0.wait().unwrap();

@@ -68,7 +68,7 @@ impl OneFile {
         process
     }
 
-    /// Runs it.
+    /// Runs a command of the program on the file.
     pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> Output {
         self.command(command, arguments).output().unwrap()
     }

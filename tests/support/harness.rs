@@ -27,7 +27,7 @@ pub(crate) struct Failure {
 /// The tables that are wanted, by the epoch after which they are.
 pub(crate) type Expected = BTreeMap<usize, Tables>;
 
-/// Of every epoch.
+/// Tables recomputed after every epoch.
 pub(crate) fn expected(case: &Case) -> Expected {
     (0..case.epochs.len()).map(|epoch| (epoch, case.expected(epoch + 1))).collect()
 }

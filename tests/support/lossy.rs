@@ -36,7 +36,7 @@ struct Sent {
 enum Fate {
     /// The tables contain it.
     Read,
-    /// Redis has it.
+    /// It is in Redis.
     Left,
     Lost,
 }

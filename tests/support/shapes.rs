@@ -72,7 +72,7 @@ impl Outline {
         Self::around(rng, center)
     }
 
-    /// A circle.
+    /// A circle of a random radius around a place.
     pub(crate) fn around(rng: &mut Rng, center: Place) -> Self {
         let center = [center.lon_degrees(), center.lat_degrees()];
         let radius_m = *rng.pick(&[1.0, 50.0, 80.0, 150.0, 300.0]);

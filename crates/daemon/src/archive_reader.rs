@@ -19,7 +19,7 @@ pub struct ArchiveReader {
     pub database: Database,
     /// What that archive is all of the log up to.
     pub cursors: Vec<Cursor>,
-    /// To the intake.
+    /// Channel to the intake.
     pub input: Sender<Input>,
     /// How much may be on its way.
     pub budget: Budget,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// The first wait.
+/// Wait after the first failure.
 const SHORTEST: Duration = Duration::from_millis(50);
 /// No wait is longer than this and its chance, which is as much again: what comes back is noticed soon.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -21,7 +21,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The next wait.
+    /// How long to wait before the next attempt.
     pub fn next(&mut self) -> Duration {
         self.0.next().unwrap_or(LONGEST)
     }

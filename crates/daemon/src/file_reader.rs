@@ -33,7 +33,7 @@ pub struct FileReader {
     pub known: Vec<StreamPosition>,
     /// What the tables contain of each.
     pub stored: Vec<Cursor>,
-    /// To the intake.
+    /// Channel to the intake.
     pub input: Sender<Input>,
     /// How much may be on its way.
     pub budget: Budget,

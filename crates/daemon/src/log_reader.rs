@@ -52,13 +52,13 @@ const SAY_EVERY: Duration = Duration::from_secs(5);
 pub struct LogReader {
     /// Where the streams are.
     pub server: Server,
-    /// Their keys.
+    /// Keys of the streams in Redis, the control stream last.
     pub keys: Vec<String>,
     /// What memory contains of each.
     pub known: Vec<StreamPosition>,
     /// What the tables contain of each.
     pub stored: Vec<Cursor>,
-    /// To the intake.
+    /// Channel to the intake.
     pub input: Sender<Input>,
     /// How much may be on its way.
     pub budget: Budget,

@@ -19,11 +19,11 @@ use watchtower_log::redis::{RedisError, Server};
 /// The start of a daemon, as far as it is Redis's.
 #[derive(Debug)]
 pub struct LogStart<'a> {
-    /// The daemon's.
+    /// Configuration of the daemon.
     pub options: &'a Options,
     /// Where the streams are.
     pub server: &'a Server,
-    /// Their keys.
+    /// Keys of the streams in Redis, the control stream last.
     pub keys: &'a [String],
     /// How far the tables contain each; a stream that is missing was never read.
     pub stored: &'a [Cursor],

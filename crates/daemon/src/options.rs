@@ -30,7 +30,7 @@ pub struct Options {
     pub rules: Rules,
     /// The cache for a quick restart.
     pub checkpoints: checkpoint::Options,
-    /// The dataflow.
+    /// How the dataflow runs.
     pub engine: Engine,
     /// Health and metrics.
     pub http: http::Options,
@@ -49,10 +49,10 @@ pub struct Embedded {
     pub clock: Option<ClockSource>,
 }
 
-/// `[engine]`
+/// The section `[engine]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    /// Worker threads.
+    /// Number of worker threads of the dataflow, at least 1.
     pub workers: u16,
     /// How much may be between the log and the tables, in the bytes of the log.
     pub in_flight_bytes: usize,

@@ -28,7 +28,7 @@ pub struct FlowState {
     pub geofences: Vec<Arc<str>>,
     /// All accepted edits, in the order of the log.
     pub edits: Vec<Control>,
-    /// The log's time.
+    /// Log time, epoch milliseconds.
     pub now: Millis,
     /// By stream, in the order of the keys.
     pub inlets: Vec<InletState>,

@@ -32,7 +32,7 @@ pub struct Settings {
     pub limits: Limits,
     /// What the tables mean.
     pub rules: Rules,
-    /// Worker threads.
+    /// Number of worker threads of the dataflow, at least 1.
     pub workers: usize,
     /// Whether accepted positions are kept for the archive.
     pub archive: bool,

@@ -15,7 +15,7 @@ use crate::checkpoint::FlowState;
 pub struct Counts {
     /// Events by stream, in the order of the keys.
     pub events: Vec<u64>,
-    /// Refused events.
+    /// Number of refused events, by reason.
     pub refused: BTreeMap<Reason, u64>,
 }
 

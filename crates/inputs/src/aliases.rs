@@ -14,7 +14,7 @@ macro_rules! slots {
         }
 
         impl Slot {
-            /// All of them.
+            /// Every slot, in the order of their indexes.
             pub(crate) const ALL: &[Self] = &[$(Self::$slot),*];
 
             /// Its name in messages and in a column map.

@@ -56,7 +56,7 @@ pub struct FileJudge {
 }
 
 impl Days {
-    /// Counts a row.
+    /// Counts a row on the UTC day of `ts`.
     pub fn add(&mut self, ts: Millis) {
         let day = self.rows.entry(ts.div_euclid(DAY_MS)).or_insert(DayRows { rows: 0, oldest: ts, newest: ts });
         day.rows += 1;

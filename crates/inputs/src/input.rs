@@ -34,7 +34,7 @@ pub(super) struct Input {
 /// How a file says that it is text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// It does not.
+    /// It does not: it has no mark.
     Unmarked,
     /// By the mark of UTF-8.
     Utf8,

@@ -61,7 +61,7 @@ pub struct Inspection {
 /// Rows that look wrong in one way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Suspicion {
-    /// How many.
+    /// Number of rows.
     pub count: u64,
     /// The line of the first, from 1.
     pub first: u64,

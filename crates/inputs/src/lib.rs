@@ -63,7 +63,7 @@ pub use vehicles::open_vehicles;
 /// How far a file has been read, in bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Read so far.
+    /// Bytes read so far, before they are decompressed.
     pub bytes_read: u64,
     /// Size of the file when it was opened.
     pub bytes_total: u64,
@@ -80,7 +80,7 @@ pub trait Source: Send {
     /// How far it has been read.
     fn progress(&self) -> Progress;
 
-    /// The file.
+    /// Path of the file, as it was given.
     fn path(&self) -> &Path;
 
     /// What was understood of it, as far as it has been read.
@@ -137,7 +137,7 @@ pub enum SourceError {
     /// It cannot be opened.
     #[error("cannot open {}", path.display())]
     Open {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
@@ -145,7 +145,7 @@ pub enum SourceError {
     /// Reading it failed, or its compression is broken.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
@@ -153,7 +153,7 @@ pub enum SourceError {
     /// Its header will not do.
     #[error("cannot read {} as CSV of positions: {fault}", path.display())]
     Header {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// Which columns are missing or repeated, which there are, and what helps.
         fault: String,
@@ -161,7 +161,7 @@ pub enum SourceError {
     /// It holds no geofences.
     #[error("cannot read geofences from {}: {fault}", path.display())]
     Geofences {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// What was expected.
         fault: String,
@@ -169,7 +169,7 @@ pub enum SourceError {
     /// It holds no vehicles.
     #[error("cannot read vehicles from {}: {fault}", path.display())]
     Vehicles {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// What was expected.
         fault: String,
@@ -177,7 +177,7 @@ pub enum SourceError {
     /// It is in a format that is not read.
     #[error("cannot read {}: {fault}", path.display())]
     Foreign {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// The format, and the command that makes one of it that is read.
         fault: String,

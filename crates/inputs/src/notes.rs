@@ -25,7 +25,7 @@ pub struct Remark {
     pub what: &'static str,
     /// The column or property it was done to.
     pub subject: String,
-    /// How often.
+    /// Number of records that it was done to.
     pub count: u64,
     /// The first record it was done to: its line or feature, from 1; 0 if it is the whole file.
     pub position: u64,

@@ -88,11 +88,11 @@ impl ColumnMap {
 /// The order of the parts of a date that ends with its year or has a year of two digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateOrder {
-    /// 23/11/2026
+    /// As in 23/11/2026.
     DayMonthYear,
-    /// 11/23/2026
+    /// As in 11/23/2026.
     MonthDayYear,
-    /// 26/11/23
+    /// As in 26/11/23.
     YearMonthDay,
 }
 
@@ -118,7 +118,7 @@ pub enum SpeedUnit {
     Kmh,
     /// Nautical miles per hour.
     Knots,
-    /// Miles per hour.
+    /// Statute miles per hour.
     Mph,
     /// Metres per second.
     MetresPerSecond,

@@ -14,7 +14,7 @@ const SHOWN_OF_A_REASON: usize = 3;
 /// What was read of one file.
 #[derive(Clone, Debug)]
 pub struct FileReport {
-    /// The file.
+    /// Path of the file, as it was given.
     pub path: PathBuf,
     /// What it is said to hold.
     pub format: FileFormat,
@@ -35,9 +35,9 @@ pub struct FileReport {
 /// Records that were refused for one reason.
 #[derive(Clone, Debug)]
 pub struct RefusedFor {
-    /// The reason.
+    /// Why the records are refused.
     pub reason: Reason,
-    /// How many.
+    /// Number of records.
     pub count: u64,
     /// The lines or features of the first of them, and what was wrong.
     pub first: Vec<(u64, String)>,

@@ -47,7 +47,7 @@ impl InputFile {
         &self.path
     }
 
-    /// What it holds.
+    /// Format in which the file is given.
     pub fn format(&self) -> FileFormat {
         self.format
     }

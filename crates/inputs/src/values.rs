@@ -5,7 +5,7 @@ use super::reading::SpeedUnit;
 /// A cell or member that may be left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Optional<T> {
-    /// It holds this.
+    /// A value that can be read.
     Value(T),
     /// It says that nothing is known.
     Unknown,
@@ -113,7 +113,7 @@ pub(crate) fn heading_deg(text: &str) -> Optional<f64> {
     }
 }
 
-/// A flag.
+/// A truth value in the words that exports use.
 pub(crate) fn flag(text: &str) -> Optional<bool> {
     const TRUE: [&str; 9] = ["true", "1", "yes", "on", "t", "y", "1.0", "running", "ja"];
     const FALSE: [&str; 10] = ["false", "0", "no", "off", "f", "n", "0.0", "stopped", "nein", "of"];
@@ -133,9 +133,9 @@ pub(crate) fn flag(text: &str) -> Optional<bool> {
 /// Which coordinate a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Axis {
-    /// Degrees north.
+    /// Degrees north, -90 to 90.
     Latitude,
-    /// Degrees east.
+    /// Degrees east, -180 to 180.
     Longitude,
 }
 

@@ -28,13 +28,13 @@ use crate::redis::admin::StreamInfo;
 pub enum Gap {
     /// They were trimmed or deleted before they were read.
     #[error(
-        "{stream}: {lost} entries after {last} are lost: they were trimmed or deleted before they were read. StreamPosition were \
+        "{stream}: {lost} entries after {last} are lost: they were trimmed or deleted before they were read. Read were \
          {entries}, ever added {added}"
     )]
     Lost {
-        /// Which stream.
+        /// Key of the stream.
         stream: String,
-        /// How many.
+        /// Number of entries that are gone unread.
         lost: u64,
         /// The last entry that was read before them.
         last: String,
@@ -50,7 +50,7 @@ pub enum Gap {
         wanted.saturating_sub(*found)
     )]
     Unreplayable {
-        /// Which stream.
+        /// Key of the stream.
         stream: String,
         /// Entries that the tables contain.
         needed: u64,
@@ -68,7 +68,7 @@ pub enum Gap {
          an older state, or is on a replica that was behind; how many entries went with it unread, nobody knows"
     )]
     Rewound {
-        /// Which stream.
+        /// Key of the stream.
         stream: String,
         /// Entries that were read.
         entries: u64,
@@ -171,6 +171,15 @@ mod tests {
     use watchtower_core::random::SplitMix;
 
     use super::*;
+
+    #[test]
+    fn a_gap_says_what_was_read_and_what_was_added() {
+        let (stream, last) = ("wt:lagos:events:0".to_owned(), "5-0".to_owned());
+        let gap = Gap::Lost { stream, lost: 2, last, entries: 3, added: 5 };
+        let expected = "wt:lagos:events:0: 2 entries after 5-0 are lost: they were trimmed or deleted before they were \
+                        read. Read were 3, ever added 5";
+        assert_eq!(gap.to_string(), expected);
+    }
 
     /// A stream as Redis keeps it, and what only the test knows.
     #[derive(Clone, Debug, Default)]

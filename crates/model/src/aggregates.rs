@@ -13,9 +13,9 @@ use crate::units::{GeofenceId, Millis, Speed, VehicleId};
 /// What a vehicle did on a local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VehicleDaily {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
     /// Legs between counted positions that end on the day.
     pub distance_mm: i64,
@@ -27,9 +27,9 @@ pub struct VehicleDaily {
     pub moving_ms: i64,
     /// Slower, or at a speed that cannot be told; without offlines.
     pub stopped_ms: i64,
-    /// Idling.
+    /// Time in idlings, milliseconds.
     pub idling_ms: i64,
-    /// In offlines.
+    /// Time in offlines, milliseconds.
     pub offline_ms: i64,
     /// Above the speed limit.
     pub overspeed_ms: i64,
@@ -52,7 +52,7 @@ pub struct VehicleDaily {
 /// What happened in a geofence during a local hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GeofenceHourly {
-    /// Where.
+    /// Dense number of the geofence.
     pub geofence: GeofenceId,
     /// The first instant of the hour.
     pub hour: Millis,
@@ -81,13 +81,13 @@ pub struct GeofenceHourly {
 /// The trips from one geofence to another that arrived on a local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OdDaily {
-    /// From where.
+    /// Dense number of the anchor that was left.
     pub origin: GeofenceId,
-    /// Where to.
+    /// Dense number of the anchor that was reached.
     pub destination: GeofenceId,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
-    /// How many.
+    /// Number of trips that arrived.
     pub trips: i64,
     /// How long they took together.
     pub duration_total_ms: i64,
@@ -106,7 +106,7 @@ pub struct OdDaily {
 pub struct FleetDaily {
     /// Which; empty for vehicles that are in none.
     pub fleet: Arc<str>,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
     /// Vehicles in it at the end of the day that had been heard of by then.
     pub vehicles_known: i64,
@@ -141,9 +141,9 @@ pub struct FleetDaily {
 pub struct KindDaily {
     /// The kind when the visit began; empty if it had none.
     pub kind: Arc<str>,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
-    /// How many.
+    /// Number of confirmed visits.
     pub visits: i64,
     /// By how many different vehicles.
     pub unique_vehicles: i64,

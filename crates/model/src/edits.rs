@@ -12,7 +12,7 @@ use crate::units::{GeofenceId, Millis, Speed, VehicleId};
 pub struct Geofence {
     /// The id in the log.
     pub id: Arc<str>,
-    /// For people.
+    /// Display name, if it has one.
     pub name: Option<String>,
     /// `terminal`, `client`, `depot`, or whatever the producer says.
     pub kind: Option<String>,
@@ -26,7 +26,7 @@ pub struct Geofence {
     pub exit_buffer_m: f64,
     /// Speed limit inside, if there is one.
     pub speed_limit: Speed,
-    /// Where.
+    /// Area on the ellipsoid, validated.
     pub shape: Arc<Shape>,
 }
 
@@ -43,7 +43,7 @@ impl Geofence {
 /// `(valid_from, seq)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Edit<K, D> {
-    /// What is edited.
+    /// Dense number of the geofence or vehicle that is edited.
     pub key: K,
     /// From when the producer wants it.
     pub valid_from: Millis,
@@ -61,7 +61,7 @@ pub type GeofenceEdit = Edit<GeofenceId, Geofence>;
 /// What is known of a vehicle besides its positions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Vehicle {
-    /// For people.
+    /// Display name, if it has one.
     pub name: Option<String>,
     /// The group it is counted in.
     pub fleet: Option<String>,
@@ -80,7 +80,7 @@ pub type VehicleEdit = Edit<VehicleId, Vehicle>;
 /// are, and the time after a deletion, have none. What the version says is found by `(key, seq)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InForce<K> {
-    /// Of what.
+    /// Dense number of the geofence or vehicle.
     pub key: K,
     /// First instant in force.
     pub effective_from: Millis,

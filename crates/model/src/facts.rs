@@ -14,9 +14,9 @@ use crate::units::{GeofenceId, Millis, Place, Speed, VehicleId};
 /// A maximal interval during which a vehicle was inside a geofence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Visit {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// Where.
+    /// Dense number of the geofence.
     pub geofence: GeofenceId,
     /// First instant inside.
     pub entered_at: Millis,
@@ -29,7 +29,7 @@ pub struct Visit {
 /// A silence longer than `offline_after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Offline {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// The position before the silence.
     pub started_at: Millis,
@@ -40,7 +40,7 @@ pub struct Offline {
 /// A vehicle stayed where it was: see `timeline::standing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stop {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// The anchor's instant.
     pub started_at: Millis,
@@ -55,7 +55,7 @@ pub struct Stop {
 /// The ignition was on and the vehicle did not get away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Idling {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// Its first position.
     pub started_at: Millis,
@@ -92,7 +92,7 @@ pub struct Towing {
 /// A vehicle was faster than the limit in force where it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Overspeed {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// First instant above the limit, or of this limit.
     pub started_at: Millis,
@@ -101,7 +101,7 @@ pub struct Overspeed {
     pub ended_at: Option<Millis>,
     /// Whose limit; none if it is the vehicle's or the default.
     pub geofence: Option<GeofenceId>,
-    /// The limit.
+    /// Speed limit that was exceeded.
     pub limit: Speed,
     /// The measures, once it has ended.
     pub measures: Option<OverspeedMeasures>,
@@ -119,7 +119,7 @@ pub struct OverspeedMeasures {
 /// From leaving the last confirmed visit to an anchor geofence to entering the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Trip {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// The anchor geofence left; of several at once, the one with the smallest id.
     pub origin: GeofenceId,
@@ -160,7 +160,7 @@ pub struct TripMeasures {
 /// From leaving a terminal to reaching one again, with clients in between.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Turnaround {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// The terminal left; of several at once, the one with the smallest id.
     pub terminal_left: GeofenceId,
@@ -179,9 +179,9 @@ pub struct Turnaround {
 /// What a vehicle's positions of one local day add up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Motion {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
     /// Legs between counted positions that end on the day, millimetres.
     pub distance_mm: i64,
@@ -205,9 +205,9 @@ pub struct Motion {
 /// within one local hour, without what a gap longer than `presence_limit` leaves open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Presence {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// Where.
+    /// Dense number of the geofence.
     pub geofence: GeofenceId,
     /// First instant present.
     pub from: Millis,
@@ -218,11 +218,11 @@ pub struct Presence {
 /// An idling or an overspeed, as far as positions have confirmed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Spell {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// Of what.
+    /// Whether it is an idling or an overspeed.
     pub kind: SpellKind,
-    /// Its start.
+    /// First instant, epoch milliseconds.
     pub from: Millis,
     /// Its end, or the newest position while it lasts.
     pub until: Millis,
@@ -231,7 +231,7 @@ pub struct Spell {
 /// What a [`Spell`] is one of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SpellKind {
-    /// See [`Idling`].
+    /// From an [`Idling`].
     Idling,
     /// See [`Overspeed`].
     Overspeed,
@@ -240,7 +240,7 @@ pub enum SpellKind {
 /// A confirmed visit that has ended, and of what kind its geofence was when it began.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KindVisit {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// The kind; empty if it had none.
     pub kind: Arc<str>,
@@ -257,7 +257,7 @@ pub struct FleetFact {
     pub fleet: Arc<str>,
     /// The local day of it.
     pub day: Day,
-    /// What it is.
+    /// The kind of fact, with what it adds.
     pub part: FleetPart,
 }
 
@@ -270,7 +270,7 @@ pub struct FleetMotions {
     pub reporting: i64,
     /// Those of them that moved.
     pub moving: i64,
-    /// Millimetres.
+    /// Length of the way, millimetres.
     pub distance_mm: i64,
     /// Straight ways across offlines, millimetres.
     pub gap_mm: i64,
@@ -310,9 +310,9 @@ impl FleetMotions {
 pub enum FleetPart {
     /// Vehicles' days, which end with the day.
     Motions(FleetMotions),
-    /// A trip began.
+    /// A trip departed from an anchor.
     TripStarted,
-    /// A trip arrived.
+    /// A trip arrived at an anchor.
     TripCompleted,
     /// A turnaround ended, so many milliseconds after it began.
     Turnaround(i64),

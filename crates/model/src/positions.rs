@@ -10,9 +10,9 @@ pub enum Ignition {
     /// The position does not report it.
     #[default]
     Unknown,
-    /// Off.
+    /// The tracker reports that the ignition is off.
     Off,
-    /// On.
+    /// The tracker reports that the ignition is on.
     On,
 }
 
@@ -74,7 +74,7 @@ impl Mark {
 pub struct Marked {
     /// Dense number of its vehicle.
     pub vehicle: VehicleId,
-    /// Its instant.
+    /// Instant of the position, epoch milliseconds.
     pub ts: Millis,
     /// Why; never [`Mark::None`].
     pub mark: Mark,
@@ -85,13 +85,13 @@ pub struct Marked {
 pub struct Position {
     /// When the vehicle was there.
     pub ts: Millis,
-    /// Where.
+    /// Longitude and latitude, WGS 84.
     pub place: Place,
-    /// As reported.
+    /// Speed that the tracker measured, if any.
     pub speed: Speed,
-    /// As reported.
+    /// Course over ground that the tracker measured, if any.
     pub heading: Heading,
-    /// As reported.
+    /// State of the ignition, if the tracker reports it.
     pub ignition: Ignition,
     /// On arrival `None` or `Inaccurate`: see [`crate::Rules::mark`]. Timelines mark outliers by themselves.
     pub mark: Mark,
@@ -113,7 +113,7 @@ impl Position {
 /// withdrawn. Of several for the same (vehicle, ts), the last in the log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PositionEvent {
-    /// Whose.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// Order within the epoch among events of this vehicle: later in the log is greater.
     pub seq: u32,

@@ -23,7 +23,7 @@ pub type GeofenceIds = SmallVec<[GeofenceId; 4]>;
 /// Where a vehicle is, as far as its last position tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VehicleState {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// The last position's instant.
     pub ts: Millis,
@@ -42,11 +42,11 @@ pub struct VehicleState {
 /// A visit that lasts: who is where at the log's present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Membership {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// Where.
+    /// Dense number of the geofence.
     pub geofence: GeofenceId,
-    /// Since when.
+    /// First instant inside, epoch milliseconds.
     pub entered_at: Millis,
 }
 
@@ -62,7 +62,7 @@ impl Membership {
 /// row even if there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Occupancy {
-    /// Where.
+    /// Dense number of the geofence.
     pub geofence: GeofenceId,
     /// How many, confirmed or not.
     pub vehicles: i64,

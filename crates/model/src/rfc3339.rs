@@ -14,7 +14,7 @@ pub fn format(t: Millis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{ms:03}Z", s / 3600, s / 60 % 60, s % 60)
 }
 
-/// `2026-11-23`
+/// A day as ISO 8601 writes it, as in `2026-11-23`.
 pub fn format_day(day: Day) -> String {
     let (year, month, day) = civil(i64::from(day.0));
     format!("{year:04}-{month:02}-{day:02}")

@@ -98,7 +98,7 @@ impl Speed {
     /// No speed was reported.
     pub const NONE: Self = Self(Self::UNKNOWN);
 
-    /// Standing.
+    /// Speed of a vehicle that stands.
     pub const ZERO: Self = Self(0);
 
     /// From km/h, rounded to 1e-6; negative or not finite is unknown (trackers send -1 for "none").

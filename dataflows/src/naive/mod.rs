@@ -49,25 +49,25 @@ use watchtower_model::{
 pub struct Tables {
     /// `positions.mark`.
     pub marks: BTreeSet<Marked>,
-    /// `visits`.
+    /// Rows of `visits`.
     pub visits: BTreeSet<Visit>,
     /// `geofence_membership`.
     pub membership: BTreeSet<Membership>,
     /// `geofence_occupancy`.
     pub occupancy: BTreeSet<Occupancy>,
-    /// `offlines`.
+    /// Rows of `offlines`.
     pub offlines: BTreeSet<Offline>,
-    /// `stops`.
+    /// Rows of `stops`.
     pub stops: BTreeSet<Stop>,
-    /// `idlings`.
+    /// Rows of `idlings`.
     pub idlings: BTreeSet<Idling>,
-    /// `overspeeds`.
+    /// Rows of `overspeeds`.
     pub overspeeds: BTreeSet<Overspeed>,
-    /// `moves_off`.
+    /// Rows of `moves_off`.
     pub moves_off: BTreeSet<MovesOff>,
-    /// `trips`.
+    /// Rows of `trips`.
     pub trips: BTreeSet<Trip>,
-    /// `turnarounds`.
+    /// Rows of `turnarounds`.
     pub turnarounds: BTreeSet<Turnaround>,
     /// No table: what days are made of.
     pub motions: BTreeSet<Motion>,
@@ -81,17 +81,17 @@ pub struct Tables {
     pub vehicle_daily: BTreeSet<VehicleDaily>,
     /// `geofence_hourly`.
     pub geofence_hourly: BTreeSet<GeofenceHourly>,
-    /// `od_daily`.
+    /// Rows of `od_daily`.
     pub od_daily: BTreeSet<OdDaily>,
-    /// `fleet_daily`.
+    /// Rows of `fleet_daily`.
     pub fleet_daily: BTreeSet<FleetDaily>,
-    /// `kind_daily`.
+    /// Rows of `kind_daily`.
     pub kind_daily: BTreeSet<KindDaily>,
     /// `vehicle_state`.
     pub vehicle_state: BTreeSet<VehicleState>,
-    /// `geofences`.
+    /// Rows of `geofences`.
     pub geofences: BTreeSet<InForce<GeofenceId>>,
-    /// `vehicles`.
+    /// Rows of `vehicles`.
     pub vehicles: BTreeSet<InForce<VehicleId>>,
 }
 

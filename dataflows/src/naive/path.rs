@@ -34,7 +34,7 @@ pub(super) struct Path<'a> {
 pub(super) struct Leg {
     pub(super) from: usize,
     pub(super) to: usize,
-    /// What it adds.
+    /// Length that the leg adds to the way, millimetres.
     pub(super) way_mm: i64,
 }
 

@@ -106,42 +106,42 @@ fn append<T>(all: &mut Vec<T>, some: &mut Vec<T>) {
 pub enum Leg {
     /// See [`Overspeed`].
     Overspeed {
-        /// Its start.
+        /// Start of the fact, epoch milliseconds.
         started_at: Millis,
-        /// Its end.
+        /// End of the fact, epoch milliseconds.
         ended_at: Millis,
-        /// Whose limit.
+        /// Geofence that has the limit; `None` if it is the vehicle's own or the default.
         geofence: Option<GeofenceId>,
-        /// The limit.
+        /// Speed limit that was exceeded.
         limit: Speed,
     },
     /// See [`MovesOff`]: if it is far enough.
     MovesOff {
-        /// Its start.
+        /// Start of the fact, epoch milliseconds.
         started_at: Millis,
-        /// Its end.
+        /// End of the fact, epoch milliseconds.
         ended_at: Millis,
     },
-    /// See [`Trip`].
+    /// A [`Trip`] that has arrived.
     Trip {
         /// The anchor left.
         origin: GeofenceId,
-        /// Its start.
+        /// First instant outside the anchor left, epoch milliseconds.
         departed_at: Millis,
         /// The anchor reached.
         destination: GeofenceId,
-        /// Its end.
+        /// First instant inside the anchor reached, epoch milliseconds.
         arrived_at: Millis,
     },
     /// See [`Turnaround`].
     Turnaround {
         /// The terminal left.
         left: GeofenceId,
-        /// Its start.
+        /// First instant outside the anchor left, epoch milliseconds.
         departed_at: Millis,
         /// The terminal reached.
         reached: GeofenceId,
-        /// Its end.
+        /// First instant inside a terminal again, epoch milliseconds.
         returned_at: Millis,
         /// What was visited in between.
         clients: Arc<[GeofenceId]>,
@@ -204,7 +204,7 @@ impl Leg {
 /// What adds up during a [`Leg`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// All of it.
+    /// Sum over the whole leg.
     pub sum: Measures,
     /// Of a [`Leg::MovesOff`], how far it went on each local day on which it did. Millimetres.
     pub days: Vec<(Day, i64)>,

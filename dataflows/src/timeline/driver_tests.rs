@@ -8,7 +8,7 @@ pub(super) const HOUR: Millis = 60 * MINUTE;
 /// Metres of a degree of latitude, about.
 pub(super) const DEGREE_M: f64 = 111_000.0;
 
-/// SplitMix64.
+/// The generator SplitMix64, so that a seed means the same log for ever.
 #[derive(Clone, Debug)]
 pub(super) struct Rng(pub(super) u64);
 

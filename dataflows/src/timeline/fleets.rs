@@ -34,11 +34,11 @@ impl FleetDays {
 /// Says for which fleet facts of one vehicle count.
 #[derive(Clone, Copy)]
 pub struct Labels<'a> {
-    /// Whose.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// The fleets.
+    /// Metadata of vehicles, which name their fleets.
     pub roster: &'a Roster,
-    /// The parameters.
+    /// Parameters of the rules.
     pub rules: &'a Rules,
 }
 

@@ -41,7 +41,7 @@ use watchtower_model::{
 pub struct Fold<'a> {
     /// Whose timeline it is.
     pub vehicle: VehicleId,
-    /// The geofences.
+    /// Geofences and their versions.
     pub catalogue: &'a Catalogue,
     /// The vehicles' limits.
     pub roster: &'a Roster,
@@ -49,7 +49,7 @@ pub struct Fold<'a> {
     pub view: View,
     /// How the facts count: 1 if they are, -1 if they are taken back.
     pub sign: i64,
-    /// The parameters.
+    /// Parameters of the rules.
     pub rules: &'a Rules,
     /// Reused, so that a step allocates only if it changes something.
     scratch: &'a RefCell<Scratch>,
@@ -59,11 +59,11 @@ pub struct Fold<'a> {
 /// What the folds of all vehicles have in common.
 #[derive(Debug)]
 pub struct World {
-    /// The geofences.
+    /// Geofences and their versions.
     pub catalogue: Catalogue,
     /// The vehicles' limits and fleets.
     pub roster: Roster,
-    /// The parameters.
+    /// Parameters of the rules.
     pub rules: Rules,
     scratch: RefCell<Scratch>,
     /// A local hour, the last that was asked for: most of what happens next happens in it.

@@ -10,7 +10,7 @@ use watchtower_model::facts::Trip;
 use watchtower_model::{END, Geofence, Millis};
 
 impl Role {
-    /// Of a geofence.
+    /// The part that a geofence plays in trips and turnarounds.
     pub fn of(geofence: &Geofence) -> Self {
         match (geofence.is_anchor(), geofence.kind.as_deref()) {
             (false, _) => Self::None,

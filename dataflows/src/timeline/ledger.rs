@@ -17,10 +17,10 @@ use watchtower_model::facts::Motion;
 use watchtower_model::local_time::Day;
 use watchtower_model::{Millis, Rules, Speed, VehicleId};
 
-/// See the module.
+/// Facts with measures that were reported of a vehicle and may still change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Ascending.
+    /// Legs in order of their ends.
     legs: Vec<(Leg, Measured)>,
     /// No leg ends later.
     last_end: Millis,
@@ -34,7 +34,7 @@ impl Ledger {
         self.legs.iter().map(|(leg, _)| leg)
     }
 
-    /// The days.
+    /// Days of movement that were reported, in order.
     pub fn motions(&self) -> &[Motion] {
         &self.motions
     }

@@ -75,7 +75,7 @@ pub struct Changes {
 /// A vehicle's timeline as it was after some epoch: what it takes to go on from there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TimelineSnapshot {
-    /// Whose.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// The instant of its last position; [`BEGINNING`] if it has none.
     pub newest: Millis,
@@ -90,9 +90,9 @@ pub struct TimelineSnapshot {
 pub struct Arrivals {
     /// In no particular order; `seq` orders those of one vehicle.
     pub positions: Vec<PositionEvent>,
-    /// Of geofences.
+    /// Edits of geofences, in no order.
     pub edits: Vec<GeofenceEdit>,
-    /// Of vehicles.
+    /// Edits of vehicles' metadata, in no order.
     pub vehicles: Vec<VehicleEdit>,
     /// Timelines to go on from, of vehicles that have none yet.
     pub restored: Vec<TimelineSnapshot>,

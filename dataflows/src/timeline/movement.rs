@@ -17,9 +17,9 @@ use watchtower_model::{BEGINNING, END, Ignition, Millis, Place, Rules, Speed, UT
 /// A position, as far as movement is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// Its instant.
+    /// Instant of the position, epoch milliseconds.
     pub ts: Millis,
-    /// Its place.
+    /// Longitude and latitude, WGS 84.
     pub place: Place,
     /// As reported, if plausible.
     pub speed: Speed,
@@ -57,7 +57,7 @@ pub struct Segment<'a> {
 }
 
 impl Segment<'_> {
-    /// The position.
+    /// The position that the segment begins at.
     pub fn first(&self) -> &Item {
         &self.items[0]
     }
@@ -114,7 +114,7 @@ pub trait Sink {
     /// A stop has begun that starts here.
     fn stop_began(&mut self, _started_at: Millis) {}
 
-    /// A stop is over.
+    /// Called when a stop has ended.
     fn stop_ended(&mut self, _stop: &Stopped) {}
 }
 
@@ -180,7 +180,7 @@ impl Odometer {
     }
 }
 
-/// See the module.
+/// State of the fold that follows behind the last position: stops, speeds and legs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Movement {
     standing: Standing,

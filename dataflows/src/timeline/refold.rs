@@ -17,7 +17,7 @@ use watchtower_model::{BEGINNING, Millis};
 pub(super) struct Refold<'a, 'f> {
     old: &'a Fold<'f>,
     new: &'a Fold<'f>,
-    /// What both say.
+    /// Deltas of both folds.
     facts: &'a mut FactDeltas,
     /// The states that the two are in, the old one first, unless it is the same.
     pub(super) diverged: Option<(State, State)>,

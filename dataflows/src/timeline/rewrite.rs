@@ -5,7 +5,7 @@ use watchtower_model::{Millis, Position};
 /// What becomes of the position at an instant: replaced, added, or withdrawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite {
-    /// When.
+    /// Instant of the position, epoch milliseconds.
     pub ts: Millis,
     /// What is there now.
     pub position: Option<Position>,

@@ -30,7 +30,7 @@ pub enum Role {
 /// A visit to an anchor that is confirmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stay {
-    /// Where.
+    /// Dense number of the geofence.
     pub geofence: GeofenceId,
     /// What is called smallest: the geofence's id in the log.
     pub id: Arc<str>,
@@ -47,7 +47,7 @@ pub struct Stay {
 pub struct Departure {
     /// The first instant outside; [`END`] while it lasts.
     pub at: Millis,
-    /// From where.
+    /// Dense number of the anchor that was left.
     pub geofence: GeofenceId,
     id: Arc<str>,
 }

@@ -27,23 +27,23 @@ pub struct OverRun {
     pub from: Millis,
     /// The geofence that has the limit, if one has.
     pub geofence: Option<GeofenceId>,
-    /// The limit.
+    /// Speed limit that was exceeded.
     pub limit: Speed,
 }
 
 /// Positions in a row at which the ignition is known to be off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffRun {
-    /// The first.
+    /// First instant of the run, epoch milliseconds.
     pub from: Millis,
     /// From where its first leg starts to where its last ends.
     pub moved: Option<(Millis, Millis)>,
 }
 
-/// Runs that last.
+/// Runs that have not ended: idling, overspeed, ignition off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runs {
-    /// It is idling.
+    /// Run of positions that may become an idling, or is one.
     pub idling: Option<IdleRun>,
     /// It is above a limit.
     pub overspeed: Option<OverRun>,
@@ -54,9 +54,9 @@ pub struct Runs {
 /// From when on which limit holds where the vehicle is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limited {
-    /// First instant.
+    /// First instant at which the limit holds, epoch milliseconds.
     pub from: Millis,
-    /// The limit.
+    /// Greatest speed that it allows.
     pub limit: Speed,
     /// The geofence that has it, if one has.
     pub geofence: Option<GeofenceId>,
@@ -69,7 +69,7 @@ pub struct Runner<'a> {
     pub vehicle: VehicleId,
     /// How facts count.
     pub sign: i64,
-    /// The parameters.
+    /// Parameters of the rules.
     pub rules: &'a Rules,
     /// The limits at and after the segments that come, ascending.
     pub limits: &'a [Limited],

@@ -15,9 +15,9 @@ use watchtower_model::{BEGINNING, END, GeofenceId, Ignition, Membership, Millis,
 /// A visit that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
-    /// Where.
+    /// Dense number of the geofence.
     pub geofence: GeofenceId,
-    /// Since when.
+    /// First instant inside, epoch milliseconds.
     pub entered_at: Millis,
     /// How long it must last to be confirmed: a rule of the version in force at `entered_at`.
     pub min_dwell_ms: i64,
@@ -51,7 +51,7 @@ impl Inside {
 /// The last position of any kind, marked or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
-    /// Its instant.
+    /// Instant of the position, epoch milliseconds.
     pub ts: Millis,
     /// The first position since the last offline.
     pub since: Millis,
@@ -93,7 +93,7 @@ pub struct Stayed {
 pub struct Analytics {
     /// Up to where movement is settled.
     pub runs: Runs,
-    /// From there on.
+    /// Speed limits that hold from where movement is settled.
     pub limits: SmallVec<[Limited; 1]>,
     /// Between anchors.
     pub route: Arc<Route>,

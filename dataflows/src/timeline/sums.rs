@@ -27,7 +27,7 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Both together.
+    /// Adds `other`, of another part of the way.
     pub fn add(&mut self, other: &Self) {
         let Self { distance_mm, gap_mm, moving_ms, stopped_ms, stops, max_speed } = other;
         self.distance_mm += distance_mm;
@@ -78,7 +78,7 @@ fn known(speed: Speed) -> Option<Speed> {
 /// Sums of one local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaySums {
-    /// Which.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
     /// Legs that end on the day, time, and the greatest speed.
     pub measures: Measures,
@@ -112,7 +112,7 @@ impl Days {
         &self.0[self.0.partition_point(|sums| sums.day < first)..]
     }
 
-    /// All of them.
+    /// Sums of all days, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &DaySums> {
         self.0.iter()
     }
@@ -219,12 +219,12 @@ pub struct Tally<'t> {
     pub sums: Option<&'t mut Sums>,
     /// Of the whole track.
     pub days: Option<&'t mut Days>,
-    /// The parameters.
+    /// Parameters of the rules.
     pub rules: &'t Rules,
 }
 
 impl<'t> Tally<'t> {
-    /// Nowhere.
+    /// A tally that keeps nothing.
     pub fn none(rules: &'t Rules) -> Self {
         Self { sums: None, days: None, rules }
     }
@@ -260,5 +260,5 @@ impl<'t> Tally<'t> {
     }
 }
 
-/// All instants.
+/// Span of all instants.
 const EVER: Span = Span { from: Millis::MIN, until: END };

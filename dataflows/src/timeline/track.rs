@@ -550,7 +550,7 @@ const MARGIN_CHUNKS: usize = 8;
 /// See [`Track::append`].
 struct Marking {
     mark: Mark,
-    /// Ascending.
+    /// Rewrites of marks, in order of their instants.
     changed: Vec<Rewrite>,
     undecided: Option<Millis>,
 }

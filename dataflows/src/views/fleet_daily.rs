@@ -19,9 +19,9 @@ use watchtower_model::local_time::{Day, LocalTime};
 /// A fleet's local day.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FleetDay {
-    /// Which.
+    /// Name of the fleet.
     pub fleet: Arc<str>,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
 }
 
@@ -40,7 +40,7 @@ pub struct FleetDailyGroup {
     turnaround: Histogram,
 }
 
-/// The table.
+/// Rows of the table, from the facts that it counts.
 pub fn fleet_daily<'s>(facts: Rows<'s, FleetFact>, given: &Given<'s>) -> Grouped<'s, FleetDaily> {
     let facts = facts.map(|FleetFact { fleet, day, part }| (FleetDay { fleet, day }, part));
     grouped::<FleetDailyGroup>("FleetDaily", facts, given)

@@ -31,7 +31,7 @@ use watchtower_model::{GeofenceId, Millis, VehicleId, Visit};
 /// A geofence's local hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GeofenceHour {
-    /// Where.
+    /// Dense number of the geofence.
     pub geofence: GeofenceId,
     /// The first instant of the hour.
     pub hour: Millis,
@@ -40,9 +40,9 @@ pub struct GeofenceHour {
 /// What a fact brings to a geofence's hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Part {
-    /// A visit began.
+    /// A visit began in the hour.
     Entry,
-    /// A visit ended.
+    /// A visit ended in the hour.
     Exit {
         /// How long it took.
         dwell_ms: i64,
@@ -51,7 +51,7 @@ pub enum Part {
     },
     /// A vehicle was inside: milliseconds since the hour began.
     Presence {
-        /// Who.
+        /// Dense number of the vehicle.
         vehicle: VehicleId,
         /// First instant inside.
         from: u32,

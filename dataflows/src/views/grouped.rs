@@ -43,7 +43,7 @@ pub struct Given<'s> {
     pub control: StreamVec<'s, Epoch, Control>,
     /// The groups of a checkpoint, of all aggregates, in an epoch with [`Control::Restored`].
     pub restored: StreamVec<'s, Epoch, GroupSnapshot>,
-    /// Days and hours.
+    /// Time zone of days and hours.
     pub local_time: Arc<LocalTime>,
     /// How long after its end a group leaves memory: see [`Given::new`]. Milliseconds.
     pub sealed_after_ms: Option<i64>,
@@ -69,9 +69,9 @@ impl<'s> Given<'s> {
     }
 }
 
-/// An aggregate.
+/// Outputs of the operator of an aggregate.
 pub struct Grouped<'s, R: 'static> {
-    /// The table.
+    /// Rows of the table.
     pub rows: Rows<'s, R>,
     /// Its groups, in the epochs in which they were asked for.
     pub snapshots: Rows<'s, GroupSnapshot>,

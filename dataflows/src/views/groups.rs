@@ -156,7 +156,7 @@ pub struct Groups<G: Group> {
     dwell_ms: i64,
     /// How far marks reach because of vehicles with an `offline_after` of their own.
     silence_ms: i64,
-    /// By number.
+    /// Groups by their numbers; `None` where one has left memory.
     groups: Vec<Option<Held<G>>>,
     numbers: HashMap<G::Key, u32, FxBuildHasher>,
     /// Numbers that no group has.

@@ -78,7 +78,7 @@ impl Histogram {
         self.count
     }
 
-    /// Their sum.
+    /// Sum of all values.
     pub fn total(&self) -> i64 {
         self.total
     }

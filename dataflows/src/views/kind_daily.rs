@@ -19,16 +19,16 @@ use watchtower_model::{Millis, VehicleId};
 /// A kind's local day.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KindDay {
-    /// Which.
+    /// Kind of the geofences.
     pub kind: Arc<str>,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
 }
 
 /// What a visit brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Part {
-    /// Whose it was.
+    /// Dense number of the vehicle that visited.
     pub vehicle: VehicleId,
     /// How long it took.
     pub dwell_ms: i64,
@@ -42,7 +42,7 @@ pub struct KindDailyGroup {
     vehicles: BTreeMap<VehicleId, i64>,
 }
 
-/// The table.
+/// Rows of the table, from the facts that it counts.
 pub fn kind_daily<'s>(visits: Rows<'s, KindVisit>, given: &Given<'s>) -> Grouped<'s, KindDaily> {
     let zone = Arc::clone(&given.local_time);
     let visits = visits.map(move |KindVisit { vehicle, kind, entered_at, exited_at }| {

@@ -50,7 +50,7 @@ pub enum GroupSnapshot {
     VehicleDaily(VehicleDay, Arc<VehicleDailyGroup>),
     /// Of `geofence_hourly`.
     GeofenceHourly(GeofenceHour, Arc<GeofenceHourlyGroup>),
-    /// Of `od_daily`.
+    /// A group of `od_daily`.
     OdDaily(OdDay, Arc<OdDailyGroup>),
     /// Of `fleet_daily`.
     FleetDaily(FleetDay, Arc<FleetDailyGroup>),
@@ -70,23 +70,23 @@ pub struct Snapshots {
     pub groups: Vec<GroupSnapshot>,
 }
 
-/// All views.
+/// Collections of all tables that are computed.
 pub struct Views<'s> {
     /// The mark of every position that has one.
     pub marks: Rows<'s, Marked>,
     /// Every visit, ended or not.
     pub visits: Rows<'s, Visit>,
-    /// Every silence.
+    /// Every offline, ended or not.
     pub offlines: Rows<'s, Offline>,
-    /// Every stop.
+    /// Every stop, ended or not.
     pub stops: Rows<'s, Stop>,
-    /// Every idling.
+    /// Every idling, ended or not.
     pub idlings: Rows<'s, Idling>,
     /// Every overspeed.
     pub overspeeds: Rows<'s, Overspeed>,
     /// Every move with the ignition off.
     pub moves_off: Rows<'s, MovesOff>,
-    /// Every trip.
+    /// Every trip, arrived or not.
     pub trips: Rows<'s, Trip>,
     /// Every turnaround.
     pub turnarounds: Rows<'s, Turnaround>,
@@ -102,7 +102,7 @@ pub struct Views<'s> {
     pub fleet_daily: Rows<'s, FleetDaily>,
     /// The visits to each kind of geofence on each day.
     pub kind_daily: Rows<'s, KindDaily>,
-    /// Who is where.
+    /// Vehicles and the geofences that they are inside.
     pub membership: Rows<'s, Membership>,
     /// How many are where.
     pub occupancy: Rows<'s, Occupancy>,
@@ -140,7 +140,7 @@ impl std::fmt::Debug for Restored<'_> {
     }
 }
 
-/// The aggregates.
+/// Outputs of the operators of all aggregates.
 struct Aggregates<'s> {
     vehicle_daily: Grouped<'s, VehicleDaily>,
     geofence_hourly: Grouped<'s, GeofenceHourly>,

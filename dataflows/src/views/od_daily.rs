@@ -18,11 +18,11 @@ use watchtower_model::{GeofenceId, Millis};
 /// The way from one geofence to another on a local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OdDay {
-    /// From where.
+    /// Dense number of the anchor that was left.
     pub origin: GeofenceId,
-    /// Where to.
+    /// Dense number of the anchor that was reached.
     pub destination: GeofenceId,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
 }
 
@@ -31,7 +31,7 @@ pub struct OdDay {
 pub struct Part {
     /// How long it took.
     pub duration_ms: i64,
-    /// How far it was.
+    /// Length of the trip, millimetres.
     pub distance_mm: i64,
 }
 

@@ -19,13 +19,13 @@ pub struct PlainFacts {
     pub towings: Vec<Towing>,
     /// Idlings and overspeeds as far as they are confirmed.
     pub spells: Vec<Spell>,
-    /// Open ones too.
+    /// Overspeeds, ended or not.
     pub overspeeds: Vec<Overspeed>,
-    /// Open ones too.
+    /// Stops, ended or not.
     pub stops: Vec<Stop>,
     /// Open and unconfirmed ones too.
     pub visits: Vec<Visit>,
-    /// Open ones too.
+    /// Trips, arrived or not.
     pub trips: Vec<Trip>,
     /// Cut at local hours.
     pub presences: Vec<Presence>,
@@ -139,7 +139,7 @@ pub fn od_daily(facts: &PlainFacts, zone: &LocalTime) -> Vec<OdDaily> {
     keys.into_iter().filter_map(row).collect()
 }
 
-/// Ascending.
+/// The values in ascending order.
 pub(crate) fn sorted(values: impl Iterator<Item = i64>) -> Vec<i64> {
     let mut values: Vec<_> = values.collect();
     values.sort_unstable();

@@ -26,13 +26,13 @@ pub struct VehicleFacts<'s> {
     pub towings: Rows<'s, Towing>,
     /// Idlings and overspeeds as far as they are confirmed.
     pub spells: Rows<'s, Spell>,
-    /// Open ones too.
+    /// Overspeeds, ended or not.
     pub overspeeds: Rows<'s, Overspeed>,
-    /// Open ones too.
+    /// Stops, ended or not.
     pub stops: Rows<'s, Stop>,
     /// Open and unconfirmed ones too.
     pub visits: Rows<'s, Visit>,
-    /// Open ones too.
+    /// Trips, arrived or not.
     pub trips: Rows<'s, Trip>,
 }
 
@@ -45,9 +45,9 @@ impl std::fmt::Debug for VehicleFacts<'_> {
 /// A vehicle's local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VehicleDay {
-    /// Who.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// When.
+    /// Local day, by `[rules] time_zone`.
     pub day: Day,
 }
 
@@ -62,11 +62,11 @@ pub enum Part {
     Spell(SpellKind, i64),
     /// An overspeed ended.
     Overspeed,
-    /// A stop ended.
+    /// A stop that ended on the day.
     Stop,
     /// A confirmed visit ended.
     Visit,
-    /// A trip arrived.
+    /// A trip that arrived on the day.
     Trip,
 }
 

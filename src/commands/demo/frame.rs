@@ -23,7 +23,7 @@ pub(super) enum Style {
     Faint,
 }
 
-/// Recent speeds.
+/// Speeds at which the demo runs at present.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rates {
     /// Committed events per second.

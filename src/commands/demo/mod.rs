@@ -117,7 +117,7 @@ pub enum DemoError {
     /// The given file already exists.
     #[error("{} exists already: a demo needs a new file", path.display())]
     Exists {
-        /// The given path.
+        /// Path of the file, as it was given.
         path: PathBuf,
     },
     /// Standard output cannot be written.

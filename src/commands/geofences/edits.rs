@@ -24,7 +24,7 @@ pub struct Import {
     pub reading: Reading,
     /// Whether they are only read.
     pub dry_run: bool,
-    /// Where to.
+    /// Pipeline that is appended to.
     pub target: Target,
     /// Since when those hold that do not say it. Nothing: new ones always did, others since they arrive.
     pub valid_from: Option<Millis>,
@@ -33,9 +33,9 @@ pub struct Import {
 /// Geofences to end.
 #[derive(Clone, Debug)]
 pub struct Deletion {
-    /// Their ids.
+    /// Identifiers of the geofences to delete.
     pub ids: Vec<String>,
-    /// Where to.
+    /// Pipeline that is appended to.
     pub target: Target,
     /// Since when they are no more. Nothing: since this arrives.
     pub valid_from: Option<Millis>,

@@ -61,7 +61,7 @@ pub struct ImportArgs {
     /// Read the files, say what would be appended, and append nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Where to
+    /// Pipeline that is appended to
     #[command(flatten)]
     pub target: TargetArgs,
     /// Since when features hold that have no valid_from themselves: RFC 3339 or epoch milliseconds
@@ -76,7 +76,7 @@ pub struct DeleteArgs {
     /// Ids of geofences
     #[arg(value_name = "ID", required = true, value_parser = parse_geofence_id)]
     pub ids: Vec<String>,
-    /// Where to
+    /// Pipeline that is appended to
     #[command(flatten)]
     pub target: TargetArgs,
     /// Since when they are no more: RFC 3339 or epoch milliseconds [default: now]

@@ -29,10 +29,10 @@ The exit code is 1 if anything was refused (all else is published), 2 if everyth
 /// What `publish` takes.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
-    /// What to publish
+    /// Files that are published
     #[command(flatten)]
     pub input: InputArgs,
-    /// Where to
+    /// Pipeline that is appended to
     #[command(flatten)]
     pub target: TargetArgs,
     /// Take [limits] and [rules] isolated_after of the daemon's configuration; nothing else of it matters here

@@ -71,11 +71,11 @@ pub struct Options {
     pub events: Vec<PathBuf>,
     /// How the files are to be read.
     pub reading: Reading,
-    /// Where to.
+    /// Pipeline that is appended to.
     pub target: Target,
     /// What the pipeline should look like; its daemon knows better.
     pub wanted: Wanted,
-    /// How fast.
+    /// Pace at which events are sent.
     pub pace: Pace,
     /// How an entry holds events.
     pub format: Format,
@@ -115,7 +115,7 @@ pub enum PublishError {
     Sort {
         /// How many events are in the streams.
         published: u64,
-        /// Why.
+        /// Error of the system.
         source: io::Error,
     },
     /// The result could not be told.

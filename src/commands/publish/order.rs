@@ -80,7 +80,7 @@ pub(super) struct Sorter {
 }
 
 impl Sorter {
-    /// Nothing yet.
+    /// An order without lines.
     pub(super) fn new() -> Self {
         Self { run_bytes: RUN_BYTES, lines: Vec::new(), bytes: 0, runs: Vec::new() }
     }
@@ -126,7 +126,7 @@ impl Sorter {
     }
 }
 
-/// Sorted lines.
+/// Lines in order, in memory or in a temporary file.
 #[derive(Debug)]
 enum Run {
     File {

@@ -59,7 +59,7 @@ pub(super) struct Producer<'a> {
     pub(super) counts: Counts,
 }
 
-/// What it did.
+/// Numbers of lines passed on, clocks sent, positions behind the horizon and refused records.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) passed_on: u64,

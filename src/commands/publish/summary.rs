@@ -15,9 +15,9 @@ const MAX_SHOWN: usize = 10;
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordPlace {
-    /// The file.
+    /// Path of the file, as it was given.
     pub path: PathBuf,
-    /// What it holds.
+    /// Format in which the file is given.
     pub format: FileFormat,
     /// Number of the line or feature, from 1.
     pub position: u64,
@@ -26,7 +26,7 @@ pub struct RecordPlace {
 /// Records that were refused. Each is appended with its reason, for the daemon to keep.
 #[derive(Clone, Debug, Default)]
 pub struct Refused {
-    /// How many.
+    /// Number of records.
     pub count: u64,
     /// The first of them, and why.
     pub first: Vec<(RecordPlace, Rejection)>,

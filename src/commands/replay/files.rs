@@ -29,7 +29,7 @@ pub struct Options {
     pub events: Vec<PathBuf>,
     /// Permutes position events, by this seed.
     pub shuffle: Option<u64>,
-    /// Worker threads.
+    /// Number of worker threads of the dataflow, at least 1.
     pub workers: usize,
     /// How the files are to be read.
     pub reading: Reading,
@@ -53,9 +53,9 @@ pub enum ReplayError {
     /// The folder of tables could not be made.
     #[error("cannot create the folder {}", path.display())]
     Folder {
-        /// Which.
+        /// Path of the file, as it was given.
         path: PathBuf,
-        /// Why.
+        /// Error of the system.
         source: std::io::Error,
     },
 }

@@ -28,7 +28,7 @@ pub enum FillError {
     /// There is one already.
     #[error("{} is there already: `watchtower publish --embedded` appends to it", path.display())]
     Exists {
-        /// Which.
+        /// Path of the file, as it was given.
         path: PathBuf,
     },
     /// The events cannot be appended.
@@ -49,7 +49,7 @@ pub enum FillError {
     /// It was interrupted.
     #[error("interrupted: `watchtower run --embedded {}` computes the rest of the tables", path.display())]
     Interrupted {
-        /// Which file.
+        /// Path of the file, as it was given.
         path: PathBuf,
     },
 }

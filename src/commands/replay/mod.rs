@@ -46,14 +46,14 @@ The exit code is 1 if anything was refused (all else is written), 2 if everythin
 /// What `replay` takes.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// What to replay
+    /// Files that are replayed
     #[command(flatten)]
     pub input: InputArgs,
     /// Deliver the position events in another order, the same for the same seed: all tables stay
     /// as they are
     #[arg(long, value_name = "SEED", conflicts_with = "embedded")]
     pub shuffle: Option<u64>,
-    /// Worker threads
+    /// Number of worker threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
     /// Refuse positions older than the newest of their vehicle by more than this, as in 6h, 90s, 2d

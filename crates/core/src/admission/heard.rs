@@ -52,7 +52,7 @@ pub struct Heard {
 /// All that is remembered of a vehicle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VehicleMemory {
-    /// Which vehicle.
+    /// Dense number of the vehicle.
     pub vehicle: VehicleId,
     /// What every vehicle has.
     pub heard: Heard,

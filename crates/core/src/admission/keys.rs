@@ -69,7 +69,7 @@ impl FromIterator<Millis> for Keys {
 }
 
 impl Keys {
-    /// The greatest.
+    /// The greatest instant of the keys.
     pub(super) fn last(&self) -> Option<Millis> {
         self.blocks.back().map(|block| block.last())
     }

@@ -60,9 +60,9 @@ pub enum Stream {
     Files,
     /// A stream of positions: of the vehicles whose hash names it.
     Positions {
-        /// Which one.
+        /// Number of the stream, from 0.
         index: u16,
-        /// Of how many.
+        /// Number of event streams of the pipeline.
         streams: u16,
     },
     /// The stream of geofence and vehicle events.

@@ -176,7 +176,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Writes a batch.
+/// Encoder of a binary batch of events.
 #[derive(Clone, Debug)]
 pub struct Batch {
     bytes: Vec<u8>,

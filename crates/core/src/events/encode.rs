@@ -9,15 +9,15 @@ use super::{Event, Fix, GeofenceDefinition, Measured};
 /// A field's value on its way out.
 #[derive(Clone, Copy, Debug)]
 pub enum Token<'t> {
-    /// Text.
+    /// A string, escaped when it is written as JSON.
     Text(&'t str),
     /// A finite number.
     Number(f64),
-    /// A flag.
+    /// `true` or `false`.
     Bool(bool),
-    /// An instant.
+    /// An instant, epoch milliseconds, written as RFC 3339.
     Time(Millis),
-    /// A JSON value.
+    /// JSON, written as it is.
     Json(&'t str),
 }
 

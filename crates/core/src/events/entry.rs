@@ -33,7 +33,7 @@ pub struct Decoded<'a> {
     pub bytes: Cow<'a, [u8]>,
     /// If a producer has refused it and appended only its beginning: of the whole.
     pub whole: Option<Whole>,
-    /// The event.
+    /// The event, or why it is refused.
     pub result: Result<Event<'a>, Rejection>,
 }
 

@@ -78,7 +78,7 @@ impl<'a> Feature<'a> {
         Ok((self.id.to_string(), self.fields.time(Field::ValidFrom, limits)?))
     }
 
-    /// The geofence.
+    /// The event that announces the geofence of the feature.
     pub fn event(self, limits: &Limits) -> Result<Event<'a>, Rejection> {
         build::geofence_with_id(self.id, &self.fields, limits)
     }

@@ -13,15 +13,15 @@ pub type Rings = Vec<Vec<[f64; 2]>>;
 /// A geofence's geometry as the producer gave it, so that it can be written again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Geometry {
-    /// One polygon.
+    /// A shell and its holes.
     Polygon(Rings),
-    /// Several.
+    /// Several polygons, each a shell and its holes.
     MultiPolygon(Vec<Rings>),
-    /// A circle.
+    /// A geodesic circle.
     Circle {
         /// `[lon, lat]` in degrees.
         center: [f64; 2],
-        /// Metres.
+        /// Radius, metres.
         radius_m: f64,
     },
 }

@@ -71,7 +71,7 @@ pub enum Event<'a> {
 /// A position, or the withdrawal of one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PositionReport<'a> {
-    /// Whose.
+    /// Identifier of the vehicle, as its tracker sends it; 1 to 128 characters.
     pub vehicle_id: Cow<'a, str>,
     /// When the vehicle was there.
     pub ts: Millis,
@@ -103,15 +103,15 @@ impl Fix<'_> {
 /// A place and what was measured there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured<'a> {
-    /// Where.
+    /// Longitude and latitude, WGS 84.
     pub place: Place,
-    /// As reported.
+    /// Speed that the tracker measured, if any.
     pub speed: Speed,
-    /// As reported.
+    /// Course over ground that the tracker measured, if any.
     pub heading: Heading,
     /// Metres, finite, not negative.
     pub accuracy_m: Option<f64>,
-    /// Metres, finite.
+    /// Altitude that the tracker measured, metres; finite.
     pub altitude_m: Option<f64>,
     /// Whether the ignition was on, if known.
     pub ignition: Option<bool>,
@@ -122,7 +122,7 @@ pub struct Measured<'a> {
 /// A version of a geofence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeofenceChange<'a> {
-    /// Which geofence.
+    /// Identifier of the geofence; 1 to 128 characters.
     pub geofence_id: Cow<'a, str>,
     /// From when it should hold; if absent, whoever admits the event decides.
     pub valid_from: Option<Millis>,
@@ -135,7 +135,7 @@ pub struct GeofenceChange<'a> {
 /// What a version of a geofence says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeofenceDefinition {
-    /// For the engine.
+    /// The geofence as the engine looks it up.
     pub geofence: Arc<Geofence>,
     /// The geometry as given, for those who write the event again.
     pub geometry: Geometry,
@@ -144,7 +144,7 @@ pub struct GeofenceDefinition {
 /// A version of a vehicle's metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VehicleChange<'a> {
-    /// Which vehicle.
+    /// Identifier of the vehicle, as its tracker sends it; 1 to 128 characters.
     pub vehicle_id: Cow<'a, str>,
     /// From when it should hold; if absent, whoever admits the event decides.
     pub valid_from: Option<Millis>,
@@ -170,7 +170,7 @@ pub struct Record<'a> {
     pub position: u64,
     /// The bytes it was read from.
     pub raw: Raw<'a>,
-    /// The event.
+    /// The event, or why it is refused.
     pub result: Result<Event<'a>, Rejection>,
 }
 

@@ -22,7 +22,7 @@ pub struct Raw<'a> {
 pub struct Whole {
     /// How many there were.
     pub size_bytes: u64,
-    /// Their SHA-256.
+    /// SHA-256 of all bytes of the event, also of those left out.
     pub sha256: [u8; 32],
 }
 
@@ -48,11 +48,11 @@ pub struct RejectedEvent {
     pub position: String,
     /// The kind of fault.
     pub reason: Reason,
-    /// For people.
+    /// Field, expectation and finding, in plain words.
     pub detail: String,
     /// The event's first [`MAX_KEPT_BYTES`] bytes.
     pub event: Vec<u8>,
-    /// Its whole size.
+    /// Size of the event, bytes, also of those left out.
     pub size_bytes: u64,
     /// SHA-256 of the whole of it.
     pub sha256: [u8; 32],

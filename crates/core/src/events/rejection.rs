@@ -48,7 +48,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All of them.
+    /// Every reason, in the order of the documentation.
     pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::UnknownType,
@@ -70,7 +70,7 @@ impl Reason {
         Self::TooManyPositions,
     ];
 
-    /// By its word.
+    /// The reason that a row of `rejected_events` names.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }

@@ -148,7 +148,7 @@ pub enum Kind {
     Time,
     /// A local date of the pipeline's zone.
     Date,
-    /// A truth value.
+    /// `boolean` in PostgreSQL, 0 or 1 in GeoPackage.
     Boolean,
     /// A 64-bit integer.
     Integer,

@@ -23,7 +23,7 @@ const LEVEL: i32 = 1;
 /// Limit of a compressed block. A greater length means a broken file, and no memory is allocated for it.
 const MAX_BLOCK_BYTES: u32 = 1 << 30;
 
-/// Kind of a file.
+/// What a checkpoint file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {

@@ -229,7 +229,7 @@ pub fn reconnects(server: Dependency, count: u64) {
     counter!(RECONNECTS_TOTAL, "server" => server.as_str()).increment(count);
 }
 
-/// Sets log time.
+/// Sets the gauge of log time; epoch milliseconds.
 pub fn set_now(now: Millis) {
     gauge!(NOW_SECONDS).set(now as f64 / 1000.0);
 }

@@ -11,7 +11,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// Entries on their way.
 #[derive(Debug)]
 pub enum Chunk {
-    /// To Redis.
+    /// Commands for a Redis.
     Redis(Commands),
     /// Into the log in a file, with the number of events of each.
     Log(Batch, Vec<u32>),

@@ -21,7 +21,7 @@ pub struct Wanted {
     pub clock: Option<ClockSource>,
 }
 
-/// What holds.
+/// Event streams and clock of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Number of event streams.
@@ -45,7 +45,7 @@ pub enum LayoutError {
     /// The number of streams is another one.
     #[error("the pipeline has {has} event stream{}, not {wanted} as --streams says", if *has == 1 { "" } else { "s" })]
     Streams {
-        /// Asked for.
+        /// Number of streams that the command asks for.
         wanted: u16,
         /// Written by the daemon.
         has: u16,
@@ -53,7 +53,7 @@ pub enum LayoutError {
     /// The clock is another one.
     #[error("the pipeline's clock is {has}, not {wanted} as --clock says")]
     Clock {
-        /// Asked for.
+        /// Clock that the command asks for.
         wanted: &'static str,
         /// Written by the daemon.
         has: &'static str,
@@ -63,9 +63,9 @@ pub enum LayoutError {
     Unreadable {
         /// The daemon's hash.
         key: String,
-        /// Its field.
+        /// Name of the field in the hash.
         field: &'static str,
-        /// What it holds.
+        /// Value of the field.
         found: String,
     },
 }

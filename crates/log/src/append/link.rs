@@ -34,17 +34,17 @@ pub enum LinkError {
     Connect {
         /// Host, port and database.
         server: String,
-        /// Why.
+        /// Error of the connection.
         source: Fault,
     },
     /// What the daemon wrote cannot be read.
     #[error("cannot read the hash {key} of Redis at {server}")]
     Read {
-        /// The hash.
+        /// Key of the pipeline's hash.
         key: String,
         /// Host, port and database.
         server: String,
-        /// Why.
+        /// Error of the connection.
         source: Fault,
     },
 }
@@ -56,18 +56,18 @@ pub struct Broken {
     pub published: u64,
     /// How many may be: the connection was lost before Redis said.
     pub unsure: u64,
-    /// Why.
+    /// Error of the connection.
     pub fault: Fault,
 }
 
-/// A connection.
+/// Connection to the Redis that events are appended to.
 pub struct Link {
     connection: Connection,
     server: String,
 }
 
 impl Link {
-    /// Connects.
+    /// Connects, or gives up after a time limit.
     pub fn open(url: &SecretString) -> Result<Self, LinkError> {
         let server = address(url);
         let client = redis::Client::open(url.expose_secret()).map_err(|_| LinkError::Url)?;

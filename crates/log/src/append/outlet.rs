@@ -24,7 +24,7 @@ pub enum OpenError {
 
 /// A way into the streams of a pipeline.
 pub enum Outlet {
-    /// To Redis.
+    /// Appends to the streams of a Redis.
     Redis(Link),
     /// Into the log in a file.
     Embedded(Appender),

@@ -26,7 +26,7 @@ pub struct AppendError {
     pub published: u64,
     /// How many more may be: the connection was lost before Redis said.
     pub unsure: u64,
-    /// Why.
+    /// Error of the connection.
     pub source: Fault,
 }
 

@@ -11,14 +11,14 @@ use watchtower_geopackage::GeoPackage;
 /// The longest name of a pipeline, in characters.
 const MAX_NAME_CHARS: usize = 40;
 
-/// A pipeline.
+/// Pipeline that events are appended to.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// Of a Redis.
+    /// Streams of a Redis.
     Redis {
         /// Its URL, perhaps with a password.
         url: SecretString,
-        /// The pipeline.
+        /// Name of the pipeline, part of the keys of its streams.
         pipeline: PipelineName,
     },
     /// The one in a file.

@@ -14,7 +14,7 @@ pub enum LogError {
     /// There is a file of ours, but no log in it yet.
     #[error("{} has no log yet", path.display())]
     NoLog {
-        /// Which file.
+        /// Path of the file, as it was given.
         path: PathBuf,
     },
     /// The number of streams is fixed.
@@ -23,17 +23,17 @@ pub enum LogError {
          vehicle is in which stream", path.display(), if *has == 1 { "" } else { "s" }
     )]
     Streams {
-        /// Which file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// How many it has.
         has: u16,
         /// How many were asked for.
         wanted: u16,
     },
-    /// Ids only grow.
+    /// An id is not greater than the one before it.
     #[error("entry {id} cannot be appended to {stream}, whose last one is {last}: ids only grow")]
     Order {
-        /// The stream.
+        /// Name of the stream.
         stream: String,
         /// The id of the entry.
         id: EntryId,
@@ -45,7 +45,7 @@ pub enum LogError {
         "; it begins with number {first}"
     )))]
     Missing {
-        /// Which file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// The number of the entry that is missing.
         wanted: u64,
@@ -55,9 +55,9 @@ pub enum LogError {
     /// An entry is not what an entry is.
     #[error("{}: entry number {position} of the log is broken", path.display())]
     Broken {
-        /// Which file.
+        /// Path of the file, as it was given.
         path: PathBuf,
-        /// Its number.
+        /// Number of the entry in the log.
         position: u64,
     },
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// `[redis]`
+/// The section `[redis]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. May hold a password: it is never

@@ -37,7 +37,7 @@ pub struct Framer {
 struct Level {
     /// Values that must still follow.
     left: u64,
-    /// Values so far.
+    /// Values of the reply seen so far.
     seen: u64,
 }
 

@@ -30,7 +30,7 @@ pub enum RedisError {
     /// The file of certificates cannot be used.
     #[error("cannot read certificates from {}: {fault}", path.display())]
     Certificates {
-        /// Which file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// What is wrong with it.
         fault: String,
@@ -38,45 +38,45 @@ pub enum RedisError {
     /// The connection failed or broke.
     #[error("cannot talk to Redis at {server}: {source}")]
     Io {
-        /// Host and port.
+        /// Host and port of the Redis.
         server: String,
-        /// Why.
+        /// Error of the system.
         source: io::Error,
     },
     /// It does not speak the protocol.
     #[error("Redis at {server}: {source}")]
     Protocol {
-        /// Host and port.
+        /// Host and port of the Redis.
         server: String,
-        /// What came.
+        /// What Redis sent instead of a reply.
         source: ProtocolError,
     },
     /// It answered with an error.
     #[error("Redis at {server} refused {command}: {message}")]
     Refused {
-        /// Host and port.
+        /// Host and port of the Redis.
         server: String,
         /// The command's name.
         command: String,
-        /// Its words.
+        /// Error that Redis answered.
         message: String,
     },
     /// It may lose the log while all is well.
     #[error("Redis at {server}: {fault}, or [redis] allow_eviction = true to run all the same")]
     Evicts {
-        /// Host and port.
+        /// Host and port of the Redis.
         server: String,
-        /// What is wrong.
+        /// The setting of Redis by which it may lose the log.
         fault: String,
     },
     /// A command of the `redis` crate failed.
     #[error("Redis at {server}: cannot {doing}: {source}")]
     Command {
-        /// Host and port.
+        /// Host and port of the Redis.
         server: String,
         /// What was to be achieved.
         doing: String,
-        /// Why.
+        /// Error of the client.
         source: redis::RedisError,
     },
 }

@@ -14,7 +14,7 @@ pub enum Shape<'a> {
     },
     /// `key=value key=value`, the notation of libpq.
     Pairs,
-    /// Any other text.
+    /// Text in neither notation.
     Other,
 }
 
@@ -161,7 +161,7 @@ pub fn parameters(text: &str) -> (&str, Vec<Pair<'_>>) {
 /// `sslmode`: the TLS that a connection to PostgreSQL must have, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SslMode {
-    /// Never uses TLS.
+    /// Connects without TLS, as `sslmode=disable`.
     Disable,
     /// Uses TLS if the server offers it, and then verifies the certificate.
     Prefer,

@@ -36,7 +36,7 @@ pub enum StoreError {
     TimedOut {
         /// Host, port, database, user.
         server: String,
-        /// The time limit.
+        /// Time after which the statement was given up.
         after: std::time::Duration,
     },
     /// A statement failed.

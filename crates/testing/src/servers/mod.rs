@@ -66,7 +66,7 @@ pub enum ServerError {
          lists in WITH_SERVERS, or into a module named `servers`"
     )]
     Unwanted {
-        /// Which program.
+        /// Name of the server's program.
         program: String,
     },
     /// The operating system refused an operation.

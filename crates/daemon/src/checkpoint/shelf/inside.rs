@@ -12,7 +12,7 @@ use watchtower_core::crash;
 use watchtower_geopackage::layer::Layer;
 use watchtower_geopackage::{Connection, FileError, GeoPackage};
 
-/// Size of a part.
+/// Size of the parts that a checkpoint file is stored in, bytes.
 const PART_BYTES: usize = 1 << 20;
 /// Suffix of the kind of a file while it is written.
 const UNFINISHED: &str = ".new";
