@@ -145,7 +145,7 @@ fn the_demo_says_what_its_log_comes_to_and_says_it_twice() {
         assert!(line.contains("changed") && !line.contains("nothing"), "{change}:\n{summary_of_first}");
     }
     let withdrawn = "T12002LA at 11:18 withdrawn: changed nothing";
-    assert!(summary_of_first.contains(withdrawn), "it was an outlier, and left out already:\n{summary_of_first}");
+    assert!(summary_of_first.contains(withdrawn), "at 0, 0 it was refused when it came:\n{summary_of_first}");
     let file = GeoPackage::at(&first);
     let expected = recompute(&file);
     for line in told(&expected) {

@@ -46,7 +46,7 @@ pub(super) const SILENT_FROM: Millis = MIDNIGHT + 8 * HOUR_MS + 10 * MINUTE_MS;
 /// End of its silence: the instant of the upload.
 pub(super) const UPLOADS_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 6 * MINUTE_MS;
 
-/// Lorry T12002LA: one of its positions is far off and is withdrawn.
+/// Lorry T12002LA: one of its positions is at 0, 0, is refused for that, and is withdrawn later.
 const LOST_TRUCK: u32 = 20;
 const FAR_OFF_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 18 * MINUTE_MS;
 const WITHDRAWN_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 24 * MINUTE_MS;
