@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::path::Path;
+use super::path::{Measures, Path};
 use super::versions::histories;
 use super::{overspeeds, tracks, visits};
 use watchtower_model::{GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit};
@@ -25,11 +25,15 @@ pub(crate) fn broken(
         let overspeeds = overspeeds::overspeeds(&path, &visits, &geofences, metadata);
         let Some(last) = path.last() else { continue };
         let (from, until) = (path.ts(0), path.ts(last));
+        let gaps = path.gaps();
         for &(first, stood) in &path.standings {
             let (from, until) = (path.ts(first), path.ts(stood));
-            let within = path.measures(from, until);
-            if (within.distance_mm, within.gap_mm, within.moving_ms) != (0, 0, 0) {
-                broken.push(format!("the vehicle moves within the stop of {from} to {until}"));
+            let Measures { distance_mm, moving_ms, .. } = path.measures(from, until);
+            // One that ends as the stop starts led there.
+            let gap_mm: i64 = gaps.iter().filter(|&&(end, _)| from < end && end <= until).map(|(_, mm)| mm).sum();
+            if (distance_mm, gap_mm, moving_ms) != (0, 0, 0) {
+                let moved = format!("{distance_mm} mm, {gap_mm} mm of gaps, {moving_ms} ms");
+                broken.push(format!("the vehicle moves within the stop of {from} to {until}: {moved}"));
             }
             let overlaps = |fast: &&watchtower_model::facts::Overspeed| {
                 fast.started_at < until && from < fast.ended_at.unwrap_or(path.ts(last))

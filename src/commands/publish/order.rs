@@ -199,7 +199,7 @@ mod tests {
     fn rows_are_behind_their_vehicle_or_behind_everything() {
         assert_eq!(behind(&[("a", 0), ("a", 6), ("a", 0), ("b", 0)]), 0);
         assert_eq!(behind(&[("a", 0), ("a", 7), ("a", 0), ("a", 7)]), 1, "late");
-        assert_eq!(behind(&[("a", 0), ("a", 15 * 24), ("b", 0), ("b", 23)]), 1, "horizon");
+        assert_eq!(behind(&[("a", 0), ("a", 15 * 24), ("b", 0), ("b", 24)]), 1, "horizon");
     }
 
     #[test]

@@ -84,13 +84,21 @@ fn is_ring(ring: &[[f64; 2]]) -> bool {
 }
 
 /// The ring with longitudes that run on; or the vertex from which it goes round the world and does not come back.
+///
+/// An edge from -180 to 180 follows its parallel around the world. If the ring does not come back so, but does when
+/// both are the same meridian, as rings do that touch the antimeridian beside a place where they cross it, they are.
 fn turn(ring: &[[f64; 2]]) -> Result<Ring, usize> {
+    turn_below(ring, 360.0).or_else(|last_jump| turn_below(ring, 360.5).map_err(|_| last_jump))
+}
+
+/// Edges that span more than half of the world, and less than `around` degrees, cross the antimeridian.
+fn turn_below(ring: &[[f64; 2]], around: f64) -> Result<Ring, usize> {
     let (mut turns, mut last_jump) = (0, 0);
     let mut turned = Vec::with_capacity(ring.len());
     for (at, &[lon, lat]) in ring.iter().enumerate() {
         if let Some([before, _]) = at.checked_sub(1).map(|before| ring[before]) {
             let span = lon - before;
-            if span.abs() > 180.0 && span.abs() < 360.0 {
+            if span.abs() > 180.0 && span.abs() < around {
                 turns -= span.signum() as i32;
                 last_jump = at - 1;
             }

@@ -93,7 +93,7 @@ fn hand_made_cases() {
         ("open", "ring not closed", vec![vec![vec![[0., 0.], [1., 0.], [1., 1.], [0., 1.]]]]),
         ("not a number", "coordinates", vec![vec![ring(&[[0., 0.], [f64::NAN, 0.], [1., 1.]])]]),
         ("infinite", "coordinates", vec![vec![ring(&[[0., 0.], [1., f64::INFINITY], [1., 1.]])]]),
-        ("too far east", "coordinates", vec![vec![ring(&[[0., 0.], [180.1, 0.], [1., 1.]])]]),
+        ("too far east", "coordinates", vec![vec![ring(&[[0., 0.], [541., 0.], [1., 1.]])]]),
         ("too far north", "coordinates", vec![vec![ring(&[[0., 0.], [1., 90.5], [1., 1.]])]]),
         ("whole world", "", vec![vec![ring(&[[-180., -90.], [180., -90.], [180., 90.], [-180., 90.]])]]),
     ];
@@ -252,6 +252,13 @@ fn geofences_invalid_as_published_are_refused() {
     let Some(folder) = folder() else { return };
     for feature in features(&folder, "bad/fences_really_invalid.geojson.gz") {
         let reason = feature["properties"]["invalid"].as_str().unwrap();
+        // Invalid in the plane, because they cross the antimeridian uncut.
+        let crosses = ["world_countries_50m:643", "world_countries_50m:242"];
+        if crosses.contains(&feature["id"].as_str().unwrap()) {
+            let shape = Shape::from_polygons(polygons(&feature).unwrap());
+            assert!(shape.is_ok(), "{}: {shape:?}", feature["id"]);
+            continue;
+        }
         let found = refusal(polygons(&feature).unwrap());
         let expected: &[&str] = match reason.split('[').next().unwrap() {
             "ring with fewer than 4 positions" => &["polygon"],
