@@ -16,16 +16,8 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "watchtower-bench",
-        "--bin",
-        "watchtower-bench",
-        "--profile",
-        profile,
-    ]);
+    // With tests of the whole workspace, as they were built: other features would compile all rooms again.
+    build.args(["build", "--quiet", "--workspace", "--bins", "--tests", "--profile", profile]);
     let built = build.arg("--target-dir").arg(folder.parent().expect("cargo's layout")).status().unwrap();
     assert!(built.success(), "watchtower-bench cannot be built");
     folder.join("watchtower-bench")

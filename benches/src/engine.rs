@@ -111,6 +111,7 @@ fn measure(
     if plain.is_none() {
         report.notes.push(format!("{name}: no baseline, {} has no circles", baseline::NAME));
     }
+    let rules_of = |views| Rules { outliers: workload.outliers, ..rules(views) };
     let run = |(&views, &workers)| Run { views, workers, samples: Samples::default(), found: Counted::default() };
     let ways = options.views.iter().flat_map(|views| options.workers.iter().map(move |workers| (views, workers)));
     let mut runs: Vec<Run> = ways.map(run).collect();
@@ -124,7 +125,7 @@ fn measure(
         }
         for run in &mut runs {
             context.step(|| format!("{}, turn {turn}", run.name(workload)))?;
-            let (sample, counted) = engine_turn(&epochs, &rules(run.views), run.workers, context)?;
+            let (sample, counted) = engine_turn(&epochs, &rules_of(run.views), run.workers, context)?;
             run.samples.push(sample);
             run.found = counted;
         }

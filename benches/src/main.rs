@@ -1,11 +1,13 @@
 //! The `watchtower-bench` program.
 
+use std::env;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use watchtower::commands::{self, Cli};
 use watchtower_auth::tls;
 use watchtower_bench::BenchError;
 use watchtower_bench::args::BenchArgs;
@@ -19,6 +21,10 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     tls::install_provider();
+    // The daemon that a benchmark measures is this program in another process: both are of one build.
+    if env::args_os().nth(1).is_some_and(|command| command == "run") {
+        return commands::run(&Cli::parse().command);
+    }
     let args = BenchArgs::parse();
     let result = interrupt_flag()
         .map_err(BenchError::from)

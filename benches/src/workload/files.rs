@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 use watchtower_dataflows::control::Control;
-use watchtower_model::{Geofence, Millis, Place, PositionEvent, Rules};
+use watchtower_model::{Geofence, Millis, Outliers, Place, PositionEvent, Rules};
 
 use super::{Workload, bare};
 use watchtower_core::events::Limits;
@@ -101,7 +101,7 @@ pub fn countries(data: &Path) -> Result<Option<Vec<Arc<Geofence>>>, FileError> {
 pub fn from_files(events: &Path, geofences: &Path) -> Result<Workload, FileError> {
     let geofences = read_geofences(geofences)?;
     let (events, vehicles) = read_events(events)?;
-    Ok(Workload { name: "files", geofences, vehicles, events, warm: 0 })
+    Ok(Workload { name: "files", geofences, vehicles, events, warm: 0, outliers: Outliers::Use })
 }
 
 fn read_events(path: &Path) -> Result<(Vec<PositionEvent>, u32), FileError> {

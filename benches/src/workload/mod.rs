@@ -14,7 +14,7 @@ use std::sync::Arc;
 use watchtower_dataflows::control::Control;
 use watchtower_model::geometry::Shape;
 use watchtower_model::{
-    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position,
+    BEGINNING, Edit, Geofence, GeofenceEdit, GeofenceId, Heading, Ignition, Mark, Millis, Outliers, Place, Position,
     PositionEvent, Speed, VehicleId,
 };
 
@@ -40,6 +40,8 @@ pub struct Workload {
     pub events: Vec<PositionEvent>,
     /// Number of events at the beginning that place the vehicles and are not measured.
     pub warm: usize,
+    /// What the engine does with outliers. A baseline knows none: where vehicles jump, the engine uses them all, too.
+    pub outliers: Outliers,
 }
 
 impl Workload {

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use watchtower_model::{Geofence, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Speed, VehicleId};
+use watchtower_model::{
+    Geofence, Heading, Ignition, Mark, Millis, Outliers, Place, Position, PositionEvent, Speed, VehicleId,
+};
 
 use super::walk::Walker;
 use super::{BEGINS, Region, Workload, stars};
@@ -21,7 +23,8 @@ pub const REGION: Region = Region { west: 3.0, east: 4.0, south: 6.0, north: 7.0
 /// The realistic track with `times` fixes of each vehicle, after one more that places it.
 pub fn realistic(geofences: u32, vehicles: u32, times: usize, seed: u64) -> Workload {
     let events = fixes(vehicles, times + 1, seed).collect();
-    Workload { name: "realistic", geofences: among(geofences, seed), vehicles, events, warm: vehicles as usize }
+    let (geofences, warm) = (among(geofences, seed), vehicles as usize);
+    Workload { name: "realistic", geofences, vehicles, events, warm, outliers: Outliers::Skip }
 }
 
 /// The geofences of the realistic track.

@@ -3,7 +3,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use watchtower_model::{Millis, Place};
+use watchtower_model::{Millis, Outliers, Place};
 
 use super::{BEGINS, Region, Workload, bare, stars};
 use watchtower_core::random::SplitMix;
@@ -50,7 +50,7 @@ pub fn workload_w(geofences: u32, vehicles: u32, events: usize, seed: u64) -> Wo
             happened.push(bare(vehicle, ts, Place::from_degrees(lon, lat)));
         }
     }
-    Workload { name: "workload-w", geofences, vehicles, events: happened, warm }
+    Workload { name: "workload-w", geofences, vehicles, events: happened, warm, outliers: Outliers::Use }
 }
 
 /// Reflects a coordinate into the interval. Returns whether it was outside.
