@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use watchtower_model::{Heading, Millis, Place, Speed};
 
+use super::geodesy::Offset;
 use super::places::{ESSLIBRA, ESSLIBRA_REDRAWN, PLACES};
 use super::{HOUR_MS, MIDNIGHT, MINUTE_MS, Simulator, geofences, vehicles};
 use watchtower_core::events::{Event, Fix, Measured, PositionReport};
@@ -46,9 +47,12 @@ pub(super) const SILENT_FROM: Millis = MIDNIGHT + 8 * HOUR_MS + 10 * MINUTE_MS;
 /// End of its silence: the instant of the upload.
 pub(super) const UPLOADS_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 6 * MINUTE_MS;
 
-/// Lorry T12002LA: one of its positions is at 0, 0, is refused for that, and is withdrawn later.
+/// Lorry T12002LA, whose receiver loses its satellites: it reports 0, 0, which is refused; then the place of a cell
+/// tower, which is marked as inaccurate; then a place beside the right one, which is withdrawn later.
 const LOST_TRUCK: u32 = 20;
-const FAR_OFF_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 18 * MINUTE_MS;
+const NO_FIX_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 16 * MINUTE_MS;
+const CELL_FIX_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 17 * MINUTE_MS;
+const ASTRAY_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 18 * MINUTE_MS;
 const WITHDRAWN_AT: Millis = MIDNIGHT + 11 * HOUR_MS + 24 * MINUTE_MS;
 
 /// Instant at which the ground of ESSLIBRA is redrawn, and the earlier instant from which the new ground is valid.
@@ -89,10 +93,18 @@ impl Simulator {
     pub(super) fn play(&mut self, now: Millis, events: &mut Vec<Event<'static>>, corrections: &mut Vec<Correction>) {
         let id = |truck: u32| (truck < self.vehicles()).then(|| vehicles::id(truck));
         match now {
-            FAR_OFF_AT => events.extend(id(LOST_TRUCK).map(|id| far_off(&id))),
+            NO_FIX_AT => events.extend(id(LOST_TRUCK).map(|id| lost(&id, now, Place::from_degrees(0.0, 0.0), None))),
+            CELL_FIX_AT => {
+                let tower = self.beside(LOST_TRUCK, Offset { east: -1_900.0, north: 300.0 });
+                events.extend(tower.map(|(id, place)| lost(&id, now, place, Some(2_500.0))));
+            }
+            ASTRAY_AT => {
+                let astray = self.beside(LOST_TRUCK, Offset { east: 0.0, north: 300.0 });
+                events.extend(astray.map(|(id, place)| lost(&id, now, place, None)));
+            }
             WITHDRAWN_AT => corrections.extend(id(LOST_TRUCK).map(|id| Correction {
                 kind: CorrectionKind::Withdrawn,
-                events: vec![position(&id, FAR_OFF_AT, WITHDRAWN_AT, Fix::Withdrawn)],
+                events: vec![position(&id, ASTRAY_AT, WITHDRAWN_AT, Fix::Withdrawn)],
                 subject: id,
             })),
             REDRAWN_AT => corrections.push(Correction {
@@ -108,20 +120,26 @@ impl Simulator {
             _ => {}
         }
     }
+
+    /// The id of a lorry, and a place that is off from its own.
+    fn beside(&self, truck: u32, off: Offset) -> Option<(String, Place)> {
+        let spot = self.trucks.get(truck as usize)?.truth(&self.town).spot.moved(off);
+        Some((vehicles::id(truck), Place::from_degrees(spot.lon, spot.lat)))
+    }
 }
 
-/// The position 0, 0: a receiver without satellites reports it.
-fn far_off(id: &str) -> Event<'static> {
+/// A position of a receiver without enough satellites; accuracy in metres.
+fn lost(id: &str, ts: Millis, place: Place, accuracy_m: Option<f64>) -> Event<'static> {
     let measured = Measured {
-        place: Place::from_degrees(0.0, 0.0),
+        place,
         speed: Speed::from_kmh(0.0),
         heading: Heading::NONE,
-        accuracy_m: None,
+        accuracy_m,
         altitude_m: None,
         ignition: Some(true),
         attributes: Some(Cow::Borrowed(r#"{"satellites":0}"#)),
     };
-    position(id, FAR_OFF_AT, FAR_OFF_AT, Fix::At(measured))
+    position(id, ts, ts, Fix::At(measured))
 }
 
 /// A position event.
