@@ -14,7 +14,8 @@ FROM oracle_visits
 JOIN geofences USING (geofence_id)
 WHERE speed_limit_kmh IS NOT NULL
   AND (effective_from < exited_at OR exited_at IS NULL) AND (effective_until > entered_at OR effective_until IS NULL);
-CREATE INDEX ON limited (vehicle_id);
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+CREATE INDEX ON limited USING gist (vehicle_id, tstzrange(since, until));
 ANALYZE limited;
 
 WITH boundary AS (
@@ -28,10 +29,13 @@ WITH boundary AS (
 ), instant AS (
     SELECT vehicle_id, ts AS at, until, is_last, speed_kmh FROM segments
     UNION ALL
-    SELECT vehicle_id, at, until, is_last, speed_kmh
+    SELECT boundary.vehicle_id, at, until, is_last, speed_kmh
     FROM boundary
-    JOIN segments USING (vehicle_id)
-    WHERE at > ts AND at < until
+    JOIN LATERAL (SELECT until, is_last, speed_kmh
+                  FROM segments
+                  WHERE segments.vehicle_id = boundary.vehicle_id AND ts < at
+                  ORDER BY ts DESC
+                  LIMIT 1) AS cut ON at < until
 ), under AS MATERIALIZED (
     SELECT instant.*, lowest.geofence_id,
            coalesce(lowest.speed_limit_kmh, own.speed_limit_kmh, pg_temp.parameter('default_speed_limit_kmh', 60))
@@ -39,7 +43,7 @@ WITH boundary AS (
     FROM instant
     LEFT JOIN LATERAL (SELECT geofence_id, speed_limit_kmh
                        FROM limited
-                       WHERE limited.vehicle_id = instant.vehicle_id AND since <= at AND at < until
+                       WHERE limited.vehicle_id = instant.vehicle_id AND tstzrange(since, until) @> at
                        ORDER BY speed_limit_kmh, geofence_id COLLATE "C"
                        LIMIT 1) AS lowest ON true
     LEFT JOIN vehicles AS own

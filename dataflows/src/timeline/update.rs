@@ -35,6 +35,14 @@ pub(super) struct Happened<'a> {
     pub moves_fleet: bool,
 }
 
+/// What appended positions did to a track.
+struct Extended {
+    /// Whether a chunk is full, and another one begun.
+    begins_chunk: bool,
+    /// Whether marks of positions before them changed, so that facts may be both added and retracted.
+    has_rewound: bool,
+}
+
 impl Timeline {
     /// One of which nothing is known.
     fn unheard_of() -> Self {
@@ -93,6 +101,29 @@ impl Timeline {
         let heard = self.track.head().heard.map(|heard| heard.ts);
         self.newest = self.track.last().map(|last| last.ts).max(heard).unwrap_or(BEGINNING);
         changed
+    }
+
+    /// Appends positions that are later than all it has. `changed` grows by what they change before them.
+    fn extend(
+        &mut self,
+        events: &[PositionEvent],
+        fold: &Fold<'_>,
+        changed: &mut Span,
+        stats: &mut Stats,
+        facts: &mut FactDeltas,
+    ) -> Extended {
+        let mut extended = Extended { begins_chunk: false, has_rewound: false };
+        for event in latest_of_each_instant(events) {
+            let Appended { begins_chunk, rewound } = self.track.append(fold, event.position, facts);
+            extended.begins_chunk |= begins_chunk;
+            if let Some(rewound) = rewound {
+                extended.has_rewound = true;
+                stats.add(&rewound);
+                changed.from = changed.from.min(rewound.span.from);
+            }
+            stats.retained_positions += 1;
+        }
+        extended
     }
 
     /// Gives up what is older than may be asked for.
@@ -212,19 +243,14 @@ impl Timelines {
         let facts = &mut self.facts;
 
         let was = Standing::of(timeline.track.head());
+        // Positions that are marked as they come may leave the row as it is.
+        let row_was = events.iter().all(|event| !event.position.is_accurate());
+        let row_was = row_was.then(|| old.vehicle_state(timeline.track.head(), before));
         old.open_running(timeline.track.head(), before, facts);
         let unsettled = timeline.track.head().settled_until();
         let mut changed = Span { from: unsettled.min(heard.ts), until: END };
-        let (mut appended, mut begins_chunk) = (0, false);
-        for event in latest_of_each_instant(events) {
-            let done = timeline.track.append(&new, event.position, facts);
-            begins_chunk |= done.begins_chunk;
-            if let Some(rewound) = &done.rewound {
-                self.stats.add(rewound);
-                changed.from = changed.from.min(rewound.span.from);
-            }
-            appended += 1;
-        }
+        let Extended { begins_chunk, has_rewound } =
+            timeline.extend(events, &new, &mut changed, &mut self.stats, facts);
         timeline.newest = timeline.newest.max(newest);
         let (head, is) = (timeline.track.head(), Standing::of(timeline.track.head()));
         new.open_running(head, now, facts);
@@ -248,12 +274,16 @@ impl Timelines {
             let first = if changed.from == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(changed.from) };
             ledger.tell_days(vehicle, track, new.silence(head, now), first, rules, facts);
             Labels { vehicle, roster: &self.world.roster, rules }.label(facts, &mut out.fleet_days);
+        } else if has_rewound {
+            facts.consolidate();
         }
         out.facts.append(facts);
-        out.states.push((vehicle, new.vehicle_state(head, now)));
+        let row = new.vehicle_state(head, now);
+        if row_was.as_ref() != Some(&row) {
+            out.states.push((vehicle, row));
+        }
         let due = new.due(head, now);
         self.timers.extend(timeline.arm(due).map(|due| Reverse((due, vehicle))));
-        self.stats.retained_positions += appended;
         // What is given up is given up by the chunk: to look for it once a chunk is enough.
         events.iter().for_each(|event| self.reaches[slot].add(event.position.place));
         if begins_chunk {
