@@ -142,11 +142,9 @@ impl Log {
                         None => first_cursor(key, &mut admin, &mut notes).await?,
                     });
                 }
-                notes.push(Note::info(format!(
-                    "connected to Redis at {} ({} event streams)",
-                    server.name(),
-                    options.streams
-                )));
+                let events = if options.streams == 1 { "event stream" } else { "event streams" };
+                let (server, streams) = (server.name(), options.streams);
+                notes.push(Note::info(format!("connected to Redis at {server} ({streams} {events})")));
                 Ok((cursors, notes))
             }
             Place::File { appender, .. } => {
