@@ -7,7 +7,7 @@ use watchtower_core::events::{Event, Limits, json};
 use watchtower_core::{Cursor, EntryId, StreamPosition};
 use watchtower_geopackage::GeoPackage;
 use watchtower_log::append::{Batches, Format, Outlet, PipelineName, Place, Sender, Target, Wanted};
-use watchtower_log::redis::{self, ProtocolError};
+use watchtower_log::redis::{Options as StreamOptions, ProtocolError};
 use watchtower_log::{ClockSource, Entries, Options, Step, Tail};
 
 use crate::support::servers::redis::{RedisOptions, RedisServer};
@@ -90,7 +90,7 @@ impl Log for Redis {
     }
 
     fn options(&self) -> Options {
-        let redis = redis::Options { url: self.server.url().into(), streams: STREAMS, ..redis::Options::default() };
+        let redis = StreamOptions { url: self.server.url().into(), streams: STREAMS, ..StreamOptions::default() };
         Options::Redis { pipeline: "lagos".to_owned(), redis, clock: ClockSource::Wall }
     }
 }
