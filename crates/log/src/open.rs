@@ -33,7 +33,6 @@ impl fmt::Display for Backend {
 
 /// Where the log of a pipeline is, and how it is kept.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub enum Options {
     /// Streams in Redis.
     Redis {
@@ -66,7 +65,6 @@ pub struct Log {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 enum Place {
     Redis { pipeline: String, options: redis::Options, server: Server },
     File { file: GeoPackage, keep: Option<Duration>, appender: file::Appender },

@@ -45,6 +45,7 @@ impl Reconnecting {
 pub struct Ticker(pub(crate) Clocks);
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub(crate) enum Clocks {
     Redis(Reconnecting, Vec<String>),
     File(Box<file::Appender>),
@@ -82,6 +83,7 @@ pub struct StreamLag {
 pub struct LagMeter(pub(crate) Ends);
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub(crate) enum Ends {
     Redis(Reconnecting, Vec<String>),
     File(GeoPackage),

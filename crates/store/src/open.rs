@@ -16,7 +16,6 @@ const LEASE_EVERY: Duration = Duration::from_millis(500);
 
 /// Where the tables of a pipeline are.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a daemon has one of it")]
 pub enum Options {
     /// A schema in PostgreSQL.
     Postgres {
