@@ -49,12 +49,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let _entered = runtime.enter();
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
-    let ended = runtime.block_on(async {
-        match &file {
-            None => daemon::run(options, args.takeover, stop).await,
-            Some(file) => daemon::run_embedded(file, options, args.takeover, stop).await,
-        }
-    });
+    let ended = runtime.block_on(daemon::run(options, file.as_ref(), args.takeover, stop));
     runtime.shutdown_timeout(END_WITHIN);
     ended?;
     Ok(ExitCode::SUCCESS)

@@ -1,15 +1,14 @@
 //! The contract of a log: Redis Streams and the file both pass it.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use watchtower_core::EntryId;
 use watchtower_core::events::{Event, Limits, json};
+use watchtower_core::{Cursor, EntryId, StreamPosition};
 use watchtower_geopackage::GeoPackage;
 use watchtower_log::append::{Batches, Format, Outlet, PipelineName, Place, Sender, Target, Wanted};
-use watchtower_log::redis::{Reader, Server, stream_keys};
-use watchtower_log::{ClockSource, file};
+use watchtower_log::redis::{Options as StreamOptions, ProtocolError};
+use watchtower_log::{ClockSource, Entries, Options, Step, Tail};
 
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
@@ -25,8 +24,27 @@ trait Log {
     fn new() -> Self;
     /// Where producers append.
     fn target(&self) -> Target;
+    /// Where a daemon opens it.
+    fn options(&self) -> Options;
+
+    /// As a daemon opens it.
+    fn open(&self) -> watchtower_log::Log {
+        RUNTIME.block_on(async { watchtower_log::Log::open(&self.options()).unwrap() })
+    }
+
     /// All its entries: those of one stream in their order.
-    fn entries(&self) -> Vec<Entry>;
+    fn entries(&self) -> Vec<Entry> {
+        let log = self.open();
+        let wanted: u64 = lags(&log, &[]).iter().sum();
+        let mut tail = log.tail(vec![StreamPosition::default(); log.keys().len()], &beginning(&log));
+        let mut found = Vec::new();
+        while (found.len() as u64) < wanted {
+            if let Step::Entries(entries) = next(&mut tail) {
+                found.extend(owned(&entries, log.keys()));
+            }
+        }
+        found
+    }
 }
 
 struct Redis {
@@ -37,9 +55,29 @@ struct Redis {
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
-fn owned(fields: &[(&[u8], &[u8])]) -> Vec<(String, String)> {
+fn next(tail: &mut Tail) -> Step {
+    RUNTIME.block_on(tail.next()).unwrap()
+}
+
+/// Number of entries behind these cursors, by stream.
+fn lags(log: &watchtower_log::Log, cursors: &[Cursor]) -> Vec<u64> {
+    RUNTIME.block_on(log.lag_meter().measure(cursors)).unwrap().into_iter().map(|lag| lag.entries).collect()
+}
+
+/// Cursors before the first entry.
+fn beginning(log: &watchtower_log::Log) -> Vec<Cursor> {
+    log.keys().iter().map(|key| Cursor::start(key, 0)).collect()
+}
+
+fn owned(entries: &Entries, keys: &[String]) -> Vec<Entry> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    fields.iter().map(|(name, value)| (text(name), text(value))).collect()
+    let mut found = Vec::new();
+    let taken: Result<(), ProtocolError> = entries.each(keys, |stream, id, fields| {
+        found.push((stream, id, fields.iter().map(|(name, value)| (text(name), text(value))).collect()));
+        Ok(())
+    });
+    taken.unwrap();
+    found
 }
 
 impl Log for Redis {
@@ -51,27 +89,9 @@ impl Log for Redis {
         Target::Redis { url: self.server.url().into(), pipeline: PipelineName::parse("lagos").unwrap() }
     }
 
-    fn entries(&self) -> Vec<Entry> {
-        let keys = stream_keys("lagos", STREAMS);
-        let mut after = vec![EntryId::ZERO; keys.len()];
-        let mut found = Vec::new();
-        RUNTIME.block_on(async {
-            let server = Server::open(&self.server.url().into(), None).unwrap();
-            let mut reader = Reader::connect(&server).await.unwrap();
-            loop {
-                let reply = reader.read(&keys, &after, Duration::from_millis(50)).await.unwrap();
-                if reply.is_empty() {
-                    return;
-                }
-                let mut fields = Vec::new();
-                let mut entries = reply.entries(&keys).unwrap();
-                while let Some((stream, id)) = entries.next(&mut fields).unwrap() {
-                    after[stream] = id;
-                    found.push((stream, id, owned(&fields)));
-                }
-            }
-        });
-        found
+    fn options(&self) -> Options {
+        let redis = StreamOptions { url: self.server.url().into(), streams: STREAMS, ..StreamOptions::default() };
+        Options::Redis { pipeline: "lagos".to_owned(), redis, clock: ClockSource::Wall }
     }
 }
 
@@ -90,21 +110,8 @@ impl Log for File {
         Target::Embedded(self.file.clone())
     }
 
-    fn entries(&self) -> Vec<Entry> {
-        let log = file::Reader::open(&self.file).unwrap();
-        let (mut after, mut found) = (0, Vec::new());
-        loop {
-            let read = log.read(after, u64::MAX).unwrap();
-            if read.is_empty() {
-                return found;
-            }
-            after = read.last();
-            let mut fields = Vec::new();
-            let mut entries = read.iter();
-            while let Some((stream, id)) = entries.next(&mut fields) {
-                found.push((stream, id, owned(&fields)));
-            }
-        }
+    fn options(&self) -> Options {
+        Options::File { file: self.file.clone(), streams: Some(STREAMS), keep: None, clock: Some(ClockSource::Wall) }
     }
 }
 
@@ -198,11 +205,64 @@ fn values_come_back<L: Log>() {
     assert_eq!(fields[2].1.len(), large.len());
 }
 
+/// A tail returns what the tables contain, then that it has, then what was appended later, each entry once.
+fn a_tail_catches_up_and_follows<L: Log>() {
+    let log = L::new();
+    let append_one = |second| append(&log, Format::Plain, 1, &[(Place::Control, clock(second))]);
+    append_one(0);
+    append_one(1);
+    let ids: Vec<EntryId> = log.entries().iter().map(|entry| entry.1).collect();
+    let opened = log.open();
+    let mut stored = beginning(&opened);
+    stored[usize::from(STREAMS)].position = StreamPosition::default().after(ids[0]).after(ids[1]);
+    let mut known = vec![StreamPosition::default(); stored.len()];
+    known[usize::from(STREAMS)] = StreamPosition::default().after(ids[0]);
+
+    let mut tail = opened.tail(known, &stored);
+    assert_eq!(tail.behind(), 1);
+    let Step::Entries(entries) = next(&mut tail) else { panic!("the second entry is in the tables only") };
+    assert_eq!(owned(&entries, opened.keys()).iter().map(|entry| entry.1).collect::<Vec<_>>(), ids[1..]);
+    assert!(matches!(next(&mut tail), Step::CaughtUp));
+    assert!(matches!(next(&mut tail), Step::Following));
+    append_one(2);
+    let Step::Entries(entries) = next(&mut tail) else { panic!("the third entry follows") };
+    assert_eq!(owned(&entries, opened.keys()).len(), 1);
+    assert_eq!((tail.behind(), lags(&opened, &stored)), (0, vec![0, 0, 1]));
+}
+
+/// A tail does not continue from tables that contain more than the log holds.
+fn a_log_that_lacks_entries_is_refused<L: Log>() {
+    let log = L::new();
+    append(&log, Format::Plain, 1, &[(Place::Control, clock(0))]);
+    let id = log.entries()[0].1;
+    let opened = log.open();
+    let mut stored = beginning(&opened);
+    let later = EntryId { ms: id.ms + 1, seq: 0 };
+    stored[usize::from(STREAMS)].position = StreamPosition::default().after(id).after(later);
+    let mut tail = opened.tail(vec![StreamPosition::default(); stored.len()], &stored);
+    assert!(matches!(next(&mut tail), Step::Entries(_)));
+    let refused = RUNTIME.block_on(tail.next()).unwrap_err();
+    assert!(!refused.is_transient(), "{refused}");
+}
+
+/// A tick is a clock event in each stream.
+fn a_tick_is_an_entry_in_each_stream<L: Log>() {
+    let log = L::new();
+    let mut ticker = log.open().into_ticker();
+    RUNTIME.block_on(ticker.tick()).unwrap();
+    let entries = log.entries();
+    let streams: Vec<usize> = entries.iter().map(|entry| entry.0).collect();
+    assert_eq!(streams.len(), usize::from(STREAMS) + 1);
+    assert!((0..=usize::from(STREAMS)).all(|stream| streams.contains(&stream)), "{streams:?}");
+    assert!(entries.iter().all(|(_, _, fields)| fields[0] == ("type".to_owned(), "clock".to_owned())));
+}
+
 macro_rules! contract {
     ($backend:ident: $log:ty) => {
         mod $backend {
             contract!(@tests $log: entries_keep_their_order, events_share_entries, producers_follow_each_other,
-                values_come_back);
+                values_come_back, a_tail_catches_up_and_follows, a_log_that_lacks_entries_is_refused,
+                a_tick_is_an_entry_in_each_stream);
         }
     };
     (@tests $log:ty: $($name:ident),*) => {

@@ -7,9 +7,9 @@ use watchtower_core::tables::{Cell, ChangeSet, KeyCell, Row, geofence_occupancy,
 use watchtower_core::{Commit, Cursor, EntryId, Flush, StreamPosition};
 use watchtower_geopackage::GeoPackage;
 use watchtower_model::BEGINNING;
-use watchtower_store::geopackage::{self, EmbeddedError};
-use watchtower_store::postgres::{self, Database, StoreError, schema};
-use watchtower_store::{Claim, LaggingWriter, Writer, WriterError};
+use watchtower_store::geopackage::EmbeddedError;
+use watchtower_store::postgres::{self, StoreError};
+use watchtower_store::{Claim, ClaimError, LaggingWriter, Opened, Options, Writer, WriterError};
 
 use crate::support::rows::{self, Rows};
 use crate::support::servers::postgres::{PostgresServer, psql};
@@ -20,8 +20,22 @@ const PLAN: &str = "{}";
 trait Store {
     /// A new one, without a pipeline.
     fn new() -> Self;
-    /// Takes over the pipeline.
-    fn claim(&self, plan: &str) -> Result<(Claim, Writer, LaggingWriter), WriterError>;
+    /// Where a daemon opens it.
+    fn options(&self) -> Options;
+
+    /// Takes over the pipeline, as a daemon does.
+    fn claim(&self, plan: &str) -> Result<(Claim, Writer, LaggingWriter), WriterError> {
+        RUNTIME.block_on(async {
+            let store = watchtower_store::Store::new(&self.options())?;
+            let session = store.connect().await?;
+            match store.claim(session, plan, true, &mut |_| {}).await {
+                Ok(Opened { claim, writer, lagging, hold: _ }) => Ok((claim, writer, lagging)),
+                Err(ClaimError::Writer(error)) => Err(error),
+                Err(occupied) => panic!("{occupied}"),
+            }
+        })
+    }
+
     /// The rows of all tables.
     fn rows(&self) -> Rows;
     /// Runs a statement behind the writer's back.
@@ -37,21 +51,13 @@ impl Store for Postgres {
         Self { url: PostgresServer::shared().database() }
     }
 
-    fn claim(&self, plan: &str) -> Result<(Claim, Writer, LaggingWriter), WriterError> {
-        let options = postgres::Options {
+    fn options(&self) -> Options {
+        let postgres = postgres::Options {
             url: self.url.clone().into(),
             schema: "lagos".to_owned(),
             ..postgres::Options::default()
         };
-        let database = Database::new("lagos", &options)?;
-        RUNTIME.block_on(async {
-            let mut client = database.connect().await?;
-            schema::migrate(&mut client, &database, None).await?;
-            let claim = postgres::claim::claim(&mut client, &database, 1, plan, true).await?;
-            let writer = postgres::commit::Writer::new(database.clone(), client, &claim);
-            let lagging = postgres::lagging::LaggingWriter::new(database, &claim);
-            Ok((claim, Writer::Postgres(writer), LaggingWriter::Postgres(lagging)))
-        })
+        Options::Postgres { pipeline: "lagos".to_owned(), postgres, streams: 1 }
     }
 
     fn rows(&self) -> Rows {
@@ -74,12 +80,8 @@ impl Store for File {
         Self { file: GeoPackage::at(folder.path().join("fleet.gpkg")), _folder: folder }
     }
 
-    fn claim(&self, plan: &str) -> Result<(Claim, Writer, LaggingWriter), WriterError> {
-        let mut connection = self.file.connect_or_create().map_err(EmbeddedError::from)?;
-        let claim = geopackage::claim::claim(&self.file, &mut connection, plan)?;
-        let lagging = geopackage::lagging::LaggingWriter::new(&self.file, &claim)?;
-        let writer = geopackage::commit::Writer::new(self.file.clone(), connection, &claim);
-        Ok((claim, Writer::Embedded(writer), LaggingWriter::Embedded(lagging)))
+    fn options(&self) -> Options {
+        Options::File(self.file.clone())
     }
 
     fn rows(&self) -> Rows {

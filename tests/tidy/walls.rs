@@ -31,7 +31,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("robust", &["watchtower-model"]),
     ("geographiclib-rs", &["watchtower-model"]),
     ("redis", &["watchtower-log", "watchtower", "watchtower-testing", "watchtower-bench"]),
-    ("tokio-postgres", &["watchtower-store", "watchtower-daemon", "watchtower", "watchtower-bench"]),
+    ("tokio-postgres", &["watchtower-store", "watchtower", "watchtower-bench"]),
     ("tokio-postgres-rustls", &["watchtower-store"]),
     ("refinery-core", &["watchtower-store"]),
     ("rusqlite", &["watchtower-geopackage", "watchtower-log", "watchtower-store", "watchtower-daemon", "watchtower"]),

@@ -12,7 +12,7 @@ use super::budget::Budget;
 use super::committer::{Committed, Committer};
 use super::intake::{Input, Intake};
 use super::resume::{self, Resumed};
-use super::saving::{Saving, Trimmer};
+use super::saving::Saving;
 use super::{DaemonError, Running, side};
 use crate::Options;
 use crate::checkpoint::{Saver, Shelf, load_newest};
@@ -21,7 +21,7 @@ use watchtower_core::Cursor;
 use watchtower_core::StreamPosition;
 use watchtower_core::events::Limits;
 use watchtower_engine::flow::Settings;
-use watchtower_log::ClockSource;
+use watchtower_log::{ClockSource, Trimmer};
 use watchtower_store::{Claim, LaggingWriter, Writer};
 
 /// Capacity of the channel of closed epochs from the intake to the committer.

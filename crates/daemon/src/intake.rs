@@ -20,8 +20,7 @@ use watchtower_core::crash;
 use watchtower_core::{Archived, Commit, Cursor};
 use watchtower_engine::EngineStats;
 use watchtower_engine::flow::{self, Counts};
-use watchtower_log::file::Entries;
-use watchtower_log::redis::Reply;
+use watchtower_log::Entries;
 
 /// A flow whose epochs hold the budget permits of their entries.
 pub type Flow = watchtower_engine::Flow<Arc<Held>>;
@@ -33,22 +32,13 @@ pub type ClosedEpoch = flow::ClosedEpoch<Arc<Held>>;
 pub enum Input {
     /// Entries with their two budget permits: `Held` (bytes, released once durable) and `Ahead` (queue slot, released
     /// once decoded).
-    Entries(Arrived, Arc<Held>, Ahead),
+    Entries(Entries, Arc<Held>, Ahead),
     /// Archived events, and the instant up to which log time may advance with them.
     Archived(Vec<Archived>, Millis, Arc<Held>, Ahead),
     /// The archive has been read; it contains the log up to these cursors.
     Adopt(Vec<Cursor>),
     /// Everything that the tables contain has been read again; the tables' cursors.
     CaughtUp(Vec<Cursor>),
-}
-
-/// Entries in the form of their source.
-#[derive(Debug)]
-pub enum Arrived {
-    /// A reply of Redis.
-    Redis(Reply),
-    /// Rows of the log in the GeoPackage.
-    Embedded(Entries),
 }
 
 /// Whether a task waits for work: the task sets it, the intake clears it when it sends work.
@@ -101,8 +91,8 @@ impl Intake {
         let ended = loop {
             let received = self.flow.wait_or_receive(&self.input, self.state.1);
             let taken = match received {
-                Ok(Some(Input::Entries(arrived, held, ahead))) => {
-                    self.take(&arrived, &held, &mut rounds).map(|()| drop(ahead))
+                Ok(Some(Input::Entries(entries, held, ahead))) => {
+                    self.take(&entries, &held, &mut rounds).map(|()| drop(ahead))
                 }
                 Ok(Some(Input::Archived(events, until, held, ahead))) => {
                     self.take_archived(&events, until, &held, &mut rounds);
@@ -145,24 +135,10 @@ impl Intake {
         ended
     }
 
-    fn take(&mut self, arrived: &Arrived, held: &Arc<Held>, rounds: &mut Rounds) -> Result<(), DaemonError> {
+    fn take(&mut self, entries: &Entries, held: &Arc<Held>, rounds: &mut Rounds) -> Result<(), DaemonError> {
         crash::point("after-read");
-        let mut fields = Vec::new();
-        match arrived {
-            Arrived::Redis(reply) => {
-                let keys = self.keys.clone();
-                let mut entries = reply.entries(&keys)?;
-                while let Some((stream, id)) = entries.next(&mut fields)? {
-                    self.take_entry(stream, id, &fields, held, rounds)?;
-                }
-            }
-            Arrived::Embedded(entries) => {
-                let mut entries = entries.iter();
-                while let Some((stream, id)) = entries.next(&mut fields) {
-                    self.take_entry(stream, id, &fields, held, rounds)?;
-                }
-            }
-        }
+        let keys = self.keys.clone();
+        entries.each(&keys, |stream, id, fields| self.take_entry(stream, id, fields, held, rounds))?;
         self.close_epoch(held, rounds);
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! The daemon: from Redis Streams to tables in PostgreSQL, or from the log in a GeoPackage to the tables in it.
 //!
 //! ```text
-//! log_reader ──replies──> intake ──closed epochs──> committer ──> lagging tables, checkpoints
-//!   (task)     at most 2  (thread)    at most 8      (task)  └──> consumer groups
+//! reader ──entries──> intake ──closed epochs──> committer ──> lagging tables, checkpoints
+//! (task)   at most 2  (thread)    at most 8      (task)  └──> consumer groups
 //! ```
 //!
-//! The intake and everything after it are the same for all daemons ([`core`]); [`servers`] and [`embedded`] open the
-//! log and the store. Every channel is bounded, and so are the bytes in all of them together ([`budget`]): when
+//! The backends of log and tables are chosen in their crates ([`watchtower_log::Log`], [`watchtower_store::Store`]); no task
+//! here knows which they are. Every channel is bounded, and so are the bytes in all of them together ([`budget`]): when
 //! PostgreSQL is slow, Redis is read no faster. Transient errors are retried by the task that meets them. Lost entries
 //! halt the daemon: it writes nothing more and reports the reason until it is stopped. Any other error ends the
 //! process; durable data does not depend on how it ends.
@@ -17,17 +17,14 @@ mod budget;
 pub mod checkpoint;
 mod committer;
 mod core;
-mod embedded;
-mod file_reader;
 mod intake;
-mod log_reader;
 mod log_start;
 mod options;
+mod reader;
 mod resume;
 mod saving;
-mod servers;
 mod side;
-mod tables;
+mod start;
 pub mod telemetry;
 
 use std::time::Duration;
@@ -41,16 +38,15 @@ use crate::checkpoint::SaveError;
 use crate::telemetry::health::Health;
 use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
-pub use log_reader::{from_where, unreplayable};
 use watchtower_core::Cursor;
 use watchtower_engine::flow::Unreadable;
 use watchtower_geopackage::GeoPackage;
-use watchtower_log::Gap;
 use watchtower_log::file::LogError;
 use watchtower_log::redis::{ProtocolError, RedisError};
-use watchtower_store::WriterError;
+use watchtower_log::{BackendError, Gap, ReadError};
 use watchtower_store::geopackage::EmbeddedError;
 use watchtower_store::postgres::{Database, StoreError};
+use watchtower_store::{ClaimError, Store, WriterError};
 
 pub use options::{Embedded, Engine, Options};
 pub use resume::{expected_tables, folder, known};
@@ -94,16 +90,8 @@ pub enum DaemonError {
     #[error("cannot collect metrics: {0}")]
     Metrics(String),
     /// Another daemon writes the pipeline.
-    #[error(
-        "pipeline {pipeline} is being written by {owner}: stop that daemon first (or start this one with --takeover, \
-         which fences it)"
-    )]
-    Occupied {
-        /// Name of the pipeline.
-        pipeline: String,
-        /// Process and machine of that daemon.
-        owner: String,
-    },
+    #[error(transparent)]
+    Occupied(ClaimError),
     /// The last commits exceeded their time limit.
     #[error("the last epochs could not be committed within {} s; they will be after the next start", END_WITHIN.as_secs())]
     Unfinished,
@@ -131,6 +119,35 @@ impl From<WriterError> for DaemonError {
     }
 }
 
+impl From<ClaimError> for DaemonError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Writer(error) => error.into(),
+            ClaimError::Occupied { .. } => Self::Occupied(error),
+        }
+    }
+}
+
+impl From<BackendError> for DaemonError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Redis(error) => Self::Redis(error),
+            BackendError::File(error) => Self::Log(error),
+        }
+    }
+}
+
+impl From<ReadError> for DaemonError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Redis(error) => Self::Redis(error),
+            ReadError::Protocol(error) => Self::Protocol(error),
+            ReadError::Gap(gap) => Self::Gap(gap),
+            ReadError::File(error) => Self::Log(error),
+        }
+    }
+}
+
 impl DaemonError {
     /// Whether another daemon has taken over.
     pub fn is_fenced(&self) -> bool {
@@ -138,33 +155,25 @@ impl DaemonError {
     }
 }
 
-/// Runs until `shutdown` completes, then commits what was read and returns.
+/// Runs until `shutdown` completes, then commits what was read and returns. With `file`, log and tables are in that
+/// GeoPackage, which is created if missing; otherwise they are on the servers of the options. Needs a multi-threaded
+/// runtime: writing a file blocks a thread.
 ///
 /// # Errors
 /// If an error does not pass by itself: see [`DaemonError`].
 pub async fn run(
     options: Options,
+    file: Option<&GeoPackage>,
     takeover: bool,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
-    run_for(options, Wiring::Servers(Purpose::Serve { takeover }), shutdown).await
-}
-
-/// As [`run`], with log and tables in one GeoPackage, which is created if missing. Needs a multi-threaded runtime:
-/// writing the file blocks a thread.
-///
-/// # Errors
-/// If an error does not pass by itself: see [`DaemonError`].
-pub async fn run_embedded(
-    file: &GeoPackage,
-    options: Options,
-    takeover: bool,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), DaemonError> {
-    let job = embedded::Job { tables: file.clone(), log: file.clone(), takeover };
-    embedded::refuse_occupied(&job)?;
-    let ended = run_for(options, Wiring::Embedded(job), shutdown).await;
-    file.settle();
+    let wiring = Wiring::new(&options, file.map(|file| (file, file)), Purpose::Serve { takeover });
+    let store = Store::new(&wiring.store)?;
+    if !takeover {
+        store.refuse_occupied()?;
+    }
+    let ended = run_for(options, wiring, shutdown).await;
+    store.settle();
     ended
 }
 
@@ -178,8 +187,8 @@ pub async fn rebuild_embedded(
     options: Options,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
-    let job = embedded::Job { tables: tables.clone(), log: log.clone(), takeover: false };
-    run_for(options, Wiring::Embedded(job), shutdown).await
+    let wiring = Wiring::new(&options, Some((log, tables)), Purpose::Rebuild(RebuildFrom::Log));
+    run_for(options, wiring, shutdown).await
 }
 
 /// Computes tables anew in another schema. It neither announces the pipeline in Redis nor moves consumer groups, which
@@ -192,7 +201,8 @@ pub async fn rebuild(
     from: RebuildFrom,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
-    run_for(options, Wiring::Servers(Purpose::Rebuild(from)), shutdown).await
+    let wiring = Wiring::new(&options, None, Purpose::Rebuild(from));
+    run_for(options, wiring, shutdown).await
 }
 
 /// Source of a rebuild.
@@ -204,31 +214,55 @@ pub enum RebuildFrom {
     Archive(Box<Database>, Vec<Cursor>),
 }
 
-/// The log and the store that a daemon uses.
+/// The log and the store that a daemon uses, and what for.
 #[derive(Clone, Debug)]
-enum Wiring {
-    /// Redis and PostgreSQL.
-    Servers(Purpose),
-    /// The log and the tables in a GeoPackage.
-    Embedded(embedded::Job),
+struct Wiring {
+    log: watchtower_log::Options,
+    store: watchtower_store::Options,
+    purpose: Purpose,
+    /// Whether the daemon runs without HTTP if the address cannot be bound: one machine may have many files, each with
+    /// a daemon, and only one can have the address.
+    is_http_optional: bool,
 }
 
-/// Purpose of a daemon on servers.
+/// Purpose of a daemon.
 #[derive(Clone, Debug)]
 enum Purpose {
-    /// Keeps the tables of the pipeline up to date.
+    /// Keeps the tables of the pipeline up to date: it announces the pipeline to producers and moves their consumer
+    /// groups.
     Serve {
         /// Whether to fence a daemon that still runs.
         takeover: bool,
     },
-    /// Computes tables anew in another schema.
+    /// Computes tables anew beside the existing ones.
     Rebuild(RebuildFrom),
 }
 
-impl Purpose {
-    /// Whether the daemon announces the pipeline to producers and moves their consumer groups.
-    fn is_public(&self) -> bool {
-        matches!(self, Self::Serve { .. })
+impl Wiring {
+    /// The log and the store in two files, which may be the same; without files, on the servers of the options.
+    fn new(options: &Options, files: Option<(&GeoPackage, &GeoPackage)>, purpose: Purpose) -> Self {
+        let Options { pipeline, redis, clock, embedded, store, .. } = options;
+        let Embedded { streams, log_keep, clock: file_clock } = embedded;
+        let (log, store) = match files {
+            Some((log, tables)) => (
+                watchtower_log::Options::File {
+                    file: log.clone(),
+                    streams: *streams,
+                    keep: *log_keep,
+                    clock: *file_clock,
+                },
+                watchtower_store::Options::File(tables.clone()),
+            ),
+            None => (
+                watchtower_log::Options::Redis { pipeline: pipeline.clone(), redis: redis.clone(), clock: *clock },
+                watchtower_store::Options::Postgres {
+                    pipeline: pipeline.clone(),
+                    postgres: store.clone(),
+                    streams: redis.streams,
+                },
+            ),
+        };
+        Self { log, store, purpose, is_http_optional: files.is_some() }
     }
 }
 
@@ -240,22 +274,25 @@ async fn run_for(
     tokio::pin!(shutdown);
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
-    let pages = match (http::Server::bind(options.http.listen).await, &wiring) {
-        (Ok(server), _) => Some(tokio::spawn(serve(server, health.clone(), metrics))),
-        (Err(error), _) if error.is_in_use() => {
+    let pages = match http::Server::bind(options.http.listen).await {
+        Ok(server) => Some(tokio::spawn(serve(server, health.clone(), metrics))),
+        Err(error) if error.is_in_use() => {
             let (listen, health) = (options.http.listen, health.clone());
             Some(tokio::spawn(async move { serve(http::Server::bind_when_free(listen).await, health, metrics).await }))
         }
-        // One machine may have many files, each with a daemon; only one can have the address.
-        (Err(error), Wiring::Embedded(_)) => {
+        Err(error) if wiring.is_http_optional => {
             warn!(%error, "not serving /healthz, /readyz and /metrics");
             None
         }
-        (Err(error), Wiring::Servers(_)) => return Err(error.into()),
+        Err(error) => return Err(error.into()),
     };
     let ended = tokio::select! {
-        started = start(&options, wiring, &health) => match started {
-            Ok(running) => running.until(shutdown, &health).await,
+        started = start::start(&options, wiring, &health) => match started {
+            Ok(running) => {
+                // Without a service manager this does nothing.
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+                running.until(shutdown, &health).await
+            }
             Err(error) => Err(error),
         },
         () = &mut shutdown => Ok(()),
@@ -286,16 +323,6 @@ struct Running {
     side: Vec<JoinHandle<()>>,
     /// Holds the lock that keeps other daemons out; aborted last.
     guard: Option<JoinHandle<()>>,
-}
-
-async fn start(options: &Options, wiring: Wiring, health: &Health) -> Result<Running, DaemonError> {
-    let running = match wiring {
-        Wiring::Servers(purpose) => servers::start(options, purpose, health).await?,
-        Wiring::Embedded(job) => embedded::start(options, job, health).await?,
-    };
-    // Without a service manager this does nothing.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    Ok(running)
 }
 
 impl Running {

@@ -8,30 +8,14 @@ use tracing::{info, warn};
 use watchtower_engine::flow::Settings;
 
 use super::intake::Flow;
-use super::log_reader::from_where;
-use super::saving::Cursors;
 use crate::Options;
 use crate::checkpoint::{Loaded, Saver, Skipped, Tables};
 use watchtower_core::Cursor;
 use watchtower_core::StreamPosition;
 use watchtower_engine::FlowState;
-use watchtower_log::redis::RedisError;
-use watchtower_log::redis::admin::Admin;
+use watchtower_log::Contained;
+use watchtower_log::redis::from_where;
 use watchtower_store::Claim;
-
-/// Initial cursor of a stream that was never read. Entries trimmed before it do not count as lost.
-pub async fn begin(key: &str, admin: &mut Admin) -> Result<Cursor, RedisError> {
-    let info = admin.stream_info(key).await?;
-    let skipped = info.added.saturating_sub(info.length);
-    if skipped > 0 {
-        warn!(
-            stream = key,
-            entries = skipped,
-            "entries were already trimmed: the tables begin with the remaining ones"
-        );
-    }
-    Ok(Cursor::start(key, skipped))
-}
 
 /// The restored state of a daemon.
 #[derive(Debug)]
@@ -40,8 +24,8 @@ pub struct Resumed {
     pub flow: Flow,
     /// Position in each stream that the flow contains.
     pub known: Vec<StreamPosition>,
-    /// Stream positions of the kept checkpoints, the oldest first.
-    pub kept: VecDeque<Cursors>,
+    /// What the kept checkpoints contain, the oldest first.
+    pub kept: VecDeque<Contained>,
 }
 
 /// Folder of the checkpoints of a claim. It includes the lineage: tables that were lost and created again count their
@@ -85,7 +69,7 @@ pub fn resume(
     let known = self::known(&checkpoint.flow);
     let needed = known.iter().zip(stored).map(|(known, to)| (to.stream.clone(), from_where(*known, to).last));
     let entries = known.iter().map(|position| position.entries).sum();
-    let kept = VecDeque::from([Cursors { streams: needed.collect(), entries }]);
+    let kept = VecDeque::from([Contained { streams: needed.collect(), entries }]);
     Resumed { flow: Flow::resume(settings, checkpoint), known, kept }
 }
 

@@ -1,4 +1,4 @@
-//! What a daemon does besides: the time, the consumer groups, the lagging tables.
+//! Tasks beside the commits: clock events, the lag, the consumer groups, the lagging tables.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,27 +11,25 @@ use super::backoff::Backoff;
 use super::committer::Committed;
 use super::intake::Idle;
 use crate::telemetry::metrics;
-use watchtower_core::EntryId;
-use watchtower_core::StreamPosition;
 use watchtower_core::crash;
 use watchtower_core::{Flush, Remedy};
-use watchtower_log::redis::admin::Admin;
-use watchtower_log::redis::{RedisError, Server};
+use watchtower_log::{BackendError, Groups, LagMeter, StreamLag, Ticker};
 use watchtower_store::{LaggingWriter, WriterError};
 
-/// The log hears what time it is this often.
+/// Interval between clock events.
 const TICK_EVERY: Duration = Duration::from_secs(1);
-/// The lag is told this often.
+/// Interval between two measurements of the lag.
 const LAG_EVERY: Duration = Duration::from_secs(2);
-/// Between two flushes of lagging tables nobody rests longer, however long the first took.
+/// Longest pause between two flushes of lagging tables, however long the first took.
 const LONGEST_REST: Duration = Duration::from_secs(10);
-/// The consumer groups are moved at most this often.
+/// Shortest interval between two moves of the consumer groups.
 const MOVE_EVERY: Duration = Duration::from_millis(500);
 
-/// Something done again and again that Redis refuses for a while: reported once, however often it fails.
+/// An operation at intervals that the backend may refuse for a while: a failure is reported once, however often it is
+/// repeated.
 #[derive(Debug)]
 struct Repeated {
-    /// What, as in "the log's clock stands still".
+    /// The consequence, as in "the log's clock stands still".
     failure: &'static str,
     is_reported: bool,
 }
@@ -41,101 +39,62 @@ impl Repeated {
         Self { failure, is_reported: false }
     }
 
-    /// Logs the first failure since the last success, unless the connection failed, which the reader reports. The next
-    /// attempt needs a new connection: Redis may have closed this one, or be another server now.
-    fn attempted(&mut self, admin: &mut Option<Admin>, outcome: Result<(), RedisError>) {
+    /// Logs the first failure since the last success, unless the connection failed, which the reader reports.
+    fn attempted(&mut self, outcome: Result<(), BackendError>) {
         match outcome {
             Ok(()) if self.is_reported => {
                 self.is_reported = false;
                 info!("over: {}", self.failure);
             }
             Ok(()) => {}
+            Err(error) if self.is_reported || error.is_disconnected() => debug!(%error, "{}", self.failure),
             Err(error) => {
-                *admin = None;
-                if self.is_reported || error.is_disconnected() {
-                    debug!(%error, "{}", self.failure);
-                } else {
-                    self.is_reported = true;
-                    warn!(%error, "{}", self.failure);
-                }
+                self.is_reported = true;
+                warn!(%error, "{}", self.failure);
             }
         }
     }
 }
 
-/// Appends the server's time to every stream, for ever. What Redis refuses is left out: the next clock says more.
-pub async fn tell_the_time(server: Server, keys: Vec<String>) {
+/// Appends a clock event to every stream at intervals; never returns. One that is refused is left out: the next one has
+/// a later time.
+pub async fn append_clock_events(mut ticker: Ticker) {
     let mut ticks = interval(TICK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut admin = None;
     let mut clock = Repeated::new("the log's clock stands still: no clock event can be appended");
     loop {
         ticks.tick().await;
-        let outcome = tick(&mut admin, &server, &keys).await;
-        clock.attempted(&mut admin, outcome);
+        clock.attempted(ticker.tick().await);
     }
 }
 
-async fn tick(admin: &mut Option<Admin>, server: &Server, keys: &[String]) -> Result<(), RedisError> {
-    connected(admin, server).await?.tick(keys).await.map(drop)
-}
-
-async fn connected<'a>(admin: &'a mut Option<Admin>, server: &Server) -> Result<&'a mut Admin, RedisError> {
-    Ok(match admin {
-        Some(admin) => admin,
-        None => admin.insert(Admin::connect(server).await?),
-    })
-}
-
-/// Says how far the tables are behind the streams, for ever.
-pub async fn tell_the_lag(server: Server, keys: Vec<String>, committed: watch::Receiver<Committed>) {
+/// Measures how far the tables are behind the log at intervals; never returns.
+pub async fn measure_lag(mut meter: LagMeter, committed: watch::Receiver<Committed>) {
     let mut ticks = interval(LAG_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut admin = None;
-    let mut lag = Repeated::new("the lag is not known: Redis does not describe its streams");
+    let mut lag = Repeated::new("the lag is not known: the log does not describe its streams");
     loop {
         ticks.tick().await;
-        let outcome = measure_lag(&mut admin, &server, &keys, &committed).await;
-        lag.attempted(&mut admin, outcome);
+        let cursors = committed.borrow().clone();
+        let measured = meter.measure(&cursors).await;
+        lag.attempted(measured.map(|lags| {
+            for StreamLag { stream, entries, since } in lags {
+                metrics::set_lag(&stream, since, entries);
+            }
+        }));
     }
 }
 
-async fn measure_lag(
-    admin: &mut Option<Admin>,
-    server: &Server,
-    keys: &[String],
-    committed: &watch::Receiver<Committed>,
-) -> Result<(), RedisError> {
-    let admin = connected(admin, server).await?;
-    let now = admin.time().await?;
-    for key in keys {
-        let info = admin.stream_info(key).await?;
-        let cursor = committed.borrow().iter().find(|cursor| cursor.stream == *key).cloned();
-        let read = cursor.map_or_else(StreamPosition::default, |cursor| cursor.position);
-        let (behind, last) = (info.added.saturating_sub(read.counted()), read.last);
-        let since = if behind == 0 { 0 } else { now.saturating_sub(last.max(info.first).instant()).max(0) };
-        metrics::set_lag(key, Duration::from_millis(since.unsigned_abs()), behind);
-    }
-    Ok(())
-}
-
-/// Moves the consumer groups behind the commits, for ever: a courtesy to whoever looks. What Redis refuses is tried
-/// again, though nothing more is committed.
-pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committed>) {
-    let mut admin = None;
+/// Moves the consumer groups behind the commits; never returns while there are commits. A move that is refused for a
+/// while is repeated, though nothing more is committed.
+pub async fn move_groups(mut groups: Groups, mut committed: watch::Receiver<Committed>) {
     let mut moves = Repeated::new("the consumer groups stand still: they cannot be moved behind the commits");
     while committed.changed().await.is_ok() {
-        let cursors: Vec<(String, EntryId, u64)> = committed
-            .borrow_and_update()
-            .iter()
-            .map(|cursor| (cursor.stream.clone(), cursor.position))
-            .filter(|(_, read)| read.last != EntryId::ZERO)
-            .map(|(stream, read)| (stream, read.last, read.counted()))
-            .collect();
+        let cursors = committed.borrow_and_update().clone();
         crash::point("before-move-groups");
-        let outcome = async { connected(&mut admin, &server).await?.move_groups(&cursors).await }.await;
-        let passes = outcome.as_ref().is_err_and(RedisError::is_transient);
-        moves.attempted(&mut admin, outcome);
+        let outcome = groups.advance(&cursors).await;
+        let passes = outcome.as_ref().is_err_and(BackendError::is_transient);
+        moves.attempted(outcome);
         if passes {
             committed.mark_changed();
         }
@@ -143,8 +102,8 @@ pub async fn move_groups(server: Server, mut committed: watch::Receiver<Committe
     }
 }
 
-/// Writes lagging tables until nothing more comes; what cannot be written yet is tried again. Between two
-/// flushes it rests as long as the one before took: what is waited for is in the other tables.
+/// Writes lagging tables until the channel closes; a flush that cannot be written yet is retried. Between two flushes it
+/// pauses as long as the one before took: readers who wait read the other tables.
 ///
 /// # Errors
 /// If the database refuses for good, or another daemon has taken over.

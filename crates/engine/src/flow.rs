@@ -18,9 +18,10 @@ use crate::engine::{self, Batch, Completed, Engine, EngineStats};
 use crate::entry_admission::EntryAdmission;
 pub use crate::inlet::Counts;
 use crate::inlet::{Inlet, OpenEpoch};
+use crate::item::Item;
 use watchtower_core::admission::{Admission, Stream, reach_ms, retention_ms};
 use watchtower_core::events::{Decoded, Event, Fix, Limits, PositionReport, decode_entry, json, stream_of};
-use watchtower_core::tables::{self, ChangeSet, Lookup, Refused, vehicle_state};
+use watchtower_core::tables::{self, ChangeSet, Deltas, Lookup, Refused, vehicle_state};
 use watchtower_core::{Archived, Commit, Cursor, EntryId, StreamPosition};
 
 /// What a flow is made of.
@@ -100,6 +101,8 @@ pub struct Flow<H> {
     /// All accepted edits, in the order of the log.
     edits: Vec<Control>,
     now: Millis,
+    /// The greatest instant that an event of [`Self::push`] named.
+    pushed_until: Millis,
     /// While what the tables already contain is read again: nothing is to be written.
     muted: bool,
     /// The rows of `vehicle_state` that changed since [`Self::take_state`].
@@ -153,9 +156,21 @@ impl<H: Clone> Flow<H> {
         flow
     }
 
+    /// A flow without streams: its events are admitted by its caller and come by [`Self::push`], and what epochs change is
+    /// taken by [`Self::next_deltas`]. It has no names, archive, cursors or checkpoints.
+    pub fn without_streams(workers: usize, rules: Rules) -> Self {
+        let (keys, limits) = (Vec::new(), Limits::for_replay());
+        let settings = Settings { keys, limits, rules: rules.clone(), workers, archive: false, rejected_keep_ms: 0 };
+        Self::of(settings, Vec::new(), false, rules)
+    }
+
     fn with(settings: Settings, inlets: Vec<Inlet>, muted: bool) -> Self {
         let (retention_ms, horizon_ms) = (retention_ms(&settings.limits), Some(reach_ms(&settings.limits)));
         let rules = Rules { retention_ms, horizon_ms, ..settings.rules.clone() };
+        Self::of(settings, inlets, muted, rules)
+    }
+
+    fn of(settings: Settings, inlets: Vec<Inlet>, muted: bool, rules: Rules) -> Self {
         Self {
             engine: Engine::start(settings.workers, rules),
             lookup: Lookup::default(),
@@ -165,6 +180,7 @@ impl<H: Clone> Flow<H> {
             under_way: VecDeque::new(),
             edits: Vec::new(),
             now: BEGINNING,
+            pushed_until: BEGINNING,
             muted,
             states: HashMap::default(),
             states_complete: muted,
@@ -210,6 +226,38 @@ impl<H: Clone> Flow<H> {
             id,
             fields,
         }
+    }
+
+    /// Adds an event that its caller has admitted. Returns whether the epoch is full.
+    pub fn push(&mut self, item: Item) -> bool {
+        self.pushed_until = self.pushed_until.max(item.instant().unwrap_or(BEGINNING));
+        match item {
+            Item::Position(event) => self.batch.positions.push(event),
+            Item::Control(control) => self.batch.control.push(control),
+            Item::Clock(_) => {}
+        }
+        self.batch.is_full()
+    }
+
+    /// Hands the epoch of pushed events to the engine, even if there are none.
+    pub fn close_pushed(&mut self) {
+        self.submit(false);
+    }
+
+    /// What the next complete epoch changed, if one is complete: for a caller that keeps whole tables, for which rows
+    /// and cursors need not be made. With `wait`, waits for it; then `None` means that no epoch is under way.
+    pub fn next_deltas(&mut self, wait: bool) -> Option<Deltas> {
+        let (_, completed) = if wait { self.engine.next()? } else { self.engine.try_next()? };
+        self.under_way.pop_front().expect("an epoch completes after it was submitted");
+        Some(completed.deltas)
+    }
+
+    /// Ends the engine and discards epochs in flight.
+    ///
+    /// # Panics
+    /// If a worker has panicked.
+    pub fn end(self) {
+        self.engine.finish();
     }
 
     /// Takes in an archived event again. Edits come first; then positions, with which the log's time goes on,
@@ -279,7 +327,7 @@ impl<H: Clone> Flow<H> {
         for (seq, event) in (0..).zip(&mut batch.positions) {
             event.seq = seq; // each stream counts for itself
         }
-        let now = self.inlets.iter().map(|inlet| inlet.admission.now()).min().unwrap_or(BEGINNING);
+        let now = self.inlets.iter().map(|inlet| inlet.admission.now()).min().unwrap_or(self.pushed_until);
         if now > self.now {
             self.now = now;
             batch.control.push(Control::Now(now));

@@ -9,6 +9,7 @@ mod engine;
 mod entry_admission;
 pub mod flow;
 mod inlet;
+mod item;
 pub mod replay;
 
 pub use checkpoint::{Checkpoint, FlowState, InletState};

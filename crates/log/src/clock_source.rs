@@ -1,6 +1,6 @@
-//! Where a pipeline's clock events come from.
+//! Source of a pipeline's clock events.
 
-/// Where the clock events of a pipeline come from: `[clock] source`.
+/// Source of the clock events of a pipeline: `[clock] source`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClockSource {
     /// The daemon appends a clock event to each stream every second.

@@ -1,4 +1,4 @@
-//! Whether entries were lost: what Redis says of a stream, held against what was read of it.
+//! Whether entries were lost: the state of a stream in Redis compared with what was read of it.
 //!
 //! Redis counts the entries ever added to a stream; we count those we read, and so know how many came
 //! after them. Each of those is read, or still there, or lost:
@@ -8,22 +8,22 @@
 //! ```
 //!
 //! That is exact at any instant, whatever is added, trimmed or deleted between a read and the look at the
-//! stream. What Redis does not say is how many entries are *left* behind an id, unless all are, or none. To
-//! count them is to read them, so it is done only where nothing simpler proves that none is gone:
+//! stream. Redis does not report how many entries are *left* after an id, unless all are, or none. To count
+//! them is to read them, so it is done only where nothing simpler proves that none was removed:
 //!
 //! * XTRIM and MAXLEN take the oldest, XDEL leaves its mark in `max-deleted-entry-id`: if the last entry
 //!   read is there, and nothing behind it was ever deleted, nothing behind it is gone.
 //! * If as many were removed in all as when nothing was lost, nothing was removed since.
 //!
-//! A stream that says less than we know is not the stream that was read. It was deleted and made anew, it was
-//! flushed, it is an older state of it, or a replica's that had not heard everything. It may say more, too:
-//! then what is left is more than what can have come.
+//! A stream that reports fewer entries than were read is not the stream that was read. It was deleted and
+//! created again, it was flushed, it is an older state of it, or a replica's that was behind. It may report
+//! more, too: then more entries are left than can have been added.
 
 use watchtower_core::StreamPosition;
 
 use crate::redis::admin::StreamInfo;
 
-/// Entries that the log no longer has.
+/// Entries that the log no longer holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Gap {
     /// They were trimmed or deleted before they were read.
@@ -34,7 +34,7 @@ pub enum Gap {
     Lost {
         /// Key of the stream.
         stream: String,
-        /// Number of entries that are gone unread.
+        /// Number of entries that were removed unread.
         lost: u64,
         /// The last entry that was read before them.
         last: String,
@@ -43,7 +43,7 @@ pub enum Gap {
         /// Entries ever added.
         added: u64,
     },
-    /// What the tables contain was trimmed or deleted, and memory does not have it either.
+    /// Entries that the tables contain, and the newest checkpoint does not, were trimmed or deleted.
     #[error(
         "{stream}: the tables contain {needed} entries up to {last}, and Redis no longer holds {} of the {wanted} that the \
          newest checkpoint does not have: it was trimmed, flushed or restored from an older state",
@@ -93,12 +93,12 @@ impl Gap {
     }
 }
 
-/// What a look at a stream showed, all of it at the same instant.
+/// State of a stream at one instant.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// The entry at `before` is there.
     pub anchored: bool,
-    /// What Redis says.
+    /// Numbers that Redis reports of the stream.
     pub info: StreamInfo,
     /// How many entries had been removed when nothing was lost.
     pub removed_then: Option<u64>,
@@ -106,7 +106,7 @@ pub struct Look {
     pub left: Option<u64>,
 }
 
-/// What a look proves.
+/// Conclusion from a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Nothing is lost.
@@ -257,8 +257,7 @@ mod tests {
         model
     }
 
-    /// How many entries are said to be lost when 3 and 4 came after 2, or -1 if it is said to be another
-    /// stream.
+    /// Number of entries reported lost when 3 and 4 were read after 2; -1 if another stream is reported.
     fn lost(model: &Model) -> i64 {
         match model.judge(read(2, 2), read(4, 4), None).0 {
             Ok(()) => 0,
@@ -365,7 +364,7 @@ mod tests {
         assert!(!counted(&model, Some(2)), "nothing was removed since it was counted");
     }
 
-    /// Whatever happens to a stream, and whenever it is looked at: what is said is what is so.
+    /// Whatever happens to a stream, and whenever it is looked at: the report is true.
     #[test]
     fn random_streams_are_judged_right() {
         let (mut gaps, mut counts, mut looks) = (0, 0, 0);

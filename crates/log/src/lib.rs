@@ -1,14 +1,26 @@
 //! The event log of a pipeline: in Redis Streams, or in one file.
 //!
-//! [`redis`] and [`file`](mod@file) each read from a cursor of ours, append and trim; [`append`] is the one way in for
-//! producers, whichever it is; [`gap`] proves that no entry was lost
-//! between two reads of a Redis stream.
+//! [`Log::open`] chooses the backend; a daemon reads with [`Tail`], removes with [`Trimmer`], and appends clock events with
+//! [`Ticker`], whichever backend it is. [`append`] is the same for producers. [`redis`] and [`file`](mod@file) hold the
+//! two implementations; [`gap`] proves that no entry was lost between two reads of a Redis stream.
 
 pub mod append;
 mod clock_source;
+mod entries;
+mod error;
 pub mod file;
 pub mod gap;
+mod open;
 pub mod redis;
+mod tail;
+mod trim;
+mod upkeep;
 
 pub use clock_source::ClockSource;
+pub use entries::Entries;
+pub use error::{BackendError, ReadError};
 pub use gap::{Gap, Look, Proof, judge};
+pub use open::{Backend, Log, Options};
+pub use tail::{Step, Tail};
+pub use trim::{Contained, Trimmer};
+pub use upkeep::{Groups, LagMeter, StreamLag, Ticker};

@@ -1,15 +1,18 @@
 //! The tables of a pipeline: in PostgreSQL, in a GeoPackage, or as CSV files.
 //!
 //! A store that a daemon writes to ([`geopackage`], [`postgres`]) is a claim of the right to write, and a [`Writer`] that
-//! writes the changes of an epoch in one transaction. [`Commit`](watchtower_core::Commit) is the same for both.
+//! writes the changes of an epoch in one transaction. [`Commit`](watchtower_core::Commit) is the same for both. [`Store`]
+//! chooses between them.
 
 mod claim;
 pub mod csv;
 pub mod geopackage;
+mod open;
 pub mod postgres;
 mod writer;
 
 pub use claim::{Claim, Owner, Stored, UnreadableCursor};
+pub use open::{ClaimError, Hold, Opened, Options, Session, Store};
 pub use writer::{Backend, LaggingWriter, Writer, WriterError};
 
 use claim::{host, random_name};

@@ -1,4 +1,4 @@
-//! What holds of every log, whatever the rules make of it in particular.
+//! Invariants of the tables of every log, whatever the rules.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::versions::histories;
 use super::{overspeeds, tracks, visits};
 use watchtower_model::{GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit};
 
-/// What does not hold, of any vehicle.
+/// Violated invariants, of any vehicle.
 pub(crate) fn broken(
     positions: &[PositionEvent],
     geofences: &[GeofenceEdit],

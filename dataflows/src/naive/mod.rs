@@ -156,7 +156,7 @@ pub fn recompute(
     tables
 }
 
-/// What aggregates are made of.
+/// The facts from which aggregates are computed.
 fn plain_facts(tables: &Tables) -> PlainFacts {
     PlainFacts {
         towings: tables.towings.iter().copied().collect(),

@@ -1,4 +1,4 @@
-//! What a vehicle's positions add up to, by local day.
+//! Sums over a vehicle's positions, by local day.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Overspeeds.
+//! Overspeeds, recomputed from all positions of a vehicle.
 
 use std::collections::BTreeSet;
 

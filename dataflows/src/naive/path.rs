@@ -38,7 +38,7 @@ pub(super) struct Leg {
     pub(super) way_mm: i64,
 }
 
-/// What adds up during an interval.
+/// Sums over an interval.
 pub(super) struct Measures {
     pub(super) distance_mm: i64,
     pub(super) gap_mm: i64,
@@ -175,7 +175,7 @@ impl<'a> Path<'a> {
         self.speed(i).is_some_and(|speed| speed >= self.rules.idle_speed)
     }
 
-    /// What is known of the ignition at an instant at which there is a position.
+    /// Ignition at an instant at which there is a position.
     pub(super) fn ignition(&self, t: Millis) -> Ignition {
         let since = self.offlines.iter().filter_map(|offline| offline.ended_at).filter(|&end| end <= t).max();
         let mut heard = self.heard.iter().rev().filter(|position| position.ts <= t);
@@ -242,7 +242,7 @@ impl<'a> Path<'a> {
         (self.standing(i).is_none() && speed <= self.rules.max_plausible).then_some(speed)
     }
 
-    /// What adds up from `since` until `before`.
+    /// Sums over `[since, before)`.
     pub(super) fn measures(&self, since: Millis, before: Millis) -> Measures {
         let numbers = 0..self.positions.len();
         let (mut moving_ms, mut stopped_ms, mut max_speed) = (0, 0, None);

@@ -24,12 +24,12 @@ fn edit_at<'a, K, D>(history: &[&'a Edit<K, D>], t: Millis) -> Option<&'a Edit<K
     effective.max_by_key(|edit| (edit.valid_from, edit.seq)).copied()
 }
 
-/// What holds at `t`: nothing before the first edit, nor after a deletion.
+/// The definition in force at `t`; `None` before the first edit and after a deletion.
 pub(super) fn definition_at<'a, K, D>(history: &[&'a Edit<K, D>], t: Millis) -> Option<&'a D> {
     edit_at(history, t).and_then(|edit| edit.definition.as_deref())
 }
 
-/// What a geofence is at `t`.
+/// The definition of a geofence at `t`.
 pub(super) fn geofence_at<'a>(geofences: &Geofences<'a>, geofence: GeofenceId, t: Millis) -> Option<&'a Geofence> {
     geofences.get(&geofence).and_then(|history| definition_at(history, t))
 }

@@ -1,4 +1,4 @@
-//! What folds say: facts, and how many more or fewer of each there are.
+//! Facts of folds, with the change in the number of each.
 
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ pub enum Leg {
         reached: GeofenceId,
         /// First instant inside a terminal again, epoch milliseconds.
         returned_at: Millis,
-        /// What was visited in between.
+        /// Geofences visited in between, in order.
         clients: Arc<[GeofenceId]>,
     },
 }
@@ -201,7 +201,7 @@ impl Leg {
     }
 }
 
-/// What adds up during a [`Leg`].
+/// Sums over a [`Leg`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Sum over the whole leg.

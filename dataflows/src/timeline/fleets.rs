@@ -91,7 +91,7 @@ impl Labels<'_> {
         }
     }
 
-    /// What a day adds up to for the fleet that the vehicle is in at its end.
+    /// Sums of a day, for the fleet that the vehicle is in at its end.
     fn day<'d>(&self, day: Day, view: View, days: &'d mut FleetDays) -> &'d mut FleetMotions {
         let end = self.rules.local_time.day_end(day);
         let fleet = self.roster.fleet(self.vehicle, end - 1, view);

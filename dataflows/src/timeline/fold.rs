@@ -55,7 +55,7 @@ pub struct Fold<'a> {
     hour: &'a Cell<Span>,
 }
 
-/// What the folds of all vehicles have in common.
+/// Data that the folds of all vehicles share: rules, index, versions.
 #[derive(Debug)]
 pub struct World {
     /// Geofences and their versions.
@@ -172,7 +172,7 @@ impl Fold<'_> {
         turned
     }
 
-    /// What a position of any kind tells of movement and silence.
+    /// Movement and silence as of a position of any kind.
     fn hear(&self, before: Option<&Heard>, next: &Position) -> (Item, Heard) {
         let &Position { ts, place, ignition, .. } = next;
         let is_silent = before.is_some_and(|before| self.is_silent(before.ts, ts));

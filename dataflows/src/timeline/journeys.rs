@@ -1,4 +1,4 @@
-//! What the visits of a fold mean for its trips and turnarounds.
+//! Trips and turnarounds from the visits of a fold.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl Fold<'_> {
         route.settle(earliest, |leg| facts.legs.push((leg, self.sign)));
     }
 
-    /// What ended with the stays that last or wait, and the trip under way.
+    /// Legs that end with open or unconfirmed stays, and the trip under way.
     pub(super) fn open_route(&self, route: &Route, inside: &[Inside], now: Millis, facts: &mut FactDeltas) {
         let sign = self.sign;
         let confirmed = inside.iter().filter(|inside| inside.role != Role::None && inside.is_confirmed(now));

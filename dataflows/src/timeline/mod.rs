@@ -59,10 +59,10 @@ use watchtower_model::{
 /// Positions or facts that are looked ahead: waiting for memory is waiting for all of theirs at once.
 pub(crate) const AHEAD: usize = 32;
 
-/// What an epoch changed.
+/// Changes of an epoch.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// What there is more or less of.
+    /// Change in the number of each fact.
     pub facts: FactDeltas,
     /// The visits that last, by whom and where: those of `facts` without an end, whether confirmed or not.
     pub membership: Vec<(Membership, i64)>,
@@ -79,13 +79,13 @@ pub struct TimelineSnapshot {
     pub vehicle: VehicleId,
     /// The instant of its last position; [`BEGINNING`] if it has none.
     pub newest: Millis,
-    /// What is kept of its past.
+    /// Retained positions, and states of the fold between them.
     pub track: Track,
-    /// What was said of it and may still change.
+    /// Reported facts with numbers that may still change.
     pub ledger: Ledger,
 }
 
-/// What an epoch brings to the timelines of a worker.
+/// Input of the timelines of a worker in one epoch.
 #[derive(Debug)]
 pub struct Arrivals {
     /// In no particular order; `seq` orders those of one vehicle.
@@ -112,7 +112,7 @@ struct Timeline {
     armed: Millis,
 }
 
-/// What the timelines of one worker hold, and how often they went back.
+/// Sizes of the timelines of one worker, and how often late events made them rewind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Vehicles that have a timeline.
@@ -140,7 +140,7 @@ pub struct Timelines {
     stats: Stats,
     /// Emptied after each vehicle; what it has allocated is used again.
     facts: FactDeltas,
-    /// What an epoch before has said, emptied.
+    /// Buffers of an earlier epoch, emptied, for reuse.
     spare: Changes,
     order: Order,
 }
@@ -254,7 +254,7 @@ impl Timelines {
     }
 
     /// Goes on from a snapshot. What is open is said, as if it had just begun: what has ended was said
-    /// before the snapshot was taken, and is remembered by nobody else.
+    /// before the snapshot was taken, and has no other owner.
     fn restore(&mut self, snapshot: TimelineSnapshot, out: &mut Changes) {
         let TimelineSnapshot { vehicle, newest, track, ledger } = snapshot;
         let (now, slot) = (self.now, self.slot(vehicle));

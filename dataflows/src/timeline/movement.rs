@@ -23,7 +23,7 @@ pub struct Item {
     pub place: Place,
     /// As reported, if plausible.
     pub speed: Speed,
-    /// What is known of it then.
+    /// Ignition as of this position.
     pub ignition: Ignition,
     /// It is not marked.
     pub is_usable: bool,
@@ -124,7 +124,7 @@ impl<F: FnMut(&Segment<'_>)> Sink for F {
     }
 }
 
-/// What is remembered of the way to where segments are settled.
+/// The way so far, until segments are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Odometer {
     /// The last counted position.
@@ -256,7 +256,7 @@ impl Movement {
         self.forget(self.settled as usize, rules);
     }
 
-    /// The same where nobody asks for segments, but only for the speed at the last position.
+    /// The same if no segments are needed, only the speed at the last position.
     pub fn step_unasked(&mut self, mut next: Item, heard: Millis, rules: &Rules) {
         let before = self.last();
         let last = self.window[before];

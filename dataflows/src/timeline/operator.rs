@@ -18,7 +18,7 @@ use crate::timeline::deltas::{FactDeltas, facts};
 use crate::timeline::{Arrivals, Changes, Stats, TimelineSnapshot, Timelines};
 use watchtower_model::{BEGINNING, Membership, PositionEvent, Rules, VehicleId, VehicleState};
 
-/// What an epoch brought to this worker, and the right to answer at it.
+/// Input of an epoch at this worker, with the capability to produce its output.
 struct Pending {
     answer: Vec<Capability<Epoch>>,
     arrivals: Arrivals,
@@ -62,7 +62,7 @@ pub type States<'s> = StreamVec<'s, Epoch, (VehicleId, Option<VehicleState>)>;
 /// The outputs, of which every kind of fact has one of the same name.
 macro_rules! outputs {
     ($($(#[$what:meta])* $fact:ident: $row:ty,)*) => {
-        /// What the timelines say by themselves.
+        /// Facts that the timelines produce.
         pub struct Facts<'s> {
             $($(#[$what])* pub $fact: Rows<'s, $row>,)*
             /// The visits that last: who is where.

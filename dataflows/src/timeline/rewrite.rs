@@ -2,12 +2,12 @@
 
 use watchtower_model::{Millis, Position};
 
-/// What becomes of the position at an instant: replaced, added, or withdrawn.
+/// A change of the position at an instant: replaced, added, or withdrawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite {
     /// Instant of the position, epoch milliseconds.
     pub ts: Millis,
-    /// What is there now.
+    /// The new position; `None` if it was withdrawn.
     pub position: Option<Position>,
 }
 

@@ -7,7 +7,7 @@
 //! over those who wait and those that last, and thrown away.
 //!
 //! A trip ends where a visit begins after the last of the earlier ones has ended: visits that overlap or
-//! touch are one stay, and nobody leaves in between.
+//! touch are one stay, without an exit in between.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::timeline::deltas::Leg;
 use watchtower_model::{END, GeofenceId, Millis};
 
-/// What a geofence was when a visit to it began, as far as trips are concerned.
+/// Role of a geofence in trips, as of the beginning of a visit to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// No anchor: neither begins nor ends anything.
@@ -32,7 +32,7 @@ pub enum Role {
 pub struct Stay {
     /// Dense number of the geofence.
     pub geofence: GeofenceId,
-    /// What is called smallest: the geofence's id in the log.
+    /// The geofence's id in the log, by which the smallest is chosen.
     pub id: Arc<str>,
     /// [`Role::Anchor`] or [`Role::Terminal`].
     pub role: Role,
@@ -52,7 +52,7 @@ pub struct Departure {
     id: Arc<str>,
 }
 
-/// What a vehicle's way has come to.
+/// A vehicle's open trip and turnaround.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Route {
     /// From the last anchor.

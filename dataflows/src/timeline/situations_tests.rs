@@ -24,7 +24,7 @@ fn track(rng: &mut Rng, episodes: usize) -> Vec<Position> {
     driver.go(episodes)
 }
 
-/// What one epoch brings.
+/// Input of one epoch.
 #[derive(Clone, Debug, Default)]
 struct Epoch {
     positions: Vec<PositionEvent>,

@@ -51,7 +51,7 @@ pub struct Standing {
     stop: Option<Stopped>,
 }
 
-/// What a step made certain.
+/// Facts that a step made certain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// A stop that is over for good.

@@ -1,4 +1,4 @@
-//! What a timeline remembers between two positions.
+//! State of a timeline between two positions.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct Inside {
     pub entered_at: Millis,
     /// How long it must last to be confirmed: a rule of the version in force at `entered_at`.
     pub min_dwell_ms: i64,
-    /// What it is for trips: of the same version.
+    /// Role in trips, of the same version.
     pub role: Role,
     /// Its kind, of the same version.
     pub kind: Option<Arc<str>>,
@@ -55,12 +55,12 @@ pub struct Heard {
     pub ts: Millis,
     /// The first position since the last offline.
     pub since: Millis,
-    /// What is known of it.
+    /// Ignition, as last reported.
     pub ignition: Ignition,
 }
 
 /// All a timeline remembers of its past: instants and modes, no sums. Two folds that reach equal
-/// states report equal facts from there on. Of what nobody asks for ([`watchtower_model::ViewSet`]) it remembers nothing.
+/// states report equal facts from there on. For views that are not computed ([`watchtower_model::ViewSet`]) it has no state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The last position of any kind; none before the first.
@@ -71,7 +71,7 @@ pub struct State {
     pub inside: Arc<[Inside]>,
     /// How it moves, once there is a usable position.
     pub(super) movement: Option<Box<Movement>>,
-    /// What else there is to know then, if anybody asks for it.
+    /// State of the analytics views; `None` if they are not computed.
     pub(super) analytics: Option<Box<Analytics>>,
 }
 
@@ -88,7 +88,7 @@ pub struct Stayed {
     pub until: Millis,
 }
 
-/// What only analytics remember, in a box of its own: where nobody asks for it, it takes a pointer.
+/// State that only analytics need, in its own box: without analytics it takes one pointer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Analytics {
     /// Up to where movement is settled.

@@ -1,4 +1,4 @@
-//! What adds up along a track: over any interval, and by local day.
+//! Sums along a track: over any interval, and by local day.
 //!
 //! Only integers, so that sums of parts are the sum of the whole whichever way it is cut.
 
@@ -194,7 +194,7 @@ impl Days {
     }
 }
 
-/// What the fold through a chunk added up.
+/// Sums of the fold through a chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
     /// Of the segments it settled, all of it.

@@ -1,4 +1,4 @@
-//! What random logs seldom meet: the edges of a chunk.
+//! Situations at the edges of a chunk, which random logs seldom have.
 
 use std::sync::Arc;
 

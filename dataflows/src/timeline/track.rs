@@ -34,7 +34,7 @@ use watchtower_model::Span;
 use watchtower_model::local_time::Day;
 use watchtower_model::{END, Millis, Position, Rules};
 
-/// What is remembered of positions that have been given up.
+/// State after the positions that are no longer retained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Past {
     /// Of the days that may still change.
@@ -64,7 +64,7 @@ pub struct Track {
     region: SafeRegion,
 }
 
-/// What a track has besides, in a box of its own: of a large fleet many vehicles have just begun.
+/// The rest of a longer track, in its own box: in a large fleet many tracks are short.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Grown {
     /// The chunks before the tail.
@@ -109,7 +109,7 @@ impl From<TrackParts> for Track {
     }
 }
 
-/// What [`Track::append`] did.
+/// Result of [`Track::append`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// The position begins a chunk.
@@ -118,7 +118,7 @@ pub struct Appended {
     pub rewound: Option<Rewound>,
 }
 
-/// What [`Track::rewrite`] did.
+/// Result of [`Track::rewrite`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewound {
     /// How many positions were folded again.
@@ -194,7 +194,7 @@ impl Track {
         first.before.as_ref().map(|_| day(first.settled_before(), rules))
     }
 
-    /// What adds up during an interval that some retained state knows of.
+    /// Sums over an interval that begins at or after a retained state.
     pub fn measure(&self, span: Span, fold: &Fold<'_>) -> Measures {
         let mut sum = self.grown.as_ref().and_then(|grown| grown.past.of(span)).unwrap_or_default();
         let is_before = |chunk: &Arc<Chunk>| chunk.positions.last().is_none_or(|last| last.ts < span.from);

@@ -23,11 +23,11 @@ use watchtower_model::Span;
 use watchtower_model::local_time::Day;
 use watchtower_model::{BEGINNING, END, Mark, Membership, Millis, Position, PositionEvent, VehicleId};
 
-/// What an epoch brought to one vehicle.
+/// Input of an epoch for one vehicle.
 pub(super) struct Happened<'a> {
     /// By instant and place in the log.
     pub events: &'a [PositionEvent],
-    /// What edits made different around it.
+    /// Areas that edits changed around it.
     pub changes: &'a [Change],
     /// For how long it may be silent was or will be another time.
     pub silences: bool,

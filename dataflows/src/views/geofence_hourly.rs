@@ -37,7 +37,7 @@ pub struct GeofenceHour {
     pub hour: Millis,
 }
 
-/// What a fact brings to a geofence's hour.
+/// Contribution of a fact to a geofence's hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Part {
     /// A visit began in the hour.

@@ -36,7 +36,7 @@ use crate::views::{GroupSnapshot, Rows};
 use watchtower_model::local_time::LocalTime;
 use watchtower_model::{BEGINNING, Millis, Rules};
 
-/// What every aggregate is given besides its facts.
+/// Input that every aggregate has besides its facts.
 #[derive(Clone)]
 pub struct Given<'s> {
     /// The same on every worker.
@@ -80,7 +80,7 @@ pub struct Grouped<'s, R: 'static> {
 }
 
 impl<'s, R: Clone + 'static> Grouped<'s, R> {
-    /// One that nobody asks for: no rows and no groups.
+    /// An aggregate that is not computed: no rows and no groups.
     pub fn none(scope: Scope<'s, Epoch>) -> Self {
         Self { rows: empty(scope).as_collection(), snapshots: empty(scope).as_collection(), stats: Rc::default() }
     }
@@ -92,7 +92,7 @@ impl<R: 'static> std::fmt::Debug for Grouped<'_, R> {
     }
 }
 
-/// What an epoch brought to this worker, and the right to answer at it.
+/// Input of an epoch at this worker, with the capability to produce its output.
 struct Pending<G: Group> {
     answer: [Capability<Epoch>; 2],
     facts: Vec<(Fact<G>, i64)>,

@@ -69,12 +69,12 @@ pub fn reach_ms(rules: &Rules) -> i64 {
     .fold(0, i64::saturating_add)
 }
 
-/// What can be sent to another worker.
+/// Data that can be sent to another worker.
 pub trait Sent: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
 impl<T: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static> Sent for T {}
 
-/// What the facts of a group have in common.
+/// Key that the facts of a group share.
 pub trait Key: Sent + Ord + Hash {
     /// A number that decides which worker has the group.
     fn route(&self) -> u64;
@@ -90,13 +90,13 @@ pub fn route_of(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// What the facts of a group add up to: a function of their multiset.
+/// State of a group: a function of the multiset of its facts.
 pub trait Group: Sent + Default {
-    /// What they have in common.
+    /// Key that the group's facts share.
     type Key: Key;
-    /// What a fact brings.
+    /// Contribution of a fact.
     type Value: Sent + Ord;
-    /// What the table says.
+    /// Row of the table, without its key.
     type Row: Clone + PartialEq + Debug + 'static;
 
     /// Adds `diff` times a value, or takes it away. Within an epoch there may be less than nothing of it.
@@ -105,13 +105,13 @@ pub trait Group: Sent + Default {
     /// Called once after the updates of an epoch.
     fn settle(&mut self) {}
 
-    /// What the table says, if anything.
+    /// The row of the table; `None` if the group has none.
     fn row(&self, key: &Self::Key) -> Option<Self::Row>;
 
     /// Whether nothing has been added that was not taken away.
     fn is_empty(&self) -> bool;
 
-    /// What it has allocated, about, besides itself.
+    /// Allocated bytes besides the value itself, approximately.
     fn heap_bytes(&self) -> usize;
 
     /// Something of all that is looked at when it changes.
@@ -125,10 +125,10 @@ pub trait Group: Sent + Default {
         None
     }
 
-    /// What a checkpoint keeps of a group.
+    /// The group as a checkpoint stores it.
     fn snapshot(key: Self::Key, group: Arc<Self>) -> GroupSnapshot;
 
-    /// What a checkpoint kept, if it is of this kind.
+    /// The group of a checkpoint; `None` if it is of another kind.
     fn restored(snapshot: GroupSnapshot) -> Option<(Self::Key, Arc<Self>)>;
 }
 
@@ -140,7 +140,7 @@ pub type Fact<G> = (<G as Group>::Key, <G as Group>::Value);
 pub struct GroupStats {
     /// Groups in memory.
     pub groups: u64,
-    /// What they take, about.
+    /// Their memory in bytes, approximately.
     pub bytes: u64,
     /// Changes to groups that had left memory, since ever. There should be none: the rows they should
     /// have changed are wrong.
@@ -161,7 +161,7 @@ pub struct Groups<G: Group> {
     numbers: HashMap<G::Key, u32, FxBuildHasher>,
     /// Numbers that no group has.
     free: Vec<u32>,
-    /// What is to be sealed, by its end.
+    /// Unsealed groups, by their end.
     ends: BTreeSet<(Millis, G::Key)>,
     /// The sealed groups that stay, by lane.
     last: HashMap<u64, G::Key, FxBuildHasher>,
@@ -205,7 +205,7 @@ impl<G: Group> Groups<G> {
         self.silence_ms = self.silence_ms.max(silence_ms);
     }
 
-    /// What ended before has been sealed, if anything is.
+    /// End before which all groups are sealed; `None` if none is.
     fn sealed_before(&self) -> Option<Millis> {
         let kept_ms = self.sealed_after_ms?.saturating_add(self.dwell_ms).saturating_add(self.silence_ms);
         Some(self.now.saturating_sub(kept_ms))

@@ -36,7 +36,7 @@ fn middle(bucket: u16) -> i64 {
     (mantissa << shift) + (1 << (shift - 1))
 }
 
-/// What a histogram says instead of a value: at most 1/128 more or less.
+/// Value that the histogram reports instead of `value`: at most 1/128 more or less.
 pub fn rounded(value: i64) -> i64 {
     middle(bucket(value))
 }
@@ -102,7 +102,7 @@ impl Histogram {
         self.counts.is_empty()
     }
 
-    /// What it has allocated.
+    /// Allocated bytes.
     pub fn heap_bytes(&self) -> usize {
         self.counts.capacity() * size_of::<(u16, i64)>()
     }

@@ -25,7 +25,7 @@ pub struct KindDay {
     pub day: Day,
 }
 
-/// What a visit brings.
+/// Contribution of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Part {
     /// Dense number of the vehicle that visited.

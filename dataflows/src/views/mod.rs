@@ -61,7 +61,7 @@ pub enum GroupSnapshot {
 /// The aggregates that are made of groups, in the order of [`Views::groups`].
 pub const AGGREGATES: [&str; 5] = ["vehicle_daily", "geofence_hourly", "od_daily", "fleet_daily", "kind_daily"];
 
-/// What the dataflow held after some epoch: what it takes to go on from there.
+/// State of the dataflow after an epoch, from which it can continue.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshots {
     /// The timelines, in no order.
@@ -92,13 +92,13 @@ pub struct Views<'s> {
     pub turnarounds: Rows<'s, Turnaround>,
     /// The last position of every vehicle, and what it is doing.
     pub vehicle_state: States<'s>,
-    /// What each vehicle did on each day.
+    /// Rows of `vehicle_daily`, by vehicle and local day.
     pub vehicle_daily: Rows<'s, VehicleDaily>,
-    /// What happened in each geofence in each hour.
+    /// Rows of `geofence_hourly`, by geofence and hour.
     pub geofence_hourly: Rows<'s, GeofenceHourly>,
     /// The trips between any two geofences on each day.
     pub od_daily: Rows<'s, OdDaily>,
-    /// What the vehicles of each fleet did on each day.
+    /// Rows of `fleet_daily`, by fleet and local day.
     pub fleet_daily: Rows<'s, FleetDaily>,
     /// The visits to each kind of geofence on each day.
     pub kind_daily: Rows<'s, KindDaily>,
@@ -126,7 +126,7 @@ impl std::fmt::Debug for Views<'_> {
     }
 }
 
-/// What to go on from.
+/// State of a checkpoint from which the operators continue.
 pub struct Restored<'s> {
     /// Timelines, each on any worker.
     pub timelines: StreamVec<'s, Epoch, TimelineSnapshot>,

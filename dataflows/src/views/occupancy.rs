@@ -15,7 +15,7 @@ use crate::control::Epoch;
 use crate::views::Rows;
 use watchtower_model::{GeofenceId, Membership, Occupancy};
 
-/// What is known of a geofence.
+/// State of a geofence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Inside {
     vehicles: i64,
@@ -69,7 +69,7 @@ impl Counts {
     }
 }
 
-/// What an epoch changes, and the right to answer at it.
+/// Changes by epoch, each with the capability to produce its output.
 type Pending = BTreeMap<Epoch, (Capability<Epoch>, Vec<(GeofenceId, Inside)>)>;
 
 /// Vehicles per geofence, for the `present` geofences and those with a vehicle inside.

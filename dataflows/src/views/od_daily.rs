@@ -26,7 +26,7 @@ pub struct OdDay {
     pub day: Day,
 }
 
-/// What a trip brings.
+/// Contribution of a trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Part {
     /// How long it took.

@@ -125,7 +125,7 @@ impl Peak {
         self.blocks.is_empty() && self.tail.is_empty()
     }
 
-    /// What it has allocated, about.
+    /// Allocated bytes, approximately.
     pub fn heap_bytes(&self) -> usize {
         let blocks = self.blocks.capacity() * (size_of::<Block>() + BLOCK * size_of::<Edge>() / 2);
         blocks + self.tail.capacity() * size_of::<u32>()

@@ -17,7 +17,7 @@ use crate::control::{Control, Epoch};
 use crate::views::Rows;
 use watchtower_model::{BEGINNING, InForce, Millis};
 
-/// What one epoch brought.
+/// Input of one epoch.
 struct Arrivals<K> {
     answer: Capability<Epoch>,
     rows: Vec<(InForce<K>, i64)>,

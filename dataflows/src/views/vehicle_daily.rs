@@ -18,7 +18,7 @@ use watchtower_model::facts::{Motion, Overspeed, Spell, SpellKind, Stop, Towing,
 use watchtower_model::local_time::{Day, LocalTime};
 use watchtower_model::{Millis, Speed, VehicleId, Visit};
 
-/// What the table is made of.
+/// Facts from which the table is computed.
 pub struct VehicleFacts<'s> {
     /// One for each vehicle and day.
     pub motions: Rows<'s, Motion>,
@@ -51,10 +51,10 @@ pub struct VehicleDay {
     pub day: Day,
 }
 
-/// What a fact brings to a vehicle's day.
+/// Contribution of a fact to a vehicle's day.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Part {
-    /// What the positions add up to.
+    /// Sums over the positions.
     Motion(MotionOfDay),
     /// How far it went with the ignition off, millimetres.
     Towing(i64),

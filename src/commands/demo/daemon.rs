@@ -51,7 +51,7 @@ impl Daemon {
         let has_ended = Arc::clone(&ended);
         let thread = thread::spawn(move || {
             let stopped = async { drop(stopped.await) };
-            let result = runtime.block_on(daemon::run_embedded(&of_daemon, options, false, stopped));
+            let result = runtime.block_on(daemon::run(options, Some(&of_daemon), false, stopped));
             has_ended.store(true, Ordering::Relaxed);
             gauge.end();
             Ok(result?)

@@ -26,7 +26,7 @@ changes no answer: a position replaces the one with the same vehicle and ts, or 
 
 The exit code is 1 if anything was refused (all else is published), 2 if everything was.";
 
-/// What `publish` takes.
+/// Arguments of `publish`.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
     /// Files that are published
@@ -42,7 +42,7 @@ pub struct PublishArgs {
     /// Number of the pipeline's event streams, if its daemon has not run yet [default: 1]
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_STREAMS)))]
     pub streams: Option<u16>,
-    /// Who says what time it is, if the daemon has not run yet: clock events appended here, or the
+    /// Source of clock events, if the daemon has not run yet: clock events appended here, or the
     /// daemon's own every second [default: log]
     #[arg(long, value_name = "KIND")]
     pub clock: Option<ClockArg>,
@@ -61,7 +61,7 @@ pub struct PublishArgs {
     pub batch: u32,
 }
 
-/// Who says what time it is.
+/// Source of clock events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ClockArg {
     /// Producers do, as this command does
@@ -82,7 +82,7 @@ pub enum FormatArg {
 }
 
 impl PublishArgs {
-    /// What to publish, where, and how.
+    /// Options of the publication that the arguments describe.
     ///
     /// # Errors
     /// If the configuration cannot be read, or is wrong.

@@ -1,10 +1,10 @@
-//! When events of history arrive, and when the log's clock is told.
+//! Arrival of events of history, and the log's clock events between them.
 
 use watchtower_model::Millis;
 
 use watchtower_core::events::{Event, Fix, Limits};
 
-/// The log's time has to have gone on by this much before it is told again.
+/// Shortest advance of log time between two clock events.
 const CLOCK_EVERY_MS: Millis = 1000;
 
 /// Without pacing, this many events lie between two clocks at least, so that they cost little.
@@ -31,7 +31,7 @@ impl LogTime {
         self.arrival
     }
 
-    /// What a clock says now.
+    /// Present time of the clock, epoch milliseconds.
     pub(super) fn clock(&self) -> Option<Millis> {
         self.arrival
     }
@@ -66,7 +66,7 @@ impl LogTime {
     }
 }
 
-/// The instant that the event speaks of, if it says anything about the log's time.
+/// Instant of the event, if it advances the log's time.
 pub(super) fn instant(event: &Event<'_>) -> Option<Millis> {
     match event {
         Event::Position(report) => Some(report.ts),
@@ -86,7 +86,7 @@ fn valid_from(event: &Event<'_>) -> Option<Millis> {
 /// When the next clock is due, and when entries are to end so that clocks are not held back.
 #[derive(Clone, Debug)]
 pub(super) struct Clocks {
-    /// The greatest that was told; never ahead of the log's time.
+    /// Newest appended clock; never ahead of the log's time.
     told: Option<Millis>,
     /// Whether the last event was something else.
     behind: bool,
@@ -122,7 +122,7 @@ impl Clocks {
         enough
     }
 
-    /// The clock to be told, if the log's time has gone on by enough.
+    /// The clock event that is due, if the log's time has advanced enough.
     pub(super) fn due(&self, log_time: &LogTime) -> Option<Millis> {
         let now = log_time.clock()?;
         self.told.is_none_or(|told| now.saturating_sub(told) >= CLOCK_EVERY_MS).then_some(now)
@@ -142,7 +142,7 @@ mod tests {
 
     const T: Millis = 1_795_413_600_000;
 
-    /// The arrival that an event gets, and what a clock says then.
+    /// The arrival that an event gets, and the clock then.
     fn stamped(time: &mut LogTime, text: &str) -> (Option<Millis>, Option<Millis>) {
         let limits = Limits::default();
         let mut event = json::decode(text.as_bytes(), &limits).unwrap();

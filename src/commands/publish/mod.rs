@@ -60,7 +60,7 @@ use producer::{Counts, End, Producer};
 
 use crate::config::ConfigError;
 
-/// What to publish, where, and how.
+/// Options of a publication: files, target and pace.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// GeoJSON files of geofences, read first.
@@ -73,7 +73,7 @@ pub struct Options {
     pub reading: Reading,
     /// Pipeline that is appended to.
     pub target: Target,
-    /// What the pipeline should look like; its daemon knows better.
+    /// Layout of a pipeline whose daemon has not announced one.
     pub wanted: Wanted,
     /// Pace at which events are sent.
     pub pace: Pace,
@@ -81,9 +81,9 @@ pub struct Options {
     pub format: Format,
     /// The most events of an entry in the shapes that hold several.
     pub batch: u32,
-    /// What the daemon accepts.
+    /// Limits of the pipeline's daemon.
     pub limits: Limits,
-    /// What the present is where the days of the files are judged.
+    /// Present time by which the days of the files are judged.
     pub present: Present,
 }
 
@@ -118,7 +118,7 @@ pub enum PublishError {
         /// Error of the system.
         source: io::Error,
     },
-    /// The result could not be told.
+    /// The summary cannot be written.
     #[error("cannot write what was done")]
     Output(#[source] io::Error),
 }
@@ -161,7 +161,7 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// What the first reading came to.
+/// Result of the first reading.
 #[derive(Debug)]
 struct Judged {
     judge: FileJudge,
@@ -169,10 +169,10 @@ struct Judged {
     behind: u64,
 }
 
-/// How far reading has come, for whoever watches.
+/// Progress of reading, for the terminal.
 type Watcher<'a> = dyn FnMut(&Path, Progress, u64) + 'a;
 
-/// Publishes until all is in the streams or `stop` is set. `progress` hears, now and then, how far
+/// Publishes until all is in the streams or `stop` is set. `progress` receives, now and then, how far
 /// the current file has been read, and how many records so far in all.
 ///
 /// # Errors
@@ -192,7 +192,7 @@ pub fn publish(options: &Options, stop: &AtomicBool, progress: &mut Watcher<'_>)
         Some(Judged { judge, behind: 0 }) => read_all(&files, judge, &mut producer, progress, &mut reports),
         Some(Judged { judge, .. }) => read_sorted(&files, judge, &mut producer, progress, &mut reports),
     };
-    // A clock at the end of what was read says no more than its events did.
+    // A clock event at the end of the input has no later time than its events.
     let (counts, finished) = producer.finish(read.is_ok());
     let tally = finished?;
     let published = tally.events;
@@ -217,7 +217,7 @@ pub fn publish(options: &Options, stop: &AtomicBool, progress: &mut Watcher<'_>)
     })
 }
 
-/// A file that is missing is told before anything is published. A pipe is read to its end.
+/// A missing file is reported before anything is published. A pipe is read to its end.
 fn open_files(options: &Options) -> Result<Vec<InputFile>, SourceError> {
     let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
     for (path, _) in files {

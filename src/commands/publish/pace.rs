@@ -14,14 +14,14 @@ pub enum Pace {
         /// Events per second, above 0.
         per_s: f64,
     },
-    /// When their own time says so, counted from the first.
+    /// At their own times, counted from the first.
     Speedup {
         /// How many times as fast as it happened, above 0.
         factor: f64,
     },
 }
 
-/// Nobody waits for longer. Keeps sums of instants far from overflow.
+/// Longest wait. Keeps sums of instants far from overflow.
 const MAX_WAIT_S: f64 = 1e9;
 
 /// Tells when events are due.

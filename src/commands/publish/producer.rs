@@ -24,7 +24,7 @@ use watchtower_log::append::{AppendError, Batches, Chunk, Layout, Outlet, Place,
 /// When events are paced, those of so long are sent together.
 const TICK: Duration = Duration::from_millis(2);
 
-/// When events are paced, clocks are not told more often than this, unless nothing else happens.
+/// Shortest interval between clock events of a paced publication, unless no other event is due.
 const CLOCK_EVERY: Duration = Duration::from_millis(100);
 
 /// While it waits, it looks this often whether it should stop.
@@ -33,7 +33,7 @@ const STOP_EVERY: Duration = Duration::from_millis(50);
 /// Why no more records are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Somebody wants it.
+    /// The user asked it to stop.
     Interrupted,
     /// Redis takes nothing any more.
     Broken,
@@ -46,7 +46,7 @@ pub(super) struct Producer<'a> {
     limits: Limits,
     layout: Layout,
     log_time: LogTime,
-    /// Before this nothing arrives, whatever it says: the daemon has told its streams the machine's time.
+    /// Earliest arrival of any event: the daemon has appended the machine's time to its streams.
     arrives_from: Option<Millis>,
     clocks: Clocks,
     pacer: Pacer,
@@ -96,7 +96,7 @@ impl<'a> Producer<'a> {
         }
     }
 
-    /// What is acceptable.
+    /// Limits that events are checked against.
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -135,7 +135,7 @@ impl<'a> Producer<'a> {
             flow = self.tell(now);
         }
         if flow.is_continue() && self.flush().is_continue() {
-            // If it is not taken, finishing says why.
+            // If it is not accepted, finishing returns the reason.
             let _ = self.send();
         }
         (self.counts, self.sender.finish())
@@ -146,7 +146,7 @@ impl<'a> Producer<'a> {
         if self.stop.load(Ordering::Relaxed) {
             return ControlFlow::Break(End::Interrupted);
         }
-        // Until it is due, nothing of what it says is known.
+        // Until it is due, nothing of it is known.
         if self.options.pace != Pace::Unpaced
             && let Some(due) = self.pacer.due(instant(&event), Instant::now)
         {
@@ -280,7 +280,7 @@ pub fn now_ms() -> Millis {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// What can be read of a line that is no event.
+/// Readable members of a line that is not a valid event.
 #[derive(Deserialize)]
 struct Hint<'a> {
     #[serde(borrow, rename = "type")]

@@ -1,4 +1,4 @@
-//! What publishing came to, for people.
+//! Result of a publication, and its text.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct Refused {
     pub first: Vec<(RecordPlace, Rejection)>,
 }
 
-/// What publishing came to.
+/// Result of a publication.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// How many records of the files are in the streams: events, and lines that are passed on.
@@ -50,11 +50,11 @@ pub struct Summary {
     pub reordered: u64,
     /// How far behind its arrival a daemon takes a position. Milliseconds.
     pub horizon_ms: Millis,
-    /// What was refused.
+    /// Refused records.
     pub refused: Refused,
-    /// What the pipeline looks like.
+    /// Layout of the pipeline.
     pub layout: Layout,
-    /// What was read of each file.
+    /// Reading report of each file.
     pub files: Vec<FileReport>,
     /// If it was stopped: the record before which.
     pub interrupted_at: Option<RecordPlace>,

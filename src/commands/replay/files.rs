@@ -18,7 +18,7 @@ use watchtower_inputs::{
 use watchtower_model::Rules;
 use watchtower_store::csv::{self, CsvError};
 
-/// What to replay, and how.
+/// Options of a replay: files, order, limits and rules.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// GeoJSON files of geofences, read first.
@@ -33,11 +33,11 @@ pub struct Options {
     pub workers: usize,
     /// How the files are to be read.
     pub reading: Reading,
-    /// What is acceptable.
+    /// Limits that events are checked against.
     pub limits: Limits,
-    /// What the present is where the days of the files are judged.
+    /// Present time by which the days of the files are judged.
     pub present: Present,
-    /// What the tables mean.
+    /// Rules by which the tables are computed.
     pub rules: Rules,
 }
 
@@ -60,7 +60,7 @@ pub enum ReplayError {
     },
 }
 
-/// What a replay came to.
+/// Result of a replay.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// Events read, refused ones included.
@@ -71,7 +71,7 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Rows by table, in the order they are listed to people.
     pub rows: Vec<(&'static str, usize)>,
-    /// What was read of each file.
+    /// Reading report of each file.
     pub files: Vec<FileReport>,
 }
 
@@ -85,7 +85,7 @@ impl Summary {
 /// The tables of a replay.
 pub type Tables = Vec<(&'static Table, Vec<Row>)>;
 
-/// Replays; `progress` hears, now and then, how far the current file has been read.
+/// Replays; `progress` receives, now and then, how far the current file has been read.
 ///
 /// # Errors
 /// If a file cannot be read. A bad *event* is no error: it is a row of `rejected_events`.

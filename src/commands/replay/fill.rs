@@ -2,7 +2,7 @@
 //!
 //! Unlike a replay into CSV, which knows no arrival, this is what a daemon makes of events that were published:
 //! first they are appended to the log, each arriving when the log's time was what it was, and then a daemon reads
-//! it to its end. So `run`, `rebuild` and `export` go on from there, and come to the same tables.
+//! it to its end. So `run`, `rebuild` and `export` continue from there, and compute the same tables.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,24 +54,24 @@ pub enum FillError {
     },
 }
 
-/// What came of it.
+/// Result of filling a file.
 #[derive(Debug)]
 pub struct Filled {
     /// Events that were appended.
     pub events: u64,
     /// From the first byte read until the tables were complete.
     pub elapsed: Duration,
-    /// What was refused, by reason.
+    /// Number of refused events, by reason.
     pub refused: BTreeMap<String, u64>,
     /// Records of files that were refused before they were appended.
     pub unpublished: publish::Refused,
     /// Rows by table, in the order they are listed to people.
     pub rows: Vec<(&'static str, u64)>,
-    /// What was read of each file.
+    /// Reading report of each file.
     pub files: Vec<FileReport>,
 }
 
-/// Makes the file of `options`' target from its files; `progress` hears how far they have been read.
+/// Creates the file of `options`' target from its files; `progress` receives how far they have been read.
 ///
 /// # Errors
 /// If it is there already, cannot be written, a file cannot be read, or `stop` is set.
@@ -96,7 +96,7 @@ pub async fn fill(
             sleep(LOOK_EVERY).await;
         }
     };
-    daemon::run_embedded(file, daemon_options, false, complete).await?;
+    daemon::run(daemon_options, Some(file), false, complete).await?;
     if published.interrupted_at.is_some() || stop.load(Ordering::Relaxed) {
         return Err(FillError::Interrupted { path: file.path().to_owned() });
     }
@@ -114,7 +114,7 @@ fn contained(file: &GeoPackage) -> Result<Option<u64>, EmbeddedError> {
     })
 }
 
-/// What was refused, and the rows of all tables.
+/// Refused events by reason, and rows by table.
 type Counts = (BTreeMap<String, u64>, Vec<(&'static str, u64)>);
 
 fn count(file: &GeoPackage) -> Result<Counts, FillError> {

@@ -43,7 +43,7 @@ known; other columns become attributes. `watchtower inspect FILE` shows what is 
 
 The exit code is 1 if anything was refused (all else is written), 2 if everything was.";
 
-/// What `replay` takes.
+/// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     /// Files that are replayed
@@ -73,13 +73,13 @@ pub struct ReplayArgs {
     pub out: Option<PathBuf>,
     /// Instead of CSV, the one file of the embedded mode, which must not be there yet: the events become its
     /// log, as `publish` would append them, and its tables are what a daemon makes of that log, [limits] of
-    /// the configuration included. `run`, `publish`, `rebuild` and `export` go on from it
+    /// the configuration included. `run`, `publish`, `rebuild` and `export` continue from it
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     pub embedded: Option<PathBuf>,
 }
 
 impl ReplayArgs {
-    /// What to append to a new file, and how to make tables of it; nothing if the tables become CSV.
+    /// File, publication and daemon of `--embedded`; `None` if the tables are written as CSV.
     ///
     /// # Errors
     /// If the configuration cannot be read, or is wrong.
@@ -104,7 +104,7 @@ impl ReplayArgs {
         Ok(Some((file, published, options)))
     }
 
-    /// What to replay, and how.
+    /// Options of the replay that the arguments describe.
     ///
     /// # Errors
     /// If the configuration cannot be read, or is wrong.

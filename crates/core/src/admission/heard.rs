@@ -1,9 +1,9 @@
-//! What a stream remembers of its vehicles, and how much of each may be held in memory.
+//! Memory of a stream: the newest position of each vehicle, and a bound of the positions of each that are retained.
 //!
 //! **Newest.** The greatest ts of a vehicle's positions that are accepted and not withdrawn decides what is late. A
 //! withdrawal never raises it; the withdrawal of the newest gives the vehicle its earlier newest back, which the
 //! [`Keys`] know. By then the clock may have passed the mistaken one, and what lay before was given up:
-//! `kept_from` says from when on the track is whole, and nothing older is accepted any more.
+//! `kept_from` is the instant from which the track is complete, and nothing older is accepted any more.
 //!
 //! **How much.** Event time is cut into windows as long as tracks are retained (the lateness and [`ARRIVAL_SLACK_MS`]),
 //! counted from 1970. Of one vehicle at most half of `max_retained_positions` are accepted in each window. No accepted
@@ -54,7 +54,7 @@ pub struct Heard {
 pub struct VehicleMemory {
     /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// What every vehicle has.
+    /// State that every vehicle has, also one without a number.
     pub heard: Heard,
     /// Positions far ahead of the clock.
     pub ahead: u32,
@@ -116,7 +116,7 @@ impl Bounds {
         (Heard { newest, counts }, ahead)
     }
 
-    /// Whether a position may come to this.
+    /// Whether a position with this result may be accepted.
     fn check(&self, ts: Millis, Heard { newest, counts }: Heard, ahead: u32) -> Result<(), Rejection> {
         let is_newest = ts.div_euclid(self.window_ms) == newest.div_euclid(self.window_ms);
         let in_window = if is_newest { counts[0] } else { counts[1] };
@@ -140,7 +140,7 @@ impl Bounds {
     }
 }
 
-/// What a stream remembers of its vehicles.
+/// Memory of a stream, by vehicle.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Vehicles {
     /// By the dense number of a vehicle, its place in `heard`: other streams have most of the numbers.
@@ -273,7 +273,7 @@ impl Vehicles {
         })
     }
 
-    /// Remembers what [`Self::all`] said.
+    /// Restores the result of [`Self::all`].
     pub(super) fn restore(&mut self, memory: VehicleMemory) {
         let VehicleMemory { vehicle, heard, ahead, kept_from, keys } = memory;
         self.set(vehicle, heard, ahead);

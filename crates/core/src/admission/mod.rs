@@ -52,7 +52,7 @@ pub fn retention_ms(limits: &Limits) -> Option<Millis> {
     limits.lateness_ms.map(|lateness_ms| lateness_ms + ARRIVAL_SLACK_MS)
 }
 
-/// What is read, and so which events belong in it and when they arrive.
+/// Kind of source: decides which events belong in it and when they arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// The files of a replay, one after the other: all events belong here, and each arrives at its
@@ -69,7 +69,7 @@ pub enum Stream {
     Control,
 }
 
-/// What an accepted event is to the engine.
+/// An accepted event in the engine's form.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Accepted {
     /// A position, or the withdrawal of one.
@@ -78,7 +78,7 @@ pub enum Accepted {
     Geofence(GeofenceEdit),
     /// A version of a vehicle's metadata.
     Vehicle(VehicleEdit),
-    /// A clock; what time it is now says [`Admission::now`].
+    /// A clock event; [`Admission::now`] returns the new time.
     Clock,
 }
 
@@ -133,7 +133,7 @@ impl Admission {
         admission
     }
 
-    /// What it takes to go on from here.
+    /// State for a checkpoint, from which [`Self::resume`] continues.
     pub fn memory(&self) -> Memory {
         let mut named: Vec<VehicleId> = self.named.iter().copied().collect();
         named.sort_unstable();
@@ -171,7 +171,7 @@ impl Admission {
         }
     }
 
-    /// When an event arrived: as it says, but by the machine's clock never later than its entry; else with its entry.
+    /// Arrival of an event: its own, but with the machine's clock never after its entry; else that of its entry.
     pub fn arrival(&self, event: &Event<'_>, entry_ms: Millis) -> Millis {
         match event.received_at() {
             Some(said) if self.limits.wall_clock => said.min(entry_ms),
@@ -302,12 +302,12 @@ impl Admission {
         Ok((valid_from, valid_from.max(earliest)))
     }
 
-    /// When an event counts as having arrived that says it arrived at `said`.
+    /// Arrival by which an event is judged whose producer reported `said`.
     fn arrival_not_before_clock(&self, said: Millis) -> Millis {
         said.max(self.now.saturating_sub(ARRIVAL_SLACK_MS))
     }
 
-    /// What was read so far had this newest clock.
+    /// Sets the newest clock of the entries read so far.
     pub fn set_now(&mut self, now: Millis) {
         self.now = self.now.max(now);
     }
@@ -387,7 +387,7 @@ impl Admission {
     }
 }
 
-/// What the timeline keeps of a fix.
+/// The position of a fix as timelines keep it.
 fn position(ts: Millis, fix: &Fix<'_>) -> Position {
     match fix {
         Fix::At(at) => Position {

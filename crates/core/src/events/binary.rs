@@ -54,7 +54,7 @@ const ATTRIBUTES: u16 = 1 << 8;
 const KNOWN_BITS: u16 = (1 << 9) - 1;
 
 /// The batch has a layout that this program does not know. Nothing is wrong with the batch: to
-/// refuse it would lose it, so whoever reads it must stop.
+/// refuse it would lose it, so the reader must stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("binary batch of version {0}, this watchtower knows version {VERSION}: it was written by a newer watchtower")]
 pub struct UnknownVersion(pub u8);
@@ -94,7 +94,7 @@ fn broken(detail: &str) -> Rejection {
     Rejection::new(Reason::Malformed, detail)
 }
 
-/// What is still to be read. Its methods return nothing where the layout is broken.
+/// The unread rest of an event. Methods return `None` where the layout is broken.
 struct Cursor<'a> {
     rest: &'a [u8],
     left: usize,

@@ -16,7 +16,7 @@ use super::{Clock, Event, Fix, GeofenceChange, GeofenceDefinition, Measured, Pos
 /// The widest exit buffer, in metres.
 const MAX_EXIT_BUFFER_M: f64 = 5000.0;
 
-/// The longest dwell that can be asked for, in seconds: some thirty years.
+/// The longest `min_dwell_s`, in seconds: some thirty years.
 const MAX_DWELL_S: f64 = 1e9;
 
 /// The longest silence that a vehicle may be allowed, seconds: ten years, as in the configuration.
@@ -41,7 +41,7 @@ pub fn event<'a>(
     }
 }
 
-/// A position, whatever `type` says.
+/// A position, regardless of `type`.
 pub fn position<'a>(
     fields: &Fields<'a>,
     unknown: attributes::Builder,
@@ -105,7 +105,7 @@ pub fn altitude(metres: f64) -> Option<f64> {
     metres.is_finite().then_some(metres)
 }
 
-/// A geofence, whatever `type` says.
+/// A geofence, regardless of `type`.
 fn geofence<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Event<'a>, Rejection> {
     let geofence_id = required(Field::GeofenceId, fields.string(Field::GeofenceId)?)?;
     check_geofence_id(&geofence_id)?;
@@ -183,7 +183,7 @@ fn vehicle_id<'a>(fields: &Fields<'a>) -> Result<Cow<'a, str>, Rejection> {
     Ok(id)
 }
 
-/// How long a vehicle may be silent, if it says so; milliseconds.
+/// Longest silence before the vehicle is offline, if the event has one; milliseconds.
 fn offline_after_ms(fields: &Fields<'_>) -> Result<Option<i64>, Rejection> {
     let Some(seconds) = fields.number(Field::OfflineAfterS)? else { return Ok(None) };
     if !(1.0..=MAX_OFFLINE_AFTER_S).contains(&seconds) {
@@ -193,7 +193,7 @@ fn offline_after_ms(fields: &Fields<'_>) -> Result<Option<i64>, Rejection> {
     Ok(Some((seconds * 1000.0).round() as i64))
 }
 
-/// A limit that is given must be one: nobody means a limit of zero.
+/// A limit that is given must be positive: a limit of zero is a mistake.
 fn speed_limit(fields: &Fields<'_>) -> Result<Speed, Rejection> {
     let Some(kmh) = fields.number(Field::SpeedLimitKmh)? else { return Ok(Speed::NONE) };
     let limit = Speed::from_kmh(kmh);

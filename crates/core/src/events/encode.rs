@@ -33,7 +33,7 @@ impl Token<'_> {
     }
 }
 
-/// Hands out the event's fields, `type` first, leaving out what it does not say.
+/// Passes on the event's fields, `type` first, without absent ones.
 pub fn walk(event: &Event<'_>, emit: &mut dyn FnMut(Field, Token<'_>)) {
     match event {
         Event::Position(report) => {

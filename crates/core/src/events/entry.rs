@@ -150,7 +150,7 @@ pub fn field_lines<'a>(fields: &[(&[u8], &[u8])]) -> Cow<'a, [u8]> {
 mod tests {
     use super::*;
 
-    /// What is read of an entry: the bytes, and of the whole, and why it is refused.
+    /// The kept bytes of a refused entry, size and digest of the whole if it is longer, and the reason.
     fn refused(fields: &[(&[u8], &[u8])]) -> (Vec<u8>, Option<Whole>, Rejection) {
         let mut found = Vec::new();
         decode_entry(fields, &Limits::default(), |decoded| {

@@ -14,7 +14,7 @@ use super::json::{Members, malformed};
 use super::limits::Limits;
 use super::rejection::{Reason, Rejection, quoted};
 
-/// What a feature must have, where absent and null differ.
+/// Members that a feature must have. An absent member and a null one differ.
 #[derive(Deserialize)]
 struct Members7946<'a> {
     #[serde(borrow, rename = "type")]
@@ -73,7 +73,7 @@ impl<'a> Feature<'a> {
         Ok(Self { id, fields })
     }
 
-    /// What no two features of a file share.
+    /// Key that is unique among the features of a file: id and `valid_from`.
     pub fn key(&self, limits: &Limits) -> Result<(String, Option<Millis>), Rejection> {
         Ok((self.id.to_string(), self.fields.time(Field::ValidFrom, limits)?))
     }

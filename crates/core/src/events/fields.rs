@@ -107,7 +107,7 @@ impl Field {
 pub enum Value<'a> {
     /// The text of a valid JSON value; its type counts.
     Json(&'a str),
-    /// Bare text, where only the field says what it means.
+    /// Bare text, whose meaning depends on the field.
     Text(&'a str),
 }
 
@@ -269,7 +269,7 @@ fn check_label(field: Field, text: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// What a JSON string says, without copying it if nothing in it is escaped.
+/// Text of a JSON string; borrowed if it has no escapes.
 fn unquoted(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {

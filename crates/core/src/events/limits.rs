@@ -1,4 +1,4 @@
-//! What is acceptable: the configurable bounds that decoding and admission check against.
+//! Configurable bounds that decoding and admission check events against.
 
 use watchtower_model::Millis;
 
@@ -44,7 +44,7 @@ pub struct Limits {
 /// Positions a second that a vehicle may send all the time: more than any tracker does.
 const POSITIONS_A_SECOND: Millis = 5;
 
-/// How many positions of a vehicle are held if nobody says otherwise: two windows of those that a device sends
+/// Default number of retained positions of a vehicle: two windows of those that a device sends
 /// which sends more than four a second. A window is the lateness and the hour that edits may come late.
 pub fn default_max_retained_positions(lateness_ms: Millis) -> u32 {
     let window_s = lateness_ms.saturating_add(HOUR_MS) / 1000;

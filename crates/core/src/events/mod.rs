@@ -60,9 +60,9 @@ pub use time::parse as parse_time;
 pub enum Event<'a> {
     /// Where a vehicle was.
     Position(PositionReport<'a>),
-    /// What a geofence is from some instant on.
+    /// Defines a geofence from an instant on, or deletes it.
     Geofence(GeofenceChange<'a>),
-    /// What is known of a vehicle from some instant on.
+    /// Describes a vehicle from an instant on, or deletes it.
     Vehicle(VehicleChange<'a>),
     /// The log's own time.
     Clock(Clock),
@@ -75,16 +75,16 @@ pub struct PositionReport<'a> {
     pub vehicle_id: Cow<'a, str>,
     /// When the vehicle was there.
     pub ts: Millis,
-    /// When the event arrived, if its producer says so.
+    /// Arrival of the event as its producer reports it, epoch milliseconds.
     pub received_at: Option<Millis>,
-    /// What holds at `ts`.
+    /// Measurement at `ts`, or its withdrawal.
     pub fix: Fix<'a>,
 }
 
-/// What a position event says of its instant.
+/// Contents of a position event at its instant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fix<'a> {
-    /// Whatever was said of it is withdrawn.
+    /// Withdraws the position at the instant, if there is one.
     Withdrawn,
     /// The vehicle was there.
     At(Measured<'a>),
@@ -124,15 +124,15 @@ pub struct Measured<'a> {
 pub struct GeofenceChange<'a> {
     /// Identifier of the geofence; 1 to 128 characters.
     pub geofence_id: Cow<'a, str>,
-    /// From when it should hold; if absent, whoever admits the event decides.
+    /// Instant from which it holds; if absent, admission decides.
     pub valid_from: Option<Millis>,
-    /// When the event arrived, if its producer says so.
+    /// Arrival of the event as its producer reports it, epoch milliseconds.
     pub received_at: Option<Millis>,
     /// What holds from then on; nothing if it is deleted.
     pub definition: Option<GeofenceDefinition>,
 }
 
-/// What a version of a geofence says.
+/// A version of a geofence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeofenceDefinition {
     /// The geofence as the engine looks it up.
@@ -146,9 +146,9 @@ pub struct GeofenceDefinition {
 pub struct VehicleChange<'a> {
     /// Identifier of the vehicle, as its tracker sends it; 1 to 128 characters.
     pub vehicle_id: Cow<'a, str>,
-    /// From when it should hold; if absent, whoever admits the event decides.
+    /// Instant from which it holds; if absent, admission decides.
     pub valid_from: Option<Millis>,
-    /// When the event arrived, if its producer says so.
+    /// Arrival of the event as its producer reports it, epoch milliseconds.
     pub received_at: Option<Millis>,
     /// What holds from then on; nothing if it is deleted.
     pub definition: Option<Arc<Vehicle>>,
@@ -159,11 +159,11 @@ pub struct VehicleChange<'a> {
 pub struct Clock {
     /// It is at least this.
     pub now: Millis,
-    /// When the event arrived, if its producer says so.
+    /// Arrival of the event as its producer reports it, epoch milliseconds.
     pub received_at: Option<Millis>,
 }
 
-/// One record of a file and what it says.
+/// One record of a file, with its event or the reason why it is refused.
 #[derive(Debug)]
 pub struct Record<'a> {
     /// Number of the line or feature, from 1. Of a CSV row on several lines, the first.
@@ -175,7 +175,7 @@ pub struct Record<'a> {
 }
 
 impl Event<'_> {
-    /// When the event arrived, if its producer says so.
+    /// Arrival of the event as its producer reports it, epoch milliseconds.
     pub fn received_at(&self) -> Option<Millis> {
         match self {
             Self::Position(event) => event.received_at,
@@ -185,7 +185,7 @@ impl Event<'_> {
         }
     }
 
-    /// Where to say when it arrived.
+    /// The arrival of the event, to be set.
     pub fn received_at_mut(&mut self) -> &mut Option<Millis> {
         match self {
             Self::Position(event) => &mut event.received_at,

@@ -1,4 +1,4 @@
-//! What is kept of a refused event: nothing vanishes.
+//! Refused events, which are kept in tables with their reason.
 
 use sha2::{Digest, Sha256};
 use watchtower_model::Millis;
@@ -61,7 +61,7 @@ pub struct RejectedEvent {
 }
 
 impl RejectedEvent {
-    /// What is kept of `raw`, refused at `position` of `stream`.
+    /// The row for `raw`, refused at `position` of `stream`.
     pub fn new(stream: impl Into<String>, position: impl Into<String>, rejection: Rejection, raw: Raw<'_>) -> Self {
         let Whole { size_bytes, sha256 } = raw.whole();
         Self {

@@ -16,7 +16,7 @@ pub fn parse_number(text: &str) -> Option<Millis> {
     whole(text).or_else(|| text.parse::<f64>().ok().map(|ms| ms.floor() as Millis))
 }
 
-/// As RFC 3339 in UTC, or the bare number where no date says it.
+/// As RFC 3339 in UTC, or the bare number outside the range of dates.
 pub fn format(ms: Millis) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |instant| instant.to_string())
 }

@@ -234,6 +234,15 @@ pub fn set_now(now: Millis) {
     gauge!(NOW_SECONDS).set(now as f64 / 1000.0);
 }
 
+impl From<watchtower_log::Backend> for Dependency {
+    fn from(backend: watchtower_log::Backend) -> Self {
+        match backend {
+            watchtower_log::Backend::Redis => Self::Redis,
+            watchtower_log::Backend::File => Self::File,
+        }
+    }
+}
+
 impl From<Backend> for Dependency {
     fn from(backend: Backend) -> Self {
         match backend {

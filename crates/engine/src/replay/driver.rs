@@ -1,40 +1,31 @@
-//! Cuts a log into epochs, runs them through the engine, and keeps the tables.
+//! Keeps the tables of a log that is read from files, epoch by epoch.
+//!
+//! A thin caller of [`Flow`], which cuts epochs and runs the engine as it does for streams. Two steps of the flow are left
+//! out because a replay has no use for them and they cost as much as the engine: entries are not encoded and decoded
+//! again, and changes go to the tables as the engine reports them, without the rows of each epoch in between.
 
-use watchtower_dataflows::control::Control;
-use watchtower_model::{BEGINNING, Millis, Rules};
+use watchtower_model::Rules;
 
-use crate::engine::{Batch, Engine, MAX_IN_FLIGHT};
-use crate::replay::{Item, instant_of};
+use crate::Flow;
+use crate::replay::Item;
 use watchtower_core::tables::Materialized;
 
-/// An engine, the epoch being filled, and the tables of the completed epochs.
+/// A flow without streams, and the tables of the completed epochs.
 #[derive(Debug)]
 pub struct Driver {
-    engine: Engine,
-    batch: Batch,
-    now: Millis,
+    flow: Flow<()>,
     tables: Materialized,
 }
 
 impl Driver {
-    /// Starts an engine.
+    /// Starts an engine with this number of worker threads, at least 1.
     pub fn start(workers: usize, rules: Rules) -> Self {
-        let engine = Engine::start(workers, rules);
-        Self { engine, batch: Batch::default(), now: BEGINNING, tables: Materialized::default() }
+        Self { flow: Flow::without_streams(workers, rules), tables: Materialized::default() }
     }
 
     /// Adds the next event of the log.
     pub fn push(&mut self, item: Item) {
-        self.now = self.now.max(instant_of(&item).unwrap_or(BEGINNING));
-        match item {
-            Item::Position(mut event) => {
-                event.seq = self.batch.positions.len() as u32;
-                self.batch.positions.push(event);
-            }
-            Item::Control(control) => self.batch.control.push(control),
-            Item::Clock(_) => {}
-        }
-        if self.batch.is_full() {
+        if self.flow.push(item) {
             self.close_epoch();
         }
     }
@@ -42,24 +33,17 @@ impl Driver {
     /// Waits for all epochs and returns the tables.
     pub fn finish(mut self) -> Materialized {
         self.close_epoch();
-        while let Some((_, completed)) = self.engine.next() {
-            self.tables.apply(completed.deltas);
+        while let Some(deltas) = self.flow.next_deltas(true) {
+            self.tables.apply(deltas);
         }
-        self.engine.finish();
+        self.flow.end();
         self.tables
     }
 
     fn close_epoch(&mut self) {
-        let mut batch = std::mem::take(&mut self.batch);
-        batch.control.push(Control::Now(self.now));
-        self.engine.submit(batch);
-        while let Some((_, completed)) = self.engine.try_next() {
-            self.tables.apply(completed.deltas);
-        }
-        while self.engine.in_flight() > MAX_IN_FLIGHT
-            && let Some((_, completed)) = self.engine.next()
-        {
-            self.tables.apply(completed.deltas);
+        self.flow.close_pushed();
+        while let Some(deltas) = self.flow.next_deltas(self.flow.is_full()) {
+            self.tables.apply(deltas);
         }
     }
 }

@@ -12,27 +12,17 @@ mod driver;
 mod shuffle;
 
 use watchtower_dataflows::control::Control;
-use watchtower_model::{Millis, PositionEvent, Rules};
+use watchtower_model::{Millis, Rules};
 
 use watchtower_core::admission::{Accepted, Admission, Stream};
 use watchtower_core::events::Record;
 use watchtower_core::events::{Event, Limits, RejectedEvent, Rejection};
 use watchtower_core::tables::Lookup;
 
+pub use crate::item::Item;
 pub use archive::Archive;
 pub use driver::Driver;
 pub use shuffle::permute_positions;
-
-/// An accepted event in the engine's form.
-#[derive(Debug)]
-pub enum Item {
-    /// A position, or the withdrawal of one.
-    Position(PositionEvent),
-    /// An edit of a geofence or vehicle.
-    Control(Control),
-    /// An advance of log time.
-    Clock(Millis),
-}
 
 /// Admission of events, and the data that only the tables need.
 #[derive(Debug)]
@@ -112,14 +102,5 @@ impl Intake {
             }
             (Accepted::Clock, _) => Item::Clock(self.admission.now()),
         })
-    }
-}
-
-/// The instant to which the event advances log time; `None` if it does not.
-fn instant_of(item: &Item) -> Option<Millis> {
-    match item {
-        Item::Position(event) => (!event.withdrawn).then_some(event.position.ts),
-        Item::Clock(now) => Some(*now),
-        Item::Control(_) => None,
     }
 }

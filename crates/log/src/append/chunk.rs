@@ -1,4 +1,4 @@
-//! What is appended in one piece: entries, and how many events each carries.
+//! Entries that are appended together, with the number of events in each.
 
 use crate::file::Batch;
 

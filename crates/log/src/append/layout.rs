@@ -1,5 +1,5 @@
-//! How many streams a pipeline has and who says what time it is: what its daemon wrote, or, before
-//! one has run, what is asked for.
+//! Number of streams of a pipeline, and source of its clock events: as its daemon announced them, or, before
+//! one has run, as the producer wants them.
 
 use crate::ClockSource;
 
@@ -12,12 +12,12 @@ pub const FIELDS: [&str; 2] = ["streams", "clock"];
 const DEFAULT_STREAMS: u16 = 1;
 const DEFAULT_CLOCK: ClockSource = ClockSource::Log;
 
-/// What was asked for.
+/// Layout that a producer asks for; `None` accepts any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Number of event streams.
     pub streams: Option<u16>,
-    /// Who says what time it is.
+    /// Source of clock events.
     pub clock: Option<ClockSource>,
 }
 
@@ -26,14 +26,14 @@ pub struct Wanted {
 pub struct Layout {
     /// Number of event streams.
     pub streams: u16,
-    /// Who says what time it is.
+    /// Source of clock events.
     pub clock: ClockSource,
-    /// Whether the pipeline's daemon said so.
+    /// Whether the pipeline's daemon announced it.
     pub by_daemon: bool,
 }
 
 impl Layout {
-    /// Whether a daemon has told the streams what time it is by the machine: history is old there.
+    /// Whether a daemon appends the machine's time to the streams: history is late there.
     pub fn is_at_machine_time(&self) -> bool {
         self.by_daemon && self.clock == ClockSource::Wall
     }
@@ -58,7 +58,7 @@ pub enum LayoutError {
         /// Written by the daemon.
         has: &'static str,
     },
-    /// What stands in Redis cannot be.
+    /// The pipeline's hash in Redis has an invalid value.
     #[error("the field {field} of the hash {key} is {found:?}; was it written by another program?")]
     Unreadable {
         /// The daemon's hash.

@@ -1,4 +1,4 @@
-//! The connection to Redis, and what its errors mean to whoever publishes.
+//! The connection of a producer to Redis, and advice for its errors.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::chunk::Commands;
 use crate::file::LogError;
 use crate::redis::address;
 
-/// A server that does not accept a connection for so long is not there.
+/// Time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server that takes so long for one chunk is lost. It may be busy forking or syncing its disk.
+/// Time limit for one chunk. A server may be busy forking or syncing its disk.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What Redis, or the way to it, has against a command; or the file against an entry.
+/// Cause of a failed append, with advice where there is some: reported by Redis, its connection, or the file.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{advice}{told}")]
 pub struct Fault {
@@ -26,10 +26,10 @@ pub struct Fault {
 /// There is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The URL is none.
+    /// The URL is not one of a Redis server.
     #[error("that is not the URL of a Redis server; expected redis://[user:password@]host[:port][/database]")]
     Url,
-    /// There is no answer, or another than expected.
+    /// There is no reply, or another than expected.
     #[error("cannot connect to Redis at {server}")]
     Connect {
         /// Host, port and database.
@@ -37,7 +37,7 @@ pub enum LinkError {
         /// Error of the connection.
         source: Fault,
     },
-    /// What the daemon wrote cannot be read.
+    /// The pipeline's hash in Redis, which the daemon wrote, cannot be read.
     #[error("cannot read the hash {key} of Redis at {server}")]
     Read {
         /// Key of the pipeline's hash.
@@ -52,9 +52,9 @@ pub enum LinkError {
 /// A chunk was not wholly appended.
 #[derive(Debug)]
 pub struct Broken {
-    /// How many of its events are.
+    /// Number of its events that were appended.
     pub published: u64,
-    /// How many may be: the connection was lost before Redis said.
+    /// Number of its events that may have been appended: the connection was lost before Redis replied.
     pub unsure: u64,
     /// Error of the connection.
     pub fault: Fault,
@@ -98,7 +98,7 @@ impl Link {
             .map_err(|_| failed(Fault { advice: "it did not answer as a redis does", told: String::new() }))
     }
 
-    /// Appends a chunk and says how many events that were.
+    /// Appends a chunk. Returns its number of events.
     pub fn append(&mut self, chunk: &Commands) -> Result<u64, Broken> {
         let all = || chunk.events().iter().map(|&events| u64::from(events)).sum();
         let lost = |published, unsure, error: &RedisError| Broken { published, unsure, fault: Fault::from(error) };
@@ -125,7 +125,7 @@ impl Link {
 }
 
 impl Fault {
-    /// What the log in a file has against it.
+    /// Cause reported by the log in a file.
     pub fn of_a_file(error: &LogError) -> Self {
         Self { advice: "", told: error.to_string() }
     }

@@ -1,4 +1,4 @@
-//! Where events go: Redis, or the log in a file.
+//! The backend that events are appended to: Redis, or the log in a file.
 
 use super::chunk::Chunk;
 use super::layout::{self, Layout, LayoutError, Wanted};
@@ -22,16 +22,16 @@ pub enum OpenError {
     Layout(#[from] LayoutError),
 }
 
-/// A way into the streams of a pipeline.
+/// A connection that appends to the streams of a pipeline.
 pub enum Outlet {
     /// Appends to the streams of a Redis.
     Redis(Link),
-    /// Into the log in a file.
+    /// Appends to the log in a file.
     Embedded(Appender),
 }
 
 impl Outlet {
-    /// Opens the way; a file is made if it is missing.
+    /// Connects and reads the layout. A file is created if missing.
     pub fn open(target: &Target, wanted: Wanted) -> Result<(Self, Layout), OpenError> {
         match target {
             Target::Redis { url, pipeline } => {
@@ -48,7 +48,7 @@ impl Outlet {
         }
     }
 
-    /// What is to be filled for it.
+    /// An empty chunk in the form that this backend appends.
     pub fn empty_chunk(&self) -> Chunk {
         match self {
             Self::Redis(_) => Chunk::for_redis(),
@@ -56,7 +56,7 @@ impl Outlet {
         }
     }
 
-    /// What it is called, without its password.
+    /// Host and port, or path, for messages; never a password.
     pub fn name(&self) -> String {
         match self {
             Self::Redis(link) => link.server().to_owned(),
@@ -64,7 +64,7 @@ impl Outlet {
         }
     }
 
-    /// Appends a chunk and says how many events that were.
+    /// Appends a chunk. Returns its number of events.
     pub fn append(&mut self, chunk: &Chunk) -> Result<u64, Broken> {
         match (self, chunk) {
             (Self::Redis(link), Chunk::Redis(commands)) => link.append(commands),
@@ -79,7 +79,7 @@ impl Outlet {
     }
 }
 
-/// Whoever appends first says whose clock it is; then it stands in the file.
+/// The first producer decides the source of clock events, which is then stored in the file.
 fn open_log(file: &GeoPackage, wanted: Wanted) -> Result<(Appender, Layout), OpenError> {
     let mut log = Appender::open(file, wanted.streams)?;
     let known = log.layout();
@@ -91,7 +91,7 @@ fn open_log(file: &GeoPackage, wanted: Wanted) -> Result<(Appender, Layout), Ope
     Ok((log, Layout { streams: known.streams, clock, by_daemon: true }))
 }
 
-/// Opens the log to append edits, which say nothing about clocks.
+/// Opens the log to append edits, without choosing a source of clock events.
 pub fn open_for_edits(target: &Target) -> Result<(Outlet, Layout), OpenError> {
     match target {
         Target::Redis { .. } => Outlet::open(target, Wanted::default()),

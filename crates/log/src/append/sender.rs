@@ -24,7 +24,7 @@ pub struct AppendError {
     pub server: String,
     /// How many events are in the streams for sure.
     pub published: u64,
-    /// How many more may be: the connection was lost before Redis said.
+    /// Number of events that may be there as well: the connection was lost before Redis replied.
     pub unsure: u64,
     /// Error of the connection.
     pub source: Fault,
@@ -34,7 +34,7 @@ fn unsure_text(unsure: u64) -> String {
     if unsure == 0 { String::new() } else { format!(", perhaps up to {unsure} more") }
 }
 
-/// What is in the streams.
+/// Number of events that the streams hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Events that count as published.
@@ -57,8 +57,8 @@ impl Sender {
         Self { chunks, thread }
     }
 
-    /// Hands over a chunk; waits while too many are waiting. `false` if nobody takes it any more:
-    /// [`Sender::finish`] says why.
+    /// Hands over a chunk; waits while the queue is full. Returns false if the appending thread has ended:
+    /// [`Sender::finish`] returns the reason.
     pub fn send(&self, chunk: Chunk) -> bool {
         self.chunks.send(chunk).is_ok()
     }

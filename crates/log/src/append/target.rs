@@ -1,4 +1,4 @@
-//! Which pipeline, and what its streams are called.
+//! The pipeline that events are appended to, and the names of its streams.
 
 use std::fmt;
 
@@ -21,12 +21,12 @@ pub enum Target {
         /// Name of the pipeline, part of the keys of its streams.
         pipeline: PipelineName,
     },
-    /// The one in a file.
+    /// The log in a GeoPackage.
     Embedded(GeoPackage),
 }
 
 impl Target {
-    /// What the streams of a pipeline of so many event streams are called, the control stream last.
+    /// Names of the streams of a pipeline with this number of event streams, the control stream last.
     pub fn keys(&self, streams: u16) -> Vec<String> {
         match self {
             Self::Redis { pipeline, .. } => {
@@ -74,7 +74,7 @@ pub struct PipelineName(String);
 pub struct PipelineNameError;
 
 impl PipelineName {
-    /// The name, if it is one.
+    /// Parses a name.
     ///
     /// # Errors
     /// If it is not a lower-case letter followed by at most 39 lower-case letters, digits and `_`.
@@ -94,7 +94,7 @@ impl PipelineName {
         format!("wt:{self}:control")
     }
 
-    /// The hash in which the daemon says how many streams there are, and who says what time it is.
+    /// Key of the hash in which the daemon announces the number of streams and the source of clock events.
     pub fn layout_key(&self) -> String {
         format!("wt:{self}:pipeline")
     }

@@ -15,7 +15,7 @@ use watchtower_geopackage::{Connection, GeoPackage};
 /// Entries that are removed in one transaction.
 const TRIMMED_AT_ONCE: usize = 4_096;
 
-/// Somebody who appends to the log of a file; there may be many, in as many processes.
+/// A writer of the log of a file; several processes may have one each.
 #[derive(Debug)]
 pub struct Appender {
     file: GeoPackage,
@@ -32,8 +32,8 @@ struct End {
 }
 
 impl Appender {
-    /// Appends to the log of a file, which is made if it is missing: of so many event streams, or of one if
-    /// nobody says.
+    /// Appends to the log of a file, which is created if missing, with this number of event streams, or one by
+    /// default.
     ///
     /// # Errors
     /// If the file is not ours or cannot be written, or has another number of streams.
@@ -43,17 +43,17 @@ impl Appender {
         Ok(Self { file: file.clone(), connection, layout })
     }
 
-    /// How many streams there are, and who said what time it is when the log was opened.
+    /// Number of streams, and source of clock events, when the log was opened.
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Where it appends.
+    /// The file that holds the log.
     pub fn file(&self) -> &GeoPackage {
         &self.file
     }
 
-    /// Tells all who append who says what time it is.
+    /// Stores the source of clock events, for all producers.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -63,14 +63,14 @@ impl Appender {
         Ok(())
     }
 
-    /// Appends all entries of a batch, or none: they are on disk when this returns. What they are is not looked
-    /// at: that is for the daemon to do, as with Redis.
+    /// Appends all entries of a batch, or none: they are on disk when this returns. Their contents are not checked: the
+    /// daemon does that, as with Redis.
     ///
     /// # Errors
     /// If the file cannot be written, or an id is not greater than the one before in its stream.
     ///
     /// # Panics
-    /// If a stream's number is none.
+    /// If a stream has no such number.
     pub fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
         if batch.is_empty() {
             return Ok(());
@@ -122,8 +122,8 @@ impl Appender {
         Ok(now)
     }
 
-    /// Removes the first entries, up to this number, as far as they arrived before `before`; some of them, in a
-    /// short transaction. Returns how many went: none if there is nothing more to remove.
+    /// Removes some of the first entries, up to number `until`, that arrived before `before`, in a short transaction.
+    /// Returns the number of removed entries: zero if there is nothing more to remove.
     ///
     /// # Errors
     /// If the file cannot be written.

@@ -1,4 +1,4 @@
-//! What can go wrong with the log.
+//! Errors of the log in a file.
 
 use std::path::PathBuf;
 
@@ -25,9 +25,9 @@ pub enum LogError {
     Streams {
         /// Path of the file, as it was given.
         path: PathBuf,
-        /// How many it has.
+        /// Number of event streams of the file.
         has: u16,
-        /// How many were asked for.
+        /// Number of event streams in the configuration.
         wanted: u16,
     },
     /// An id is not greater than the one before it.
@@ -40,7 +40,7 @@ pub enum LogError {
         /// The last one there is.
         last: EntryId,
     },
-    /// What is needed was trimmed, or the file is not what it was.
+    /// A needed entry was trimmed, or the file was replaced.
     #[error("{}: the log has no entry number {wanted}{}", path.display(), first.map_or(String::new(), |first| format!(
         "; it begins with number {first}"
     )))]

@@ -6,19 +6,21 @@
 //!
 //! * `log`: an entry a row, numbered without gaps in the order in which they were appended, all streams
 //!   together. A prefix of these numbers is a prefix of every stream. Entries are never changed.
-//! * `streams`: what each stream is called, how many entries it ever had, and the id of its last one.
+//! * `streams`: name of each stream, number of entries ever appended, and the id of the last one.
 //!
-//! Any number of processes append ([`Appender`]), each in short transactions of its own; one reads
-//! ([`Reader`]) behind them. Nothing is ever lost in between, so unlike with Redis nothing has to be proven.
+//! Any number of processes append ([`Appender`]), each in short transactions; one reads ([`Reader`])
+//! behind them. No entry is lost in between, so unlike with Redis nothing has to be proven.
 
 mod append;
 mod batch;
 mod error;
 mod read;
 mod schema;
+mod tail;
 
 pub use append::Appender;
 pub use batch::{Batch, Entries};
 pub use error::LogError;
 pub use read::{Reader, StreamEnd};
 pub use schema::{LAYERS, Layout, create, layout, set_clock, stream_names};
+pub use tail::Tail;

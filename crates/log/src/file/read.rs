@@ -8,10 +8,10 @@ use super::schema::{self, Layout};
 use watchtower_core::EntryId;
 use watchtower_geopackage::GeoPackage;
 
-/// What is read at once: enough that queries do not count, few enough to hold some.
+/// Bytes per read: large enough that the cost of a query is small, small enough to hold several.
 const WANTED_BYTES: usize = 2 << 20;
 
-/// Somebody who reads the log of a file.
+/// A reader of the log of a file.
 #[derive(Debug)]
 pub struct Reader {
     file: GeoPackage,
@@ -22,7 +22,7 @@ pub struct Reader {
 /// A stream as the log has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamEnd {
-    /// What it is called.
+    /// Name of the stream.
     pub name: String,
     /// Entries ever appended.
     pub entries: u64,
@@ -51,7 +51,7 @@ impl Reader {
         Ok(Self { file: file.clone(), connection, layout })
     }
 
-    /// How many streams there are, and who said what time it is when the log was opened.
+    /// Number of streams, and source of clock events, when the log was opened.
     pub fn layout(&self) -> Layout {
         self.layout
     }

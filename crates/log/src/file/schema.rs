@@ -29,7 +29,7 @@ CREATE TABLE log_settings (
 INSERT INTO log_settings VALUES (1, NULL);
 ";
 
-/// What readers of the file are told of them.
+/// Descriptions of the tables in the file, for GIS and BI users.
 pub const LAYERS: [Layer<'_>; 3] = [
     Layer {
         table: "log",
@@ -37,8 +37,8 @@ pub const LAYERS: [Layer<'_>; 3] = [
         geometry: None,
         columns: &[
             ("position", "Number of the entry, in the order in which they were appended, from 1 without gaps."),
-            ("stream", "Which stream it is in: see streams."),
-            ("ms", "When it arrived, milliseconds since 1970; the first half of its id."),
+            ("stream", "Number of its stream: see streams."),
+            ("ms", "Time of arrival, milliseconds since 1970; the first half of the entry's id."),
             ("seq", "Distinguishes entries of the same millisecond; the second half of its id."),
             ("fields", "Its fields: of each its name and its value, each behind its length (LEB128)."),
         ],
@@ -50,7 +50,7 @@ pub const LAYERS: [Layer<'_>; 3] = [
         geometry: None,
         columns: &[
             ("stream", "Its number; the control stream is the last one."),
-            ("name", "What it is called."),
+            ("name", "Name of the stream."),
             ("entries", "Entries that were ever appended."),
             ("last_ms", "First half of the id of the last one."),
             ("last_seq", "Second half of it."),
@@ -58,31 +58,31 @@ pub const LAYERS: [Layer<'_>; 3] = [
     },
     Layer {
         table: "log_settings",
-        description: "What those who append have to know.",
+        description: "Settings of the log that producers need.",
         geometry: None,
         columns: &[(
             "clock",
-            "Who says what time it is: log, whoever appends; wall, the daemon, every second. Empty until a daemon has run.",
+            "Source of clock events: log, the producers; wall, the daemon, every second. Empty until a daemon has run.",
         )],
     },
 ];
 
-/// How many streams there are, and who says what time it is.
+/// Number of event streams, and source of clock events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Number of event streams.
     pub streams: u16,
-    /// Who says what time it is; nothing until somebody has said who does.
+    /// Source of clock events; `None` until a daemon or producer has stored it.
     pub clock: Option<ClockSource>,
 }
 
-/// What the streams are called, the control stream last.
+/// Names of the streams, the control stream last.
 pub fn stream_names(streams: u16) -> Vec<String> {
     let events = (0..streams).map(|stream| format!("events:{stream}"));
     events.chain(["control".to_owned()]).collect()
 }
 
-/// Makes the log, of so many event streams (of one if nobody says), if there is none yet.
+/// Creates the log if missing, with this number of event streams, or one by default.
 ///
 /// # Errors
 /// If there is one of another number of streams, or the file cannot be written.
@@ -124,7 +124,7 @@ pub fn layout(file: &GeoPackage, connection: &Connection) -> Result<Layout, LogE
     Ok(Layout { streams: streams.saturating_sub(1), clock })
 }
 
-/// Tells those who append who says what time it is.
+/// Stores the source of clock events, for all producers.
 ///
 /// # Errors
 /// If the file cannot be written.

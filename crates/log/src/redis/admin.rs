@@ -1,4 +1,4 @@
-//! What else is said to Redis: what the pipeline is, what time it is, how far it is committed.
+//! Short commands: announcing the pipeline, clock events, consumer groups, trimming, state of streams.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::server::{RedisError, Server};
 use super::{GROUP, announcement_key};
 use crate::ClockSource;
 
-/// How often [`Admin::anchor`] looks again at a stream that changes while memory is short.
+/// Attempts of [`Admin::anchor`] on a stream that changes while memory is short.
 const ANCHOR_ATTEMPTS: usize = 10;
 
 /// A connection for short commands.
@@ -26,18 +26,18 @@ impl std::fmt::Debug for Admin {
     }
 }
 
-/// A stream as Redis has it.
+/// State of a stream in Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamInfo {
-    /// Entries it holds.
+    /// Number of entries that it holds.
     pub length: u64,
-    /// Entries ever added.
+    /// Number of entries ever added.
     pub added: u64,
     /// The id of the first entry it holds; zero if it holds none.
     pub first: EntryId,
     /// The id of the last entry ever added.
     pub last: EntryId,
-    /// The greatest id of any entry that was deleted, not trimmed; the greatest there is if nobody says.
+    /// The greatest id of any deleted (not trimmed) entry; the greatest possible id if Redis does not report it.
     pub max_deleted: EntryId,
 }
 
@@ -49,7 +49,7 @@ impl StreamInfo {
 }
 
 impl Admin {
-    /// Connects.
+    /// Opens a connection for short commands.
     ///
     /// # Errors
     /// If the server cannot be reached or does not let us in.
@@ -57,8 +57,8 @@ impl Admin {
         Ok(Self { server: server.clone(), connection: server.connect().await? })
     }
 
-    /// Tells producers how many event streams there are and who says what time it is. A Redis that is out of memory
-    /// need not be written to where that stands there already: else no daemon could start that frees memory.
+    /// Announces the number of event streams and the source of clock events to producers. A Redis that is out of memory
+    /// need not be written to if it has the same announcement: otherwise no daemon could start that frees memory.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
@@ -84,7 +84,7 @@ impl Admin {
         }
     }
 
-    /// Makes the consumer group of each stream, and with it the stream. Out of memory, a group that exists will do.
+    /// Creates the consumer group of each stream, and with it the stream. Out of memory, an existing group is enough.
     ///
     /// # Errors
     /// If Redis does not answer, refuses, or holds something else at a key.
@@ -106,8 +106,8 @@ impl Admin {
         Ok(())
     }
 
-    /// Moves the groups to where the tables are: the lag is then for everybody to see. Unlike ours, the
-    /// cursor of a group proves nothing.
+    /// Moves the groups to the committed positions, so that `XINFO GROUPS` shows the lag. Unlike our cursors, those of
+    /// a group prove nothing.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
@@ -120,7 +120,7 @@ impl Admin {
         pipe.query_async::<()>(&mut self.connection).await.map_err(self.server.failed("move the consumer groups"))
     }
 
-    /// Removes entries older than `oldest`; that one, if it is there, stays. Returns how many went.
+    /// Removes entries older than `oldest`, which stays if it exists. Returns the number of removed entries.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
@@ -130,7 +130,7 @@ impl Admin {
         command.query_async(&mut self.connection).await.map_err(self.server.failed(format!("trim {key}")))
     }
 
-    /// Where our group of a stream was moved to last, and the number of that entry; nothing if it has none.
+    /// Last position of our group of a stream, and the number of that entry; `None` without a group.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
@@ -167,7 +167,7 @@ impl Admin {
         Ok(now)
     }
 
-    /// What Redis says of a stream; of one that does not exist, nothing but zeros.
+    /// State of a stream; all zeros if it does not exist.
     ///
     /// # Errors
     /// If Redis does not answer, refuses, or holds something else at the key.
@@ -181,7 +181,7 @@ impl Admin {
         }
     }
 
-    /// Whether the stream still holds this entry, and what it says of itself at the same instant.
+    /// Whether the stream still holds this entry, and its state at the same instant.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.
@@ -237,7 +237,7 @@ impl Admin {
         Ok(s * 1000 + us / 1000)
     }
 
-    /// Values of the server's configuration, as far as it tells.
+    /// Values of the server's configuration that match the pattern; empty if it may not be read.
     ///
     /// # Errors
     /// If Redis does not answer or refuses.

@@ -55,7 +55,7 @@ pub fn passes(message: &str) -> bool {
     PASSING.contains(&code) || (code == "ERR" && text.starts_with("max number of clients"))
 }
 
-/// Whether an error answer, without its leading `-`, says that memory is short.
+/// Whether an error reply, without its leading `-`, means that memory is short.
 pub fn is_out_of_memory(message: &str) -> bool {
     cause(message).0 == OUT_OF_MEMORY
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use super::RedisError;
 use super::admin::Admin;
 
-/// What is lost of the log when Redis or its machine fails, as far as it tells.
+/// Which entries are lost when Redis or its machine fails, as far as its settings show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Durability {
-    /// What it writes to disk.
+    /// How much of the log is written to disk, and when.
     pub kept: Kept,
     /// Replicas that are connected.
     pub replicas: u64,
@@ -16,7 +16,7 @@ pub struct Durability {
     pub evicts: Option<String>,
 }
 
-/// What is written to disk.
+/// How much of the log is written to disk, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// Every event before it is acknowledged.
@@ -27,7 +27,7 @@ pub enum Kept {
     WhatTheSystemWrote,
     /// A snapshot now and then.
     Snapshots,
-    /// It does not say.
+    /// Its settings may not be read.
     Unknown,
 }
 
@@ -77,7 +77,7 @@ fn told<T: Default>(answer: Result<T, RedisError>) -> Result<T, RedisError> {
     }
 }
 
-/// What is kept, for people.
+/// As a sentence for logs and `watchtower check`.
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kept {
@@ -102,7 +102,7 @@ impl fmt::Display for Durability {
     }
 }
 
-/// What is said of a Redis that evicts.
+/// The finding about a Redis that may evict streams under this policy, with the remedy.
 pub fn evicts(policy: &str) -> String {
     format!(
         "it may throw away streams when its memory is full (maxmemory-policy {policy}), and with them events that nobody \

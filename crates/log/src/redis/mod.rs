@@ -15,22 +15,24 @@ mod options;
 mod reader;
 mod resp;
 mod server;
+mod tail;
 
 pub use options::Options;
 pub use reader::Reader;
 pub use resp::{Entries, ProtocolError, Reply, StreamEntries};
 pub use server::{RedisError, Server, address};
+pub use tail::{Tail, from_where, unreplayable};
 
-/// The consumer group that shows how far the tables are.
+/// Name of the consumer group that shows how far the tables are.
 pub const GROUP: &str = "watchtower";
 
-/// The keys of a pipeline: its event streams, in order, then its control stream.
+/// Keys of a pipeline's streams: event streams in order, then the control stream.
 pub fn stream_keys(pipeline: &str, streams: u16) -> Vec<String> {
     let events = (0..streams).map(|i| format!("wt:{pipeline}:events:{i}"));
     events.chain([format!("wt:{pipeline}:control")]).collect()
 }
 
-/// The hash that tells producers how many streams there are and who says what time it is.
+/// Key of the hash from which producers read the number of streams and the source of clock events.
 pub fn announcement_key(pipeline: &str) -> String {
     format!("wt:{pipeline}:pipeline")
 }

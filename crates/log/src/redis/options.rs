@@ -1,4 +1,4 @@
-//! What a pipeline needs to know of its Redis: `[redis]` of the configuration.
+//! Options of the Redis of a pipeline: `[redis]` of the configuration.
 
 use std::path::PathBuf;
 use std::time::Duration;

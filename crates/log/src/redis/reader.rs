@@ -10,16 +10,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::resp::{Framer, Of, Reply};
 use super::server::{RESPONSE_TIMEOUT, RedisError, Server, Stream};
 
-/// What one reply should come to: large enough that round trips do not count, small enough to hold a few.
+/// Wanted bytes of a reply: large enough that round trips cost little, small enough to hold several.
 const WANTED_BYTES: usize = 2 << 20;
-/// A reply is never larger than this: entries that suddenly grew are asked for in smaller portions.
+/// Limit of a reply: after it, entries that suddenly grew are requested in smaller portions.
 const MAX_REPLY_BYTES: usize = 256 << 20;
 /// Entries per stream and reply.
 const MAX_COUNT: usize = 5_000;
-/// Room that is read into at once.
+/// Bytes of buffer reserved per read.
 const READ_BYTES: usize = 256 << 10;
 
-/// A connected reader.
+/// A connection that reads entries.
 pub struct Reader {
     server: Server,
     stream: Box<dyn Stream>,
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    /// Connects.
+    /// Connects and opens a session: password, database.
     ///
     /// # Errors
     /// If the server cannot be reached or does not let us in.
@@ -114,8 +114,8 @@ impl Reader {
         Ok(count)
     }
 
-    /// Asks for more or fewer entries next time, by the size of those that came: a reply may be small because
-    /// there were few.
+    /// Adapts the number of entries per request to the size of those received: a reply may be small because there
+    /// were few.
     fn adapt(&mut self, reply: &Reply) {
         let fitting = reply.entry_count() as usize * WANTED_BYTES / reply.len().max(1);
         self.count = fitting.clamp(1, (self.count * 2).min(MAX_COUNT));

@@ -8,7 +8,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use watchtower_core::EntryId;
 
-/// What arrived is not what the protocol says.
+/// Bytes that do not follow the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unexpected reply: {0}")]
 pub struct ProtocolError(String);
@@ -188,7 +188,7 @@ pub struct Reply {
 /// How much of a stream a reply holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamEntries {
-    /// Index of the stream among the keys that were asked for.
+    /// Index of the stream among the requested keys.
     pub stream: usize,
     /// Number of its entries, at least one.
     pub entries: u64,
@@ -196,7 +196,7 @@ pub struct StreamEntries {
     pub last: EntryId,
 }
 
-/// What was asked for.
+/// The command that a reply answers; replies do not name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Of {
     /// XREAD: entries of several streams, each with its key.
@@ -206,10 +206,10 @@ pub enum Of {
 }
 
 impl Reply {
-    /// What it holds of each stream, without walking it; `keys` are those that were asked for.
+    /// Entries by stream, without walking the reply; `keys` are those of the request.
     ///
     /// # Errors
-    /// If it holds a stream that was not asked for, or an id that is none.
+    /// If it holds a stream that was not requested, or an invalid id.
     pub fn streams(&self, keys: &[String]) -> Result<Vec<StreamEntries>, ProtocolError> {
         let summary = |Summary { key, entries, last }: &Summary| {
             let (key, last) = (&self.bytes[key.clone()], &self.bytes[last.clone()]);
@@ -244,7 +244,7 @@ impl Reply {
         Some(String::from_utf8_lossy(line).trim_end().to_owned())
     }
 
-    /// Its entries; `keys` are those that were asked for.
+    /// Its entries; `keys` are the requested ones.
     pub fn entries<'a>(&'a self, keys: &'a [String]) -> Result<Entries<'a>, ProtocolError> {
         let mut parser = Parser { rest: &self.bytes };
         let (streams, stream, entries) = match self.of {
@@ -296,7 +296,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// The index of a key among those that were asked for.
+/// Index of a key among the requested ones.
 fn stream_of(key: &[u8], keys: &[String]) -> Result<usize, ProtocolError> {
     let found = keys.iter().position(|wanted| wanted.as_bytes() == key);
     found.ok_or_else(|| unexpected("the key of a stream that was asked for", key))
@@ -307,7 +307,7 @@ fn parse_id(text: &[u8]) -> Option<EntryId> {
     Some(EntryId { ms: number(&text[..dash])?, seq: number(&text[dash + 1..])? })
 }
 
-/// What has not been read yet of a complete reply.
+/// The unread rest of a complete reply.
 #[derive(Debug)]
 struct Parser<'a> {
     rest: &'a [u8],

@@ -16,12 +16,12 @@ use super::answers::{error_answers, is_out_of_memory, passes};
 use super::resp::ProtocolError;
 use super::{Options, Reader};
 
-/// How long a connection may take to come about.
+/// Time limit for connecting.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a command that does not wait may take.
+/// Time limit for a command that does not wait for entries.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Redis did not do what it was asked.
+/// A command of Redis failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
     /// The address cannot be read; it is not repeated here, for it may hold a password.
@@ -32,7 +32,7 @@ pub enum RedisError {
     Certificates {
         /// Path of the file, as it was given.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason why the file cannot be used.
         fault: String,
     },
     /// The connection failed or broke.
@@ -43,12 +43,12 @@ pub enum RedisError {
         /// Error of the system.
         source: io::Error,
     },
-    /// It does not speak the protocol.
+    /// It sent a malformed reply.
     #[error("Redis at {server}: {source}")]
     Protocol {
         /// Host and port of the Redis.
         server: String,
-        /// What Redis sent instead of a reply.
+        /// Description of the malformed reply.
         source: ProtocolError,
     },
     /// It answered with an error.
@@ -61,7 +61,7 @@ pub enum RedisError {
         /// Error that Redis answered.
         message: String,
     },
-    /// It may lose the log while all is well.
+    /// It may evict streams while nothing has failed.
     #[error("Redis at {server}: {fault}, or [redis] allow_eviction = true to run all the same")]
     Evicts {
         /// Host and port of the Redis.
@@ -74,7 +74,7 @@ pub enum RedisError {
     Command {
         /// Host and port of the Redis.
         server: String,
-        /// What was to be achieved.
+        /// The operation, as in `cannot <doing>`.
         doing: String,
         /// Error of the client.
         source: redis::RedisError,
@@ -138,7 +138,7 @@ pub fn address(url: &SecretString) -> String {
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A server, and how to get in.
+/// A server with its address, TLS and credentials.
 #[derive(Clone)]
 pub struct Server {
     client: redis::Client,
@@ -205,7 +205,7 @@ impl Server {
             Err(error) if !is_away(&error) => error,
             connected => return connected.map_err(self.failed("connect")),
         };
-        // The crate has words of its own for a refused AUTH or SELECT. What Redis answers says whether it passes.
+        // The crate hides the reply to a refused AUTH or SELECT, which shows whether the refusal passes by itself.
         match Reader::connect(self).await {
             Err(refused) => Err(refused),
             Ok(_) => Err(self.broken(io::Error::other(error))), // it did pass
@@ -219,7 +219,7 @@ impl Server {
         self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
-    /// An error of the `redis` crate; `doing` says what was to be achieved.
+    /// Wraps an error of the `redis` crate; `doing` is the operation.
     pub fn failed(&self, doing: impl Into<String>) -> impl FnOnce(redis::RedisError) -> RedisError {
         let server = self.name.clone();
         move |source| RedisError::Command { server, doing: doing.into(), source }

@@ -18,6 +18,7 @@ mod encode;
 mod error;
 mod ewkb;
 pub mod lagging;
+pub(crate) mod open;
 mod options;
 mod queue;
 pub mod schema;

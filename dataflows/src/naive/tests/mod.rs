@@ -81,7 +81,7 @@ fn version(number: u32, from: Millis, definition: Geofence) -> GeofenceEdit {
     Edit { key: GeofenceId(number), valid_from: from, effective_from: from, seq, definition }
 }
 
-/// What has always held of it.
+/// An edit that has held from the beginning of time.
 fn always(number: u32, definition: Geofence) -> GeofenceEdit {
     version(number, BEGINNING, definition)
 }

@@ -1,4 +1,4 @@
-//! Overspeeds.
+//! Overspeeds of written situations.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use crate::timeline::state::{Inside, State};
 use watchtower_model::facts::KindVisit;
 use watchtower_model::{GeofenceId, Millis, Place, Visit};
 
-/// What a place is found to be in.
+/// Geofences found around a place; reused to save allocations.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// The versions that cover it, by geofence.

@@ -6,7 +6,7 @@ use crate::timeline::marks::{self, AHEAD, Accurate, Pass};
 use crate::timeline::rewrite::{Rewrite, merge};
 use watchtower_model::{END, Mark, Millis, Outliers, Position};
 
-/// What the marks are once a position is appended: see [`Track::append`].
+/// Marks after a position is appended: see [`Track::append`].
 pub(super) struct Marking {
     pub(super) mark: Mark,
     /// Rewrites of marks, in order of their instants.
@@ -15,7 +15,7 @@ pub(super) struct Marking {
 }
 
 impl Track {
-    /// What a position that is appended is, and what it makes of those before.
+    /// The mark of an appended position, and the changed marks of earlier ones.
     pub(super) fn marking(&self, fold: &Fold<'_>, next: &Position) -> Marking {
         let undecided = self.undecided;
         if fold.rules.outliers == Outliers::Use || !next.is_accurate() {
