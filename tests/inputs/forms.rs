@@ -11,14 +11,15 @@ use super::field::{outcomes, reading};
 use FileFormat::{Csv, GeoJson};
 
 /// A file of this name and content, and its folder, which has to live as long.
-fn file(name: &str, content: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
+pub fn file(name: &str, content: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
     (folder, path)
 }
 
-fn read(name: &str, format: FileFormat, words: &str, content: impl AsRef<[u8]>) -> Vec<String> {
+/// What becomes of the records of a file of this name and content.
+pub fn read(name: &str, format: FileFormat, words: &str, content: impl AsRef<[u8]>) -> Vec<String> {
     let (_folder, path) = file(name, content);
     outcomes(&path, format, &reading(words))
 }

@@ -40,6 +40,22 @@ impl Document {
     }
 }
 
+/// Members that hold the objects of a document.
+const INNER: [&str; 5] = ["features", "positions", "locations", "data", "items"];
+
+/// Whether an object is no position itself, but holds an array of them.
+pub(crate) fn is_wrapper(text: &str) -> bool {
+    Object::parse(text).is_ok_and(|object| {
+        let inner = INNER.iter().find_map(|name| object.get(name));
+        inner.is_some_and(|inner| inner.starts_with('[')) && is_elsewhere(&object)
+    })
+}
+
+/// Whether an object has no place of its own.
+fn is_elsewhere(object: &Object<'_>) -> bool {
+    object.get("lat").is_none() && object.get("latitude").is_none()
+}
+
 /// Where the objects are, and what the document is.
 fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
     let places =
@@ -48,14 +64,12 @@ fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
         return Some((places(serde_json::from_str(text).ok()?), "JSON, an array"));
     }
     let object = Object::parse(text).ok()?;
-    let inner = ["features", "positions", "locations", "data", "items"].iter().find_map(|name| object.get(name));
+    let inner = INNER.iter().find_map(|name| object.get(name));
     match inner.filter(|inner| inner.starts_with('[')) {
         Some(features) if object.string("type").as_deref() == Some("FeatureCollection") => {
             Some((places(serde_json::from_str(features).ok()?), "GeoJSON points"))
         }
-        Some(inner) if object.get("lat").is_none() && object.get("latitude").is_none() => {
-            Some((places(serde_json::from_str(inner).ok()?), "JSON, an array"))
-        }
+        Some(inner) if is_elsewhere(&object) => Some((places(serde_json::from_str(inner).ok()?), "JSON, an array")),
         _ => Some((std::iter::once(0..text.len()).collect(), "JSON, one object")),
     }
 }

@@ -11,10 +11,9 @@ use super::aliases::Slot;
 use super::draft::{Draft, Terms};
 use super::geojson::GeoJson;
 use super::header::plain_time_rules;
-use super::made::MadePositions;
+use super::made::{Made, MadePositions};
 use super::notes::Notes;
 use super::reading::{SpeedUnit, stem};
-use super::tables::Made;
 use super::xml::{Element, Text, elements};
 
 const WAYPOINTS: &str = "waypoints and routes: plans, not positions; left out";

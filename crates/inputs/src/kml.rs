@@ -9,10 +9,9 @@ use super::draft::{Draft, Terms};
 use super::forms::Form;
 use super::geojson::GeoJson;
 use super::header::plain_time_rules;
-use super::made::MadePositions;
+use super::made::{Made, MadePositions};
 use super::notes::Notes;
 use super::reading::{SpeedUnit, stem};
-use super::tables::Made;
 use super::xml::{Element, Text, elements};
 
 const UNDATED: &str = "placemarks without a time: no positions, left out";

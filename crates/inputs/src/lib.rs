@@ -21,6 +21,7 @@ mod features;
 mod first_reading;
 mod forms;
 mod geojson;
+mod geopackage;
 mod gpx;
 mod header;
 mod input;
@@ -43,6 +44,7 @@ mod tables;
 mod times;
 mod values;
 mod vehicles;
+mod wkb;
 mod wkt;
 mod written;
 mod xml;
@@ -59,6 +61,7 @@ pub use reading::{ColumnMap, DateOrder, Reading, SpeedUnit, parse_time_zone};
 pub use report::{FileReport, RefusedFor};
 pub use spool::{InputFile, TemporaryFile};
 pub use vehicles::open_vehicles;
+pub use wkb::geojson_of_wkb;
 
 /// How far a file has been read, in bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
