@@ -109,6 +109,32 @@ fn positions_in_a_member_of_one_line() {
 }
 
 #[test]
+fn an_array_that_is_cut_off_is_read_as_far_as_it_goes() {
+    let item =
+        |minute: u8| format!(r#"{{"imei":7,"time":"2026-11-20T06:0{minute}:01Z","lat":6.5,"lon":3.36,"s":"],"}}"#);
+    let whole = format!("[{},\n{},7]", item(0), item(1));
+    let found = read("whole.json", Csv, "", &whole);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[1].starts_with("7 261120 21661.000") && found[2].starts_with("malformed"), "{found:?}");
+    let cut = read("cut.json", Csv, "", &whole[..whole.len() - 20]);
+    assert!(cut.len() == 2 && cut[0].starts_with("7 261120") && cut[1].contains("ends within an array"), "{cut:?}");
+}
+
+#[test]
+fn documents_of_tracks_need_not_be_held() {
+    // Latin-1 in a comment, and points enough for many chunks.
+    let point = |second: u32| {
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("<trkpt lat=\"6.5\" lon=\"3.36\"><time>2026-11-20T{hour:02}:{minute:02}:{second:02}Z</time></trkpt>\n")
+    };
+    let points: String = (0..9_000).map(point).collect();
+    let gpx = [b"<gpx><!-- Stra\xdfe --><trk>".as_slice(), points.as_bytes(), b"</trk></gpx>"].concat();
+    let found = read("long.gpx", Csv, "", gpx);
+    assert_eq!(found.len(), 9_000);
+    assert_eq!(found[8_999], "long 261120 8999.000 3.36 6.5");
+}
+
+#[test]
 fn a_time_that_lost_its_zero_in_a_spreadsheet() {
     let csv = "id,DATE,TIME,LATITUDE N/S,LONGITUDE E/W\nT1,20261120,60101,6.5S,3.36W\nT1,20261120,160101,6.5N,3.36E\n";
     let found = read("columbus.csv", Csv, "zone:UTC", csv);

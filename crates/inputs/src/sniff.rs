@@ -6,7 +6,8 @@ use serde::de::IgnoredAny;
 use watchtower_core::events::Limits;
 
 use super::csv::Csv;
-use super::document::{Document, Refused, is_wrapper};
+use super::document::{Document, Listed, Refused, is_wrapper};
+use super::elements::array_start;
 use super::geojson::GeoJson;
 use super::input::Input;
 use super::ndjson::Ndjson;
@@ -81,6 +82,9 @@ pub(crate) fn open(
             Ok(Box::new(traccar.unwrap_or_else(|| GeoJson::read(path, document, progress, reading, limits))))
         }
         (FileFormat::Csv | FileFormat::Ndjson, _) => {
+            if let Some(start) = array_start(input.head()) {
+                return Ok(Box::new(Listed::new(path, input, start, reading, limits)?));
+            }
             let Some(document) = input.read_document(path)? else {
                 return Ok(Box::new(Refused::too_large(path, input.progress(), input.head())));
             };
