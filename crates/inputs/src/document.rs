@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
-use super::elements::{Next, next_element};
+use super::elements::{INNER, Next, next_element};
 use super::input::{Input, MAX_DOCUMENT_BYTES};
 use super::members::{Members, Object, place};
 use super::notes::Notes;
@@ -41,9 +41,6 @@ impl Document {
         Some(Self { path: path.to_owned(), limits: limits.clone(), progress, text, items, next: 0, members, format })
     }
 }
-
-/// Members that hold the objects of a document.
-pub(crate) const INNER: [&str; 5] = ["features", "positions", "locations", "data", "items"];
 
 /// Whether an object is no position itself, but holds an array of them.
 pub(crate) fn is_wrapper(text: &str) -> bool {

@@ -2,7 +2,8 @@
 
 use std::io::{self, BufRead};
 
-use super::document::INNER;
+/// Members that hold the objects of a document.
+pub(crate) const INNER: [&str; 5] = ["features", "positions", "locations", "data", "items"];
 
 /// Where the array begins whose elements are the records of a document, by its beginning: after how many bytes, and
 /// whether it is the features of a collection. Nothing if the beginning does not tell, or if the document is an object
@@ -30,7 +31,10 @@ pub(crate) fn array_start(head: &[u8]) -> Option<(usize, bool)> {
         }
         match scan.next_byte()? {
             b'[' if INNER.contains(&name) => return Some((scan.at, is_collection)),
-            b'"' => is_collection |= name == "type" && scan.string()? == b"FeatureCollection",
+            b'"' => {
+                let text = scan.string()?;
+                is_collection |= name == "type" && text == b"FeatureCollection";
+            }
             b'{' | b'[' => scan.nested()?,
             _ => scan.word(),
         }

@@ -141,6 +141,9 @@ fn peek(mut content: impl BufRead) -> io::Result<(Vec<u8>, Peeked<impl BufRead>)
     Ok((head.clone(), Cursor::new(head).chain(content)))
 }
 
+/// What is read of a document.
+pub(super) type Content = Box<dyn BufRead + Send>;
+
 /// How far a file has been read.
 pub(super) struct Gauge {
     bytes_read: Arc<AtomicU64>,

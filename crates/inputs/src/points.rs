@@ -1,20 +1,17 @@
 //! Positions from a document in XML, element by element.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use watchtower_core::events::{Limits, Raw, Reason, Record, Rejection};
 
 use super::draft::{Draft, Terms};
 use super::encoding::Lenient;
-use super::input::Gauge;
+use super::input::{Content, Gauge};
 use super::notes::Notes;
 use super::xml::{Element, Elements};
 use super::{Progress, Source, SourceError};
-
-/// What is read of a document.
-pub(crate) type Content = Box<dyn BufRead + Send>;
 
 /// A position that is not checked yet, and what it was made of in few words.
 pub(crate) type Point = (Draft<'static>, String);

@@ -8,8 +8,7 @@ use quick_xml::{Reader, XmlVersion};
 use watchtower_core::events::Limits;
 
 use super::Progress;
-use super::input::Gauge;
-use super::points::Content;
+use super::input::{Content, Gauge};
 use super::reading::Reading;
 
 /// Elements within elements.
