@@ -86,7 +86,7 @@ impl GeoPackage {
         let doing = || self.failed(format!("read the layer {}", layer.table));
         let sql = format!("SELECT * FROM \"{}\"", layer.table.replace('"', "\"\""));
         let mut statement = connection.prepare(&sql).map_err(doing())?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(()).map_err(doing())?;
         let mut read = 0;
         while read < most

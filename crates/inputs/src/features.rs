@@ -332,10 +332,7 @@ impl Features {
         for (name, _) in &feature.properties.0 {
             let small = normalized(name);
             let is_known = |known: &&str| plain_name(known) == small;
-            if small.len() < 4
-                || KNOWN.iter().any(|known| is_known(known))
-                || OTHERS.iter().any(|other| *other == small)
-            {
+            if small.len() < 4 || KNOWN.iter().any(is_known) || OTHERS.iter().any(|other| *other == small) {
                 continue;
             }
             let is_near = |known: &&&str| {
