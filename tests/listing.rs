@@ -8,7 +8,7 @@ use serde_json::Value;
 const GEOFENCES: &str = r#"{"type":"FeatureCollection","features":[
     {"type":"Feature","id":"yard","properties":{"name":"Yard 7","kind":"depot","tags":["a","b \"c\""],"min_dwell_s":300,
         "exit_buffer_m":25.5},"geometry":{"type":"Polygon","coordinates":[[[3.4,6.5],[3.4100000000000001,6.5],[3.41,6.51],[3.4,6.5]]]}},
-    {"type":"Feature","id":"yard","properties":{"kind":"depot","valid_from":"2026-11-20T00:00:00Z","speed_limit_kmh":20},
+    {"type":"Feature","id":"yard","properties":{"kind":"depot","valid_from":"2026-11-20T05:00:00Z","speed_limit_kmh":20},
         "geometry":{"type":"MultiPolygon","coordinates":[[[[3.4,6.5],[3.42,6.5],[3.42,6.52],[3.4,6.5]]],
         [[[3.5,6.5],[3.52,6.5],[3.52,6.52],[3.5,6.5]]]]}},
     {"type":"Feature","id":"pump","properties":{"anchor":true,"radius_m":150,"valid_from":"2026-11-01T00:00:00Z"},
@@ -62,7 +62,13 @@ fn geofences_and_vehicles_are_listed() {
     assert_eq!((json[1]["speed_limit_kmh"].as_f64(), &json[1]["effective_until"]), (Some(20.0), &Value::Null));
 
     let show = succeeds(folder.path(), "geofences show yard --embedded f.gpkg");
-    for line in ["yard: 2 versions", "always until ", "Yard 7", "exit_buffer_m    25.5", "MultiPolygon"] {
+    for line in [
+        "yard: 2 versions",
+        " until 2026-11-20T05:00:00Z: 4 vertices",
+        "Yard 7",
+        "exit_buffer_m    25.5",
+        "MultiPolygon",
+    ] {
         assert!(show.contains(line), "{line:?} in\n{show}");
     }
     let (code, printed) = run(folder.path(), "geofences show yrad --embedded f.gpkg");

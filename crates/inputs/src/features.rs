@@ -29,9 +29,6 @@ pub(crate) const RADIUS_IN_METRES: &str = "taken for radius_m, in metres";
 /// The kinds that mean something to trips and turnarounds.
 const KINDS: [&str; 3] = ["terminal", "client", "depot"];
 
-/// How our own tables write that a version has no known beginning, in PostgreSQL and in the one file.
-const BEGINNINGS: [&str; 2] = ["-infinity", "0001-01-01"];
-
 /// Properties that are read, beside the id.
 const KNOWN: [&str; 13] = [
     "name",
@@ -206,7 +203,7 @@ impl Features {
         let given = feature.property("effective_from").or_else(|| feature.property("valid_from"));
         let Some((_, value)) = given else { return Ok(None) };
         let text = as_text(value).unwrap_or(Cow::Borrowed(value));
-        if BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) {
+        if times::is_beginning(&text) {
             return Ok(None);
         }
         match times::parse_day(&text, &self.times) {

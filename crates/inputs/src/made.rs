@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::geojson::Item;
+use super::times;
 use watchtower_core::events::{Reason, Rejection};
 
 /// Features being made of another format.
@@ -24,14 +25,19 @@ struct Spans {
 
 impl Made {
     /// Adds a feature; `geometry` is GeoJSON.
-    pub(crate) fn push(&mut self, position: u64, properties: &Map<String, Value>, geometry: &str) {
-        let text = |name: &str| properties.get(name).and_then(Value::as_str).map(str::to_owned);
+    pub(crate) fn push(&mut self, position: u64, given: &Map<String, Value>, geometry: &str) {
+        let text = |name: &str| given.get(name).and_then(Value::as_str).map(str::to_owned);
+        let mut properties = given.clone();
         if let (Some(id), Some(from)) = (text("geofence_id"), text("effective_from")) {
             let spans = self.spans.entry(id).or_default();
+            // A first version that always held by its author's word.
+            if spans.begins.is_empty() && text("valid_from").is_some_and(|from| times::is_beginning(&from)) {
+                properties.remove("effective_from");
+            }
             spans.begins.insert(from);
             spans.ends.extend(text("effective_until"));
         }
-        let properties = Value::Object(properties.clone());
+        let properties = Value::Object(properties);
         self.text(position, &format!(r#"{{"type":"Feature","properties":{properties},"geometry":{geometry}}}"#), None);
     }
 

@@ -184,7 +184,7 @@ fn is_of_our_table(name: &str) -> bool {
 
 /// A `valid_from`; nothing where our own table has no known beginning.
 fn valid_from(cell: &str, rules: &TimeRules) -> Result<Option<Millis>, Rejection> {
-    if cell == "-infinity" || cell.starts_with("0001-01-01") {
+    if times::is_beginning(cell) {
         return Ok(None);
     }
     times::parse_day(cell, rules).map(|instant| Some(instant.ms)).map_err(|fault| {

@@ -18,8 +18,8 @@ Examples:
   watchtower geofences export --config lagos.toml --out geofences.geojson
   watchtower geofences import geofences.geojson --embedded fleet.gpkg
 
-Every version is a feature whose valid_from is the instant from which it was in force; an end is a feature with
-deleted. A daemon that reads them as the beginning of its log (`publish`, `replay`) has the same versions; one that
+Every version is a feature whose valid_from is the instant from which it was in force, a first one that always held
+has none; an end is a feature with deleted. A daemon that reads them as the beginning of its log (`publish`, `replay`) has the same versions; one that
 runs already changes nothing that is longer ago than its tracks are kept.";
 
 /// Arguments of `geofences list`.
@@ -161,7 +161,10 @@ fn features(versions: &[GeofenceVersion], last: bool) -> Vec<String> {
             if last && (next.is_some() || version.effective_until.is_some()) {
                 continue;
             }
-            features.push(feature(version, last));
+            // What always held by its author's word is without a date; of a later version the instant from which it was in
+            // force counts, because two of them may share a valid_from.
+            let always = version.valid_from == BEGINNING && index == 0;
+            features.push(feature(version, last || always));
             if let Some(until) = version.effective_until
                 && next.is_none_or(|next| next.effective_from != until)
             {
@@ -178,7 +181,7 @@ fn features(versions: &[GeofenceVersion], last: bool) -> Vec<String> {
 /// With the very digits of the geometry; `undated`: as if it had always held.
 fn feature(version: &GeofenceVersion, undated: bool) -> String {
     let mut properties = version.properties();
-    if !undated && version.effective_from != BEGINNING {
+    if !undated {
         properties.insert("valid_from".to_owned(), json!(instant(version.effective_from)));
     }
     let (id, geometry) = (json!(version.geofence_id), &version.geometry);
