@@ -1,5 +1,7 @@
 //! Files as people have them: what each of them is read as.
 
+mod databases;
 mod field;
 mod forms;
 mod fuzz;
+mod spellings;

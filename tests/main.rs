@@ -17,6 +17,7 @@ mod embedded;
 mod field;
 mod gaps;
 mod inputs;
+mod listing;
 mod live;
 mod memory;
 mod oracle;

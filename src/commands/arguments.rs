@@ -13,6 +13,7 @@ use watchtower_inputs::{ColumnMap, DateOrder, Present, Reading, SpeedUnit, parse
 use watchtower_log::append::{PipelineName, Target};
 use watchtower_model::Millis;
 
+use super::publish::PublishError;
 use crate::config::{self, ConfigError};
 
 /// The configuration.
@@ -71,7 +72,7 @@ impl PlaceArgs {
 pub struct TargetArgs {
     /// The Redis of the pipeline: redis://[user:password@]host[:port][/database], or rediss:// for
     /// TLS
-    #[arg(long, value_name = "URL", value_parser = secret, requires = "pipeline", required_unless_present = "embedded")]
+    #[arg(long, value_name = "URL", value_parser = secret, requires = "pipeline")]
     pub redis: Option<SecretString>,
     /// The pipeline's name: its streams are wt:NAME:events:0 .. and wt:NAME:control
     #[arg(long, value_name = "NAME", value_parser = PipelineName::parse, requires = "redis")]
@@ -84,11 +85,50 @@ pub struct TargetArgs {
 
 impl TargetArgs {
     /// The pipeline that the arguments name.
-    pub fn target(&self) -> Target {
-        match (&self.redis, &self.pipeline, &self.embedded) {
-            (Some(url), Some(pipeline), None) => Target::Redis { url: url.clone(), pipeline: pipeline.clone() },
-            (_, _, Some(file)) => Target::Embedded(GeoPackage::at(file)),
-            _ => unreachable!("either both of Redis or the file are required"),
+    ///
+    /// # Errors
+    /// If they name none.
+    pub fn target(&self) -> Result<Target, PublishError> {
+        self.given().ok_or(PublishError::NoTarget)
+    }
+
+    fn given(&self) -> Option<Target> {
+        let redis =
+            self.redis.clone().zip(self.pipeline.clone()).map(|(url, pipeline)| Target::Redis { url, pipeline });
+        redis.or_else(|| Some(Target::Embedded(GeoPackage::at(self.embedded.as_ref()?))))
+    }
+}
+
+/// Pipeline that edits are appended to: named by hand, or by its configuration.
+#[derive(Debug, Args)]
+pub struct EditArgs {
+    /// Named by hand
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Instead of --redis and --pipeline, the pipeline's configuration, which names both
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["redis", "pipeline", "embedded"])]
+    config: Option<PathBuf>,
+}
+
+impl EditArgs {
+    /// The pipeline that the arguments name.
+    ///
+    /// # Errors
+    /// If they name none, or the configuration cannot be read or is wrong.
+    pub fn target(&self) -> Result<Target, PublishError> {
+        let Some(path) = &self.config else { return self.target.target() };
+        let options = config::load(path, config::environment()).map_err(PublishError::Config)?;
+        let pipeline = PipelineName::parse(&options.pipeline).map_err(|_| PublishError::NoTarget)?;
+        Ok(Target::Redis { url: options.redis.url, pipeline })
+    }
+
+    /// The tables of the pipeline, if the arguments say where they are.
+    pub fn tables(&self) -> Option<PlaceArgs> {
+        let place = |embedded: Option<PathBuf>, config| PlaceArgs { embedded, config };
+        match (&self.config, &self.target.embedded) {
+            (Some(config), _) => Some(place(None, Some(config.clone()))),
+            (None, Some(file)) => Some(place(Some(file.clone()), None)),
+            (None, None) => None,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod replay;
 mod resume;
 mod run;
 mod status;
+mod stored;
 mod vehicles;
 
 use std::io::{self, ErrorKind, Stdout, Write};
@@ -127,10 +128,10 @@ pub enum Command {
     /// and features are listed at the end, and the exit code is 1.
     #[command(after_help = publish::EXAMPLE)]
     Publish(publish::PublishArgs),
-    /// Change the geofences of a pipeline, from now on or from an earlier time.
+    /// Show the geofences of a pipeline, or change them, from now on or from an earlier time.
     #[command(subcommand)]
     Geofences(GeofencesCommand),
-    /// Change what is known of the vehicles of a pipeline: names, fleets, speed limits.
+    /// Show the vehicles of a pipeline, or change what is known of them: names, fleets, speed limits.
     #[command(subcommand)]
     Vehicles(VehiclesCommand),
     /// Say what the program makes of a file: columns, zone, vehicles, span, gaps, jumps, suspicious rows.
@@ -167,8 +168,8 @@ fn carry_out(command: &Command, out: &mut Printed) -> anyhow::Result<ExitCode> {
             Ok(demo::run(args, &stop, out, notes).map(|()| ExitCode::SUCCESS)?)
         }
         Command::Publish(args) => Ok(publish::run(args, &*interrupt_flag()?, out, notes)?),
-        Command::Geofences(command) => Ok(geofences::run(command, out, notes)?),
-        Command::Vehicles(command) => Ok(vehicles::run(command, out, notes)?),
+        Command::Geofences(command) => geofences::run(command, out, notes),
+        Command::Vehicles(command) => vehicles::run(command, out, notes),
         Command::Inspect(args) => inspect::run(args, out),
     }
 }

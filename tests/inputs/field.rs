@@ -8,7 +8,7 @@ use watchtower_inputs::{ColumnMap, DateOrder, FileFormat, Reading, open_with, pa
 use FileFormat::{Csv, GeoJson, Ndjson};
 
 /// The folder of the inputs, unless it is missing: then says so.
-fn folder() -> Option<PathBuf> {
+pub fn folder() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let path = std::env::var_os("WATCHTOWER_DATA").map_or(default, PathBuf::from).join("field");
     if path.exists() {

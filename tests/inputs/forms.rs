@@ -11,19 +11,21 @@ use super::field::{outcomes, reading};
 use FileFormat::{Csv, GeoJson};
 
 /// A file of this name and content, and its folder, which has to live as long.
-fn file(name: &str, content: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
+pub fn file(name: &str, content: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
     (folder, path)
 }
 
-fn read(name: &str, format: FileFormat, words: &str, content: impl AsRef<[u8]>) -> Vec<String> {
+/// What becomes of the records of a file of this name and content.
+pub fn read(name: &str, format: FileFormat, words: &str, content: impl AsRef<[u8]>) -> Vec<String> {
     let (_folder, path) = file(name, content);
     outcomes(&path, format, &reading(words))
 }
 
-const GPX: &str = r#"<?xml version="1.0"?>
+/// A track, and a waypoint, with speeds of Garmin.
+pub const GPX: &str = r#"<?xml version="1.0"?>
 <gpx version="1.1" xmlns:gpxtpx="http://www.garmin.com/xmlschemas/TrackPointExtension/v2">
 <wpt lat="6.4" lon="3.3"><name>Home &amp; yard</name></wpt>
 <trk><name>Monday</name><trkseg>
@@ -48,7 +50,8 @@ fn gpx_tracks_are_positions_in_metres_per_second() {
     assert!(cut[0].starts_with("V 261120") && cut.last().unwrap().starts_with("malformed"), "{cut:?}");
 }
 
-const KML: &str = r#"<kml xmlns:gx="http://www.google.com/kml/ext/2.2"><Document><Folder>
+/// A polygon, a track, and a point with a time.
+pub const KML: &str = r#"<kml xmlns:gx="http://www.google.com/kml/ext/2.2"><Document><Folder>
 <Placemark><name>Yard</name><ExtendedData><Data name="kind"><value>Depot</value></Data></ExtendedData>
 <Polygon><outerBoundaryIs><LinearRing><coordinates>
 3.355,6.495,0 3.365,6.495,0 3.365,6.505,0 3.355,6.505,0 3.355,6.495,0</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark>

@@ -1,10 +1,14 @@
 //! Whatever a file holds, reading it ends, panics nowhere and keeps to its bounds.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use watchtower_core::events::Limits;
 use watchtower_inputs::{FileFormat, Reading, inspect, open_vehicles, open_with};
 
-use super::field::reading;
+use super::field::{folder, reading};
+use super::forms::{GPX, KML};
 
 /// Pieces of which files are made that come close to being what they seem.
 const PIECES: &[&str] = &[
@@ -98,29 +102,90 @@ fn readings() -> impl Strategy<Value = Reading> {
     .prop_map(reading)
 }
 
-proptest! {
-    #[test]
-    fn anything_is_read_to_its_end(content in content(), reading in readings()) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("any.file");
-        std::fs::write(&path, &content).unwrap();
-        let limits = Limits::default();
-        for format in [FileFormat::Csv, FileFormat::GeoJson, FileFormat::Ndjson] {
-            let Ok(mut source) = open_with(&path, format, &reading, &limits) else { continue };
-            let mut records = 0;
-            while let Some(record) = source.next_record().unwrap() {
-                prop_assert!(record.position > 0);
-                records += 1;
-            }
-            prop_assert!(records <= content.len() + 1, "{records} records of {} bytes", content.len());
-            prop_assert!(source.notes().remarks.len() <= 64);
-        }
-        if let Ok(found) = inspect(&path, &reading, &limits) {
-            prop_assert!(found.places.len() <= 20_000);
-            prop_assert!(!found.to_svg().contains("NaN"));
-        }
-        if let Ok(mut source) = open_vehicles(&path, &reading, &limits) {
-            while source.next_record().unwrap().is_some() {}
+/// Files of every format, small ones of the field among them where they are at hand.
+fn samples() -> Vec<Vec<u8>> {
+    let collection = r#"{"type":"FeatureCollection","features":[{"type":"Feature","id":"a","properties":{"buffer_m":20},
+        "geometry":{"type":"LineString","coordinates":[[3.4,6.5],[3.41,6.5]]}},{"type":"Feature","id":"b","properties":
+        {"kind":"Depot"},"geometry":{"type":"Polygon","coordinates":[[[3.4,6.5],[3.41,6.5],[3.41,6.51],[3.4,6.5]]]}}]}"#;
+    let square = "0103000020E61000000100000004000000333333333333\
+                  0B400000000000001A40333333333333134000000000000\
+                  01A4033333333333313409A99999999991B40333333333333\
+                  0B400000000000001A40";
+    let table =
+        format!("geofence_id,effective_from,effective_until,geometry\na,-infinity,2026-11-20 00:00:00+00,{square}\n");
+    let array = r#"{"status":"ok","data":[{"imei":7,"time":"2026-11-20T06:00:01Z","lat":6.5,"lon":3.36},{"imei":8}]}"#;
+    let traccar = r#"[{"id":1,"name":"C","area":"CIRCLE (6.5 3.4, 200)","attributes":{"speedLimit":16.2}}]"#;
+    let csv = "id;DATE;TIME;lat;lon;Speed (mph)\nT1;20.11.2026;06:00:01;6,5;3,36;41\nT1;20.11.2026;06:01:01;6\u{b0}30'N;3,37;n/a\n";
+    let mut samples: Vec<Vec<u8>> = [collection, &table, array, traccar, csv, GPX, KML].map(|text| text.into()).into();
+    for file in folder().into_iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()) {
+        let content = std::fs::read(file.unwrap().path()).unwrap();
+        if content.len() < 8_000 {
+            samples.push(content);
         }
     }
+    samples
+}
+
+/// A change of some bytes: where, how many of them are taken out, and what is put there.
+type Change = (proptest::sample::Index, usize, Vec<u8>);
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let put = prop_oneof![
+        3 => proptest::collection::vec(any::<u8>(), 0..4),
+        2 => proptest::sample::select(PIECES).prop_map(|piece| piece.as_bytes().to_vec()),
+    ];
+    proptest::collection::vec((any::<proptest::sample::Index>(), 0usize..40, put), 1..6)
+}
+
+fn changed(mut content: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+    for (place, taken, put) in changes {
+        let at = place.index(content.len() + 1);
+        let end = content.len().min(at + taken);
+        content.splice(at..end, put.iter().copied());
+    }
+    content
+}
+
+proptest! {
+    /// Samples with random mistakes in them.
+    #[test]
+    fn files_with_mistakes_are_read_to_their_end(
+        sample in any::<proptest::sample::Index>(),
+        changes in changes(),
+        reading in readings(),
+    ) {
+        static SAMPLES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(samples);
+        is_read_to_its_end(&changed(sample.get(&SAMPLES).clone(), &changes), &reading)?;
+    }
+
+    #[test]
+    fn anything_is_read_to_its_end(content in content(), reading in readings()) {
+        is_read_to_its_end(&content, &reading)?;
+    }
+}
+
+/// Reads a file as all that it may be said to hold.
+fn is_read_to_its_end(content: &[u8], reading: &Reading) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("any.file");
+    std::fs::write(&path, content).unwrap();
+    let limits = Limits::default();
+    for format in [FileFormat::Csv, FileFormat::GeoJson, FileFormat::Ndjson] {
+        let Ok(mut source) = open_with(&path, format, reading, &limits) else { continue };
+        let mut records = 0;
+        while let Some(record) = source.next_record().unwrap() {
+            prop_assert!(record.position > 0);
+            records += 1;
+        }
+        prop_assert!(records <= content.len() + 1, "{records} records of {} bytes", content.len());
+        prop_assert!(source.notes().remarks.len() <= 64);
+    }
+    if let Ok(found) = inspect(&path, reading, &limits) {
+        prop_assert!(found.places.len() <= 20_000);
+        prop_assert!(!found.to_svg().contains("NaN"));
+    }
+    if let Ok(mut source) = open_vehicles(&path, reading, &limits) {
+        while source.next_record().unwrap().is_some() {}
+    }
+    Ok(())
 }

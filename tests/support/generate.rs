@@ -116,6 +116,9 @@ fn cut(rng: &mut Rng, log: Vec<Event>) -> Vec<Vec<Event>> {
     epochs
 }
 
+/// The accuracy radius of a position that is inaccurate under most rules. Metres.
+pub(crate) const INACCURATE_M: f64 = 5_000.0;
+
 /// Where a vehicle has got to.
 #[derive(Clone, Debug)]
 struct Cursor {
@@ -253,7 +256,7 @@ impl<'a> Generator<'a> {
         let degrees = *self.rng.pick(&[-1.0, 0.0, 90.0]);
         let (speed, heading) = (Speed::from_kmh(kmh), Heading::from_degrees(degrees));
         let ignition = *self.rng.pick(&[Ignition::Unknown, Ignition::Off, Ignition::On, Ignition::On]);
-        let mark = if self.rng.chance(3) { Mark::Inaccurate } else { Mark::None };
+        let mark = if self.rng.chance(3) { self.habits.rules.mark(Some(INACCURATE_M)) } else { Mark::None };
         let position = Position { ts, place, speed, heading, ignition, mark };
         self.accept(PositionEvent { vehicle: VehicleId(vehicle as u32), seq: 0, position, withdrawn: false });
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchtower_core::time_zone::local_time;
-use watchtower_model::{Millis, Rules};
+use watchtower_model::{Millis, Outliers, Rules, Speed};
 
 use crate::support::rng::Rng;
 use crate::support::shapes::Grid;
@@ -38,9 +38,31 @@ fn random_rules(rng: &mut Rng, unit: Millis, lateness: Option<Millis>) -> (Rules
         presence_limit_ms: *rng.pick(&[unit, 4 * unit, 40 * unit, default.presence_limit_ms]),
         local_time: Arc::new(local_time(zone).expect("a zone")),
         retention_ms: lateness,
-        ..default
+        ..rules_of_receivers(&mut Rng::new(rng.clone().next() ^ 0xFA17), unit)
     };
     (rules, around)
+}
+
+/// Rules about faults of receivers, about speeds and about distances: the defaults in half of all logs. They have their
+/// own randomness, so that the logs of old seeds stay what they were.
+fn rules_of_receivers(rng: &mut Rng, unit: Millis) -> Rules {
+    let default = Rules::default();
+    if rng.chance(50) {
+        return default;
+    }
+    Rules {
+        outliers: *rng.pick(&[Outliers::Skip, Outliers::Skip, Outliers::Use]),
+        jump_mm: *rng.pick(&[0, 1_000, default.jump_mm, 5_000_000]),
+        max_accuracy_m: *rng.pick(&[0.0, 100.0, default.max_accuracy_m]),
+        idle_speed: *rng.pick(&[Speed::from_kmh(1.0), default.idle_speed, Speed::from_kmh(30.0)]),
+        max_plausible: *rng.pick(&[Speed::from_kmh(60.0), default.max_plausible, Speed::from_kmh(20_000.0)]),
+        speed_hold_ms: *rng.pick(&[0, unit, default.speed_hold_ms, 1_000 * unit]),
+        speed_span_ms: *rng.pick(&[0, unit, 3 * unit, default.speed_span_ms]),
+        min_step_mm: *rng.pick(&[0, 1, default.min_step_mm, 1_000_000]),
+        tow_min_mm: *rng.pick(&[0, 10_000, default.tow_min_mm]),
+        offline_count_ms: *rng.pick(&[3 * unit, 40 * unit, default.offline_count_ms]),
+        ..default
+    }
 }
 
 /// What kind of log it is.

@@ -9,6 +9,7 @@ use watchtower_dataflows::views::Snapshots;
 use watchtower_engine::Batch;
 use watchtower_model::{BEGINNING, GeofenceEdit, Mark, Millis, PositionEvent, Rules, VehicleEdit};
 
+use crate::support::generate::INACCURATE_M;
 use crate::support::shapes::Outline;
 
 /// What was accepted. The `seq` of a position is assigned when an epoch is handed in.
@@ -145,7 +146,7 @@ fn position_json(event: &PositionEvent) -> Value {
         "lon": position.place.lon_degrees(), "lat": position.place.lat_degrees(),
         "speed_kmh": position.speed.kmh(), "heading_deg": position.heading.degrees(),
         "ignition": position.ignition.is_on(),
-        "accuracy_m": (position.mark == Mark::Inaccurate).then_some(5_000),
+        "accuracy_m": (position.mark == Mark::Inaccurate).then_some(INACCURATE_M),
     })
 }
 

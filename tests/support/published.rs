@@ -72,10 +72,16 @@ impl Published {
             max_attributes_bytes: 1_000,
             max_vehicles: *bounds.pick(&[4, 1_000]),
             max_retained_positions: *bounds.pick(&[60, 200, 10_000]),
+            refuse_zero: bounds.chance(50),
             ..Limits::default()
         };
-        // A configuration knows no shorter silence than a second.
-        let rules = Rules { offline_after_ms: case.rules.offline_after_ms.max(1_000), ..Rules::default() };
+        let rules = Rules {
+            // A configuration knows no shorter silence than a second.
+            offline_after_ms: case.rules.offline_after_ms.max(1_000),
+            outliers: case.rules.outliers,
+            min_step_mm: *bounds.pick(&[0, 25_000, 1_000_000]),
+            ..Rules::default()
+        };
         let streams = *rng.pick(&[1, 4]);
         let items = sent(&mut rng, &limits, streams, events(&case));
         Self { limits, rules, streams, items }
@@ -108,16 +114,18 @@ impl Published {
     pub(crate) fn configuration(&self) -> String {
         let Limits { lateness_ms, horizon_ms, future_tolerance_ms, max_vehicles, max_retained_positions, .. } =
             self.limits;
+        let (refuse_zero, outliers) = (self.limits.refuse_zero, self.rules.outliers.name());
         format!(
             "lateness = \"{}\"\nhorizon = \"{}\"\nfuture_tolerance = \"{}\"\nmax_entry = {}\nmax_attributes = {}\n\
              max_vehicles = {max_vehicles}\nmax_retained_positions = {max_retained_positions}\n\
-             [rules]\noffline_after = \"{}\"",
+             [rules]\noffline_after = \"{}\"\nrefuse_zero = {refuse_zero}\noutliers = \"{outliers}\"\nmin_step_m = {}",
             format_ms(lateness_ms.unwrap()),
             format_ms(horizon_ms),
             format_ms(future_tolerance_ms),
             self.limits.max_entry_bytes,
             self.limits.max_attributes_bytes,
             format_ms(self.rules.offline_after_ms),
+            self.rules.min_step_mm as f64 / 1e3,
         )
     }
 

@@ -55,6 +55,19 @@ pub fn shape(shape: &Shape) -> Vec<u8> {
     out
 }
 
+/// The well-known binary behind the header of a geometry; `None` if the blob is no geometry.
+pub fn wkb(blob: &[u8]) -> Option<&[u8]> {
+    let flags = *blob.get(3)?;
+    let envelope_bytes = match (flags >> 1) & 0b111 {
+        0 => 0,
+        1 => 32,
+        2 | 3 => 48,
+        4 => 64,
+        _ => return None,
+    };
+    blob.strip_prefix(b"GP").and_then(|rest| rest.get(6 + envelope_bytes..))
+}
+
 fn rings(out: &mut Vec<u8>, polygon: PolygonRef<'_>) {
     let rings = polygon.rings();
     head(out, POLYGON, rings.len());
@@ -158,6 +171,14 @@ mod tests {
         let blob = point([3.5, 6.5]);
         assert_eq!(Envelope::of(&blob), Some(Envelope { west: 3.5, east: 3.5, south: 6.5, north: 6.5 }));
         assert_eq!(shape(&Shape::circle([3.5, 6.5], 10.0).unwrap()), blob);
+    }
+
+    #[test]
+    fn well_known_binary_is_behind_the_header() {
+        let two = shape(&Shape::from_polygons(vec![square(3.0), square(9.0)]).unwrap());
+        assert_eq!(wkb(&two).unwrap()[..9], [1, 6, 0, 0, 0, 2, 0, 0, 0]);
+        assert_eq!(wkb(&point([3.5, 6.5])).unwrap().len(), 21);
+        assert_eq!((wkb(b"GP\0"), wkb(b"POINT(1 2)"), wkb(&two[..20])), (None, None, None));
     }
 
     #[test]

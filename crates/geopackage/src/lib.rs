@@ -9,9 +9,11 @@
 //!   it survives `kill -9`, and a power failure if the disk honours flushes.
 //! * [`layer`] registers tables in the catalogue that readers use: `gpkg_contents` and the tables beside it.
 //! * [`geometry`] encodes geometries and provides the functions of spatial indexes.
+//! * [`FeatureLayer`] and the functions beside it read the features of files that other programs made.
 //! * [`Lease`] is held by the daemon that writes, so that a second one is refused by name.
 
 mod error;
+mod features;
 mod file;
 pub mod geometry;
 pub mod layer;
@@ -19,6 +21,7 @@ mod lease;
 pub mod time;
 
 pub use error::FileError;
+pub use features::{FeatureLayer, TableFeature};
 pub use file::GeoPackage;
 pub use lease::Lease;
 

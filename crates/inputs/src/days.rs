@@ -107,6 +107,11 @@ impl FileJudge {
         !self.isolated.is_empty()
     }
 
+    /// Number of rows on the days that are refused.
+    pub fn isolated_rows(&self) -> u64 {
+        self.isolated.iter().map(|group| group.rows).sum()
+    }
+
     /// The least instant of the rows that are left.
     pub fn oldest(&self) -> Option<Millis> {
         self.oldest

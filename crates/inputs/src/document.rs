@@ -1,16 +1,18 @@
 //! Positions of a JSON document: an array of objects, or the points of a GeoJSON feature collection.
 
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
-use super::input::MAX_DOCUMENT_BYTES;
+use super::elements::{INNER, Next, next_element};
+use super::input::{Input, MAX_DOCUMENT_BYTES};
 use super::members::{Members, Object, place};
 use super::notes::Notes;
 use super::reading::Reading;
 use super::{Progress, Source, SourceError};
-use watchtower_core::events::{Limits, Raw, Reason, Record, Rejection};
+use watchtower_core::events::{Limits, Raw, Reason, Record, Rejection, check_size, utf8};
 
 /// A document whose objects are events.
 pub(crate) struct Document {
@@ -40,6 +42,19 @@ impl Document {
     }
 }
 
+/// Whether an object is no position itself, but holds an array of them.
+pub(crate) fn is_wrapper(text: &str) -> bool {
+    Object::parse(text).is_ok_and(|object| {
+        let inner = INNER.iter().find_map(|name| object.get(name));
+        inner.is_some_and(|inner| inner.starts_with('[')) && is_elsewhere(&object)
+    })
+}
+
+/// Whether an object has no place of its own.
+fn is_elsewhere(object: &Object<'_>) -> bool {
+    object.get("lat").is_none() && object.get("latitude").is_none()
+}
+
 /// Where the objects are, and what the document is.
 fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
     let places =
@@ -48,14 +63,12 @@ fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
         return Some((places(serde_json::from_str(text).ok()?), "JSON, an array"));
     }
     let object = Object::parse(text).ok()?;
-    let inner = ["features", "positions", "locations", "data", "items"].iter().find_map(|name| object.get(name));
+    let inner = INNER.iter().find_map(|name| object.get(name));
     match inner.filter(|inner| inner.starts_with('[')) {
         Some(features) if object.string("type").as_deref() == Some("FeatureCollection") => {
             Some((places(serde_json::from_str(features).ok()?), "GeoJSON points"))
         }
-        Some(inner) if object.get("lat").is_none() && object.get("latitude").is_none() => {
-            Some((places(serde_json::from_str(inner).ok()?), "JSON, an array"))
-        }
+        Some(inner) if is_elsewhere(&object) => Some((places(serde_json::from_str(inner).ok()?), "JSON, an array")),
         _ => Some((std::iter::once(0..text.len()).collect(), "JSON, one object")),
     }
 }
@@ -72,6 +85,78 @@ impl Source for Document {
 
     fn progress(&self) -> Progress {
         self.progress
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn notes(&self) -> Notes {
+        Notes { format: self.format.to_owned(), ..self.members.notes.clone() }
+    }
+}
+
+/// A document whose array of objects is read as it comes.
+pub(crate) struct Listed {
+    path: PathBuf,
+    content: Input,
+    limits: Limits,
+    members: Members,
+    format: &'static str,
+    buffer: Vec<u8>,
+    position: u64,
+    ended: bool,
+}
+
+impl Listed {
+    /// The array that begins after `start` bytes.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(crate) fn new(
+        path: &Path,
+        mut content: Input,
+        (start, is_collection): (usize, bool),
+        reading: &Reading,
+        limits: &Limits,
+    ) -> Result<Self, SourceError> {
+        let skipped = io::copy(&mut content.by_ref().take(start as u64), &mut io::sink());
+        skipped.map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
+        Ok(Self {
+            path: path.to_owned(),
+            content,
+            limits: limits.clone(),
+            members: Members::new(reading, reading.vehicle_of(path)),
+            format: if is_collection { "GeoJSON points" } else { "JSON, an array" },
+            buffer: Vec::new(),
+            position: 0,
+            ended: false,
+        })
+    }
+}
+
+impl Source for Listed {
+    fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let next = next_element(&mut self.content, self.limits.max_entry_bytes, &mut self.buffer)
+            .map_err(|source| SourceError::Read { path: self.path.clone(), source })?;
+        self.position += 1;
+        let bytes = self.buffer.trim_ascii_end();
+        let result = match next {
+            Next::Element => check_size(bytes, &self.limits)
+                .and_then(|()| utf8(bytes))
+                .and_then(|text| self.members.event(text, &self.limits, self.position)),
+            Next::End => return Ok(None),
+            Next::Cut => Err(Rejection::new(Reason::Malformed, "expected JSON: the file ends within an array")),
+        };
+        self.ended = next == Next::Cut;
+        Ok(Some(Record { position: self.position, raw: Raw::complete(bytes), result }))
+    }
+
+    fn progress(&self) -> Progress {
+        self.content.progress()
     }
 
     fn path(&self) -> &Path {

@@ -20,6 +20,76 @@ impl<R: BufRead> Utf16<R> {
     }
 }
 
+/// Reads text that should be UTF-8: what is not is Windows-1252. A text without a tag that goes on for too long is an
+/// error, since a reader of XML would hold all of it.
+pub(crate) struct Lenient<R> {
+    content: R,
+    /// What was decoded, and how much of it has been read.
+    decoded: Vec<u8>,
+    read: usize,
+    /// Bytes since the last tag began.
+    untagged: usize,
+}
+
+/// The longest text between two tags, and the longest tag. Bytes.
+const MAX_UNTAGGED_BYTES: usize = 256 << 20;
+
+impl<R: BufRead> Lenient<R> {
+    pub(crate) fn new(content: R) -> Self {
+        Self { content, decoded: Vec::new(), read: 0, untagged: 0 }
+    }
+
+    /// Decodes some more.
+    fn refill(&mut self) -> io::Result<()> {
+        (self.read, self.decoded) = (0, Vec::new());
+        let chunk = self.content.fill_buf()?;
+        let valid = match std::str::from_utf8(chunk) {
+            Ok(_) => chunk.len(),
+            Err(fault) => fault.valid_up_to(),
+        };
+        if valid > 0 || chunk.is_empty() {
+            self.decoded.extend_from_slice(&chunk[..valid]);
+            self.content.consume(valid);
+            return Ok(());
+        }
+        // A character that is cut off by the end of the chunk, or none.
+        let mut bytes = Vec::new();
+        while let Some(&byte) = self.content.fill_buf()?.first() {
+            bytes.push(byte);
+            self.content.consume(1);
+            match std::str::from_utf8(&bytes) {
+                Err(fault) if fault.error_len().is_none() => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.decoded = match String::from_utf8(bytes) {
+            Ok(text) => text.into_bytes(),
+            Err(fault) => windows_1252(fault.as_bytes()).into_bytes(),
+        };
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for Lenient<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.read == self.decoded.len() {
+            self.refill()?;
+        }
+        let left = &self.decoded[self.read..];
+        let taken = left.len().min(buffer.len());
+        buffer[..taken].copy_from_slice(&left[..taken]);
+        self.untagged = match left[..taken].iter().rposition(|byte| *byte == b'<') {
+            Some(at) => taken - at,
+            None => self.untagged + taken,
+        };
+        if self.untagged > MAX_UNTAGGED_BYTES {
+            return Err(io::Error::other(format!("more than {MAX_UNTAGGED_BYTES} bytes without a tag")));
+        }
+        self.read += taken;
+        Ok(taken)
+    }
+}
+
 impl Utf16<()> {
     /// Whether the text that begins like this is UTF-16, and then whether it is big-endian: by its mark, or by
     /// the zero bytes of characters that ASCII has too.

@@ -9,6 +9,7 @@ use watchtower_core::events::{
     Event, Field, Fields, Limits, Reason, Rejection, Value, check_geofence_id, geofence_with_id, json, quoted,
 };
 
+use super::aliases::normalized;
 use super::forms::{self, Form};
 use super::header::plain_time_rules;
 use super::members::{Object, as_text};
@@ -22,6 +23,7 @@ pub(crate) const ID_FROM_PLACE: &str = "no id and no name of their own: called a
 pub(crate) const MISSPELT: &str = "a property that is not known; is it";
 pub(crate) const KIND_IN_CAPITALS: &str = "a kind in capitals, read as";
 pub(crate) const UNKNOWN_KIND: &str = "no kind that trips go by; is it";
+pub(crate) const OWN_KIND: &str = "a kind of its own: trips go by terminal, client and depot, and by anchor = true";
 pub(crate) const RADIUS_IN_METRES: &str = "taken for radius_m, in metres";
 
 /// The kinds that mean something to trips and turnarounds.
@@ -43,6 +45,9 @@ const KNOWN: [&str; 13] = [
     "deleted",
     "id",
 ];
+
+/// Other names of known ones, and the columns of our own table that follow from the versions; normalized.
+const OTHERS: [&str; 5] = ["radius", "buffer", "effectivefrom", "effectiveuntil", "geofenceid"];
 
 /// Turns features into geofences.
 pub(crate) struct Features {
@@ -85,12 +90,14 @@ impl<'a> Feature<'a> {
         Ok(Self { id: object.get("id").filter(given), geometry: object.get("geometry").filter(given), properties })
     }
 
-    /// A property that says something, by its name in any case.
+    /// A property that says something, by its name in any case and with any punctuation, `Radius (m)` for `radius`.
     fn property(&self, name: &str) -> Option<(&str, &'a str)> {
         let says = |value: &str| value != "null" && !value.trim_matches(['"', ' ']).is_empty();
         let exact = self.properties.0.iter().find(|(own, value)| own == name && says(value));
         let any = || self.properties.0.iter().find(|(own, value)| own.eq_ignore_ascii_case(name) && says(value));
-        exact.or_else(any).map(|(own, value)| (own.as_ref(), *value))
+        let plain = plain_name(name);
+        let alike = || self.properties.0.iter().find(|(own, value)| normalized(own) == plain && says(value));
+        exact.or_else(any).or_else(alike).map(|(own, value)| (own.as_ref(), *value))
     }
 
     /// Its name, of its own or among tags as OpenStreetMap has them.
@@ -125,6 +132,11 @@ impl<'a> Feature<'a> {
         check_geofence_id(&id)?;
         Ok(Some(id))
     }
+}
+
+/// A known name without case and punctuation.
+fn plain_name(known: &str) -> String {
+    known.replace('_', "")
 }
 
 /// A string, a number in decimal, or what MongoDB makes of an id.
@@ -187,8 +199,13 @@ impl Features {
 
     /// The `valid_from` of a feature.
     pub(crate) fn valid_from(&self, feature: &Feature<'_>) -> Result<Option<String>, Rejection> {
-        let Some((_, value)) = feature.property("valid_from") else { return Ok(None) };
+        // Of our own table, the instant from which the version was in force: two of them may share a valid_from.
+        let given = feature.property("effective_from").or_else(|| feature.property("valid_from"));
+        let Some((_, value)) = given else { return Ok(None) };
         let text = as_text(value).unwrap_or(Cow::Borrowed(value));
+        if times::is_beginning(&text) {
+            return Ok(None);
+        }
         match times::parse_day(&text, &self.times) {
             Ok(instant) => Ok(Some(instant.ms.to_string())),
             Err(fault) => {
@@ -211,12 +228,12 @@ impl Features {
         let deleted = flag(feature, "deleted")?;
         let text = |name: &str| feature.property(name).and_then(|(_, value)| as_text(value));
         let name = feature.name();
-        let kind = text("kind").map(|kind| self.kind(&kind, position));
+        let anchor = flag(feature, "anchor")?;
+        let kind = text("kind").map(|kind| self.kind(&kind, anchor.is_some(), position));
         let tags = tags(feature);
         let min_dwell = measure(feature, "min_dwell_s", values::seconds)?;
         let exit_buffer = measure(feature, "exit_buffer_m", values::metres)?;
         let limit = measure(feature, "speed_limit_kmh", |text| values::speed_kmh(text, SpeedUnit::Kmh))?;
-        let anchor = flag(feature, "anchor")?;
         let received_at = text("received_at");
         let word = |flag: bool| if flag { "true" } else { "false" };
         let texts = [
@@ -291,7 +308,7 @@ impl Features {
     }
 
     /// The kind in small letters, where that is one that is known.
-    fn kind(&mut self, kind: &str, position: u64) -> String {
+    fn kind(&mut self, kind: &str, says_anchor: bool, position: u64) -> String {
         let small = kind.trim().to_lowercase();
         if KINDS.contains(&small.as_str()) {
             if small != kind {
@@ -299,9 +316,10 @@ impl Features {
             }
             return small;
         }
-        let near = KINDS.iter().find(|known| strsim::osa_distance(known, &small) <= 2);
-        if let Some(near) = near {
-            self.notes.count(UNKNOWN_KIND, kind, position, near);
+        match KINDS.iter().find(|known| strsim::osa_distance(known, &small) <= 2) {
+            Some(near) => self.notes.count(UNKNOWN_KIND, kind, position, near),
+            None if says_anchor || small.is_empty() => {}
+            None => self.notes.count(OWN_KIND, kind, position, ""),
         }
         kind.trim().to_owned()
     }
@@ -309,14 +327,15 @@ impl Features {
     /// Says which properties look like known ones and are not.
     fn remark_on_properties(&mut self, feature: &Feature<'_>, position: u64) {
         for (name, _) in &feature.properties.0 {
-            let small = name.to_lowercase();
-            if small.len() < 4 || KNOWN.contains(&small.as_str()) || matches!(small.as_str(), "radius" | "buffer") {
+            let small = normalized(name);
+            let is_known = |known: &&str| plain_name(known) == small;
+            if small.len() < 4 || KNOWN.iter().any(is_known) || OTHERS.iter().any(|other| *other == small) {
                 continue;
             }
             let is_near = |known: &&&str| {
                 known.len() > 5
-                    && (strsim::osa_distance(known, &small) <= 2
-                        || known.trim_end_matches(['s', 'm', 'h', 'k', '_']) == small)
+                    && (strsim::osa_distance(&plain_name(known), &small) <= 2
+                        || plain_name(known.trim_end_matches(['s', 'm', 'h', 'k', '_'])) == small)
             };
             if let Some(near) = KNOWN.iter().find(is_near) {
                 self.notes.count(MISSPELT, name, position, near);
@@ -361,9 +380,16 @@ fn tags(feature: &Feature<'_>) -> Option<String> {
     if value.starts_with('{') {
         return None; // all that OpenStreetMap knows of the object
     }
-    let tags: Vec<String> = match serde_json::from_str::<Vec<&RawValue>>(value) {
+    let text = as_text(value);
+    // An array; as text, as the one file has it; braces, as PostgreSQL writes arrays; or with separators.
+    let inner = text.as_deref().map_or(value, str::trim);
+    let tags: Vec<String> = match serde_json::from_str::<Vec<&RawValue>>(inner) {
         Ok(items) => items.iter().filter_map(|item| as_text(item.get())).map(Cow::into_owned).collect(),
-        Err(_) => as_text(value)?.split([',', ';']).map(|tag| tag.trim().to_owned()).collect(),
+        Err(_) => {
+            let list = inner.strip_prefix('{').and_then(|list| list.strip_suffix('}')).unwrap_or(text.as_deref()?);
+            let tags = list.split([',', ';']).map(|tag| tag.trim().trim_matches('"').to_owned());
+            tags.filter(|tag| !tag.is_empty()).collect()
+        }
     };
     Some(serde_json::Value::from(tags).to_string())
 }

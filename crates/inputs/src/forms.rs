@@ -99,18 +99,10 @@ impl Form {
             Self::Circle { center, radius_m } => (json("Point", serde_json::json!(center)), Some(*radius_m)),
             Self::Line(line) => (json("LineString", serde_json::json!(line)), None),
             Self::Polygon(rings) => (json("Polygon", serde_json::json!(rings)), None),
-            Self::Many(parts) => {
-                let mut radius = None;
-                let texts: Vec<String> = parts
-                    .iter()
-                    .map(|part| {
-                        let (text, own) = part.to_json();
-                        radius = radius.or(own);
-                        text
-                    })
-                    .collect();
-                (format!(r#"{{"type":"GeometryCollection","geometries":[{}]}}"#, texts.join(",")), radius)
-            }
+            Self::Many(parts) => match alike(parts) {
+                Some((kind, coordinates)) => (json(kind, coordinates), None),
+                None => collection(parts),
+            },
         }
     }
 
@@ -162,6 +154,33 @@ impl Form {
             ([], []) => Err(invalid("it is empty")),
         }
     }
+}
+
+/// Kind and coordinates of parts that are all polygons, all lines or all points.
+fn alike(parts: &[Form]) -> Option<(&'static str, serde_json::Value)> {
+    let kind = match parts.first()? {
+        Form::Polygon(_) => "MultiPolygon",
+        Form::Line(_) => "MultiLineString",
+        Form::Point(_) => "MultiPoint",
+        Form::Circle { .. } | Form::Many(_) => return None,
+    };
+    let coordinates: Option<Vec<serde_json::Value>> = parts
+        .iter()
+        .map(|part| match (part, kind) {
+            (Form::Polygon(rings), "MultiPolygon") => Some(serde_json::json!(rings)),
+            (Form::Line(line), "MultiLineString") => Some(serde_json::json!(line)),
+            (Form::Point(point), "MultiPoint") => Some(serde_json::json!(point)),
+            _ => None,
+        })
+        .collect();
+    Some((kind, serde_json::Value::from(coordinates?)))
+}
+
+/// Parts of several kinds as GeoJSON, and the radius of the first circle among them.
+fn collection(parts: &[Form]) -> (String, Option<f64>) {
+    let (texts, radii): (Vec<String>, Vec<Option<f64>>) = parts.iter().map(Form::to_json).unzip();
+    let text = format!(r#"{{"type":"GeometryCollection","geometries":[{}]}}"#, texts.join(","));
+    (text, radii.into_iter().flatten().next())
 }
 
 /// What a geometry is made of.

@@ -8,9 +8,11 @@ use rustc_hash::FxBuildHasher;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::encoding::windows_1252;
 use super::features::{Feature, Features};
+use super::forms;
 use super::input::{Input, MAX_DOCUMENT_BYTES};
-use super::members::place;
+use super::members::{Object, place};
 use super::notes::Notes;
 use super::reading::{Reading, stem};
 use super::{Progress, Source, SourceError};
@@ -71,16 +73,29 @@ impl GeoJson {
         reading: &Reading,
         limits: &Limits,
     ) -> Self {
-        let items = match &document {
-            Some(document) => items(document, path),
+        let mut format = "GeoJSON".to_owned();
+        let (document, items) = match document.map(of_a_geometry) {
+            Some(document) => match items(&document, path) {
+                Err(rejection) if rejection.reason == Reason::InvalidUtf8 => {
+                    let text = windows_1252(&document).into_bytes();
+                    match items(&text, path) {
+                        Ok(items) => {
+                            format.push_str(", Windows-1252 (latin-1)");
+                            (text, Ok(items))
+                        }
+                        Err(_) => (document, Err(rejection)),
+                    }
+                }
+                items => (document, items),
+            },
             None => {
                 let detail = format!("expected a document of at most {MAX_DOCUMENT_BYTES} bytes");
-                Err(Rejection::new(Reason::TooLarge, detail))
+                (Vec::new(), Err(Rejection::new(Reason::TooLarge, detail)))
             }
         };
-        let mut read = Self::of(path, document.unwrap_or_default(), Vec::new(), progress, reading, limits);
+        let mut read = Self::of(path, document, Vec::new(), progress, reading, limits);
         read.items = items;
-        read.features.notes.format = "GeoJSON".to_owned();
+        read.features.notes.format = format;
         read
     }
 
@@ -146,13 +161,36 @@ impl Source for GeoJson {
     }
 }
 
+/// The kinds of geometry that GeoJSON has.
+const GEOMETRIES: [&str; 7] =
+    ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"];
+
+/// The document, as a feature if it is a geometry alone.
+fn of_a_geometry(document: Vec<u8>) -> Vec<u8> {
+    let beginning = &document[..document.len().min(200)];
+    if beginning.windows(8).any(|word| word == b"\"Feature") {
+        return document;
+    }
+    let is_geometry = |text: &str| forms::kind_of(text).is_some_and(|kind| GEOMETRIES.contains(&kind.as_str()));
+    match std::str::from_utf8(&document) {
+        Ok(text) if is_geometry(text) => {
+            format!(r#"{{"type":"Feature","properties":{{}},"geometry":{text}}}"#).into_bytes()
+        }
+        _ => document,
+    }
+}
+
 /// The features of the document.
 fn items(document: &[u8], path: &Path) -> Result<Vec<Item>, Rejection> {
     let text = utf8(document)?;
     let malformed = |fault: String| Err(Rejection::new(Reason::Malformed, format!("expected GeoJSON: {fault}")));
     let Document { kind, features, crs } = match serde_json::from_str(text) {
         Ok(document) => document,
-        Err(fault) => return features_of_lines(text).map_or_else(|| malformed(fault.to_string()), Ok),
+        Err(_) if is_of_overpass(text) => return malformed(OVERPASS.to_owned()),
+        Err(fault) => {
+            let listed = features_of_array(text).or_else(|| features_of_lines(text));
+            return listed.map_or_else(|| malformed(fault.to_string()), Ok);
+        }
     };
     if let Some(crs) = crs.map(RawValue::get).filter(|crs| !is_wgs84(crs)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -172,6 +210,20 @@ fn items(document: &[u8], path: &Path) -> Result<Vec<Item>, Rejection> {
 
 fn numbered(places: impl Iterator<Item = Range<usize>>) -> Vec<Item> {
     places.zip(1..).map(|(text, position)| Item { text, position, fault: None }).collect()
+}
+
+/// What helps with the JSON of OpenStreetMap's interface, which is no GeoJSON.
+const OVERPASS: &str = "this is JSON of Overpass: export it as GeoJSON, or osmtogeojson FILE > geofences.geojson";
+
+fn is_of_overpass(text: &str) -> bool {
+    Object::parse(text).is_ok_and(|object| object.get("elements").is_some() && object.get("generator").is_some())
+}
+
+/// An array of features; nothing unless the first is one.
+fn features_of_array(text: &str) -> Option<Vec<Item>> {
+    let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    Feature::parse(items.first()?.get()).ok()?;
+    Some(numbered(items.into_iter().map(|item| place(text, item.get()))))
 }
 
 /// A feature a line, as ogr2ogr and PostGIS write them; nothing unless the first line is one.

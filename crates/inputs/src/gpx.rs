@@ -4,55 +4,48 @@
 //! the reading, or else the file's name. Waypoints and routes are plans, not where a vehicle was.
 
 use serde_json::{Map, Value, json};
-use watchtower_core::events::{Reason, Rejection};
+use watchtower_core::events::Reason;
 
 use super::Source;
 use super::aliases::Slot;
 use super::draft::{Draft, Terms};
 use super::geojson::GeoJson;
 use super::header::plain_time_rules;
-use super::made::MadePositions;
+use super::made::Made;
 use super::notes::Notes;
+use super::points::{Format, Point, Points};
 use super::reading::{SpeedUnit, stem};
-use super::tables::Made;
-use super::xml::{Element, Text, elements};
+use super::xml::{Element, Elements, Stream, Text};
 
 const WAYPOINTS: &str = "waypoints and routes: plans, not positions; left out";
 /// What of a point becomes an attribute.
 const ATTRIBUTES: [&str; 6] = ["sat", "hdop", "vdop", "pdop", "fix", "hr"];
 
+/// How GPX has its positions.
+const FORMAT: Format = Format { name: "GPX", wanted: &["trkpt", "wpt", "rtept"], points };
+
 /// The points of tracks.
-pub(crate) fn positions(document: &Text<'_>) -> Box<dyn Source> {
-    let Text { path, reading, limits, .. } = document;
+pub(crate) fn positions(document: Stream<'_>) -> Box<dyn Source> {
+    let Stream { path, content, gauge, reading, limits } = document;
     let vehicle_id = reading.vehicle_of(path).unwrap_or_else(|| stem(path));
+    let mut notes = Notes { format: FORMAT.name.to_owned(), ..Notes::default() };
+    notes.columns.push(("the file".to_owned(), format!("vehicle_id {vehicle_id}")));
     let terms = Terms {
         times: plain_time_rules(reading),
         speed_unit: reading.speed_unit.unwrap_or(SpeedUnit::MetresPerSecond),
         speed_unknown_from: None,
         north_is_zero: false,
-        vehicle_id: Some(vehicle_id.clone()),
+        vehicle_id: Some(vehicle_id),
     };
-    let mut notes = Notes { format: "GPX".to_owned(), ..Notes::default() };
-    notes.columns.push(("the file".to_owned(), format!("vehicle_id {vehicle_id}")));
-    let (mut records, mut others) = (Vec::new(), 0u64);
-    let take = |element: Element| {
-        if element.name != "trkpt" {
-            others += 1;
-            return;
-        }
-        let position = records.len() as u64 + 1;
-        let result = draft(&element).finish(&terms, limits, &mut notes, position).map(|event| event.into_owned());
-        records.push((position, summary(&element), result));
-    };
-    let read = elements(document.text, &["trkpt", "wpt", "rtept"], take, |_| {});
-    if let Err(fault) = read {
-        let rejection = Rejection::new(Reason::Malformed, format!("expected GPX: {fault}"));
-        records.push((records.len() as u64 + 1, String::new(), Err(rejection)));
+    Box::new(Points::new(path, content, gauge, FORMAT, terms, limits, notes))
+}
+
+fn points(element: &Element, _: &Terms, notes: &mut Notes) -> Vec<Point> {
+    if element.name == "trkpt" {
+        return vec![(draft(element), summary(element))];
     }
-    for _ in 0..others {
-        notes.count(WAYPOINTS, "", 0, "");
-    }
-    Box::new(MadePositions::new(path, document.progress, records, notes))
+    notes.count(WAYPOINTS, "", 0, "");
+    Vec::new()
 }
 
 fn draft(point: &Element) -> Draft<'static> {
@@ -86,7 +79,7 @@ fn summary(point: &Element) -> String {
 /// Tracks and routes as lines, waypoints as points: areas if they are closed, or have a width or a radius.
 pub(crate) fn geofences(document: &Text<'_>) -> Box<dyn Source> {
     let mut made = Made::default();
-    let take = |element: Element| {
+    let mut take = |element: Element| {
         let position = made.items.len() as u64 + 1;
         let mut points = Vec::new();
         let coordinate = |point: &Element, name| point.attribute(name)?.trim().parse::<f64>().ok();
@@ -105,7 +98,8 @@ pub(crate) fn geofences(document: &Text<'_>) -> Box<dyn Source> {
         }
         made.push(position, &properties, &geometry.unwrap_or_default().to_string());
     };
-    if let Err(fault) = elements(document.text, &["trk", "rte", "wpt"], take, |_| {}) {
+    let read = Elements::new(document.text.as_bytes(), &["trk", "rte", "wpt"]).try_for_each(|next| next.map(&mut take));
+    if let Err(fault) = read {
         made.refuse(made.items.len() as u64 + 1, "", Reason::Malformed, format!("expected GPX: {fault}"));
     }
     let Text { path, progress, reading, limits, .. } = document;

@@ -76,7 +76,12 @@ impl Input {
     }
 
     pub(super) fn progress(&self) -> Progress {
-        Progress { bytes_read: self.bytes_read.load(Ordering::Relaxed), bytes_total: self.bytes_total }
+        self.gauge().progress()
+    }
+
+    /// What says how far the file has been read, once the input is in a reader's hands.
+    pub(super) fn gauge(&self) -> Gauge {
+        Gauge { bytes_read: Arc::clone(&self.bytes_read), bytes_total: self.bytes_total }
     }
 
     /// The beginning of the content, some of which may have been read already.
@@ -134,6 +139,21 @@ fn peek(mut content: impl BufRead) -> io::Result<(Vec<u8>, Peeked<impl BufRead>)
         content.consume(taken);
     }
     Ok((head.clone(), Cursor::new(head).chain(content)))
+}
+
+/// What is read of a document.
+pub(super) type Content = Box<dyn BufRead + Send>;
+
+/// How far a file has been read.
+pub(super) struct Gauge {
+    bytes_read: Arc<AtomicU64>,
+    bytes_total: u64,
+}
+
+impl Gauge {
+    pub(super) fn progress(&self) -> Progress {
+        Progress { bytes_read: self.bytes_read.load(Ordering::Relaxed), bytes_total: self.bytes_total }
+    }
 }
 
 struct Counted {

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use rustc_hash::FxBuildHasher;
 use watchtower_core::events::{Event, Fix, Geometry, Limits, PositionReport};
-use watchtower_model::geometry::geodesic::distance_m;
+use watchtower_model::geometry::geodesic::{distance_m, metres_per_degree};
 use watchtower_model::{Millis, Place};
 
+use super::days::Days;
 use super::reading::Reading;
 use super::report::FileReport;
 use super::{FileFormat, SourceError, open_with};
@@ -27,7 +28,12 @@ const GAP_MS: Millis = 30 * 60 * 1000;
 const JUMP_KMH: f64 = 300.0;
 /// Distances that may be wrong for other reasons than a jump, in metres.
 const JUMP_M: f64 = 500.0;
-const DAY_MS: Millis = 24 * 60 * 60 * 1000;
+const HOUR_MS: Millis = 60 * 60 * 1000;
+const DAY_MS: Millis = 24 * HOUR_MS;
+/// Hours that are kept for the timeline of a short file.
+const MAX_HOURS: usize = 100;
+/// Vertices of a circle on the map.
+const CIRCLE_VERTICES: u32 = 48;
 
 /// What was found in a file.
 #[derive(Clone, Debug)]
@@ -50,9 +56,13 @@ pub struct Inspection {
     pub backward: Suspicion,
     /// Rows with the vehicle and `ts` of the row before of the same vehicle.
     pub repeated: Suspicion,
+    /// Rows on days far from those of nearly all others, which are refused as `isolated_time`.
+    pub isolated: u64,
     /// Rows a UTC day, by days since 1970.
     pub days: Vec<(i64, u64)>,
-    /// A sample of the places, longitude and latitude in degrees.
+    /// Rows a UTC hour, by hours since 1970; empty if the file has more hours than are kept.
+    pub hours: Vec<(i64, u64)>,
+    /// A sample of the places but 0, 0; longitude and latitude in degrees.
     pub places: Vec<[f64; 2]>,
     /// Outlines of geofences, as far as they fit.
     pub outlines: Vec<Vec<[f64; 2]>>,
@@ -104,6 +114,9 @@ struct Looker {
     found: Inspection,
     newest: HashMap<String, Newest, FxBuildHasher>,
     days: HashMap<i64, u64, FxBuildHasher>,
+    hours: HashMap<i64, u64, FxBuildHasher>,
+    /// What the rows are judged by, future ones left out.
+    judged: Days,
     now: Millis,
     /// Every so many places are kept.
     stride: u64,
@@ -125,12 +138,16 @@ impl Looker {
                 future: Suspicion::default(),
                 backward: Suspicion::default(),
                 repeated: Suspicion::default(),
+                isolated: 0,
                 days: Vec::new(),
+                hours: Vec::new(),
                 places: Vec::new(),
                 outlines: Vec::new(),
             },
             newest: HashMap::default(),
             days: HashMap::default(),
+            hours: HashMap::default(),
+            judged: Days::default(),
             now: reading.now_ms(),
             stride: 1,
             places: 0,
@@ -151,8 +168,13 @@ impl Looker {
         }
         looker.found.report.finish(source.as_ref());
         looker.found.vehicles = looker.newest.len();
+        looker.found.isolated = looker.judged.judge(looker.now, limits).isolated_rows();
         looker.found.days = looker.days.into_iter().collect();
         looker.found.days.sort_unstable();
+        if looker.hours.len() < MAX_HOURS {
+            looker.found.hours = looker.hours.into_iter().collect();
+            looker.found.hours.sort_unstable();
+        }
         Ok(looker.found)
     }
 
@@ -164,8 +186,13 @@ impl Looker {
         if self.days.len() < MAX_DAYS || self.days.contains_key(&day) {
             *self.days.entry(day).or_default() += 1;
         }
+        if self.hours.len() < MAX_HOURS {
+            *self.hours.entry(ts.div_euclid(HOUR_MS)).or_default() += 1;
+        }
         if ts > self.now + 60_000 {
             found.future.note(position);
+        } else {
+            self.judged.add(ts);
         }
         let Fix::At(measured) = &report.fix else { return };
         let place = measured.place;
@@ -195,6 +222,9 @@ impl Looker {
     }
 
     fn keep(&mut self, place: Place) {
+        if (place.lon_degrees(), place.lat_degrees()) == (0.0, 0.0) {
+            return;
+        }
         if self.places.is_multiple_of(self.stride) {
             self.found.places.push([place.lon_degrees(), place.lat_degrees()]);
         }
@@ -219,7 +249,14 @@ impl Looker {
         match geometry {
             Geometry::Polygon(rings) => rings.iter().for_each(|each| ring(each)),
             Geometry::MultiPolygon(polygons) => polygons.iter().flatten().for_each(|each| ring(each)),
-            Geometry::Circle { center, .. } => ring(&[*center]),
+            Geometry::Circle { center: [lon, lat], radius_m } => {
+                let (lon_m, lat_m) = metres_per_degree(*lat);
+                let vertex = |step: u32| {
+                    let (sin, cos) = (f64::from(step) / f64::from(CIRCLE_VERTICES) * std::f64::consts::TAU).sin_cos();
+                    [lon + radius_m * cos / lon_m, lat + radius_m * sin / lat_m]
+                };
+                ring(&(0..CIRCLE_VERTICES).map(vertex).collect::<Vec<_>>());
+            }
         }
     }
 }
@@ -233,20 +270,27 @@ impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.report.fmt(f)?;
         if let Some((first, last)) = self.span {
-            writeln!(f, "  {} vehicles, from {} to {}", self.vehicles, time(first), time(last))?;
+            let vehicles = if self.vehicles == 1 { "vehicle" } else { "vehicles" };
+            writeln!(f, "  {} {vehicles}, from {} to {}", self.vehicles, time(first), time(last))?;
         }
         let suspicions = [
-            (self.gaps, "silences of a vehicle of more than 30 min"),
-            (self.jumps, "jumps: more than 300 km/h from the row before of the same vehicle"),
-            (self.zeros, "rows at exactly 0, 0: a receiver without a fix"),
-            (self.future, "rows ahead of now"),
-            (self.backward, "rows older than the one before of the same vehicle"),
-            (self.repeated, "rows with the same vehicle and ts as the one before"),
+            (self.gaps, "silence", "silences", "of a vehicle of more than 30 min"),
+            (self.jumps, "jump", "jumps", "of more than 300 km/h from the row before of the same vehicle"),
+            (self.zeros, "row", "rows", "at exactly 0, 0: a receiver without a fix"),
+            (self.future, "row", "rows", "ahead of now"),
+            (self.backward, "row", "rows", "older than the one before of the same vehicle"),
+            (self.repeated, "row", "rows", "with the same vehicle and ts as the one before"),
         ];
-        for (Suspicion { count, first }, what) in suspicions {
-            if count > 0 {
-                writeln!(f, "  {count} {what}, first at line {first}")?;
+        for (Suspicion { count, first }, one, several, what) in suspicions {
+            match count {
+                0 => {}
+                1 => writeln!(f, "  1 {one} {what}, at line {first}")?,
+                _ => writeln!(f, "  {count} {several} {what}, first at line {first}")?,
             }
+        }
+        if self.isolated > 0 {
+            let rows = if self.isolated == 1 { "row" } else { "rows" };
+            writeln!(f, "  {} {rows} on days far from those of nearly all others: isolated_time", self.isolated)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! KML: tracks and dated points as positions; polygons, lines and points as geofences.
 
 use serde_json::{Map, Value};
-use watchtower_core::events::{Reason, Rejection};
+use watchtower_core::events::Reason;
 
 use super::Source;
 use super::aliases::Slot;
@@ -9,51 +9,60 @@ use super::draft::{Draft, Terms};
 use super::forms::Form;
 use super::geojson::GeoJson;
 use super::header::plain_time_rules;
-use super::made::MadePositions;
+use super::made::Made;
 use super::notes::Notes;
+use super::points::{Format, Point, Points};
 use super::reading::{SpeedUnit, stem};
-use super::tables::Made;
-use super::xml::{Element, Text, elements};
+use super::xml::{Element, Elements, Stream, Text};
 
 const UNDATED: &str = "placemarks without a time: no positions, left out";
 
+/// How KML has its positions.
+const FORMAT: Format = Format { name: "KML", wanted: &["Placemark"], points };
+/// As [`FORMAT`], where the reading gives the vehicle: names of placemarks are none.
+const FORMAT_OF_ONE: Format = Format { points: points_of_one, ..FORMAT };
+
 /// The points of tracks, each with the time that stands beside it, and points with a time of their own. The vehicle
 /// of a track is the name of its placemark, unless the reading gives one.
-pub(crate) fn positions(document: &Text<'_>) -> Box<dyn Source> {
-    let Text { path, reading, limits, .. } = document;
+pub(crate) fn positions(document: Stream<'_>) -> Box<dyn Source> {
+    let Stream { path, content, gauge, reading, limits } = document;
     let given = reading.vehicle_of(path);
+    let format = if given.is_some() { FORMAT_OF_ONE } else { FORMAT };
     let terms = Terms {
         times: plain_time_rules(reading),
         speed_unit: reading.speed_unit.unwrap_or(SpeedUnit::Kmh),
         speed_unknown_from: None,
         north_is_zero: false,
-        vehicle_id: Some(given.clone().unwrap_or_else(|| stem(path))),
+        vehicle_id: Some(given.unwrap_or_else(|| stem(path))),
     };
-    let mut notes = Notes { format: "KML".to_owned(), ..Notes::default() };
-    let mut records = Vec::new();
-    let take = |placemark: Element| {
-        let fixes = fixes(&placemark);
-        if fixes.is_empty() {
-            notes.count(UNDATED, "", 0, "");
-        }
-        let name = placemark.text_of("name").filter(|_| given.is_none() && fixes.len() > 1);
-        for (when, coordinates) in fixes {
-            let mut draft = Draft::default();
-            draft.set(Slot::VehicleId, name.unwrap_or_default().to_owned());
-            draft.set(Slot::Ts, when.to_owned());
-            let slots = [Slot::Lon, Slot::Lat, Slot::Altitude];
-            let numbers = coordinates.split([',', ' ']).filter(|number| !number.is_empty());
-            slots.into_iter().zip(numbers).for_each(|(slot, number)| draft.set(slot, number.to_owned()));
-            let position = records.len() as u64 + 1;
-            let result = draft.finish(&terms, limits, &mut notes, position).map(|event| event.into_owned());
-            records.push((position, format!("{when:.64} {coordinates:.96}"), result));
-        }
-    };
-    if let Err(fault) = elements(document.text, &["Placemark"], take, |_| {}) {
-        let rejection = Rejection::new(Reason::Malformed, format!("expected KML: {fault}"));
-        records.push((records.len() as u64 + 1, String::new(), Err(rejection)));
+    let notes = Notes { format: FORMAT.name.to_owned(), ..Notes::default() };
+    Box::new(Points::new(path, content, gauge, format, terms, limits, notes))
+}
+
+fn points(placemark: &Element, _: &Terms, notes: &mut Notes) -> Vec<Point> {
+    points_of(placemark, placemark.text_of("name"), notes)
+}
+
+fn points_of_one(placemark: &Element, _: &Terms, notes: &mut Notes) -> Vec<Point> {
+    points_of(placemark, None, notes)
+}
+
+fn points_of(placemark: &Element, name: Option<&str>, notes: &mut Notes) -> Vec<Point> {
+    let fixes = fixes(placemark);
+    if fixes.is_empty() {
+        notes.count(UNDATED, "", 0, "");
     }
-    Box::new(MadePositions::new(path, document.progress, records, notes))
+    let name = name.filter(|_| fixes.len() > 1).unwrap_or_default();
+    let point = |(when, coordinates): (&str, &str)| {
+        let mut draft = Draft::default();
+        draft.set(Slot::VehicleId, name.to_owned());
+        draft.set(Slot::Ts, when.to_owned());
+        let slots = [Slot::Lon, Slot::Lat, Slot::Altitude];
+        let numbers = coordinates.split([',', ' ']).filter(|number| !number.is_empty());
+        slots.into_iter().zip(numbers).for_each(|(slot, number)| draft.set(slot, number.to_owned()));
+        (draft, format!("{when:.64} {coordinates:.96}"))
+    };
+    fixes.into_iter().map(point).collect()
 }
 
 /// Times and coordinates of a placemark.
@@ -74,7 +83,7 @@ fn fixes(placemark: &Element) -> Vec<(&str, &str)> {
 /// Placemarks with a geometry; what is in their extended data are properties.
 pub(crate) fn geofences(document: &Text<'_>) -> Box<dyn Source> {
     let mut made = Made::default();
-    let take = |placemark: Element| {
+    let mut take = |placemark: Element| {
         let position = made.items.len() as u64 + 1;
         let properties = properties(&placemark);
         let parts: Vec<Form> = placemark.children.iter().filter_map(form).collect();
@@ -85,7 +94,8 @@ pub(crate) fn geofences(document: &Text<'_>) -> Box<dyn Source> {
         };
         made.push(position, &properties, &geometry);
     };
-    if let Err(fault) = elements(document.text, &["Placemark"], take, |_| {}) {
+    let read = Elements::new(document.text.as_bytes(), &["Placemark"]).try_for_each(|next| next.map(&mut take));
+    if let Err(fault) = read {
         made.refuse(made.items.len() as u64 + 1, "", Reason::Malformed, format!("expected KML: {fault}"));
     }
     let Text { path, progress, reading, limits, .. } = document;

@@ -16,11 +16,13 @@ mod csv;
 mod days;
 mod document;
 mod draft;
+mod elements;
 mod encoding;
 mod features;
 mod first_reading;
 mod forms;
 mod geojson;
+mod geopackage;
 mod gpx;
 mod header;
 mod input;
@@ -34,6 +36,7 @@ mod ndjson;
 mod nmea;
 mod notes;
 mod picture;
+mod points;
 mod reading;
 mod report;
 mod rows;
@@ -43,6 +46,7 @@ mod tables;
 mod times;
 mod values;
 mod vehicles;
+mod wkb;
 mod wkt;
 mod written;
 mod xml;
@@ -59,6 +63,7 @@ pub use reading::{ColumnMap, DateOrder, Reading, SpeedUnit, parse_time_zone};
 pub use report::{FileReport, RefusedFor};
 pub use spool::{InputFile, TemporaryFile};
 pub use vehicles::open_vehicles;
+pub use wkb::geojson_of_wkb;
 
 /// How far a file has been read, in bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Documents in XML, and zip archives of them: GPX, KML and KMZ.
 
+use std::io::Cursor;
 use std::path::Path;
 
 use watchtower_core::events::Limits;
@@ -8,10 +9,10 @@ use super::document::Refused;
 use super::encoding::windows_1252;
 use super::input::{Input, MAX_DOCUMENT_BYTES};
 use super::reading::Reading;
-use super::xml::{Text, root_of};
+use super::xml::{Stream, Text, root_of};
 use super::{FileFormat, Source, SourceError, archive, gpx, kml};
 
-/// Opens an XML document, or the one in a zip archive.
+/// Opens an XML document, or the one in a zip archive. Positions are read as they come, geofences held.
 pub(crate) fn open(
     path: &Path,
     mut input: Input,
@@ -19,6 +20,14 @@ pub(crate) fn open(
     reading: &Reading,
     limits: &Limits,
 ) -> Result<Box<dyn Source>, SourceError> {
+    let gauge = input.gauge();
+    if format != FileFormat::GeoJson
+        && !input.head().starts_with(b"PK")
+        && let Some(root) = root_of(&String::from_utf8_lossy(input.head()))
+    {
+        let content = Box::new(input);
+        return positions(&root, Stream { path, content, gauge, reading, limits });
+    }
     let Some(document) = input.read_document(path)? else {
         return Ok(Box::new(Refused::too_large(path, input.progress(), input.head())));
     };
@@ -28,19 +37,32 @@ pub(crate) fn open(
         document
     };
     let text = String::from_utf8(document).unwrap_or_else(|fault| windows_1252(fault.as_bytes()));
-    let document = Text { path, text: &text, progress: input.progress(), reading, limits };
-    let root = root_of(&text);
-    match (root.as_deref(), format) {
-        (Some("gpx"), FileFormat::GeoJson) => Ok(gpx::geofences(&document)),
-        (Some("gpx"), FileFormat::Csv | FileFormat::Ndjson) => Ok(gpx::positions(&document)),
-        (Some("kml"), FileFormat::GeoJson) => Ok(kml::geofences(&document)),
-        (Some("kml"), FileFormat::Csv | FileFormat::Ndjson) => Ok(kml::positions(&document)),
-        (root, _) => {
-            let root = root.map_or_else(|| "no element".to_owned(), |root| format!("<{root:.40}>"));
-            let fault = format!("expected GPX or KML, found {root}: ogr2ogr reads many formats, and writes GeoJSON");
-            Err(SourceError::Foreign { path: path.to_owned(), fault })
-        }
+    let root = root_of(&text).unwrap_or_default();
+    if format != FileFormat::GeoJson {
+        let content = Box::new(Cursor::new(text.into_bytes()));
+        return positions(&root, Stream { path, content, gauge, reading, limits });
     }
+    let document = Text { path, text: &text, progress: input.progress(), reading, limits };
+    match root.as_str() {
+        "gpx" => Ok(gpx::geofences(&document)),
+        "kml" => Ok(kml::geofences(&document)),
+        root => Err(neither(path, root)),
+    }
+}
+
+/// The positions of a document whose first element is `root`.
+fn positions(root: &str, document: Stream<'_>) -> Result<Box<dyn Source>, SourceError> {
+    match root {
+        "gpx" => Ok(gpx::positions(document)),
+        "kml" => Ok(kml::positions(document)),
+        root => Err(neither(document.path, root)),
+    }
+}
+
+fn neither(path: &Path, root: &str) -> SourceError {
+    let root = if root.is_empty() { "no element".to_owned() } else { format!("<{root:.40}>") };
+    let fault = format!("expected GPX or KML, found {root}: ogr2ogr reads many formats, and writes GeoJSON");
+    SourceError::Foreign { path: path.to_owned(), fault }
 }
 
 /// The KML of an archive: `doc.kml`, or the first one.

@@ -115,5 +115,16 @@ pub(crate) fn joined<'a>(columns: &[usize], row: &Row, line: &str) -> Cow<'a, st
     let cells = columns.iter().filter_map(|&column| row.cell(line, column)).map(|cell| unpadded(cell).trim());
     let cells: Vec<&str> = cells.filter(|cell| !cell.is_empty()).collect();
     // A day alone is no time: the row lacks one.
-    if cells.len() < columns.len() { Cow::Borrowed("") } else { Cow::Owned(cells.join(" ")) }
+    if cells.len() < columns.len() {
+        return Cow::Borrowed("");
+    }
+    match cells.as_slice() {
+        // A spreadsheet has taken the zero from the morning, 60101.
+        [day, time] if time.len() == 5 && is_number(time) && is_number(day) => Cow::Owned(format!("{day} 0{time}")),
+        _ => Cow::Owned(cells.join(" ")),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }

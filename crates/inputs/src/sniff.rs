@@ -6,7 +6,8 @@ use serde::de::IgnoredAny;
 use watchtower_core::events::Limits;
 
 use super::csv::Csv;
-use super::document::{Document, Refused};
+use super::document::{Document, Listed, Refused, is_wrapper};
+use super::elements::array_start;
 use super::geojson::GeoJson;
 use super::input::Input;
 use super::ndjson::Ndjson;
@@ -42,6 +43,7 @@ fn looks(head: &[u8]) -> Looks {
                 line.starts_with(b"{")
                     && serde_json::from_slice::<IgnoredAny>(line).is_ok()
                     && !line.windows(19).any(|word| word == b"\"FeatureCollection\"")
+                    && !std::str::from_utf8(line).is_ok_and(is_wrapper)
             };
             if lines.by_ref().take(LINES_LOOKED_AT).any(is_event) { Looks::JsonLines } else { Looks::JsonDocument }
         }
@@ -63,6 +65,7 @@ pub(crate) fn open(
         return Err(SourceError::Foreign { path: path.to_owned(), fault });
     }
     match (format, looks) {
+        (FileFormat::GeoJson, Looks::GeoPackage) => super::geopackage::geofences(path, &input, reading, limits),
         (FileFormat::Csv, Looks::Other | Looks::Shapefile | Looks::GeoPackage) => {
             Ok(Box::new(Csv::from_input(path, input, reading, limits)?))
         }
@@ -79,6 +82,9 @@ pub(crate) fn open(
             Ok(Box::new(traccar.unwrap_or_else(|| GeoJson::read(path, document, progress, reading, limits))))
         }
         (FileFormat::Csv | FileFormat::Ndjson, _) => {
+            if let Some(start) = array_start(input.head()) {
+                return Ok(Box::new(Listed::new(path, input, start, reading, limits)?));
+            }
             let Some(document) = input.read_document(path)? else {
                 return Ok(Box::new(Refused::too_large(path, input.progress(), input.head())));
             };
@@ -98,8 +104,14 @@ fn foreign(looks: Looks, path: &Path, format: FileFormat) -> Option<String> {
         FileFormat::GeoJson => "geofences.geojson",
         FileFormat::Csv | FileFormat::Ndjson => "positions.geojson",
     };
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if matches!(extension.as_str(), "dbf" | "shx" | "prj" | "cpg") {
+        let shape = path.with_extension("shp");
+        let shape = shape.file_name().unwrap_or_default().to_string_lossy();
+        return Some(format!("it is part of a Shapefile: ogr2ogr -t_srs EPSG:4326 {to} {shape} makes GeoJSON of it"));
+    }
     let what = match looks {
-        Looks::GeoPackage => "a GeoPackage or another SQLite file",
+        Looks::GeoPackage if format != FileFormat::GeoJson => "a GeoPackage or another SQLite file",
         Looks::Shapefile => "a Shapefile",
         _ => return None,
     };

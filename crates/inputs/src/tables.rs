@@ -1,50 +1,99 @@
-//! Geofences as rows: CSV with a column of WKT, and the JSON of Traccar.
+//! Geofences as rows: CSV with a column of WKT or with circles, and the JSON of Traccar.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::aliases::normalized;
-use super::geojson::{GeoJson, Item};
+use super::aliases::{Slot, normalized};
+use super::forms::Form;
+use super::geojson::GeoJson;
 use super::input::{Input, MAX_DOCUMENT_BYTES};
 use super::lines::Lines;
+use super::made::Made;
 use super::members::Object;
 use super::reading::{Reading, SpeedUnit};
 use super::rows::{Row, separator_of};
+use super::values::{self, Axis};
+use super::wkb;
 use super::wkt::{self, Axes};
 use super::{Progress, Source, SourceError};
-use watchtower_core::events::{Limits, Reason, Rejection};
+use watchtower_core::events::{Limits, Reason};
 
 /// Columns that hold a geometry, the likeliest first.
-const GEOMETRIES: [&str; 9] =
-    ["wkt", "geometry", "geom", "thegeom", "shape", "wktgeom", "geometrywkt", "polygon", "area"];
+const GEOMETRIES: [&str; 12] = [
+    "wkt",
+    "geometry",
+    "geom",
+    "thegeom",
+    "wkbgeometry",
+    "shape",
+    "wktgeom",
+    "geometrywkt",
+    "geog",
+    "wkb",
+    "polygon",
+    "area",
+];
 /// Rows that are held at once; a geofence file is not larger.
 const MAX_ROWS: usize = 10_000_000;
 
-/// Features being made of another format.
-#[derive(Default)]
-pub(crate) struct Made {
-    pub(crate) document: Vec<u8>,
-    pub(crate) items: Vec<Item>,
+/// Where a row has its geometry.
+enum Place {
+    /// In a column of WKT, GeoJSON or hexadecimal WKB.
+    Column(usize, Axes),
+    /// In columns of longitude and latitude, beside one of a radius.
+    Circle { lon: usize, lat: usize },
 }
 
-impl Made {
-    /// Adds a feature; `geometry` is GeoJSON.
-    pub(crate) fn push(&mut self, position: u64, properties: &Map<String, Value>, geometry: &str) {
-        let properties = Value::Object(properties.clone());
-        self.text(position, &format!(r#"{{"type":"Feature","properties":{properties},"geometry":{geometry}}}"#), None);
+impl Place {
+    /// By the names of the columns.
+    fn of(names: &[String], reading: &Reading) -> Option<Self> {
+        let named = |alias: &str| names.iter().position(|name| normalized(name) == alias);
+        let column = GEOMETRIES.iter().find_map(|alias| named(alias)).or_else(|| mapped_geometry(reading, names));
+        if let Some(column) = column {
+            let is_of_traccar = normalized(&names[column]) == "area";
+            return Some(Self::Column(column, if is_of_traccar { Axes::LatitudeFirst } else { Axes::LongitudeFirst }));
+        }
+        named("radiusm").or_else(|| named("radius"))?;
+        let slot = |slot: Slot| names.iter().position(|name| Slot::from_name(name) == Some(slot));
+        Some(Self::Circle { lon: slot(Slot::Lon)?, lat: slot(Slot::Lat)? })
     }
 
-    /// Adds what is none.
-    pub(crate) fn refuse(&mut self, position: u64, text: &str, reason: Reason, detail: String) {
-        self.text(position, text, Some(Rejection::new(reason, detail)));
+    fn has(&self, index: usize) -> bool {
+        match *self {
+            Self::Column(column, _) => index == column,
+            Self::Circle { lon, lat } => index == lon || index == lat,
+        }
     }
 
-    fn text(&mut self, position: u64, text: &str, fault: Option<Rejection>) {
-        let start = self.document.len();
-        self.document.extend_from_slice(text.as_bytes());
-        self.items.push(Item { text: start..self.document.len(), position, fault });
+    /// The geometry of a row as GeoJSON, and the radius that stands in it.
+    fn geometry(&self, cells: &[&str]) -> Result<(String, Option<f64>), String> {
+        let cell = |index: usize| cells.get(index).map_or("", |cell| cell.trim());
+        match *self {
+            Self::Column(column, axes) => match cell(column) {
+                "" => Ok(("null".to_owned(), None)),
+                text if text.starts_with('{') => Ok((text.to_owned(), None)),
+                text if wkb::is_hex(text) => wkb::parse_hex(text).map(|form| form.to_json()),
+                text => wkt::parse(text, axes).map(|form| form.to_json()),
+            },
+            Self::Circle { lon, lat } => {
+                let degrees = |index, axis| {
+                    let read = values::degrees(cell(index), axis);
+                    read.ok_or_else(|| format!("expected degrees, found {:.64}", cell(index)))
+                };
+                let center = [degrees(lon, Axis::Longitude)?, degrees(lat, Axis::Latitude)?];
+                Ok(Form::Point(center).to_json())
+            }
+        }
+    }
+
+    /// How it is read, for the summary.
+    fn words(&self, names: &[String]) -> String {
+        match *self {
+            Self::Column(column, _) => format!("CSV with a geometry in {}", names[column]),
+            Self::Circle { lon, lat } => format!("CSV of circles around {}, {}", names[lon], names[lat]),
+        }
     }
 }
 
@@ -67,14 +116,13 @@ pub(crate) fn open_csv(
     let mut row = Row::default();
     row.split(&header, separator);
     let names: Vec<String> = row.cells(&header).map(|name| name.trim().to_owned()).collect();
-    let column = GEOMETRIES.iter().find_map(|alias| names.iter().position(|name| normalized(name) == *alias));
-    let Some(column) = column.or_else(|| mapped_geometry(reading, &names)) else {
+    let Some(place) = Place::of(&names, reading) else {
         return Err(fault(format!(
-            "expected GeoJSON, KML, or CSV with a column of WKT called wkt or geometry; the first line is {:.120}",
+            "expected GeoJSON, KML, or CSV with a column of WKT called wkt or geometry, or with lat, lon and radius_m; \
+             the first line is {:.120}",
             header.trim()
         )));
     };
-    let latitude_first = normalized(&names[column]) == "area";
     let mut made = Made::default();
     while made.items.len() < MAX_ROWS && lines.advance()? {
         lines.make_utf8();
@@ -86,13 +134,14 @@ pub(crate) fn open_csv(
             Err(rejection) => made.refuse(number, "", rejection.reason, rejection.detail),
             Ok(line) => {
                 let cells: Vec<&str> = row.cells(line).collect();
-                make_row(&mut made, number, &names, &cells, column, latitude_first, line);
+                make_row(&mut made, number, &names, &cells, &place, line);
             }
         }
     }
+    made.add_ends();
     let words = lines.encoding_words();
     let mut source = GeoJson::of(path, made.document, made.items, lines.progress(), reading, limits);
-    source.notes_mut().format = format!("CSV with WKT in {}{words}", names[column]);
+    source.notes_mut().format = format!("{}{words}", place.words(&names));
     Ok(Box::new(source))
 }
 
@@ -101,39 +150,22 @@ fn mapped_geometry(reading: &Reading, names: &[String]) -> Option<usize> {
     names.iter().position(|name| name.eq_ignore_ascii_case(&columns[0]))
 }
 
-fn make_row(
-    made: &mut Made,
-    number: u64,
-    names: &[String],
-    cells: &[&str],
-    column: usize,
-    latitude_first: bool,
-    line: &str,
-) {
-    let text = cells.get(column).map_or("", |cell| cell.trim());
-    let axes = if latitude_first { Axes::LatitudeFirst } else { Axes::LongitudeFirst };
-    let geometry = match text {
-        "" => Ok(("null".to_owned(), None)),
-        text if text.starts_with('{') => Ok((text.to_owned(), None)),
-        text => wkt::parse(text, axes).map(|form| form.to_json()),
+fn make_row(made: &mut Made, number: u64, names: &[String], cells: &[&str], place: &Place, line: &str) {
+    let (geometry, radius_m) = match place.geometry(cells) {
+        Ok(geometry) => geometry,
+        Err(fault) => return made.refuse(number, line, Reason::Geometry, format!("geometry: {fault}")),
     };
-    match geometry {
-        Ok((geometry, radius_m)) => {
-            let mut properties = Map::new();
-            for (name, cell) in
-                names.iter().zip(cells).enumerate().filter(|(at, _)| *at != column).map(|(_, cell)| cell)
-            {
-                if !name.is_empty() && !cell.trim().is_empty() {
-                    properties.insert(name.clone(), Value::from(cell.trim()));
-                }
-            }
-            if let Some(radius_m) = radius_m {
-                properties.insert("radius_m".to_owned(), Value::from(radius_m));
-            }
-            made.push(number, &properties, &geometry);
+    let mut properties = Map::new();
+    for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
+        let cell = cell.trim();
+        if !place.has(index) && !name.is_empty() && !cell.is_empty() && cell != "\\N" {
+            properties.insert(name.clone(), Value::from(cell));
         }
-        Err(fault) => made.refuse(number, line, Reason::Geometry, format!("geometry: {fault}")),
     }
+    if let Some(radius_m) = radius_m {
+        properties.insert("radius_m".to_owned(), Value::from(radius_m));
+    }
+    made.push(number, &properties, &geometry);
 }
 
 /// Geofences as Traccar has them: an array of objects with an `area`, or one of them.

@@ -39,6 +39,11 @@ pub(crate) fn parse(text: &str, rules: &TimeRules) -> Result<Instant, TimeFault>
     resolve(DateTime::from_parts(written.date, time), written.zone, rules)
 }
 
+/// Whether a text is how our own tables write that there is no known beginning, in PostgreSQL and in the one file.
+pub(crate) fn is_beginning(text: &str) -> bool {
+    text == "-infinity" || text.starts_with("0001-01-01")
+}
+
 /// Reads an instant, or the beginning of a day.
 pub(crate) fn parse_day(text: &str, rules: &TimeRules) -> Result<Instant, TimeFault> {
     match parse(text, rules) {

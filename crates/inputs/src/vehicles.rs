@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::aliases::normalized;
+use super::header::plain_time_rules;
 use super::input::Input;
 use super::lines::Lines;
 use super::notes::Notes;
 use super::reading::{Reading, SpeedUnit};
 use super::rows::{Row, check_cells, separator_of};
+use super::times::{self, TimeRules};
 use super::values::{self, Optional};
 use super::{Progress, Source, SourceError};
 use watchtower_core::events::{Event, Limits, Reason, Record, Rejection, json as wire, quoted};
+use watchtower_model::Millis;
 
 /// Fields of a vehicle and their names in files, normalized.
 const FIELDS: [(&str, &[&str]); 6] = [
@@ -35,7 +38,8 @@ const FIELDS: [(&str, &[&str]); 6] = [
     ("fleet", &["fleet", "group", "groupname", "fleetname", "depot"]),
     ("speed_limit_kmh", &["speedlimitkmh", "speedlimit", "maxspeed", "maxspeedkmh"]),
     ("offline_after_s", &["offlineafters", "offlineafter"]),
-    ("valid_from", &["validfrom"]),
+    // Of our own table, the instant from which a version was in force: two of them may share a valid_from.
+    ("valid_from", &["effectivefrom", "validfrom"]),
 ];
 
 /// A CSV file of vehicles.
@@ -47,6 +51,7 @@ pub(crate) struct Vehicles {
     /// The field that each column holds; nothing: an attribute.
     columns: Vec<Option<&'static str>>,
     row: Row,
+    times: TimeRules,
     notes: Notes,
 }
 
@@ -95,14 +100,20 @@ impl Vehicles {
             )));
         }
         let understood = |(name, column): (&String, &Option<&str>)| {
-            (name.clone(), column.map_or("an attribute", |field| field).to_owned())
+            let unnamed = match name.as_str() {
+                "attributes" => "attributes",
+                name if is_of_our_table(name) => "left out",
+                _ => "an attribute",
+            };
+            (name.clone(), column.unwrap_or(unnamed).to_owned())
         };
         let notes = Notes {
             format: "CSV of vehicles".to_owned(),
             columns: names.iter().zip(&columns).map(understood).collect(),
             ..Notes::default()
         };
-        Ok(Self { lines, limits: limits.clone(), separator, names, columns, row, notes })
+        let times = plain_time_rules(reading);
+        Ok(Self { lines, limits: limits.clone(), separator, names, columns, row, times, notes })
     }
 }
 
@@ -113,6 +124,7 @@ fn decode(
     separator: u8,
     names: &[String],
     columns: &[Option<&'static str>],
+    times: &TimeRules,
     limits: &Limits,
 ) -> Result<Event<'static>, Rejection> {
     if !row.split(line, separator) {
@@ -127,8 +139,20 @@ fn decode(
             continue;
         }
         let number = match *column {
+            None if is_of_our_table(name) => {
+                if let Ok(Value::Object(given)) = serde_json::from_str(cell) {
+                    attributes.extend(given);
+                }
+                continue;
+            }
             None => {
                 attributes.insert(name.clone(), json!(cell));
+                continue;
+            }
+            Some("valid_from") => {
+                if let Some(ms) = valid_from(cell, times)? {
+                    event.insert("valid_from".to_owned(), json!(ms));
+                }
                 continue;
             }
             Some("speed_limit_kmh") => values::speed_kmh(cell, SpeedUnit::Kmh),
@@ -153,14 +177,29 @@ fn decode(
     wire::decode(Value::Object(event).to_string().as_bytes(), limits).map(Event::into_owned)
 }
 
+/// Columns of our own table that are no attributes: its attributes, and the ends of its versions.
+fn is_of_our_table(name: &str) -> bool {
+    matches!(name, "attributes" | "effective_until" | "valid_from")
+}
+
+/// A `valid_from`; nothing where our own table has no known beginning.
+fn valid_from(cell: &str, rules: &TimeRules) -> Result<Option<Millis>, Rejection> {
+    if times::is_beginning(cell) {
+        return Ok(None);
+    }
+    times::parse_day(cell, rules).map(|instant| Some(instant.ms)).map_err(|fault| {
+        Rejection::new(Reason::Malformed, format!("valid_from: {}, found {}", fault.advice(), quoted(cell)))
+    })
+}
+
 impl Source for Vehicles {
     fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
         if !self.lines.advance()? {
             return Ok(None);
         }
         self.lines.make_utf8();
-        let Self { lines, limits, separator, names, columns, row, .. } = self;
-        let result = lines.text().and_then(|line| decode(line, row, *separator, names, columns, limits));
+        let Self { lines, limits, separator, names, columns, row, times, .. } = self;
+        let result = lines.text().and_then(|line| decode(line, row, *separator, names, columns, times, limits));
         Ok(Some(Record { position: lines.number(), raw: lines.raw(), result }))
     }
 

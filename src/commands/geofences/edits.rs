@@ -17,26 +17,24 @@ use crate::commands::publish::{PublishError, now_ms};
 
 /// Features to append.
 #[derive(Clone, Debug)]
-pub struct Import {
+pub struct Import<'a> {
     /// Files of geofences.
-    pub files: Vec<PathBuf>,
+    pub files: &'a [PathBuf],
     /// How they are to be read.
     pub reading: Reading,
-    /// Whether they are only read.
-    pub dry_run: bool,
-    /// Pipeline that is appended to.
-    pub target: Target,
+    /// Pipeline that is appended to; without one the files are only read.
+    pub target: Option<&'a Target>,
     /// Since when those hold that do not say it. Nothing: new ones always did, others since they arrive.
     pub valid_from: Option<Millis>,
 }
 
 /// Geofences to end.
 #[derive(Clone, Debug)]
-pub struct Deletion {
+pub struct Deletion<'a> {
     /// Identifiers of the geofences to delete.
-    pub ids: Vec<String>,
+    pub ids: &'a [String],
     /// Pipeline that is appended to.
-    pub target: Target,
+    pub target: &'a Target,
     /// Since when they are no more. Nothing: since this arrives.
     pub valid_from: Option<Millis>,
 }
@@ -64,11 +62,11 @@ pub struct Outcome {
 ///
 /// # Errors
 /// If a file cannot be read, or Redis is not there or takes no more.
-pub fn import(import: &Import) -> Result<Outcome, PublishError> {
+pub fn import(import: &Import<'_>) -> Result<Outcome, PublishError> {
     let limits = Limits::default();
     let (mut edits, mut files) = (Edits::default(), Vec::new());
     let received_at = now_ms();
-    for path in &import.files {
+    for path in import.files {
         let format = FileFormat::GeoJson;
         let mut source = inputs::open_with(path, format, &import.reading, &limits).map_err(PublishError::Unreadable)?;
         let mut report = FileReport::new(path, format);
@@ -83,24 +81,24 @@ pub fn import(import: &Import) -> Result<Outcome, PublishError> {
         report.finish(source.as_ref());
         files.push(report);
     }
-    if import.dry_run || edits.texts.is_empty() {
-        return Ok(Outcome { files, ..Outcome::default() });
+    match import.target {
+        Some(target) if !edits.texts.is_empty() => Ok(Outcome { files, ..edits.publish(target)? }),
+        _ => Ok(Outcome { files, ..Outcome::default() }),
     }
-    Ok(Outcome { files, ..edits.publish(&import.target)? })
 }
 
 /// Ends geofences.
 ///
 /// # Errors
 /// If Redis is not there or takes no more.
-pub fn delete(deletion: &Deletion) -> Result<Outcome, PublishError> {
+pub fn delete(deletion: &Deletion<'_>) -> Result<Outcome, PublishError> {
     let received_at = Some(now_ms());
     let mut edits = Edits::default();
-    for id in &deletion.ids {
+    for id in deletion.ids {
         let geofence_id = Cow::Borrowed(id.as_str());
         edits.push(GeofenceChange { geofence_id, valid_from: deletion.valid_from, received_at, definition: None });
     }
-    edits.publish(&deletion.target)
+    edits.publish(deletion.target)
 }
 
 /// The id of a geofence, as typed.

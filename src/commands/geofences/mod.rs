@@ -1,6 +1,8 @@
 //! `watchtower geofences`: edits of the geofences of a pipeline.
 
 mod edits;
+mod known;
+mod listing;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,12 +13,13 @@ use watchtower_inputs::FileReport;
 use watchtower_log::append::Target;
 use watchtower_model::Millis;
 
-use super::arguments::{FileArgs, TargetArgs};
+use super::arguments::{EditArgs, FileArgs};
 use super::files::{self as read_files, outcome as exit_code};
 use super::publish::{PublishError, counted};
 
 use edits::{Deletion, Import, Outcome, parse_geofence_id};
 pub(super) use edits::{append_to_control, parse_valid_from};
+use listing::{ExportGeofencesArgs, ListArgs, ShowArgs};
 
 const IMPORT_EXAMPLE: &str = "\
 Example:
@@ -44,9 +47,20 @@ pub enum GeofencesCommand {
     /// refused the exit code is 2.
     #[command(after_help = IMPORT_EXAMPLE)]
     Import(ImportArgs),
-    /// End geofences: nobody is inside any more.
+    /// End geofences: no vehicle is inside any more.
+    ///
+    /// If one of the ids is not there nothing is appended, and the exit code is 1. Of a Redis without --config only the
+    /// control stream is looked at, whose beginning the daemon may have trimmed: an id that is not in the rest of it is
+    /// then deleted all the same, with a warning.
     #[command(after_help = DELETE_EXAMPLE)]
     Delete(DeleteArgs),
+    /// Print the geofences of a pipeline: the last version of each.
+    List(ListArgs),
+    /// Print all versions of a geofence, with their rules and geometries.
+    Show(ShowArgs),
+    /// Write the geofences of a pipeline as GeoJSON that `geofences import` reads.
+    #[command(after_help = listing::EXPORT_EXAMPLE)]
+    Export(ExportGeofencesArgs),
 }
 
 /// What `geofences import` takes.
@@ -63,7 +77,7 @@ pub struct ImportArgs {
     pub dry_run: bool,
     /// Pipeline that is appended to
     #[command(flatten)]
-    pub target: TargetArgs,
+    pub target: EditArgs,
     /// Since when features hold that have no valid_from themselves: RFC 3339 or epoch milliseconds
     /// [default: a new geofence always held; a new version of one holds from now on]
     #[arg(long, value_name = "TIME", value_parser = parse_valid_from)]
@@ -78,76 +92,75 @@ pub struct DeleteArgs {
     pub ids: Vec<String>,
     /// Pipeline that is appended to
     #[command(flatten)]
-    pub target: TargetArgs,
+    pub target: EditArgs,
     /// Since when they are no more: RFC 3339 or epoch milliseconds [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_valid_from)]
     pub valid_from: Option<Millis>,
 }
 
-impl ImportArgs {
-    /// What to import, and where.
-    pub fn import(&self) -> Import {
-        Import {
-            files: self.files.clone(),
-            reading: self.how.reading(),
-            dry_run: self.dry_run,
-            target: self.target.target(),
-            valid_from: self.valid_from,
-        }
-    }
-}
-
-impl DeleteArgs {
-    /// What to delete, and where.
-    pub fn deletion(&self) -> Deletion {
-        Deletion { ids: self.ids.clone(), target: self.target.target(), valid_from: self.valid_from }
-    }
-}
-
-/// Edits, and prints what was appended.
+/// Runs one of the commands.
 ///
 /// # Errors
-/// If a file cannot be read, or the log takes no more.
-pub fn run(command: &GeofencesCommand, out: &mut dyn Write, notes: &mut dyn Write) -> Result<ExitCode, PublishError> {
+/// If a file or the tables cannot be read, a geofence is not there, or the log takes no more.
+pub fn run(command: &GeofencesCommand, out: &mut dyn Write, notes: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match command {
-        GeofencesCommand::Import(args) => import(args, out, notes),
+        GeofencesCommand::Import(args) => Ok(import(args, out, notes)?),
         GeofencesCommand::Delete(args) => delete(args, out, notes),
+        GeofencesCommand::List(args) => listing::list(args, out),
+        GeofencesCommand::Show(args) => listing::show(args, out),
+        GeofencesCommand::Export(args) => listing::export(args, out),
     }
 }
 
 /// `watchtower geofences import`
 ///
 /// # Errors
-/// If a file cannot be read, or Redis is not there or takes no more.
+/// If a file cannot be read, no pipeline is named, or it takes no more.
 fn import(args: &ImportArgs, out: &mut dyn Write, notes: &mut dyn Write) -> Result<ExitCode, PublishError> {
-    let import = args.import();
-    let outcome = edits::import(&import)?;
-    tell_outcome(&outcome, &import.target, "appended", out, notes).map_err(PublishError::Output)
+    let target = if args.dry_run { None } else { Some(args.target.target()?) };
+    let (files, reading, valid_from) = (&args.files, args.how.reading(), args.valid_from);
+    let outcome = edits::import(&Import { files, reading, target: target.as_ref(), valid_from })?;
+    tell_outcome(&outcome, target.as_ref(), "appended", out, notes).map_err(PublishError::Output)
 }
 
 /// `watchtower geofences delete`
 ///
 /// # Errors
-/// If Redis is not there or takes no more.
-fn delete(args: &DeleteArgs, out: &mut dyn Write, notes: &mut dyn Write) -> Result<ExitCode, PublishError> {
-    let deletion = args.deletion();
+/// If a geofence is not there, or the log cannot be read or takes no more.
+fn delete(args: &DeleteArgs, out: &mut dyn Write, notes: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let target = args.target.target()?;
+    let known = known::known(&target, args.target.tables())?;
+    // Of a geofence that has ended, the end may be moved.
+    let ever = args.valid_from.is_some();
+    for id in args.ids.iter().filter(|id| !known.has(id, ever)) {
+        if known.complete {
+            anyhow::bail!("{}: nothing was deleted", listing::unknown(id, known.ids()));
+        }
+        writeln!(
+            notes,
+            "whether there is a geofence {id:?} is not known: the beginning of {} is trimmed or cannot be read, and \
+             without --config the tables are not looked at",
+            target.control()
+        )?;
+    }
+    let deletion = Deletion { ids: &args.ids, target: &target, valid_from: args.valid_from };
     let outcome = edits::delete(&deletion)?;
-    tell_outcome(&outcome, &deletion.target, "deleted", out, notes).map_err(PublishError::Output)
+    Ok(tell_outcome(&outcome, Some(&target), "deleted", out, notes)?)
 }
 
 fn tell_outcome(
     outcome: &Outcome,
-    target: &Target,
+    target: Option<&Target>,
     done: &str,
     out: &mut dyn Write,
     notes: &mut dyn Write,
 ) -> io::Result<ExitCode> {
     let Outcome { geofences, vertices, circles, cut, cut_off, by_daemon, files } = outcome;
-    read_files::print(files, notes)?;
+    read_files::print(files, target.is_none(), notes)?;
     let refused: u64 = files.iter().map(FileReport::refused).sum();
     let read: u64 = files.iter().map(FileReport::read).sum();
     let code = exit_code(read + refused, refused);
-    let Some(by_daemon) = by_daemon else {
+    let Some((by_daemon, target)) = by_daemon.as_ref().zip(target) else {
         writeln!(notes, "nothing was {done}; {} would be", counted(read, "geofence", "geofences"))?;
         return Ok(code);
     };

@@ -7,9 +7,9 @@ use watchtower_core::events::Limits;
 use watchtower_log::ClockSource;
 use watchtower_log::append::{Format, MAX_STREAMS, Wanted};
 
-use super::{Options, Pace};
+use super::{Options, Pace, PublishError};
 use crate::commands::arguments::{InputArgs, TargetArgs};
-use crate::config::{self, ConfigError};
+use crate::config;
 
 /// Shown below the help.
 pub const EXAMPLE: &str = "\
@@ -82,19 +82,27 @@ pub enum FormatArg {
 }
 
 impl PublishArgs {
-    /// Options of the publication that the arguments describe.
+    /// The limits that the configuration sets.
     ///
     /// # Errors
     /// If the configuration cannot be read, or is wrong.
-    pub fn options(&self) -> Result<Options, ConfigError> {
+    pub fn limits(&self) -> Result<Limits, PublishError> {
         let configured = self.config.as_deref().map(|path| config::load_embedded(Some(path), config::environment()));
-        let limits = configured.transpose()?.map_or_else(Limits::default, |options| options.limits);
+        let configured = configured.transpose().map_err(PublishError::Config)?;
+        Ok(configured.map_or_else(Limits::default, |options| options.limits))
+    }
+
+    /// What to publish, where, and how.
+    ///
+    /// # Errors
+    /// If no pipeline is named, or the configuration cannot be read or is wrong.
+    pub fn options(&self) -> Result<Options, PublishError> {
         Ok(Options {
             geofences: self.input.geofences.clone(),
             positions: self.input.positions.clone(),
             events: self.input.events.clone(),
             reading: self.input.reading(),
-            target: self.target.target(),
+            target: self.target.target()?,
             wanted: Wanted { streams: self.streams, clock: self.clock.map(ClockSource::from) },
             pace: match (self.rate, self.speedup) {
                 (Some(per_s), _) => Pace::Rate { per_s },
@@ -103,7 +111,7 @@ impl PublishArgs {
             },
             format: self.format.into(),
             batch: self.batch,
-            limits,
+            limits: self.limits()?,
             present: self.input.present(),
         })
     }

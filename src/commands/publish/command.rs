@@ -26,10 +26,10 @@ pub fn run(
     out: &mut dyn Write,
     notes: &mut dyn Write,
 ) -> Result<ExitCode, PublishError> {
-    if let Some(code) = read_files::dry_run(&args.input, out)? {
-        return Ok(code);
+    if args.input.dry_run {
+        return read_files::dry_run(&args.input, &args.limits()?, out);
     }
-    let options = args.options().map_err(PublishError::Config)?;
+    let options = args.options()?;
     let mut bar = FileBar::new(io::stderr().is_terminal());
     let started = Instant::now();
     let published = publish(&options, stop, &mut |path, progress, records| {
@@ -39,7 +39,7 @@ pub fn run(
     bar.finish();
     let summary = published?;
     tell_summary(&summary, &options.target, out).map_err(PublishError::Output)?;
-    read_files::print(&summary.files, notes).map_err(PublishError::Output)?;
+    read_files::print(&summary.files, false, notes).map_err(PublishError::Output)?;
     tell_notes(&summary, &options.target, notes).map_err(PublishError::Output)?;
     Ok(if summary.interrupted_at.is_some() {
         ExitCode::from(interrupt::EXIT_CODE)

@@ -90,6 +90,9 @@ pub struct Options {
 /// Why publishing stopped, or did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
+    /// The command line names no pipeline.
+    #[error("no pipeline is named: give --redis URL --pipeline NAME, or --embedded FILE")]
+    NoTarget,
     /// The log cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -129,7 +132,7 @@ impl PublishError {
         match self {
             Self::Open(OpenError::Link(LinkError::Url) | OpenError::Log(LogError::Streams { .. })) => true,
             Self::Open(OpenError::Layout(LayoutError::Streams { .. } | LayoutError::Clock { .. })) => true,
-            Self::Config(_) => true,
+            Self::Config(_) | Self::NoTarget => true,
             Self::Open(_) | Self::Append(_) | Self::Unreadable(_) => false,
             Self::Source { .. } | Self::Sort { .. } | Self::Output(_) => false,
         }

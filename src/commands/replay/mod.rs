@@ -139,8 +139,11 @@ fn views(name: &str) -> Result<ViewSet, String> {
 /// # Errors
 /// If a file cannot be read or written. A refused event is no error.
 pub fn run(args: &ReplayArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    if let Some(code) = read_files::dry_run(&args.input, out)? {
-        return Ok(code);
+    if args.input.dry_run {
+        let limits = args
+            .embedded()?
+            .map_or_else(|| args.options().map(|options| options.limits), |(.., options)| Ok(options.limits))?;
+        return Ok(read_files::dry_run(&args.input, &limits, out)?);
     }
     let mut bar = progress::FileBar::new(io::stderr().is_terminal());
     let Some(folder) = &args.out else { return run_fill(args, bar, out) };
@@ -168,7 +171,7 @@ fn run_fill(args: &ReplayArgs, mut bar: progress::FileBar, out: &mut impl Write)
 
 fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut impl Write) -> io::Result<()> {
     let Filled { events, elapsed, refused, unpublished, rows, files } = filled;
-    read_files::print(files, out)?;
+    read_files::print(files, false, out)?;
     print_events(*events, *elapsed, args.workers, out)?;
     print_refused(refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
     if unpublished.count > 0 {
@@ -182,7 +185,7 @@ fn print_filled(args: &ReplayArgs, file: &GeoPackage, filled: &Filled, out: &mut
 }
 
 fn print_summary(args: &ReplayArgs, folder: &Path, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
-    read_files::print(&summary.files, out)?;
+    read_files::print(&summary.files, false, out)?;
     print_events(summary.events, summary.elapsed, args.workers, out)?;
     print_refused(summary.refused.iter().map(|(reason, count)| (reason.as_str(), *count)), out)?;
     writeln!(out, "rows written to {}:", folder.display())?;

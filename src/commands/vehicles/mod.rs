@@ -1,5 +1,7 @@
 //! `watchtower vehicles`: what is known of the vehicles of a pipeline.
 
+mod listing;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,10 +12,12 @@ use watchtower_inputs::{self as inputs, FileFormat, FileReport};
 use watchtower_log::append::open_for_edits;
 use watchtower_model::Millis;
 
-use super::arguments::{FileArgs, TargetArgs};
+use super::arguments::{EditArgs, FileArgs};
 use super::files::{self as read_files, outcome};
 use super::geofences::{append_to_control, parse_valid_from};
 use super::publish::{PublishError, counted, now_ms};
+
+use listing::ListVehiclesArgs;
 
 const IMPORT_EXAMPLE: &str = "\
 Example:
@@ -31,6 +35,8 @@ pub enum VehiclesCommand {
     /// refused the exit code is 2.
     #[command(after_help = IMPORT_EXAMPLE)]
     Import(ImportVehiclesArgs),
+    /// Print the vehicles of a pipeline: those that have sent a position, and those with a name, fleet or limit.
+    List(ListVehiclesArgs),
 }
 
 /// What `vehicles import` takes.
@@ -47,18 +53,26 @@ pub struct ImportVehiclesArgs {
     pub dry_run: bool,
     /// Pipeline that is appended to
     #[command(flatten)]
-    pub target: TargetArgs,
+    pub target: EditArgs,
     /// Since when rows hold that have no valid_from themselves: RFC 3339 or epoch milliseconds [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_valid_from)]
     pub valid_from: Option<Millis>,
 }
 
-/// Appends vehicles, and prints what was appended.
+/// Runs one of the commands.
 ///
 /// # Errors
-/// If a file cannot be read, or the log takes no more.
-pub fn run(command: &VehiclesCommand, out: &mut dyn Write, notes: &mut dyn Write) -> Result<ExitCode, PublishError> {
-    let VehiclesCommand::Import(args) = command;
+/// If a file or the tables cannot be read, or the log takes no more.
+pub fn run(command: &VehiclesCommand, out: &mut dyn Write, notes: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match command {
+        VehiclesCommand::Import(args) => Ok(import(args, out, notes)?),
+        VehiclesCommand::List(args) => listing::list(args, out),
+    }
+}
+
+/// Appends vehicles, and prints what was appended.
+fn import(args: &ImportVehiclesArgs, out: &mut dyn Write, notes: &mut dyn Write) -> Result<ExitCode, PublishError> {
+    let target = if args.dry_run { None } else { Some(args.target.target()?) };
     let (limits, reading, received_at) = (Limits::default(), args.how.reading(), now_ms());
     let (mut texts, mut files) = (Vec::new(), Vec::new());
     for path in &args.files {
@@ -75,15 +89,14 @@ pub fn run(command: &VehiclesCommand, out: &mut dyn Write, notes: &mut dyn Write
         report.finish(source.as_ref());
         files.push(report);
     }
-    read_files::print(&files, notes).map_err(PublishError::Output)?;
+    read_files::print(&files, args.dry_run, notes).map_err(PublishError::Output)?;
     let refused: u64 = files.iter().map(FileReport::refused).sum();
     let read = texts.len() as u64;
     let vehicles = counted(read, "vehicle", "vehicles");
-    if args.dry_run || texts.is_empty() {
+    let Some(target) = target.filter(|_| !texts.is_empty()) else {
         writeln!(notes, "nothing was appended; {vehicles} would be").map_err(PublishError::Output)?;
         return Ok(outcome(read + refused, refused));
-    }
-    let target = args.target.target();
+    };
     let (outlet, layout) = open_for_edits(&target)?;
     append_to_control(&target, outlet, &layout, &texts)?;
     writeln!(out, "{vehicles} appended: {}", target.control()).map_err(PublishError::Output)?;
