@@ -186,7 +186,7 @@ fn a_document_that_is_no_geojson_is_one_refused_record() {
     for (document, reason) in [
         (b"{\"type\":\n oops".as_slice(), Malformed),
         (b"[]", Malformed),
-        (b"{\"type\":\"Polygon\",\"coordinates\":[]}", Malformed),
+        (b"{\"type\":\"Polygon\",\"coordinates\":[]}", Geometry),
         (b"{\"type\":\"Feature\xff\"}", InvalidUtf8),
     ] {
         assert_eq!(read(FileFormat::GeoJson, document), [(1, Some(reason))], "{}", document.escape_ascii());
