@@ -51,6 +51,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("indicatif", &["watchtower", "watchtower-bench"]),
     ("flate2", &["watchtower-inputs", "watchtower", "watchtower-testing"]),
     ("i_overlay", &["watchtower-inputs"]),
+    ("prost", &["watchtower-inputs"]),
     ("quick-xml", &["watchtower-inputs"]),
 ];
 

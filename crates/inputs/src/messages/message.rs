@@ -164,6 +164,11 @@ pub enum MessageError {
 }
 
 impl MessageError {
+    /// It cannot be read at `place`.
+    pub(super) fn unreadable(format: Format, place: impl Into<String>, fault: impl Into<String>) -> Self {
+        Self::Unreadable { format, place: place.into(), fault: fault.into() }
+    }
+
     /// Whether the message may be right but is too large.
     pub fn is_too_large(&self) -> bool {
         match self {

@@ -9,11 +9,19 @@ use std::str::FromStr;
 
 mod collect;
 mod form;
+mod geojson;
+mod json;
+mod loconav;
 mod message;
+mod native;
+mod nmea;
 mod osmand;
+mod owntracks;
 mod terms;
+mod traccar;
 
 pub use message::{DEFAULT_MAX_EVENTS, DEFAULT_MAX_JSON_DEPTH, Headers, Item, Message, MessageError, Options, Refused};
+pub use owntracks::read_published as read_owntracks_published;
 
 /// A format of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,15 +125,14 @@ pub struct Answer {
 /// If the message as a whole is not one of the format, or exceeds a limit.
 pub fn read(format: Format, message: &Message<'_>, options: &Options) -> Result<Vec<Item>, MessageError> {
     match format {
+        Format::Native => native::read(message, options),
         Format::OsmAnd => osmand::read(message, options),
-        Format::Native
-        | Format::OwnTracks
-        | Format::Traccar
-        | Format::LocoNav
-        | Format::Nmea
-        | Format::Ais
-        | Format::GeoJson
-        | Format::GtfsRealtime => Err(MessageError::Unreadable {
+        Format::OwnTracks => owntracks::read(message, options),
+        Format::Traccar => traccar::read(message, options),
+        Format::LocoNav => loconav::read(message, options),
+        Format::Nmea => nmea::read(message, options),
+        Format::GeoJson => geojson::read(message, options),
+        Format::Ais | Format::GtfsRealtime => Err(MessageError::Unreadable {
             format,
             place: "body".to_owned(),
             fault: "messages of this format are not read yet".to_owned(),
