@@ -32,6 +32,13 @@ pub(super) fn decoded(text: &str, plus_is_space: bool) -> Result<Cow<'_, str>, S
     })
 }
 
+/// The first value of a name that has one, decoded; `+` is a space. Nothing if it is not UTF-8.
+pub(super) fn value(query: Option<&str>, wanted: &str) -> Option<String> {
+    let mut pairs = pairs(query.unwrap_or_default());
+    let (_, value) = pairs.find(|(name, value)| *name == wanted && !value.is_empty())?;
+    decoded(value, true).ok().map(Cow::into_owned)
+}
+
 fn hexadecimal(digits: &[u8; 2]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let value = digit(digits[0])? * 16 + digit(digits[1])?;

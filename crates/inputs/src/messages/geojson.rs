@@ -83,7 +83,7 @@ mod tests {
         let options = Options::default();
         assert_eq!(outcomes(&feature(""), &options), [Ok(EVENT.to_owned())]);
         let own = outcomes(&feature(r#","vehicle_id":"T2""#), &options);
-        assert_eq!(own, [Ok(EVENT.replace("T1", "T2"))]);
+        assert_eq!(own, [Ok(EVENT.replace(r#""T1""#, r#""T2""#))]);
         let collection = format!(r#"{{"type":"FeatureCollection","features":[{},{}]}}"#, feature(""), feature(""));
         assert_eq!(outcomes(&collection, &options), [Ok(EVENT.to_owned()), Ok(EVENT.to_owned())]);
     }

@@ -60,7 +60,7 @@ pub(super) fn read(message: &Message<'_>, options: &Options) -> Result<Vec<Item>
     for (index, record) in json::records(Format::LocoNav, message.body, options)?.into_iter().enumerate() {
         let results = match Object::parse(record) {
             Ok(object) if object.get("kind").is_some() => alert(&object, &terms, options),
-            Ok(object) => vec![live(&object, &mut members, options, index)],
+            Ok(object) => vec![live(object, &mut members, options, index)],
             Err(fault) => {
                 let detail = format!("expected a JSON object, found {}: {fault}", quoted(record));
                 vec![Err(Rejection::new(Reason::Malformed, detail))]
@@ -82,13 +82,15 @@ fn with_vehicle<'a>(object: &Object<'a>) -> Draft<'a> {
 }
 
 fn live<'a>(
-    object: &Object<'a>,
+    mut object: Object<'a>,
     members: &mut Members,
     options: &Options,
     index: usize,
 ) -> Result<Event<'a>, Rejection> {
-    let draft = with_vehicle(object);
-    members.completed(object, draft, SpeedUnit::Kmh, &options.limits, index as u64 + 1)
+    let draft = with_vehicle(&object);
+    // A number that is there is the vehicle, and no attribute beside it.
+    object.0.retain(|(name, _)| name != "vehiclenumber");
+    members.completed(&object, draft, SpeedUnit::Kmh, &options.limits, index as u64 + 1)
 }
 
 /// The positions of an alert.

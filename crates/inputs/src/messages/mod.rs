@@ -7,15 +7,18 @@
 
 use std::str::FromStr;
 
+mod ais;
 mod collect;
 mod form;
 mod geojson;
+mod gtfs_realtime;
 mod json;
 mod loconav;
 mod message;
 mod native;
 mod nmea;
 mod osmand;
+mod osmand_json;
 mod owntracks;
 mod terms;
 mod traccar;
@@ -132,13 +135,17 @@ pub fn read(format: Format, message: &Message<'_>, options: &Options) -> Result<
         Format::LocoNav => loconav::read(message, options),
         Format::Nmea => nmea::read(message, options),
         Format::GeoJson => geojson::read(message, options),
-        Format::Ais | Format::GtfsRealtime => Err(MessageError::Unreadable {
-            format,
-            place: "body".to_owned(),
-            fault: "messages of this format are not read yet".to_owned(),
-        }),
+        Format::Ais => ais::read(message, options),
+        Format::GtfsRealtime => gtfs_realtime::read(message, options),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod contract_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod peers_tests;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

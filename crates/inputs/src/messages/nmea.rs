@@ -16,7 +16,7 @@ use crate::reading::SpeedUnit;
 pub(super) fn read(message: &Message<'_>, options: &Options) -> Result<Vec<Item>, MessageError> {
     let text = text(Format::Nmea, message.body)?;
     let mut terms = terms(message, options, SpeedUnit::Knots);
-    terms.vehicle_id = of_query(message)?.or(terms.vehicle_id);
+    terms.vehicle_id = form::value(message.query, "id").or(terms.vehicle_id);
     let Some(vehicle_id) = terms.vehicle_id.clone() else {
         let fault = "sentences name no vehicle: add ?id=.. to the address, or set vehicle_id of the source";
         return Err(MessageError::unreadable(Format::Nmea, "query", fault));
@@ -34,14 +34,6 @@ pub(super) fn read(message: &Message<'_>, options: &Options) -> Result<Vec<Item>
         }
     }
     Ok(items.finish())
-}
-
-/// The vehicle that the query names.
-fn of_query(message: &Message<'_>) -> Result<Option<String>, MessageError> {
-    let mut pairs = form::pairs(message.query.unwrap_or_default());
-    let Some((_, value)) = pairs.find(|(name, value)| *name == "id" && !value.is_empty()) else { return Ok(None) };
-    let decoded = form::decoded(value, true);
-    decoded.map(|id| Some(id.into_owned())).map_err(|fault| MessageError::unreadable(Format::Nmea, "query", fault))
 }
 
 #[cfg(test)]

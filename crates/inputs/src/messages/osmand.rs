@@ -12,6 +12,7 @@ use super::Format;
 use super::collect::Items;
 use super::form;
 use super::message::{Item, Message, MessageError, Options};
+use super::osmand_json;
 use super::terms::terms;
 use crate::aliases::Slot;
 use crate::draft::Draft;
@@ -23,6 +24,9 @@ const EXAMPLE: &str = "as in id=T1&lat=6.44&lon=3.36&timestamp=1795435200&speed=
 
 /// Reads a query, a form or JSON.
 pub(super) fn read(message: &Message<'_>, options: &Options) -> Result<Vec<Item>, MessageError> {
+    if message.media_type() == "application/json" || message.body.trim_ascii_start().starts_with(b"{") {
+        return osmand_json::read(message, options);
+    }
     let parameters = Parameters::read(message)?;
     if parameters.0.is_empty() {
         return Err(unreadable("query", format!("it is empty; expected a position, {EXAMPLE}")));
@@ -162,26 +166,81 @@ mod tests {
         read(&message, &Options::default())
     }
 
-    /// The only event of a query, as JSON without its arrival.
-    fn event(query: &str) -> String {
-        let items = read_query(query).unwrap();
-        let [Item { index: 0, result: Ok(event) }] = items.as_slice() else { panic!("{query}: {items:?}") };
+    /// The only event of these items, as JSON without its arrival.
+    fn event(items: Result<Vec<Item>, MessageError>) -> String {
+        let items = items.unwrap();
+        let [Item { index: 0, result: Ok(event) }] = items.as_slice() else { panic!("{items:?}") };
         assert_eq!(event.received_at(), Some(ARRIVAL));
         json::encode(event).replace(r#","received_at":"2026-11-23T12:00:05Z""#, "")
     }
 
+    const REST: &str =
+        "lat=6.44&lon=3.36&speed=10&bearing=90&accuracy=5&altitude=12&batt=88&hdop=0.9&valid=true&note=&driver=007";
+    const EVENT: &str = r#"{"type":"position","vehicle_id":"T1","ts":"2026-11-23T12:00:00Z","lon":3.36,"lat":6.44,"speed_kmh":18.52,"heading_deg":90.0,"accuracy_m":5.0,"altitude_m":12.0,"attributes":{"batt":88,"driver":"007","hdop":0.9,"valid":true}}"#;
+
     #[test]
-    fn a_position_of_a_query() {
-        let expected = r#"{"type":"position","vehicle_id":"T1","ts":"2026-11-23T12:00:00Z","lon":3.36,"lat":6.44,"speed_kmh":18.52,"heading_deg":90,"accuracy_m":5.0,"altitude_m":12.0,"attributes":{"batt":88,"hdop":0.9,"valid":true}}"#;
-        let rest = "lat=6.44&lon=3.36&speed=10&bearing=90&accuracy=5&altitude=12&batt=88&hdop=0.9&valid=true";
+    fn a_time_is_seconds_milliseconds_or_has_a_zone() {
         for time in [
             "1795435200",
             "1795435200000",
             "2026-11-23T12:00:00Z",
             "2026-11-23T13:00:00+01:00",
             "2026-11-23T13%3A00%3A00%2B01%3A00",
+            "2026-11-23+12:00:00Z",
         ] {
-            assert_eq!(event(&format!("id=T1&timestamp={time}&{rest}")), expected, "{time}");
+            assert_eq!(event(read_query(&format!("id=T1&timestamp={time}&{REST}"))), EVENT, "{time}");
         }
+        let of_arrival = event(read_query(&format!("deviceid=T1&{REST}")));
+        assert_eq!(of_arrival, EVENT.replace("12:00:00Z", "12:00:05Z"));
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_refused_with_the_cure() {
+        for time in ["2026-11-23+13:00:00", "2026-11-23T13:00:00"] {
+            let query = format!("id=T1&timestamp={time}&{REST}");
+            let refused = read_query(&query).unwrap()[0].result.clone().unwrap_err();
+            assert_eq!(refused.reason, Reason::Malformed);
+            assert!(refused.detail.starts_with("ts: no zone: send epoch seconds or an offset"), "{}", refused.detail);
+            assert!(refused.detail.contains("or set time_zone of the source"), "{}", refused.detail);
+            assert_eq!((refused.vehicle_id.as_deref(), refused.bytes.as_slice()), (Some("T1"), query.as_bytes()));
+            let lagos = Some(crate::reading::parse_time_zone("Africa/Lagos").unwrap());
+            let options = Options { time_zone: lagos, ..Options::default() };
+            let message = Message { query: Some(&query), ..Message::from_body(b"", ARRIVAL) };
+            assert_eq!(event(read(&message, &options)), EVENT);
+        }
+    }
+
+    #[test]
+    fn a_form_is_read_like_a_query() {
+        let body = format!("id=T1&timestamp=1795435200&{REST}");
+        let message = Message {
+            content_type: Some("application/x-www-form-urlencoded"),
+            ..Message::from_body(body.as_bytes(), ARRIVAL)
+        };
+        assert_eq!(event(read(&message, &Options::default())), EVENT);
+        let both =
+            Message { query: Some("id=T1&timestamp=1795435200"), ..Message::from_body(REST.as_bytes(), ARRIVAL) };
+        assert_eq!(event(read(&both, &Options::default())), EVENT);
+    }
+
+    #[test]
+    fn a_location_may_be_one_value_and_others_may_be_several() {
+        let found = event(read_query(
+            "id=T1&timestamp=1795435200&location=6.44,3.36&heading=90&cell=621,20,1,2&cell=621,20,1,3&ignition=true&ref=49170123456789012345",
+        ));
+        let expected = r#"{"type":"position","vehicle_id":"T1","ts":"2026-11-23T12:00:00Z","lon":3.36,"lat":6.44,"heading_deg":90.0,"ignition":true,"attributes":{"cell":["621,20,1,2","621,20,1,3"],"ref":"49170123456789012345"}}"#;
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_no_position_is_an_error_or_refused() {
+        assert!(read_query("").unwrap_err().to_string().contains("it is empty"));
+        assert!(read_query(REST).unwrap_err().to_string().contains("id is missing"));
+        assert!(read_query("id=%ff").unwrap_err().to_string().starts_with("not a message of format osmand, query: "));
+        let reason = |query: &str| read_query(query).unwrap()[0].result.clone().unwrap_err().reason;
+        assert_eq!(reason("id=T1&timestamp=1795435200"), Reason::MissingField);
+        assert_eq!(reason("id=T1&timestamp=1795435200&lat=96.44&lon=3.36"), Reason::Coordinates);
+        assert_eq!(reason("id=T1&timestamp=yesterday&lat=6.44&lon=3.36"), Reason::Malformed);
+        assert_eq!(reason("id=T1&timestamp=12&lat=6.44&lon=3.36"), Reason::TimeRange);
     }
 }

@@ -4,8 +4,6 @@
 //! types (waypoint, lwt, status, card, cmd, ..) have no position and are passed over, but an encrypted message is
 //! refused: it may hold one.
 
-use std::borrow::Cow;
-
 use watchtower_core::events::{Event, Reason, Rejection, quoted};
 use watchtower_model::Millis;
 
@@ -53,11 +51,7 @@ fn of_headers(message: &Message<'_>) -> Option<String> {
 }
 
 fn of_query(message: &Message<'_>) -> Option<String> {
-    let value = |wanted: &str| -> Option<Cow<'_, str>> {
-        let mut pairs = form::pairs(message.query.unwrap_or_default());
-        let (_, value) = pairs.find(|(name, value)| *name == wanted && !value.is_empty())?;
-        form::decoded(value, true).ok()
-    };
+    let value = |name: &str| form::value(message.query, name);
     joined(value("u").as_deref(), value("d").as_deref())
 }
 
@@ -133,7 +127,7 @@ mod tests {
     const ARRIVAL: i64 = 1_795_435_205_000;
     /// As the app for Android posts it.
     const LOCATION: &str = r#"{"_type":"location","_id":"6d2f","acc":14,"alt":31,"batt":88,"bs":1,"cog":90,"conn":"m","created_at":1795435203,"lat":6.44,"lon":3.36,"m":1,"t":"u","tid":"ad","topic":"owntracks/ade/phone","tst":1795435200,"vac":3,"vel":36}"#;
-    const EVENT: &str = r#"{"type":"position","vehicle_id":"ade/phone","ts":"2026-11-23T12:00:00Z","lon":3.36,"lat":6.44,"speed_kmh":36.0,"heading_deg":90.0,"accuracy_m":14.0,"altitude_m":31.0,"attributes":{"_id":"6d2f","batt":88,"bs":1,"conn":"m","created_at":1795435203,"m":1,"t":"u","tid":"ad","topic":"owntracks/ade/phone","vac":3},"received_at":"2026-11-23T12:00:05Z"}"#;
+    const EVENT: &str = r#"{"type":"position","vehicle_id":"ade/phone","ts":"2026-11-23T12:00:00Z","lon":3.36,"lat":6.44,"speed_kmh":36.0,"heading_deg":90.0,"accuracy_m":14.0,"altitude_m":31.0,"attributes":{"_id":"6d2f","batt":88,"bs":1,"conn":"m","created_at":1795435203,"m":1,"tid":"ad","topic":"owntracks/ade/phone","t":"u","vac":3},"received_at":"2026-11-23T12:00:05Z"}"#;
 
     fn outcome(items: Vec<Item>) -> Option<Result<String, String>> {
         assert!(items.len() < 2);
