@@ -22,9 +22,11 @@ mod osmand_json;
 mod owntracks;
 mod terms;
 mod traccar;
+mod unchanged;
 
 pub use message::{DEFAULT_MAX_EVENTS, DEFAULT_MAX_JSON_DEPTH, Headers, Item, Message, MessageError, Options, Refused};
 pub use owntracks::read_published as read_owntracks_published;
+pub use unchanged::Unchanged;
 
 /// A format of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

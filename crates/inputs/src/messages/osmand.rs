@@ -91,7 +91,8 @@ impl<'a> Parameters<'a> {
         for (name, value) in &self.0 {
             match (slot(name), name.as_ref()) {
                 (Some(slot), _) if !draft.has(slot) => draft.set(slot, value.to_string()),
-                (None, "id" | "deviceid") => {}
+                // The last is a secret of the phone: whoever has it can notify its owner.
+                (None, "id" | "deviceid" | "notificationToken") => {}
                 (None, "location") => {
                     if let Some((lat, lon)) = value.split_once(',') {
                         draft.set(Slot::Lat, lat.trim().to_owned());
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn a_location_may_be_one_value_and_others_may_be_several() {
         let found = event(read_query(
-            "id=T1&timestamp=1795435200&location=6.44,3.36&heading=90&cell=621,20,1,2&cell=621,20,1,3&ignition=true&ref=49170123456789012345",
+            "id=T1&notificationToken=x&timestamp=1795435200&location=6.44,3.36&heading=90&cell=621,20,1,2&cell=621,20,1,3&ignition=true&ref=49170123456789012345",
         ));
         let expected = r#"{"type":"position","vehicle_id":"T1","ts":"2026-11-23T12:00:00Z","lon":3.36,"lat":6.44,"heading_deg":90.0,"ignition":true,"attributes":{"cell":["621,20,1,2","621,20,1,3"],"ref":"49170123456789012345"}}"#;
         assert_eq!(found, expected);

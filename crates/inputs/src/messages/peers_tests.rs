@@ -54,7 +54,7 @@ fn what_pyais_writes_is_read_as_pyais_reads_it() {
                     same(sample, "alt", measured.altitude_m, 0.0);
                     if let Some(second) = sample["second"].as_i64() {
                         assert_eq!(report.ts.rem_euclid(60_000), second * 1000, "{}", rfc3339::format(report.ts));
-                        assert!((ARRIVAL - 55_000..ARRIVAL + 5_000).contains(&report.ts));
+                        assert!((ARRIVAL - 54_999..=ARRIVAL + 5_000).contains(&report.ts));
                     }
                     let attributes: Value =
                         measured.attributes.as_deref().map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
