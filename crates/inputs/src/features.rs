@@ -14,7 +14,7 @@ use super::header::plain_time_rules;
 use super::members::{Object, as_text};
 use super::notes::Notes;
 use super::reading::{Reading, SpeedUnit};
-use super::times::{self, GivenBy, TimeRules};
+use super::times::{self, TimeRules};
 use super::values::{self, Optional};
 
 pub(crate) const ID_FROM_NAME: &str = "no id: their names are, as each is there once";
@@ -192,7 +192,7 @@ impl Features {
         match times::parse_day(&text, &self.times) {
             Ok(instant) => Ok(Some(instant.ms.to_string())),
             Err(fault) => {
-                let detail = format!("valid_from: {}, found {}", fault.advice(GivenBy::Flags), quoted(&text));
+                let detail = format!("valid_from: {}, found {}", fault.advice(), quoted(&text));
                 Err(Rejection::new(Reason::Malformed, detail))
             }
         }

@@ -43,8 +43,13 @@ pub(crate) enum TimeFault {
 }
 
 impl TimeFault {
-    /// What was expected, and what helps.
-    pub(crate) fn advice(self, given_by: GivenBy) -> &'static str {
+    /// What was expected, and the flag that helps.
+    pub(crate) fn advice(self) -> &'static str {
+        self.advice_for(GivenBy::Flags)
+    }
+
+    /// What was expected, and how what is missing is given.
+    pub(crate) fn advice_for(self, given_by: GivenBy) -> &'static str {
         match (self, given_by) {
             (Self::Unreadable, _) => "expected a time, as in 2026-11-23T06:00:00Z",
             (Self::NoZone, GivenBy::Flags) => "no zone: give --time-zone Area/City",
