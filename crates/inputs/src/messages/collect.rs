@@ -10,18 +10,11 @@ pub(super) struct Items {
     items: Vec<Item>,
     received_at: Millis,
     most: usize,
-    /// Whether the sender may state an earlier arrival, as producers of our own events may.
-    keeps_stated: bool,
 }
 
 impl Items {
     pub(super) fn new(message: &Message<'_>, options: &Options) -> Self {
-        Self { items: Vec::new(), received_at: message.received_at, most: options.max_events, keeps_stated: false }
-    }
-
-    /// The same, but an arrival that the sender states counts if it is the earlier one.
-    pub(super) fn with_stated_arrivals(self) -> Self {
-        Self { keeps_stated: true, ..self }
+        Self { items: Vec::new(), received_at: message.received_at, most: options.max_events }
     }
 
     /// Adds an event or a refusal. `index`: number of the record, from 0; `bytes`: the record; `vehicle_id`: the
@@ -37,7 +30,12 @@ impl Items {
             return Err(MessageError::TooManyEvents { most: self.most });
         }
         let result = match result {
-            Ok(event) => Ok(self.arrived(event.into_owned())),
+            Ok(event) => {
+                let mut event = event.into_owned();
+                // Whatever the sender states: the time at which some other server received the data is no arrival here.
+                *event.received_at_mut() = Some(self.received_at);
+                Ok(event)
+            }
             Err(Rejection { reason, detail, position_ts: _ }) => {
                 Err(Refused { reason, detail, bytes: bytes.to_vec(), vehicle_id: vehicle_id.map(str::to_owned) })
             }
@@ -49,14 +47,5 @@ impl Items {
     /// All of them.
     pub(super) fn finish(self) -> Vec<Item> {
         self.items
-    }
-
-    /// The event with its arrival: of the message, unless a stated one counts. The time in a foreign message at which
-    /// some other server received the data is no arrival here.
-    fn arrived(&self, mut event: Event<'static>) -> Event<'static> {
-        let received_at = event.received_at_mut();
-        let stated = received_at.filter(|stated| self.keeps_stated && *stated < self.received_at);
-        *received_at = Some(stated.unwrap_or(self.received_at));
-        event
     }
 }

@@ -68,7 +68,7 @@ fn event<'a>(
     }
 }
 
-/// Type and id of an event, and the name of its geofence.
+/// Type, id and attributes of an event, and the name of its geofence.
 fn event_attributes(event: &str, geofence: Option<&str>) -> Draft<'static> {
     let (mut draft, mut notes) = (Draft::default(), Notes::default());
     let named = [
@@ -82,6 +82,10 @@ fn event_attributes(event: &str, geofence: Option<&str>) -> Draft<'static> {
         if json != "\"\"" {
             draft.attribute_json(name, &json, &mut notes, 0);
         }
+    }
+    let object = Object::parse(event).ok();
+    if let Some(attributes) = object.as_ref().and_then(|event| event.get("attributes")).filter(|text| *text != "{}") {
+        draft.attribute_json("event_attributes", attributes, &mut notes, 0);
     }
     draft
 }
@@ -124,7 +128,13 @@ mod tests {
             r#""totalDistance":12.5,"#,
             r#""totalDistance":12.5,"event_type":"geofenceEnter","event_id":"41","event_geofence":"Yard","#,
         );
-        assert_eq!(outcomes(&envelope), [Ok(expected)]);
+        assert_eq!(outcomes(&envelope), [Ok(expected.clone())]);
+        let overspeed = envelope.replacen(r#""attributes":{}"#, r#""attributes":{"speed":44.5,"speedLimit":40}"#, 1);
+        let with_attributes = expected.replace(
+            r#""event_geofence":"Yard","#,
+            r#""event_geofence":"Yard","event_attributes":{"speed":44.5,"speedLimit":40},"#,
+        );
+        assert_eq!(outcomes(&overspeed), [Ok(with_attributes)]);
         assert_eq!(outcomes(&format!(r#"{{"event":{event},"device":{DEVICE}}}"#)), []);
     }
 
