@@ -8,11 +8,15 @@
 //!   together. A prefix of these numbers is a prefix of every stream. Entries are never changed.
 //! * `streams`: what each stream is called, how many entries it ever had, and the id of its last one.
 //!
+//! A third one, `delivery_ids`, is made when a sender first gives an identifier to what it delivers: the identifiers that
+//! were acknowledged, until they expire.
+//!
 //! Any number of processes append ([`Appender`]), each in short transactions of its own; one reads
 //! ([`Reader`]) behind them. Nothing is ever lost in between, so unlike with Redis nothing has to be proven.
 
 mod append;
 mod batch;
+mod deliveries;
 mod error;
 mod read;
 mod schema;
