@@ -7,6 +7,7 @@ mod claim;
 pub mod csv;
 pub mod geopackage;
 pub mod postgres;
+pub mod tokens;
 mod writer;
 
 pub use claim::{Claim, Owner, Stored, UnreadableCursor};
