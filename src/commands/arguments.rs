@@ -13,7 +13,7 @@ use watchtower_inputs::{ColumnMap, DateOrder, Present, Reading, SpeedUnit, parse
 use watchtower_log::append::{PipelineName, Target};
 use watchtower_model::Millis;
 
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, Configuration};
 
 /// The configuration.
 #[derive(Debug, Args)]
@@ -58,10 +58,19 @@ impl PlaceArgs {
     /// # Errors
     /// If the configuration cannot be read, or is wrong.
     pub fn load(&self) -> Result<(daemon::Options, Option<GeoPackage>), ConfigError> {
+        let (all, file) = self.load_all()?;
+        Ok((all.daemon, file))
+    }
+
+    /// The same for every room.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_all(&self) -> Result<(Configuration, Option<GeoPackage>), ConfigError> {
         let env = config::environment();
         Ok(match &self.embedded {
-            Some(file) => (config::load_embedded(self.config.as_deref(), env)?, Some(GeoPackage::at(file))),
-            None => (config::load(self.config(), env)?, None),
+            Some(file) => (config::load_all_embedded(self.config.as_deref(), env)?, Some(GeoPackage::at(file))),
+            None => (config::load_all(self.config(), env)?, None),
         })
     }
 }
