@@ -88,7 +88,8 @@ fn the_example_explains_every_key() {
         let lines = text.lines().filter(|line| line.starts_with('[') || line.contains(" = ") && !line.starts_with('#'));
         lines.map(|line| line.split(" = ").next().unwrap().to_owned()).filter(|key| key != "url").collect()
     };
-    assert_eq!(keys(EXAMPLE), keys(&config::describe(&config::default_for("lagos"))));
+    let gateway = config::describe_gateway(&Default::default());
+    assert_eq!(keys(EXAMPLE), keys(&(config::describe(&config::default_for("lagos")) + &gateway)));
     let mut explained = false;
     for line in EXAMPLE.lines() {
         match line.chars().next() {

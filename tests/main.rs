@@ -16,6 +16,7 @@ mod durability;
 mod embedded;
 mod field;
 mod gaps;
+mod gateway;
 mod inputs;
 mod listing;
 mod live;

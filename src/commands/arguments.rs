@@ -14,7 +14,7 @@ use watchtower_log::append::{PipelineName, Target};
 use watchtower_model::Millis;
 
 use super::publish::PublishError;
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, Configuration};
 
 /// The configuration.
 #[derive(Debug, Args)]
@@ -59,10 +59,19 @@ impl PlaceArgs {
     /// # Errors
     /// If the configuration cannot be read, or is wrong.
     pub fn load(&self) -> Result<(daemon::Options, Option<GeoPackage>), ConfigError> {
+        let (all, file) = self.load_all()?;
+        Ok((all.daemon, file))
+    }
+
+    /// The same for every room.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_all(&self) -> Result<(Configuration, Option<GeoPackage>), ConfigError> {
         let env = config::environment();
         Ok(match &self.embedded {
-            Some(file) => (config::load_embedded(self.config.as_deref(), env)?, Some(GeoPackage::at(file))),
-            None => (config::load(self.config(), env)?, None),
+            Some(file) => (config::load_all_embedded(self.config.as_deref(), env)?, Some(GeoPackage::at(file))),
+            None => (config::load_all(self.config(), env)?, None),
         })
     }
 }

@@ -6,6 +6,7 @@ pub mod demo;
 mod embedded;
 mod export;
 mod files;
+mod gateway;
 mod geofences;
 mod inspect;
 mod migrate;
@@ -16,6 +17,7 @@ mod resume;
 mod run;
 mod status;
 mod stored;
+mod token;
 mod vehicles;
 
 use std::io::{self, ErrorKind, Stdout, Write};
@@ -34,11 +36,13 @@ use publish::PublishError;
 
 pub use arguments::{ConfigArgs, FileArgs, PlaceArgs, TargetArgs};
 pub use export::ExportArgs;
+pub use gateway::GatewayArgs;
 pub use geofences::GeofencesCommand;
 pub use inspect::InspectArgs;
 pub use rebuild::RebuildArgs;
 pub use resume::ResumeArgs;
 pub use run::RunArgs;
+pub use token::TokenCommand;
 pub use vehicles::VehiclesCommand;
 
 /// Exit code of wrong use: the command line or the configuration is invalid.
@@ -67,6 +71,12 @@ pub enum Command {
     /// unless configured otherwise: /readyz reports the state, /metrics the performance.
     #[command(after_help = run::RUN)]
     Run(RunArgs),
+    /// Accept events over HTTP and append them to the log, until stopped; any number of processes may do so.
+    ///
+    /// Devices and fleet servers send what they send anyway: see docs/gateway.md for the formats and who is trusted. Serves
+    /// 127.0.0.1:8420 unless configured otherwise ([gateway]).
+    #[command(after_help = gateway::EXAMPLE)]
+    Gateway(GatewayArgs),
     /// Check everything that a daemon needs and report all faults at once; changes nothing.
     Check(ConfigArgs),
     /// Create or migrate the schema of a pipeline.
@@ -134,6 +144,9 @@ pub enum Command {
     /// Show the vehicles of a pipeline, or change what is known of them: names, fleets, speed limits.
     #[command(subcommand)]
     Vehicles(VehiclesCommand),
+    /// Create, list and revoke the tokens of clients of the HTTP interfaces.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Say what the program makes of a file: columns, zone, vehicles, span, gaps, jumps, suspicious rows.
     #[command(after_help = inspect::EXAMPLE)]
     Inspect(InspectArgs),
@@ -155,6 +168,8 @@ fn carry_out(command: &Command, out: &mut Printed) -> anyhow::Result<ExitCode> {
     let notes = &mut io::stderr();
     match command {
         Command::Run(args) => run::run(args),
+        Command::Gateway(args) => gateway::run(args),
+        Command::Token(command) => token::run(command, out),
         Command::Check(args) => check::run(args, out),
         Command::Migrate(args) => migrate::run(args, out),
         Command::Status(args) => status::run(args, out),

@@ -269,6 +269,11 @@ async fn switch(client: &Client, schema: &str, beside: &str) -> Result<(), Store
          DROP SCHEMA IF EXISTS \"{schema}_before_rebuild\" CASCADE;
          ALTER SCHEMA \"{schema}\" RENAME TO \"{schema}_before_rebuild\";
          ALTER SCHEMA \"{beside}\" RENAME TO \"{schema}\";
+         DO $$ BEGIN
+             IF to_regclass('\"{schema}_before_rebuild\".tokens') IS NOT NULL THEN
+                 INSERT INTO \"{schema}\".tokens SELECT * FROM \"{schema}_before_rebuild\".tokens;
+             END IF;
+         END $$;
          UPDATE \"{schema}\".pipeline SET term = term + (SELECT term FROM \"{schema}_before_rebuild\".pipeline);
          COMMIT"
     );

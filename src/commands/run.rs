@@ -4,11 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use watchtower_daemon::{self as daemon, telemetry};
+use watchtower_gateway::Gateway;
 
 use super::arguments::PlaceArgs;
-use super::{END_WITHIN, runtime};
-use crate::{config, interrupt};
+use super::{END_WITHIN, gateway, runtime};
+use crate::config::{self, Configuration};
+use crate::interrupt;
 
 pub(super) const RUN: &str = "\
 Example:
@@ -17,6 +21,8 @@ Example:
   watchtower run                             until Ctrl-C or SIGTERM
 
   watchtower run --embedded fleet.gpkg       the same with everything in one file, without servers
+
+With [gateway] enabled = true it also accepts events over HTTP, as `watchtower gateway` does.
 
 Exit codes: 0 stopped as asked, 1 an error that does not pass by itself, 2 the configuration
 is wrong, 3 another daemon has taken over.";
@@ -32,24 +38,58 @@ pub struct RunArgs {
     pub takeover: bool,
 }
 
+/// A gateway beside the daemon.
+struct Serving {
+    stopping: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Serving {
+    fn start(gateway: Gateway) -> Self {
+        let (stopping, stop) = oneshot::channel();
+        // An error means that the sender was dropped: the daemon has ended.
+        let task = tokio::spawn(gateway.run(async { drop(stop.await) }));
+        Self { stopping, task }
+    }
+
+    async fn stop(self) {
+        let _ = self.stopping.send(());
+        let _ = self.task.await;
+    }
+}
+
 /// Runs the daemon.
 ///
 /// # Errors
 /// If an error does not pass by itself.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let (options, file) = args.place.load()?;
+    let (Configuration { daemon: options, gateway }, file) = args.place.load_all()?;
     telemetry::log::init(options.log.format, &options.log.level)?;
     match &file {
         None => tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = options.pipeline, "watchtower starts"),
         Some(_) => tracing::info!(version = env!("CARGO_PKG_VERSION"), "watchtower starts"),
     }
-    tracing::debug!("configuration:\n{}", config::describe(&options));
+    tracing::debug!("configuration:\n{}{}", config::describe(&options), config::describe_gateway(&gateway));
     let runtime = runtime()?;
     let stop = {
         let _entered = runtime.enter();
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
-    let ended = runtime.block_on(daemon::run(options, file.as_ref(), args.takeover, stop));
+    let ended = runtime.block_on(async {
+        let serving = match gateway.enabled {
+            true => Some(Serving::start(gateway::bind(gateway, &options, file.as_ref()).await?)),
+            false => None,
+        };
+        // The gateway stops first, so that the daemon commits all that was acknowledged.
+        let stop = async {
+            stop.await;
+            if let Some(serving) = serving {
+                serving.stop().await;
+            }
+        };
+        daemon::run(options, file.as_ref(), args.takeover, stop).await?;
+        anyhow::Ok(())
+    });
     runtime.shutdown_timeout(END_WITHIN);
     ended?;
     Ok(ExitCode::SUCCESS)

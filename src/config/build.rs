@@ -6,25 +6,22 @@ use std::path::Path;
 use watchtower_core::events::{Limits, default_max_retained_positions};
 use watchtower_daemon::telemetry::{http, log};
 use watchtower_daemon::{Embedded, Engine, Options, checkpoint};
+use watchtower_gateway as gateway_room;
 use watchtower_log::{ClockSource, redis};
 use watchtower_model::{Millis, Outliers, Rules, Speed, ViewSet};
 use watchtower_store::postgres;
 
 use super::document::{Document, position};
-use super::duration::format_ms;
+use super::duration::{DAY_MS, HOUR_MS, SECOND_MS, format_ms};
 use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
+use super::gateway::gateway;
 use super::key::Key;
 use super::reader::Reader;
 use super::{kinds, urls};
 
 /// The largest file that is read: nobody writes one, and `/dev/zero` ends.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-
-const SECOND_MS: Millis = 1000;
-const MINUTE_MS: Millis = 60 * SECOND_MS;
-const HOUR_MS: Millis = 60 * MINUTE_MS;
-const DAY_MS: Millis = 24 * HOUR_MS;
 
 /// The longest time that anything is kept or waited for: ten years.
 const MAX_KEPT_MS: Millis = 3650 * DAY_MS;
@@ -66,10 +63,45 @@ enum Naming {
 /// # Errors
 /// If the file cannot be read; or with everything that is wrong with it and with the variables.
 pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Options, ConfigError> {
+    read(path, env, Naming::Required).map(|all| all.daemon)
+}
+
+/// The same for every room.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_all(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Configuration, ConfigError> {
     read(path, env, Naming::Required)
 }
 
-fn read(path: &Path, env: impl Iterator<Item = (String, String)>, naming: Naming) -> Result<Options, ConfigError> {
+/// [`load_all`] where everything is in one file.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_all_embedded(
+    path: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Configuration, ConfigError> {
+    match path {
+        Some(path) => read(path, env, Naming::Optional),
+        None => parse_named("", "", env, Naming::Optional),
+    }
+}
+
+/// What a file configures.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The daemon, and what other rooms share with it.
+    pub daemon: Options,
+    /// `[gateway]` and `[[source]]`.
+    pub gateway: gateway_room::Options,
+}
+
+fn read(
+    path: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    naming: Naming,
+) -> Result<Configuration, ConfigError> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
@@ -94,10 +126,7 @@ fn read(path: &Path, env: impl Iterator<Item = (String, String)>, naming: Naming
 /// # Errors
 /// As [`load`].
 pub fn load_embedded(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Options, ConfigError> {
-    match path {
-        Some(path) => read(path, env, Naming::Optional),
-        None => parse_named("", "", env, Naming::Optional),
-    }
+    load_all_embedded(path, env).map(|all| all.daemon)
 }
 
 /// Reads the text of a file; `file` is what problems call it.
@@ -105,6 +134,18 @@ pub fn load_embedded(path: Option<&Path>, env: impl Iterator<Item = (String, Str
 /// # Errors
 /// With everything that is wrong with the text and with the variables.
 pub fn parse(file: &str, text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Options, ConfigError> {
+    parse_all(file, text, env).map(|all| all.daemon)
+}
+
+/// The same for every room.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_all(
+    file: &str,
+    text: &str,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Configuration, ConfigError> {
     parse_named(file, text, env, Naming::Required)
 }
 
@@ -113,9 +154,10 @@ fn parse_named(
     text: &str,
     env: impl Iterator<Item = (String, String)>,
     naming: Naming,
-) -> Result<Options, ConfigError> {
+) -> Result<Configuration, ConfigError> {
     let mut reader = Reader::new(Document::parse(file, text), Variables::new(env));
-    let options = options(&mut reader);
+    let daemon = options(&mut reader);
+    let options = Configuration { daemon, gateway: gateway(&mut reader) };
     if naming == Naming::Required {
         reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
     }

@@ -66,6 +66,23 @@ impl<'a> Document<'a> {
         keys
     }
 
+    /// The tables of a list of sections, `[[name]]`, with the place of each.
+    pub(super) fn tables(&self, name: &str) -> Vec<(Place, &DeTable<'a>)> {
+        let items = self.table.get(name).and_then(|value| value.get_ref().as_array());
+        let place = |item: &toml::Spanned<DeValue<'a>>| self.place(item.span().start);
+        items.into_iter().flatten().filter_map(|item| Some((place(item), item.get_ref().as_table()?))).collect()
+    }
+
+    /// The place of a value.
+    pub(super) fn place_of(&self, value: &toml::Spanned<DeValue<'a>>) -> Place {
+        self.place(value.span().start)
+    }
+
+    /// The place of a byte.
+    pub(super) fn place_at(&self, at: usize) -> Place {
+        self.place(at)
+    }
+
     /// The place that stands for the whole file.
     pub(super) fn whole(&self) -> Place {
         Place::File(self.file.clone())

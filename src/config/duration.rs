@@ -7,6 +7,11 @@ use std::time::Duration;
 
 use watchtower_model::Millis;
 
+pub(super) const SECOND_MS: Millis = 1000;
+pub(super) const MINUTE_MS: Millis = 60 * SECOND_MS;
+pub(super) const HOUR_MS: Millis = 60 * MINUTE_MS;
+pub(super) const DAY_MS: Millis = 24 * HOUR_MS;
+
 /// The text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a duration; write whole numbers with units (ms, s, m, h, d), as in 90s, 6h or 1h30m")]

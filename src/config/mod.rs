@@ -13,7 +13,8 @@
 //! * No URL is ever printed, because it may hold a password: neither by `Debug`, nor by [`describe`], nor in a problem.
 //!   Of a server, output shows what its client library parsed. Lines with syntax errors are not quoted.
 //!
-//! The result is [`watchtower_daemon::Options`]: each section is the `Options` of the module that uses it.
+//! The result is [`watchtower_daemon::Options`], and with it those of other rooms ([`Configuration`]): each section is the
+//! `Options` of the module that uses it.
 
 mod build;
 mod describe;
@@ -21,16 +22,18 @@ mod document;
 pub mod duration;
 mod environment;
 mod error;
+mod gateway;
 mod key;
 mod kinds;
 mod nearest;
 mod reader;
 mod urls;
 
-pub use build::{default_for, load, load_embedded, parse};
+pub use build::{Configuration, default_for, load, load_all, load_all_embedded, load_embedded, parse, parse_all};
 pub use describe::describe;
 pub use environment::environment;
 pub use error::{ConfigError, Place, Problem};
+pub use gateway::describe_gateway;
 
 /// A configuration file that explains every key and has its default. It works unchanged with a Redis and a PostgreSQL
 /// on the same machine.

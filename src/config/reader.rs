@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use toml::de::DeTable;
+
 use super::document::{Document, ValueShape};
 use super::environment::Variables;
 use super::error::{Place, Problem};
@@ -15,6 +17,8 @@ pub(super) struct Reader<'a> {
     variables: Variables,
     /// Keys that were read: all others are unknown.
     known: Vec<Key>,
+    /// Lists of sections that were read: `[[source]]`.
+    lists: Vec<&'static str>,
     /// Keys with invalid values.
     unusable: BTreeSet<Key>,
     problems: Vec<Problem>,
@@ -23,7 +27,14 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader that has read no keys yet.
     pub(super) fn new(document: Document<'a>, variables: Variables) -> Self {
-        Self { document, variables, known: Vec::new(), unusable: BTreeSet::new(), problems: Vec::new() }
+        Self {
+            document,
+            variables,
+            known: Vec::new(),
+            lists: Vec::new(),
+            unusable: BTreeSet::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// The value of a key: from the environment, else from the file, else `default`. An invalid value is recorded as a
@@ -42,6 +53,24 @@ impl<'a> Reader<'a> {
             }
         }
         read
+    }
+
+    /// Reads each section of a list: `[[section]]`. A variable of the environment overrides none of their keys.
+    pub(super) fn list<T>(&mut self, section: &'static str, mut read: impl FnMut(&mut Entry<'_>) -> T) -> Vec<T> {
+        self.lists.push(section);
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        for (place, table) in self.document.tables(section) {
+            let mut entry = Entry { document: &self.document, section, table, place, known: Vec::new(), problems };
+            found.push(read(&mut entry));
+            problems = entry.finish();
+        }
+        self.problems.extend(problems);
+        found
+    }
+
+    /// Whether a list of sections is there in a form that was read.
+    pub(super) fn is_list(&self, section: &str) -> bool {
+        self.lists.contains(&section)
     }
 
     /// Records a problem if a key is not set.
@@ -114,6 +143,10 @@ impl<'a> Reader<'a> {
         }
         let is_section = sections.contains(name);
         match shape {
+            ValueShape::Tables if self.is_list(name) => None,
+            ValueShape::Table | ValueShape::Value if self.is_list(name) => {
+                Some(format!("expected [[{name}]] in double brackets: there may be several"))
+            }
             ValueShape::Table if is_section => None,
             ValueShape::Tables if is_section => {
                 Some(format!("expected [{name}] in single brackets: there is one of it"))
@@ -159,6 +192,62 @@ impl<'a> Reader<'a> {
             }
             None => format!("; there are {}", all(names().map(|name| format!("`{name}`")))),
         }
+    }
+}
+
+/// One section of a list.
+pub(super) struct Entry<'a> {
+    document: &'a Document<'a>,
+    section: &'static str,
+    table: &'a DeTable<'a>,
+    place: Place,
+    known: Vec<&'static str>,
+    problems: Vec<Problem>,
+}
+
+impl Entry<'_> {
+    /// The value of a key, else `default`. An invalid value is recorded as a problem, and `default` returned.
+    pub(super) fn read<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        kind: impl Fn(Value<'_>) -> Result<T, Wrong>,
+    ) -> T {
+        self.known.push(name);
+        let Some(value) = self.table.get(name) else { return default };
+        kind(Value::Toml(value.get_ref())).unwrap_or_else(|wrong| {
+            self.problem_at(name, &wrong);
+            default
+        })
+    }
+
+    /// Whether a key is set.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    /// Records a problem of a key, or of the section if the key is not set.
+    pub(super) fn problem_at(&mut self, name: &str, wrong: &str) {
+        let place = self.table.get(name).map_or_else(|| self.place.clone(), |value| self.document.place_of(value));
+        self.problems.push(Problem { place, text: format!("[[{}]] {name}: {wrong}", self.section) });
+    }
+
+    /// All problems, those of unknown keys included.
+    fn finish(mut self) -> Vec<Problem> {
+        for name in self.table.keys() {
+            let found = name.get_ref().as_ref();
+            if self.known.iter().any(|known| *known == found) {
+                continue;
+            }
+            let hint = match nearest(found, self.known.iter().copied()) {
+                Some(meant) => did_you_mean(Some(meant)),
+                None => format!("; there are {}", all(self.known.iter().map(|name| format!("`{name}`")))),
+            };
+            let place = self.document.place_at(name.span().start);
+            let text = format!("[[{}]] unknown key {}{hint}", self.section, shown(found, "`", "`"));
+            self.problems.push(Problem { place, text });
+        }
+        self.problems
     }
 }
 

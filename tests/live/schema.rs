@@ -9,8 +9,16 @@ use super::pipeline;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
 /// Tables that no descriptor has: how far the others are, and what they are views of.
-const INTERNAL: [&str; 7] =
-    ["commit_log", "cursors", "edits_log", "pipeline", "positions_log", "refinery_schema_history", "table_progress"];
+const INTERNAL: [&str; 8] = [
+    "commit_log",
+    "cursors",
+    "edits_log",
+    "pipeline",
+    "positions_log",
+    "refinery_schema_history",
+    "table_progress",
+    "tokens",
+];
 
 /// Columns that are computed from others, for maps.
 const GENERATED: (&str, &str) = ("geog", "geography(Point,4326)");

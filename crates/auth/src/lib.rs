@@ -1,3 +1,12 @@
-//! TLS for connections to servers: the certificate authorities that Watch Tower trusts.
+//! Who may do what, and what is trusted: tokens with their roles, signatures of webhooks, and the certificate authorities
+//! of servers. Bytes in, decisions out: no I/O but for certificates in files.
 
+mod encoding;
+mod grant;
+pub mod signature;
 pub mod tls;
+mod token;
+
+pub use encoding::from_base64;
+pub use grant::{Grant, Role};
+pub use token::{Token, TokenHash, equal};

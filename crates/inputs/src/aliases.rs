@@ -3,6 +3,11 @@
 //! Names are compared without case, spaces and punctuation, and without a unit in brackets. Of several columns that
 //! could be the same field the one whose name comes first in the list is; the others become attributes.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use rustc_hash::FxBuildHasher;
+
 use super::reading::SpeedUnit;
 
 macro_rules! slots {
@@ -82,6 +87,17 @@ slots! {
     Deleted = "deleted": ["deleted"],
 }
 
+/// Slots by their names; of a name that stands for several the earliest.
+static BY_ALIAS: LazyLock<HashMap<&'static str, Slot, FxBuildHasher>> = LazyLock::new(|| {
+    let mut slots = HashMap::default();
+    for &slot in Slot::ALL {
+        slot.aliases().iter().for_each(|alias| {
+            slots.entry(*alias).or_insert(slot);
+        });
+    }
+    slots
+});
+
 /// Columns that hold only the day, to be joined with one of [`TIMES`].
 const DATES: [&str; 6] = ["date", "gpsdate", "utcdate", "localdate", "datum", "fecha"];
 /// Columns that hold only the time of day.
@@ -95,8 +111,7 @@ const HEMISPHERES: [(Slot, &[&str]); 2] = [
 impl Slot {
     /// By its own name or another name for it.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        let name = normalized(name);
-        Self::ALL.iter().copied().find(|slot| slot.aliases().contains(&name.as_str()))
+        BY_ALIAS.get(normalized(name).as_str()).copied()
     }
 
     /// How likely a normalized name stands for it: 0 is its own.

@@ -133,7 +133,7 @@ impl<'a> Draft<'a> {
                 Ok(instant.ms)
             }
             Err(TimeFault::Unreadable) if values::is_unknown(text.trim()) => Err(missing(Slot::Ts)),
-            Err(fault) => Err(self.malformed(Slot::Ts, fault.advice())),
+            Err(fault) => Err(self.malformed(Slot::Ts, fault.advice_for(terms.times.given_by))),
         }
     }
 

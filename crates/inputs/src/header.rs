@@ -8,7 +8,7 @@ use super::aliases::{self, Slot, assign, is_utc, speed_unit_of};
 use super::draft::Terms;
 use super::reading::{ColumnMap, DateOrder, Reading, SpeedUnit};
 use super::rows::Row;
-use super::times::{self, TimeRules, decided_order};
+use super::times::{self, GivenBy, TimeRules, decided_order};
 use super::values;
 
 /// What helps where columns are missing.
@@ -181,10 +181,16 @@ fn time_rules(names: &[&str], head: &str, separator: u8, slots: &[(Slot, Vec<usi
         zone: reading.time_zone.clone().or(name_says_utc.then_some(jiff::tz::TimeZone::UTC)),
         order,
         now: reading.now_ms(),
+        given_by: GivenBy::Flags,
     }
 }
 
 /// The rules of times in formats that have no header.
 pub(crate) fn plain_time_rules(reading: &Reading) -> times::TimeRules {
-    TimeRules { zone: reading.time_zone.clone(), order: reading.date_order, now: reading.now_ms() }
+    TimeRules {
+        zone: reading.time_zone.clone(),
+        order: reading.date_order,
+        now: reading.now_ms(),
+        given_by: GivenBy::Flags,
+    }
 }

@@ -32,6 +32,7 @@ mod lines;
 mod made;
 mod markup;
 mod members;
+pub mod messages;
 mod ndjson;
 mod nmea;
 mod notes;

@@ -16,6 +16,7 @@ use super::draft::{Draft, Terms};
 use super::header::plain_time_rules;
 use super::notes::Notes;
 use super::reading::{Reading, SpeedUnit};
+use super::times::GivenBy;
 
 /// Names of members that are remembered.
 const MAX_NAMES: usize = 4096;
@@ -127,6 +128,13 @@ impl Members {
         }
     }
 
+    /// Reads messages of a source, whose settings give what is missing.
+    pub(crate) fn of_source(reading: &Reading) -> Self {
+        let mut members = Self::new(reading, reading.vehicle_id.clone());
+        members.terms.times.given_by = GivenBy::Source;
+        members
+    }
+
     /// The event that an object is. `position` is its line or its place in the document.
     pub(crate) fn event<'a>(&mut self, text: &'a str, limits: &Limits, position: u64) -> Result<Event<'a>, Rejection> {
         json::check_size(text.as_bytes(), limits)?;
@@ -141,7 +149,7 @@ impl Members {
         if let Some(device) = object.get("device").filter(|device| device.starts_with('{'))
             && let Some(inner) = object.get("position").filter(|inner| inner.starts_with('{'))
         {
-            return self.forwarded(inner, device, limits, position);
+            return self.forwarded(inner, device, Draft::default(), limits, position);
         }
         match object.string("_type").as_deref() {
             None | Some("location") => {}
@@ -189,26 +197,43 @@ impl Members {
         let properties = feature.get("properties").filter(|properties| *properties != "null").unwrap_or("{}");
         let object = Object::parse(properties).map_err(|fault| json::malformed("properties", properties, &fault))?;
         let mut terms = self.terms.clone();
-        let draft = self.draft(&object, draft, false, &mut terms, position)?;
+        let mut draft = self.draft(&object, draft, false, &mut terms, position)?;
+        if !draft.has(Slot::VehicleId)
+            && let Some(id) = feature.get("id").and_then(as_text)
+        {
+            draft.set(Slot::VehicleId, id);
+        }
         draft.finish(&terms, limits, &mut self.notes, position)
     }
 
-    /// What Traccar forwards: a position beside its device.
-    fn forwarded<'a>(
+    /// What Traccar forwards: a position beside its device. What `given` has of the position counts first.
+    pub(crate) fn forwarded<'a>(
         &mut self,
         inner: &'a str,
         device: &'a str,
+        mut given: Draft<'a>,
         limits: &Limits,
         position: u64,
     ) -> Result<Event<'a>, Rejection> {
         let parse = |text: &'a str| Object::parse(text).map_err(|fault| json::malformed("a position", text, &fault));
         let (object, device) = (parse(inner)?, parse(device)?);
-        let mut terms = Terms { speed_unit: SpeedUnit::Knots, ..self.terms.clone() };
-        let mut draft = Draft::default();
         if let Some(id) = device.get("uniqueId").or(device.get("id")).and_then(as_text) {
-            draft.set(Slot::VehicleId, id);
+            given.set(Slot::VehicleId, id);
         }
-        let draft = self.draft(&object, draft, false, &mut terms, position)?;
+        self.completed(&object, given, SpeedUnit::Knots, limits, position)
+    }
+
+    /// The position that an object is, beside what is `given` of it. `speed_unit`: of members whose name has none.
+    pub(crate) fn completed<'a>(
+        &mut self,
+        object: &Object<'a>,
+        given: Draft<'a>,
+        speed_unit: SpeedUnit,
+        limits: &Limits,
+        position: u64,
+    ) -> Result<Event<'a>, Rejection> {
+        let mut terms = Terms { speed_unit, ..self.terms.clone() };
+        let draft = self.draft(object, given, false, &mut terms, position)?;
         draft.finish(&terms, limits, &mut self.notes, position)
     }
 

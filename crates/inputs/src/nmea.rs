@@ -16,15 +16,21 @@ use super::input::Input;
 use super::lines::Lines;
 use super::notes::Notes;
 use super::reading::{Reading, SpeedUnit, stem};
-use super::times::nearest_year;
+use super::times::{GivenBy, nearest_year};
 use super::{Progress, Source, SourceError};
 
 const VOID: &str = "sentences without a fix (void), no positions";
+const UNDATED: &str = "ts: GGA has no date: send RMC, or ZDA before it in the same message";
 const OTHER: &str = "sentences of other kinds, left out";
 
 /// A log of NMEA sentences.
 pub(crate) struct Nmea {
     lines: Lines,
+    sentences: Sentences,
+}
+
+/// Sentences of one receiver in their order.
+pub(crate) struct Sentences {
     limits: Limits,
     terms: Terms,
     now: Millis,
@@ -39,29 +45,36 @@ pub(crate) struct Nmea {
 impl Nmea {
     pub(crate) fn new(path: &Path, input: Input, reading: &Reading, limits: &Limits) -> Self {
         let vehicle_id = reading.vehicle_of(path).unwrap_or_else(|| stem(path));
-        let mut notes = Notes { format: "NMEA".to_owned(), ..Notes::default() };
-        notes.columns.push(("the file".to_owned(), format!("vehicle_id {vehicle_id}")));
         let terms = Terms {
             times: plain_time_rules(reading),
             speed_unit: SpeedUnit::Knots,
             speed_unknown_from: None,
             north_is_zero: false,
-            vehicle_id: Some(vehicle_id),
+            vehicle_id: Some(vehicle_id.clone()),
         };
+        let mut sentences = Sentences::new(terms, limits, false);
+        sentences.notes.columns.push(("the file".to_owned(), format!("vehicle_id {vehicle_id}")));
+        Self { lines: Lines::new(path, input, limits), sentences }
+    }
+}
+
+impl Sentences {
+    /// Sentences of the vehicle of `terms`. `has_rmc`: whether it is known that RMC are among them, so that a GGA is
+    /// no position of its own.
+    pub(crate) fn new(terms: Terms, limits: &Limits, has_rmc: bool) -> Self {
         Self {
-            lines: Lines::new(path, input, limits),
             limits: limits.clone(),
+            now: terms.times.now,
             terms,
-            now: reading.now_ms(),
-            notes,
+            notes: Notes { format: "NMEA".to_owned(), ..Notes::default() },
             day: None,
             altitude: None,
-            has_rmc: false,
+            has_rmc,
         }
     }
 
-    /// What the current line says: a position, a refusal, or nothing.
-    fn sentence(&mut self, line: &str, number: u64) -> Option<Result<Event<'static>, Rejection>> {
+    /// What a line says: a position, a refusal, or nothing. `number` is its own, for notes.
+    pub(crate) fn sentence(&mut self, line: &str, number: u64) -> Option<Result<Event<'static>, Rejection>> {
         let Some(start) = line.find(['$', '!']) else {
             return Some(Err(malformed("no sentence")));
         };
@@ -117,10 +130,14 @@ impl Nmea {
         self.altitude = Some((time.to_owned(), altitude.to_owned()));
         if self.has_rmc || self.day.is_none() {
             // With RMC, that is the position; without a day there is none yet.
-            if !self.has_rmc {
-                self.notes.count("sentences before any date", "GGA", number, time);
+            if self.has_rmc {
+                return None;
             }
-            return None;
+            self.notes.count("sentences before any date", "GGA", number, time);
+            return match self.terms.times.given_by {
+                GivenBy::Flags => None,
+                GivenBy::Source => Some(Err(Rejection::new(Reason::MissingField, UNDATED))),
+            };
         }
         let day = self.day.clone().unwrap_or_default();
         let mut draft = fix(&day, time, (lat, ns), (lon, ew));
@@ -137,8 +154,8 @@ fn malformed(detail: &str) -> Rejection {
     Rejection::new(Reason::Malformed, format!("expected an NMEA sentence: {detail}"))
 }
 
-/// The sentence without its checksum, which is right or missing.
-fn checked(sentence: &str) -> Result<&str, String> {
+/// The sentence, from behind its first character, without its checksum, which is right or missing.
+pub(crate) fn checked(sentence: &str) -> Result<&str, String> {
     let sentence = sentence.trim_end();
     let Some((body, sum)) = sentence.rsplit_once('*') else { return Ok(sentence) };
     let computed = body.bytes().fold(0, |sum, byte| sum ^ byte);
@@ -187,7 +204,7 @@ impl Source for Nmea {
             let number = self.lines.number();
             let line = self.lines.text().map(str::to_owned);
             let result = match line {
-                Ok(line) => self.sentence(&line, number),
+                Ok(line) => self.sentences.sentence(&line, number),
                 Err(rejection) => Some(Err(rejection)),
             };
             if let Some(result) = result {
@@ -205,6 +222,6 @@ impl Source for Nmea {
     }
 
     fn notes(&self) -> Notes {
-        self.notes.clone()
+        self.sentences.notes.clone()
     }
 }

@@ -7,7 +7,7 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use watchtower_model::Millis;
 
-pub(crate) use super::written::{TimeFault, TimeRules, decided_order, nearest_year};
+pub(crate) use super::written::{GivenBy, TimeFault, TimeRules, decided_order, nearest_year};
 use super::written::{Written, Zone};
 
 /// An instant, and what had to be decided to know it.

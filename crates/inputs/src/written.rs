@@ -15,6 +15,18 @@ pub(crate) struct TimeRules {
     pub(crate) order: Option<DateOrder>,
     /// What years of two digits are nearest to, in epoch milliseconds.
     pub(crate) now: Millis,
+    /// Where the person who reads a refusal can give what is missing.
+    pub(crate) given_by: GivenBy,
+}
+
+/// Where zone and order of dates are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum GivenBy {
+    /// Flags of a command that reads files.
+    #[default]
+    Flags,
+    /// The settings of a source of messages.
+    Source,
 }
 
 /// Why a text is no instant.
@@ -31,13 +43,22 @@ pub(crate) enum TimeFault {
 }
 
 impl TimeFault {
-    /// What was expected, and what helps.
+    /// What was expected, and the flag that helps.
     pub(crate) fn advice(self) -> &'static str {
-        match self {
-            Self::Unreadable => "expected a time, as in 2026-11-23T06:00:00Z",
-            Self::NoZone => "no zone: give --time-zone Area/City",
-            Self::NoOrder => "day or month first: give --date-order dmy or mdy",
-            Self::NoTime => "expected a time of day, too",
+        self.advice_for(GivenBy::Flags)
+    }
+
+    /// What was expected, and how what is missing is given.
+    pub(crate) fn advice_for(self, given_by: GivenBy) -> &'static str {
+        match (self, given_by) {
+            (Self::Unreadable, _) => "expected a time, as in 2026-11-23T06:00:00Z",
+            (Self::NoZone, GivenBy::Flags) => "no zone: give --time-zone Area/City",
+            (Self::NoZone, GivenBy::Source) => {
+                "no zone: send epoch seconds or an offset, as in 2026-11-23T06:00:00Z, or set time_zone of the source"
+            }
+            (Self::NoOrder, GivenBy::Flags) => "day or month first: give --date-order dmy or mdy",
+            (Self::NoOrder, GivenBy::Source) => "day or month first: send the year first, as in 2026-11-23T06:00:00Z",
+            (Self::NoTime, _) => "expected a time of day, too",
         }
     }
 }

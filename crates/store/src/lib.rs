@@ -9,6 +9,7 @@ pub mod csv;
 pub mod geopackage;
 mod open;
 pub mod postgres;
+pub mod tokens;
 mod writer;
 
 pub use claim::{Claim, Owner, Stored, UnreadableCursor};

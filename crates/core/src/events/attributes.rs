@@ -37,6 +37,9 @@ pub struct Builder(String);
 
 impl Builder {
     /// Adds a member; `key` is its name as JSON. Nothing is added for empty text.
+    ///
+    /// # Errors
+    /// If the archive cannot hold the name or the value.
     pub fn push(&mut self, key: &str, value: &str) -> Result<(), Rejection> {
         if value.is_empty() {
             return Ok(());
@@ -44,6 +47,7 @@ impl Builder {
         if value.contains('\0') {
             return Err(Rejection::new(Reason::Malformed, format!("{key}: U+0000 is not allowed")));
         }
+        check_key(key)?;
         self.0.push(if self.0.is_empty() { '{' } else { ',' });
         self.0.push_str(key);
         self.0.push(':');
@@ -54,13 +58,14 @@ impl Builder {
     /// Adds a member whose value is JSON; `key` is its name as JSON. Nothing is added for `null`.
     ///
     /// # Errors
-    /// If the archive cannot hold the value.
+    /// If the archive cannot hold the name or the value.
     pub fn push_json(&mut self, key: &str, value: &str) -> Result<(), Rejection> {
         if value == "null" {
             return Ok(());
         }
         let malformed = |fault| Rejection::new(Reason::Malformed, format!("{key}: {fault}"));
         let Storable { .. } = serde_json::from_str(value).map_err(malformed)?;
+        check_key(key)?;
         self.0.push(if self.0.is_empty() { '{' } else { ',' });
         self.0.push_str(key);
         self.0.push(':');
@@ -84,6 +89,15 @@ impl Builder {
         check_size("attributes", &collected, limits)?;
         Ok(Some(collected.into()))
     }
+}
+
+/// Refuses a name, as JSON, that `jsonb` cannot hold. Only an escape can be one.
+fn check_key(key: &str) -> Result<(), Rejection> {
+    if !key.contains('\\') {
+        return Ok(());
+    }
+    let malformed = |fault| Rejection::new(Reason::Malformed, format!("{key}: {fault}"));
+    serde_json::from_str::<Storable>(key).map(|_| ()).map_err(malformed)
 }
 
 /// Appends `text` as a JSON string.
@@ -195,6 +209,19 @@ mod tests {
         }
         assert_eq!(check(r#"{"a":1e999}"#), Err(Reason::Malformed));
         assert_eq!(check(&format!(r#"{{"a":"{}"}}"#, "x".repeat(70_000))), Err(Reason::TooLarge));
+    }
+
+    #[test]
+    fn a_name_that_jsonb_would_refuse_is_refused() {
+        for name in ["a\0", "\0"] {
+            let (mut key, mut builder) = (String::new(), Builder::default());
+            push_string(&mut key, name);
+            assert_eq!(builder.push(&key, "1").unwrap_err().reason, Reason::Malformed);
+            assert_eq!(builder.push_json(&key, "1").unwrap_err().reason, Reason::Malformed);
+        }
+        let mut builder = Builder::default();
+        builder.push(r#""a\"b\n""#, "1").unwrap();
+        assert_eq!(builder.finish(None, &Limits::default()).unwrap().as_deref(), Some(r#"{"a\"b\n":"1"}"#));
     }
 
     #[test]

@@ -95,6 +95,17 @@ impl Commands {
         self.events.push(events);
     }
 
+    /// Appends a command of these words, which carries no events.
+    pub(super) fn command(&mut self, words: &[&[u8]]) {
+        self.header(b'*', words.len());
+        words.iter().for_each(|word| self.argument(word));
+    }
+
+    /// Appends the commands of another, without the number of their events.
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.bytes.extend(&other.bytes);
+    }
+
     /// The commands as Redis reads them.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

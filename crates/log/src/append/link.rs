@@ -1,5 +1,6 @@
 //! The connection of a producer to Redis, and advice for its errors.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use redis::{Connection, ErrorKind, RedisError, Value};
@@ -7,13 +8,16 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::chunk::Commands;
 use crate::file::LogError;
-use crate::redis::address;
+use crate::redis::{Server, address};
 
 /// Time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limit for one chunk. A server may be busy forking or syncing its disk.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The limits of both where a client waits for the answer.
+const CLIENT_WAITS: Duration = Duration::from_secs(5);
 
 /// Cause of a failed append, with advice where there is some: reported by Redis, its connection, or the file.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -80,6 +84,68 @@ impl Link {
         let connection = connect()
             .map_err(|error: RedisError| LinkError::Connect { server: server.clone(), source: Fault::from(&error) })?;
         Ok(Self { connection, server })
+    }
+
+    /// Connects to a server, or gives up soon: a client waits.
+    pub fn open_on(server: &Server) -> Result<Self, LinkError> {
+        let connect = || {
+            let connection = server.client().get_connection_with_timeout(CLIENT_WAITS)?;
+            connection.set_read_timeout(Some(CLIENT_WAITS))?;
+            connection.set_write_timeout(Some(CLIENT_WAITS))?;
+            Ok(connection)
+        };
+        let name = server.name().to_owned();
+        let failed = |error: RedisError| LinkError::Connect { server: name.clone(), source: Fault::from(&error) };
+        Ok(Self { connection: connect().map_err(failed)?, server: name })
+    }
+
+    /// Whether the server answers on this connection.
+    pub fn answers(&mut self) -> bool {
+        redis::cmd("PING").query::<()>(&mut self.connection).is_ok()
+    }
+
+    /// Those of the keys behind the prefix that exist.
+    pub fn remembered(&mut self, prefix: &str, keys: &[&str]) -> Result<HashSet<String>, Fault> {
+        let mut command = redis::cmd("MGET");
+        keys.iter().for_each(|key| {
+            command.arg(format!("{prefix}{key}"));
+        });
+        let found: Vec<Option<String>> =
+            command.query(&mut self.connection).map_err(|error: RedisError| Fault::from(&error))?;
+        Ok(keys.iter().zip(found).filter(|(_, found)| found.is_some()).map(|(key, _)| (*key).to_owned()).collect())
+    }
+
+    /// Appends a chunk and sets the keys of deliveries, which expire, in one transaction: Redis carries out all commands
+    /// or, if one of them is refused when it is queued (memory, read-only, replicas), none.
+    pub fn append_whole(
+        &mut self,
+        chunk: &Commands,
+        prefix: &str,
+        deliveries: &[(String, Duration)],
+    ) -> Result<(), Fault> {
+        let mut all = Commands::default();
+        all.command(&[b"MULTI"]);
+        all.extend(chunk);
+        for (key, keep) in deliveries {
+            let seconds = keep.as_secs().max(1).to_string();
+            all.command(&[b"SET", format!("{prefix}{key}").as_bytes(), b"1", b"EX", seconds.as_bytes()]);
+        }
+        all.command(&[b"EXEC"]);
+        let lost = |error: RedisError| Fault::from(&error);
+        self.connection.send_packed_command(all.bytes()).map_err(lost)?;
+        let mut refused = None;
+        for _ in 0..chunk.events().len() + deliveries.len() + 2 {
+            let errors: Vec<_> = match self.connection.recv_response().map_err(lost)? {
+                Value::ServerError(error) => vec![error],
+                Value::Array(answers) => {
+                    let error = |answer| if let Value::ServerError(error) = answer { Some(error) } else { None };
+                    answers.into_iter().filter_map(error).collect()
+                }
+                _ => Vec::new(),
+            };
+            refused = refused.or_else(|| errors.into_iter().next());
+        }
+        refused.map_or(Ok(()), |error| Err(Fault::from(&RedisError::from(error))))
     }
 
     /// Host, port and database.

@@ -1,11 +1,15 @@
 //! The backend that events are appended to: Redis, or the log in a file.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use super::chunk::Chunk;
 use super::layout::{self, Layout, LayoutError, Wanted};
 use super::link::{Broken, Fault, Link, LinkError};
 use super::target::Target;
 use crate::ClockSource;
 use crate::file::{Appender, LogError};
+use crate::redis::{RedisError, Server};
 use watchtower_geopackage::GeoPackage;
 
 /// The log of a pipeline cannot be opened to append to it.
@@ -14,6 +18,9 @@ pub enum OpenError {
     /// Redis cannot be reached.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The address of Redis or its certificates cannot be used.
+    #[error(transparent)]
+    Server(RedisError),
     /// The log in the file cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -44,6 +51,50 @@ impl Outlet {
             Target::Embedded(file) => {
                 let (log, layout) = open_log(file, wanted)?;
                 Ok((Self::Embedded(log), layout))
+            }
+        }
+    }
+
+    /// Opens the way to the streams of a Redis that is waited for less patiently, because clients wait.
+    pub(crate) fn open_on(server: &Server, target: &Target, wanted: Wanted) -> Result<(Self, Layout), OpenError> {
+        let Target::Redis { pipeline, .. } = target else { return Self::open(target, wanted) };
+        let mut link = Link::open_on(server)?;
+        let key = pipeline.layout_key();
+        let written = link.hash(&key, layout::FIELDS)?;
+        Ok((Self::Redis(link), layout::agree(wanted, &key, written)?))
+    }
+
+    /// Whether the server answers; a file always does.
+    pub(crate) fn answers(&mut self) -> bool {
+        match self {
+            Self::Redis(link) => link.answers(),
+            Self::Embedded(_) => true,
+        }
+    }
+
+    /// Those of the keys of deliveries that are remembered.
+    pub(crate) fn remembered(&mut self, prefix: &str, keys: &[&str]) -> Result<HashSet<String>, Fault> {
+        match self {
+            _ if keys.is_empty() => Ok(HashSet::new()),
+            Self::Redis(link) => link.remembered(prefix, keys),
+            Self::Embedded(log) => log.remembered(keys).map_err(|error| Fault::of_a_file(&error)),
+        }
+    }
+
+    /// Appends a chunk and remembers deliveries for so long, in one transaction.
+    pub(crate) fn append_whole(
+        &mut self,
+        chunk: &Chunk,
+        prefix: &str,
+        deliveries: &[(String, Duration)],
+    ) -> Result<(), Fault> {
+        match (self, chunk) {
+            (Self::Redis(link), Chunk::Redis(commands)) => link.append_whole(commands, prefix, deliveries),
+            (Self::Embedded(log), Chunk::Log(batch, _)) => {
+                log.append_remembering(batch, deliveries).map_err(|error| Fault::of_a_file(&error))
+            }
+            (Self::Redis(_), Chunk::Log(..)) | (Self::Embedded(_), Chunk::Redis(_)) => {
+                unreachable!("a chunk goes where it was filled for")
             }
         }
     }

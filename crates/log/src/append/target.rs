@@ -98,6 +98,11 @@ impl PipelineName {
     pub fn layout_key(&self) -> String {
         format!("wt:{self}:pipeline")
     }
+
+    /// What the keys of remembered deliveries begin with; a digest follows.
+    pub fn delivery_prefix(&self) -> String {
+        format!("wt:{self}:delivery:")
+    }
 }
 
 impl fmt::Display for PipelineName {

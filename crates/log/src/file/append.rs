@@ -1,11 +1,13 @@
 //! Writing the log.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::TransactionBehavior;
 use watchtower_model::Millis;
 
 use super::batch::Batch;
+use super::deliveries;
 use super::error::LogError;
 use super::schema::{self, Layout};
 use crate::ClockSource;
@@ -75,9 +77,19 @@ impl Appender {
         if batch.is_empty() {
             return Ok(());
         }
+        self.append_remembering(batch, &[])
+    }
+
+    /// As [`Self::append`]; in the same transaction the keys of deliveries are remembered, each for so long, and those
+    /// that have expired are forgotten.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_remembering(&mut self, batch: &Batch, deliveries: &[(String, Duration)]) -> Result<(), LogError> {
         let file = &self.file;
         let doing = || file.failed("append to the log");
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(doing())?;
+        deliveries::remember(&transaction, deliveries, now_ms()).map_err(doing())?;
         let mut ends = ends(file, &transaction)?;
         let mut position: i64 = ends.iter().map(|end| end.entries).sum();
         let now = EntryId { ms: now_ms().unsigned_abs(), seq: 0 };
@@ -105,6 +117,15 @@ impl Appender {
         }
         transaction.commit().map_err(doing())?;
         Ok(())
+    }
+
+    /// Those of the keys of deliveries that are remembered.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn remembered(&self, keys: &[&str]) -> Result<HashSet<String>, LogError> {
+        let failed = self.file.failed("look for deliveries");
+        Ok(deliveries::remembered(&self.connection, keys, now_ms()).map_err(failed)?)
     }
 
     /// Appends the machine's time to every stream.

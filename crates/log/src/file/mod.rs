@@ -8,11 +8,15 @@
 //!   together. A prefix of these numbers is a prefix of every stream. Entries are never changed.
 //! * `streams`: name of each stream, number of entries ever appended, and the id of the last one.
 //!
+//! A third one, `delivery_ids`, is made when a sender first gives an identifier to what it delivers: the identifiers that
+//! were acknowledged, until they expire.
+//!
 //! Any number of processes append ([`Appender`]), each in short transactions; one reads ([`Reader`])
 //! behind them. No entry is lost in between, so unlike with Redis nothing has to be proven.
 
 mod append;
 mod batch;
+mod deliveries;
 mod error;
 mod read;
 mod schema;

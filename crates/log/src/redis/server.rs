@@ -191,6 +191,11 @@ impl Server {
         Ok(Self { client: client.map_err(bad)?, tls, name })
     }
 
+    /// The client that connects to it.
+    pub(crate) fn client(&self) -> &redis::Client {
+        &self.client
+    }
+
     /// Host and port, for people.
     pub fn name(&self) -> &str {
         &self.name

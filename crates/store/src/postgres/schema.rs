@@ -13,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__tables", include_str!("../../../../migrations/V1__tables.sql")),
     ("V2__rules", include_str!("../../../../migrations/V2__rules.sql")),
     ("V3__cut_off", include_str!("../../../../migrations/V3__cut_off.sql")),
+    ("V4__tokens", include_str!("../../../../migrations/V4__tokens.sql")),
 ];
 
 /// Runs the migrations that a schema lacks. The macros of `refinery` expand to `refinery_core`; with the macros, the
@@ -187,6 +188,7 @@ async fn grant(client: &Client, database: &Database, role: &str) -> Result<(), S
     let grants = format!(
         "GRANT USAGE ON SCHEMA \"{schema}\" TO \"{role}\";
          GRANT SELECT ON ALL TABLES IN SCHEMA \"{schema}\" TO \"{role}\";
+         REVOKE ALL ON \"{schema}\".tokens FROM \"{role}\";
          ALTER DEFAULT PRIVILEGES IN SCHEMA \"{schema}\" GRANT SELECT ON TABLES TO \"{role}\";"
     );
     client.batch_execute(&grants).await.map_err(StoreError::statement(format!("grant reading to role {role}")))

@@ -1,0 +1,84 @@
+//! `watchtower gateway`: accepts events over HTTP and appends them to the log.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use watchtower_daemon as daemon;
+use watchtower_daemon::telemetry;
+use watchtower_gateway::{Gateway, GatewayError, Options};
+use watchtower_geopackage::GeoPackage;
+use watchtower_log::ingest::Place;
+use watchtower_store::postgres::Database;
+use watchtower_store::tokens::Tokens;
+
+use super::arguments::PlaceArgs;
+use super::{END_WITHIN, runtime};
+use crate::config::{self, Configuration};
+use crate::interrupt;
+
+pub(super) const EXAMPLE: &str = "\
+Example:
+  watchtower gateway --config watchtower.toml
+  curl 'http://127.0.0.1:8420/in/osmand?id=T1&lat=6.44&lon=3.36&timestamp=1795392000&speed=10'
+
+Exit codes: 0 stopped as asked, 1 an error that does not pass by itself, 2 the configuration is wrong.";
+
+/// Arguments of `gateway`.
+#[derive(Debug, Args)]
+pub struct GatewayArgs {
+    /// The pipeline or the file.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Serves until stopped.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub fn run(args: &GatewayArgs) -> anyhow::Result<ExitCode> {
+    let (Configuration { daemon: options, gateway }, file) = args.place.load_all()?;
+    telemetry::log::init(options.log.format, &options.log.level)?;
+    tracing::debug!("configuration:\n{}{}", config::describe(&options), config::describe_gateway(&gateway));
+    let runtime = runtime()?;
+    let stop = {
+        let _entered = runtime.enter();
+        interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
+    };
+    let ended = runtime.block_on(async {
+        bind(gateway, &options, file.as_ref()).await?.run(stop).await;
+        anyhow::Ok(())
+    });
+    runtime.shutdown_timeout(END_WITHIN);
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Binds a gateway to the log and the tables of a pipeline or of a file.
+///
+/// # Errors
+/// If the address cannot be bound, or a file of its TLS or of PostgreSQL's cannot be read.
+pub(super) async fn bind(
+    gateway: Options,
+    options: &daemon::Options,
+    file: Option<&GeoPackage>,
+) -> anyhow::Result<Gateway> {
+    let log = match file {
+        None => Place::Redis(options.redis.clone(), options.pipeline.clone()),
+        Some(file) => Place::File(file.clone(), options.embedded.streams),
+    };
+    let bound: Result<Gateway, GatewayError> =
+        Gateway::bind(gateway, options.limits.clone(), log, tokens(options, file)?).await;
+    Ok(bound?)
+}
+
+/// Where the tokens of a pipeline or of a file are.
+///
+/// # Errors
+/// If the address of PostgreSQL or its certificates cannot be used.
+pub(super) fn tokens(options: &daemon::Options, file: Option<&GeoPackage>) -> anyhow::Result<Tokens> {
+    Ok(match file {
+        None => Tokens::Postgres(Box::new(Database::new(&options.pipeline, &options.store)?)),
+        Some(file) => Tokens::File(file.clone()),
+    })
+}

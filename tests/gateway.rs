@@ -1,0 +1,11 @@
+//! The gateway, through the real program: what is sent to it is in the log or refused, whoever sends it, whatever fails.
+
+mod deliveries;
+mod edits;
+mod limits;
+mod messages;
+mod roles;
+mod servers;
+mod support;
+mod tls;
+mod trust;
