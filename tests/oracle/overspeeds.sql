@@ -68,7 +68,7 @@ WITH boundary AS (
     SELECT vehicle_id, geofence_id, limit_kmh, min(at) AS started_at, max(at_after) AS until, bool_or(is_last) AS lasts
     FROM numbered
     GROUP BY vehicle_id, number, geofence_id, limit_kmh
-), ended AS (
+), ended AS MATERIALIZED (
     SELECT run.*,
            CASE WHEN NOT lasts
                   OR EXISTS (SELECT FROM oracle_offlines AS o WHERE o.vehicle_id = run.vehicle_id AND o.started_at >= run.until)

@@ -166,7 +166,7 @@ BEGIN
 END $$;
 
 CREATE TEMP TABLE standings AS SELECT * FROM pg_temp.standings();
-CREATE INDEX ON standings (vehicle_id, first);
+CREATE INDEX ON standings (vehicle_id COLLATE "C", first);
 ANALYZE standings;
 
 -- segments: a usable position and the time until the next one; the last one has no length.
@@ -264,7 +264,7 @@ BEGIN
 END $$;
 
 CREATE TEMP TABLE legs AS
-SELECT legs.*, ended.ts AS ended_at
+SELECT ended.vehicle_id, from_k, to_k, way_mm, ended.ts AS ended_at -- the id of a table has its collation, and so its index
 FROM pg_temp.legs() AS legs
 JOIN segments AS ended ON ended.vehicle_id = legs.vehicle_id AND ended.k = legs.to_k;
 CREATE INDEX ON legs (vehicle_id, ended_at);

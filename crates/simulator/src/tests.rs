@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use watchtower_model::{Rules};
+use watchtower_model::Rules;
 
 use super::geodesy::Offset;
 use super::*;
