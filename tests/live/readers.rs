@@ -28,8 +28,13 @@ fn readers_read_everything_and_change_nothing() {
     assert!(relations.lines().count() >= 16, "{relations}");
     for name in relations.lines() {
         let rows = |url: &str| psql(url, &format!("SELECT count(*), count(t::text) FROM lagos.{name} AS t"));
-        // The clock of this log stands still, and so do the tables.
-        assert_eq!(rows(&theirs), rows(url), "{name}");
+        if name == "tokens" {
+            // Whoever reads the tables need not know who else has access.
+            refused(&theirs, "SELECT count(*) FROM lagos.tokens");
+        } else {
+            // The clock of this log stands still, and so do the tables.
+            assert_eq!(rows(&theirs), rows(url), "{name}");
+        }
         for change in [
             format!("INSERT INTO lagos.{name} DEFAULT VALUES"),
             format!("DELETE FROM lagos.{name}"),
