@@ -56,7 +56,7 @@ fn rules_of_receivers(rng: &mut Rng, unit: Millis) -> Rules {
         // Below the 5 km that inaccurate positions of these logs report.
         max_accuracy_m: *rng.pick(&[100.0, default.max_accuracy_m]),
         idle_speed: *rng.pick(&[Speed::from_kmh(1.0), default.idle_speed, Speed::from_kmh(30.0)]),
-        max_plausible: *rng.pick(&[Speed::from_kmh(60.0), default.max_plausible, Speed::from_kmh(20_000.0)]),
+        max_plausible: *rng.pick(&[Speed::from_kmh(60.0), default.max_plausible, Speed::from_kmh(4_000.0)]),
         speed_hold_ms: *rng.pick(&[0, unit, default.speed_hold_ms, 1_000 * unit]),
         speed_span_ms: *rng.pick(&[0, unit, 3 * unit, default.speed_span_ms]),
         min_step_mm: *rng.pick(&[0, 1, default.min_step_mm, 1_000_000]),

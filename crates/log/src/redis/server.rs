@@ -88,7 +88,7 @@ impl RedisError {
         match self {
             Self::Io { .. } => true,
             Self::Refused { message, .. } => passes(message),
-            Self::Command { source, .. } => is_away(source) || self.answers_are_all(passes),
+            Self::Command { source, .. } => is_away(source) || is_refused_exec(source) || self.answers_are_all(passes),
             Self::Address(_) | Self::Certificates { .. } | Self::Protocol { .. } | Self::Evicts { .. } => false,
         }
     }
@@ -116,6 +116,12 @@ impl RedisError {
         let answers = error_answers(source);
         !answers.is_empty() && answers.iter().all(|answer| like(answer))
     }
+}
+
+/// Whether EXEC itself was refused, and not a command before it. Crate redis 1.8.1 then drops the answer, and with it the
+/// reason: the attempt that follows gets it from a command of its own.
+fn is_refused_exec(error: &redis::RedisError) -> bool {
+    error.kind() == redis::ErrorKind::UnexpectedReturnType && error.to_string().contains("multi response")
 }
 
 fn is_away(error: &redis::RedisError) -> bool {
