@@ -89,7 +89,7 @@ impl Context {
                     tracing::warn!(%error, "request")
                 }
             }
-            Failure::unavailable("the event log does not accept events now; nothing was added: send the request again")
+            Failure::unavailable("the event log does not accept events now: send the request again")
         })
     }
 
