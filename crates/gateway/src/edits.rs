@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use watchtower_core::admission::keep_tracks_ms;
 use watchtower_core::events::{Event, Feature, Limits, Reason, Rejection, check_time, json, parse_time};
-use watchtower_inputs::messages::{Format, Headers, Item, Message, Refused};
+use watchtower_inputs::messages::{Format, Headers, Item, Message, Refused, decoded};
 use watchtower_store::tokens::Subject;
 
 use crate::answer::{Failure, answer};
@@ -76,9 +76,7 @@ pub(crate) async fn put_geofence(
     } else {
         event_of(&mut object, "geofence", "geofence_id", &id)?;
     }
-    let text = Value::Object(object).to_string();
-    let item = Item { index: 0, result: geofence(&text, is_feature, &context.limits) };
-    edit(&context, &caller, item).await
+    edit_geofence(&context, &caller, object, is_feature).await
 }
 
 /// `DELETE /v1/geofences/{id}`, `?valid_from=` if it is not from now on.
@@ -95,14 +93,14 @@ pub(crate) async fn delete_geofence(
     object.insert("deleted".to_owned(), true.into());
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         let expected = || Failure::bad_request("expected ?valid_from=, RFC 3339 or epoch milliseconds");
-        let text = query.strip_prefix("valid_from=").ok_or_else(expected)?.replace("%3A", ":").replace("%3a", ":");
-        let ms = parse_time(&text.replace("%2B", "+").replace("%2b", "+")).ok_or_else(expected)?;
+        let text = query.strip_prefix("valid_from=").ok_or_else(expected)?;
+        // A plus is that of an offset, and no space.
+        let text = decoded(text, false).map_err(|_| expected())?;
+        let ms = parse_time(&text).ok_or_else(expected)?;
         check_time("valid_from", ms, &context.limits).map_err(|rejection| Failure::bad_request(rejection.detail))?;
         object.insert("valid_from".to_owned(), ms.into());
     }
-    let text = Value::Object(object).to_string();
-    let item = Item { index: 0, result: geofence(&text, false, &context.limits) };
-    edit(&context, &caller, item).await
+    edit_geofence(&context, &caller, object, false).await
 }
 
 /// `PUT /v1/vehicles/{id}`.
@@ -120,6 +118,17 @@ pub(crate) async fn put_vehicle(
     let result = json::decode(text.as_bytes(), &context.limits).map(Event::into_owned);
     let refused = |rejection| refused(rejection, &text, Some(id.clone()));
     edit(&context, &caller, Item { index: 0, result: result.map_err(refused) }).await
+}
+
+/// Appends an edit of a geofence, which is a feature or an event.
+async fn edit_geofence(
+    context: &Context,
+    caller: &Caller,
+    object: Map<String, Value>,
+    is_feature: bool,
+) -> Result<Response, Failure> {
+    let text = Value::Object(object).to_string();
+    edit(context, caller, Item { index: 0, result: geofence(&text, is_feature, &context.limits) }).await
 }
 
 /// Appends one edit.

@@ -30,6 +30,14 @@ impl<'a> Object<'a> {
         serde_json::from_str(text)
     }
 
+    /// Reads an object that is a whole record.
+    ///
+    /// # Errors
+    /// Malformed, if it is none.
+    pub(crate) fn of_record(text: &'a str) -> Result<Self, Rejection> {
+        Self::parse(text).map_err(|fault| json::malformed("a JSON object", text, &fault))
+    }
+
     /// A member's value; of several with the name the first.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
@@ -138,7 +146,7 @@ impl Members {
     /// The event that an object is. `position` is its line or its place in the document.
     pub(crate) fn event<'a>(&mut self, text: &'a str, limits: &Limits, position: u64) -> Result<Event<'a>, Rejection> {
         json::check_size(text.as_bytes(), limits)?;
-        let object = Object::parse(text).map_err(|fault| json::malformed("a JSON object", text, &fault))?;
+        let object = Object::of_record(text)?;
         let kind = object.string("type");
         if kind.as_deref().is_some_and(|kind| OWN_TYPES.contains(&kind)) {
             return json::decode(text.as_bytes(), limits);

@@ -7,11 +7,11 @@ pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-/// Decodes a name or value. `plus_is_space`: what forms and most queries mean by `+`.
+/// Decodes a name or value of a query or form. `plus_is_space`: what forms and most queries mean by `+`.
 ///
 /// # Errors
 /// If what it encodes is not UTF-8. A percent sign that no two digits follow stands for itself.
-pub(super) fn decoded(text: &str, plus_is_space: bool) -> Result<Cow<'_, str>, String> {
+pub fn decoded(text: &str, plus_is_space: bool) -> Result<Cow<'_, str>, String> {
     if !text.contains(['%', '+']) {
         return Ok(Cow::Borrowed(text));
     }

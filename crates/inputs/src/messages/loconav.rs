@@ -6,7 +6,7 @@
 //! it ends, under the same id: the beginning is then the same event again, with the same content. An alert without
 //! any coordinates has nothing to report.
 
-use watchtower_core::events::{Event, Reason, Rejection, quoted};
+use watchtower_core::events::{Event, Reason, Rejection};
 
 use super::Format;
 use super::collect::Items;
@@ -58,13 +58,10 @@ pub(super) fn read(message: &Message<'_>, options: &Options) -> Result<Vec<Item>
     let mut terms = terms(message, options, SpeedUnit::Kmh);
     terms.times.order = reading.date_order;
     for (index, record) in json::records(Format::LocoNav, message.body, options)?.into_iter().enumerate() {
-        let results = match Object::parse(record) {
+        let results = match Object::of_record(record) {
             Ok(object) if object.get("kind").is_some() => alert(&object, &terms, options),
             Ok(object) => vec![live(object, &mut members, options, index)],
-            Err(fault) => {
-                let detail = format!("expected a JSON object, found {}: {fault}", quoted(record));
-                vec![Err(Rejection::new(Reason::Malformed, detail))]
-            }
+            Err(rejection) => vec![Err(rejection)],
         };
         for result in results {
             let vehicle_id = if result.is_err() { json::named(record, &VEHICLE) } else { None };

@@ -24,6 +24,7 @@ mod terms;
 mod traccar;
 mod unchanged;
 
+pub use form::decoded;
 pub use message::{DEFAULT_MAX_EVENTS, DEFAULT_MAX_JSON_DEPTH, Headers, Item, Message, MessageError, Options, Refused};
 pub use owntracks::read_published as read_owntracks_published;
 pub use unchanged::Unchanged;

@@ -4,7 +4,7 @@
 //! types (waypoint, lwt, status, card, cmd, ..) have no position and are passed over, but an encrypted message is
 //! refused: it may hold one.
 
-use watchtower_core::events::{Event, Reason, Rejection, quoted};
+use watchtower_core::events::{Event, Reason, Rejection};
 use watchtower_model::Millis;
 
 use super::Format;
@@ -93,12 +93,9 @@ fn event<'a>(
     options: &Options,
     index: usize,
 ) -> Option<Result<Event<'a>, Rejection>> {
-    let object = match Object::parse(record) {
+    let object = match Object::of_record(record) {
         Ok(object) => object,
-        Err(fault) => {
-            let detail = format!("expected a JSON object, found {}: {fault}", quoted(record));
-            return Some(Err(Rejection::new(Reason::Malformed, detail)));
-        }
+        Err(rejection) => return Some(Err(rejection)),
     };
     match object.string("_type").as_deref() {
         Some("location") => {}

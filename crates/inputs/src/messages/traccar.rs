@@ -4,7 +4,7 @@
 //! The position of an event has its type in the attribute `event_type`. An event without a position (a device that
 //! is offline) has nothing to report: silence is judged by the clock of the log.
 
-use watchtower_core::events::{Event, Reason, Rejection, push_json_string, quoted};
+use watchtower_core::events::{Event, Reason, Rejection, push_json_string};
 
 use super::Format;
 use super::collect::Items;
@@ -44,12 +44,9 @@ fn event<'a>(
     options: &Options,
     index: usize,
 ) -> Option<Result<Event<'a>, Rejection>> {
-    let object = match Object::parse(record) {
+    let object = match Object::of_record(record) {
         Ok(object) => object,
-        Err(fault) => {
-            let detail = format!("expected a JSON object, found {}: {fault}", quoted(record));
-            return Some(Err(Rejection::new(Reason::Malformed, detail)));
-        }
+        Err(rejection) => return Some(Err(rejection)),
     };
     let number = index as u64 + 1;
     let part = |name: &str| object.get(name).filter(|text| text.starts_with('{'));
