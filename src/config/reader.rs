@@ -236,7 +236,7 @@ impl Entry<'_> {
     fn finish(mut self) -> Vec<Problem> {
         for name in self.table.keys() {
             let found = name.get_ref().as_ref();
-            if self.known.iter().any(|known| *known == found) {
+            if self.known.contains(&found) {
                 continue;
             }
             let hint = match nearest(found, self.known.iter().copied()) {
