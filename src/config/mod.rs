@@ -22,6 +22,7 @@ mod document;
 pub mod duration;
 mod environment;
 mod error;
+mod feeds;
 mod gateway;
 mod key;
 mod kinds;
