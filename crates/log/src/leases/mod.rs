@@ -54,7 +54,7 @@ pub struct Leases {
 
 #[derive(Debug)]
 enum Store {
-    Redis { options: Box<Options>, pipeline: String, connection: Mutex<Option<Connection>> },
+    Redis { options: Box<Options>, pipeline: String, connection: Mutex<Option<Box<Connection>>> },
     File(GeoPackage),
 }
 
@@ -201,7 +201,7 @@ impl Leases {
             Some(open) => open,
             None => {
                 let server = Server::new(options)?;
-                Connection { commands: server.connect().await?, server }
+                Box::new(Connection { commands: server.connect().await?, server })
             }
         };
         let doing = script.doing;
