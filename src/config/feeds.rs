@@ -10,10 +10,10 @@ use watchtower_gateway::feeds::{Content, Feed, Mqtt, Poll, Supply, check_broker,
 use watchtower_inputs::messages::{Format, RECORD_FIELDS, Records, is_pointer};
 
 use super::duration::{DAY_MS, MINUTE_MS};
-use super::gateway::{header, source_name, speed_unit, vehicle_id, zone};
 use super::kinds::{self, Value, Wrong, either, text, wrong};
 use super::nearest::nearest;
 use super::reader::Entry;
+use super::source_kinds::{header, source_name, speed_unit, vehicle_id, zone};
 
 /// The name of the format of JSON records at configured places.
 const RECORDS: &str = "json";

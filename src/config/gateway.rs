@@ -6,23 +6,21 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 use watchtower_auth::signature::{self, Encoding, Scheme};
-use watchtower_core::events::{Limits, check_vehicle_id};
+use watchtower_core::events::Limits;
 use watchtower_gateway::{Keys, Options, Source, Trust};
 use watchtower_inputs::messages::Format;
-use watchtower_inputs::{SpeedUnit, parse_time_zone};
 
 use super::duration::{DAY_MS, HOUR_MS, MINUTE_MS, format_ms};
 use super::feeds;
 use super::key::Key;
 use super::kinds::{self, Value, Wrong, either, text, wrong};
 use super::reader::{Entry, Reader};
+use super::source_kinds::{header, source_name, speed_unit, vehicle_id, zone};
 
 /// The largest body that may be allowed, as sent or inflated, bytes; all of it is held in memory.
 const MAX_BODY_BYTES: i64 = 256 << 20;
 /// The greatest depth of JSON that may be allowed: the parser's own limit.
 const MAX_DEPTH: i64 = 127;
-/// Limit of the name of a source, characters.
-const MAX_NAME_CHARS: usize = 40;
 /// The ways to authenticate, as they are written.
 const TRUSTS: [(&str, TrustKind); 9] = [
     ("none", TrustKind::None),
@@ -143,7 +141,7 @@ fn trust(entry: &mut Entry<'_>, gateway: &Options) -> Trust {
     let listed = entry.read("secrets", Vec::new(), secrets);
     let of_file = entry.read("secrets_file", Vec::new(), secrets_file);
     let keys = Keys(listed.into_iter().chain(of_file).collect());
-    let header = entry.read("signature_header", None, |value| self::header(value).map(Some));
+    let header = entry.read("signature_header", None, |value| header(value).map(Some));
     let prefix = entry.read("signature_prefix", String::new(), |value| text(value, "a text").map(str::to_owned));
     let encodings = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
     let encoding = entry.read("signature_encoding", Encoding::Hex, kinds::choice(&encodings));
@@ -175,38 +173,6 @@ fn trust(entry: &mut Entry<'_>, gateway: &Options) -> Trust {
             Trust::Signed(Scheme::Plain { header, prefix, encoding }, keys)
         }
     }
-}
-
-pub(super) fn speed_unit(value: Value<'_>) -> Result<Option<SpeedUnit>, Wrong> {
-    let expected = "kmh, knots, mph or ms";
-    SpeedUnit::parse(text(value, expected)?).map(Some).map_err(|_| wrong(expected, value))
-}
-
-pub(super) fn vehicle_id(value: Value<'_>) -> Result<Option<String>, Wrong> {
-    let id = text(value, "the identifier of a vehicle")?;
-    check_vehicle_id(id).map(|()| Some(id.to_owned())).map_err(|rejection| rejection.detail)
-}
-
-pub(super) fn source_name(value: Value<'_>) -> Result<String, Wrong> {
-    let expected = format!("a name of lower-case letters, digits, - and _, at most {MAX_NAME_CHARS} characters");
-    let name = text(value, &expected)?;
-    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    let is_name = (1..=MAX_NAME_CHARS).contains(&name.len()) && name.bytes().all(fine);
-    if is_name { Ok(name.to_owned()) } else { Err(wrong(&expected, value)) }
-}
-
-/// The name of a header, in lower case.
-pub(super) fn header(value: Value<'_>) -> Result<String, Wrong> {
-    let expected = "the name of a header such as X-Signature";
-    let name = text(value, expected)?.trim();
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if is_name { Ok(name.to_ascii_lowercase()) } else { Err(wrong(expected, value)) }
-}
-
-pub(super) fn zone(value: Value<'_>) -> Result<Option<String>, Wrong> {
-    let expected = "a time zone such as \"UTC\", \"Africa/Lagos\" or \"+01:00\"";
-    let zone = text(value, expected)?.trim();
-    if parse_time_zone(zone).is_ok() { Ok(Some(zone.to_owned())) } else { Err(wrong(expected, value)) }
 }
 
 /// The keys of secrets: a list of texts, or one. No secret is ever repeated in a fault.

@@ -28,6 +28,7 @@ mod key;
 mod kinds;
 mod nearest;
 mod reader;
+mod source_kinds;
 mod urls;
 
 pub use build::{Configuration, default_for, load, load_all, load_all_embedded, load_embedded, parse, parse_all};

@@ -1,4 +1,6 @@
-//! The cursor in URLs and bodies.
+//! The cursor in URLs and bodies, and what of a URL may be shown.
+
+use secrecy::{ExposeSecret, SecretString};
 
 /// What stands for the cursor.
 pub(super) const CURSOR: &str = "{cursor}";
@@ -31,6 +33,12 @@ fn encoded(cursor: &str) -> String {
         }
     }
     out
+}
+
+/// Scheme, host and port of a URL, for people.
+pub(super) fn server(url: &SecretString) -> String {
+    let parsed = reqwest::Url::parse(&in_url(url.expose_secret(), "0")).ok();
+    parsed.map_or_else(|| "an unreadable URL".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use reqwest::header::{
     ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
 };
 use reqwest::{Client, Method, StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use watchtower_auth::tls;
 
 use super::cursor;
@@ -150,10 +150,4 @@ fn without_url(error: reqwest::Error) -> String {
     let error = error.without_url();
     let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// Scheme, host and port of a URL, for people.
-pub(super) fn server(url: &SecretString) -> String {
-    let parsed = Url::parse(&cursor::in_url(url.expose_secret(), "0")).ok();
-    parsed.map_or_else(|| "an unreadable URL".to_owned(), |url| url.origin().ascii_serialization())
 }

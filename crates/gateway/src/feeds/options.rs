@@ -46,7 +46,7 @@ impl fmt::Display for Supply {
                     Content::Snapshot(format) => format.name(),
                     Content::Records(_) => "json",
                 };
-                write!(f, "{format} from {}", super::fetch::server(&poll.url))
+                write!(f, "{format} from {}", super::cursor::server(&poll.url))
             }
             Self::Mqtt(mqtt) => write!(f, "owntracks from {}:{}", mqtt.host, mqtt.port),
         }
@@ -79,7 +79,7 @@ impl fmt::Debug for Poll {
         let Self { url, headers, body: _, ca_file: _, content, first_cursor: _, every, timeout: _ } = self;
         let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Poll")
-            .field("server", &super::fetch::server(url))
+            .field("server", &super::cursor::server(url))
             .field("headers", &names)
             .field("content", content)
             .field("every", every)

@@ -97,7 +97,7 @@ pub(super) async fn run(task: &Task, poll: &Poll, lease: &Lease) {
                 };
                 let wait = pace.next(asked).max(poll.every.min(Duration::from_secs(1)));
                 failing = true;
-                warn!(source, server = super::fetch::server(&poll.url), %error, wait_s = wait.as_secs(),
+                warn!(source, server = super::cursor::server(&poll.url), %error, wait_s = wait.as_secs(),
                       "the source was not fetched");
                 wait
             }
