@@ -148,27 +148,3 @@ fn one_process_fetches_and_another_takes_over() {
     assert_eq!(second.stop().code(), Some(0));
     assert_eq!(feeds.one.number("SELECT count(*) FROM source_leases WHERE owner = ''"), Some(1));
 }
-
-#[test]
-fn a_paused_process_neither_appends_nor_moves_the_cursor() {
-    let journal_feed = Journal::new(100);
-    let shared = journal_feed.clone();
-    let server = FeedServer::start(move |request| shared.reply(request));
-    let feeds = Feeds::new(&journal(server.port));
-    journal_feed.add("T1", now_s(), 3.36);
-    let (paused, _) = feeds.spawn(&[("WATCHTOWER_FREEZE_AT", "before-cursor:1")]);
-    wait_until("the first is paused", || paused.log().contains("crash point before-cursor"));
-    assert_eq!((feeds.cursor("journal").as_str(), feeds.entries()), ("", 1));
-    journal_feed.add("T1", now_s() + 1, 3.36);
-    let second = feeds.start();
-    wait_until("the second has taken over", || feeds.cursor("journal") == "v2");
-    let entries = feeds.entries();
-    paused.signal("CONT");
-    wait_until("the first has noticed", || {
-        let log = paused.log();
-        log.contains("another process has taken over") || log.contains("another process fetches the source")
-    });
-    assert_eq!((feeds.cursor("journal").as_str(), feeds.entries()), ("v2", entries));
-    drop((paused, second));
-    assert_eq!(feeds.rows(), (2, 2));
-}

@@ -11,41 +11,81 @@ use crate::support::daemon::{Daemon, wait_until};
 use crate::support::servers::free_port;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
-#[test]
-fn one_process_fetches_beside_a_redis_and_another_takes_over() {
-    let redis = RedisServer::start(RedisOptions::default());
-    let feed = Journal::new(1);
-    (0..3).for_each(|second| feed.add("T1", now_s() + second, 3.36));
-    let shared = feed.clone();
-    let server = FeedServer::start(move |request| shared.reply(request));
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("watchtower.toml");
-    let text = format!("pipeline = \"lagos\"\n[redis]\nurl = \"{}\"\n{}", redis.url(), journal(server.port));
-    std::fs::write(&config, text).unwrap();
-    let start = |variables: &[(&str, &str)]| {
+/// A Redis, a journal as a source, and gateways beside them.
+struct BesideRedis {
+    redis: RedisServer,
+    feed: Journal,
+    folder: tempfile::TempDir,
+}
+
+impl BesideRedis {
+    fn new() -> Self {
+        let (redis, feed) = (RedisServer::start(RedisOptions::default()), Journal::new(1));
+        let shared = feed.clone();
+        let server = FeedServer::start(move |request| shared.reply(request));
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("pipeline = \"lagos\"\n[redis]\nurl = \"{}\"\n{}", redis.url(), journal(server.port));
+        std::fs::write(folder.path().join("watchtower.toml"), text).unwrap();
+        Self { redis, feed, folder }
+    }
+
+    fn start(&self, variables: &[(&str, &str)]) -> Daemon {
         let port = free_port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower"));
-        command.arg("gateway").arg("--config").arg(&config).env("JOURNAL_TOKEN", TOKEN);
-        command.env("WATCHTOWER_GATEWAY_LISTEN", format!("127.0.0.1:{port}")).envs(variables.iter().copied());
-        Daemon::spawn(command, port, folder.path())
-    };
-    let field = |name: &str| {
-        let answer = redis.command(&["HGET", "wt:lagos:source:journal", name]);
+        command.arg("gateway").arg("--config").arg(self.folder.path().join("watchtower.toml"));
+        command.env("JOURNAL_TOKEN", TOKEN).env("WATCHTOWER_GATEWAY_LISTEN", format!("127.0.0.1:{port}"));
+        command.envs(variables.iter().copied());
+        Daemon::spawn(command, port, self.folder.path())
+    }
+
+    /// A field of the lease.
+    fn field(&self, name: &str) -> String {
+        let answer = self.redis.command(&["HGET", "wt:lagos:source:journal", name]);
         answer.split("\r\n").nth(1).unwrap_or_default().to_owned()
-    };
-    let length = || redis.command(&["XLEN", "wt:lagos:events:0"]);
-    let mut killed = start(&[("WATCHTOWER_CRASH_AT", "before-cursor:2")]);
+    }
+
+    /// Entries of the log.
+    fn entries(&self) -> String {
+        self.redis.command(&["XLEN", "wt:lagos:events:0"])
+    }
+}
+
+#[test]
+fn one_process_fetches_beside_a_redis_and_another_takes_over() {
+    let beside = BesideRedis::new();
+    (0..3).for_each(|second| beside.feed.add("T1", now_s() + second, 3.36));
+    let mut killed = beside.start(&[("WATCHTOWER_CRASH_AT", "before-cursor:2")]);
     killed.wait();
-    assert_eq!((field("cursor").as_str(), field("term").as_str(), length().as_str()), ("v1", "1", ":2\r\n"));
-    let second = start(&[]);
-    wait_until("the second has taken over", || field("cursor") == "v3");
-    assert_eq!((field("term").as_str(), length().as_str()), ("2", ":4\r\n"), "one record was appended again");
-    let third = start(&[]);
+    let found = (beside.field("cursor"), beside.field("term"), beside.entries());
+    assert_eq!(found, ("v1".to_owned(), "1".to_owned(), ":2\r\n".to_owned()));
+    let second = beside.start(&[]);
+    wait_until("the second has taken over", || beside.field("cursor") == "v3");
+    assert_eq!((beside.field("term").as_str(), beside.entries().as_str()), ("2", ":4\r\n"), "one is appended again");
+    let third = beside.start(&[]);
     wait_until("the third waits", || third.log().contains("another process fetches the source"));
     assert_eq!(second.stop().code(), Some(0));
-    feed.add("T1", now_s() + 3, 3.36);
-    wait_until("the third has taken over", || field("cursor") == "v4");
-    assert_eq!(field("term"), "3");
+    beside.feed.add("T1", now_s() + 3, 3.36);
+    wait_until("the third has taken over", || beside.field("cursor") == "v4");
+    assert_eq!(beside.field("term"), "3");
+}
+
+#[test]
+fn a_paused_process_neither_appends_nor_moves_the_cursor() {
+    let beside = BesideRedis::new();
+    beside.feed.add("T1", now_s(), 3.36);
+    let paused = beside.start(&[("WATCHTOWER_FREEZE_AT", "before-cursor:1")]);
+    wait_until("the first is paused", || paused.log().contains("crash point before-cursor"));
+    assert_eq!((beside.field("cursor").as_str(), beside.entries().as_str()), ("", ":1\r\n"));
+    beside.feed.add("T1", now_s() + 1, 3.36);
+    let _second = beside.start(&[]);
+    wait_until("the second has taken over", || beside.field("cursor") == "v2");
+    let entries = beside.entries();
+    paused.signal("CONT");
+    wait_until("the first has noticed", || {
+        let log = paused.log();
+        log.contains("another process has taken over") || log.contains("another process fetches the source")
+    });
+    assert_eq!((beside.field("cursor"), beside.entries()), ("v2".to_owned(), entries));
 }
 
 /// Positions of a phone as OwnTracks publishes them.
