@@ -13,7 +13,7 @@ use watchtower_inputs::messages::Format;
 use super::duration::{DAY_MS, HOUR_MS, MINUTE_MS, format_ms};
 use super::feeds;
 use super::key::Key;
-use super::kinds::{self, Value, Wrong, either, text, wrong};
+use super::kinds::{self, Value, Wrong, either, text};
 use super::reader::{Entry, Reader};
 use super::source_kinds::{header, source_name, speed_unit, vehicle_id, zone};
 
