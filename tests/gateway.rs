@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod edits;
+mod feeds;
 mod limits;
 mod messages;
 mod roles;
@@ -9,3 +10,4 @@ mod servers;
 mod support;
 mod tls;
 mod trust;
+mod vessels;

@@ -6,22 +6,21 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 use watchtower_auth::signature::{self, Encoding, Scheme};
-use watchtower_core::events::{Limits, check_vehicle_id};
+use watchtower_core::events::Limits;
 use watchtower_gateway::{Keys, Options, Source, Trust};
 use watchtower_inputs::messages::Format;
-use watchtower_inputs::{SpeedUnit, parse_time_zone};
 
 use super::duration::{DAY_MS, HOUR_MS, MINUTE_MS, format_ms};
+use super::feeds;
 use super::key::Key;
-use super::kinds::{self, Value, Wrong, either, text, wrong};
+use super::kinds::{self, Value, Wrong, either, text};
 use super::reader::{Entry, Reader};
+use super::source_kinds::{header, source_name, speed_unit, vehicle_id, zone};
 
 /// The largest body that may be allowed, as sent or inflated, bytes; all of it is held in memory.
 const MAX_BODY_BYTES: i64 = 256 << 20;
 /// The greatest depth of JSON that may be allowed: the parser's own limit.
 const MAX_DEPTH: i64 = 127;
-/// Limit of the name of a source, characters.
-const MAX_NAME_CHARS: usize = 40;
 /// The ways to authenticate, as they are written.
 const TRUSTS: [(&str, TrustKind); 9] = [
     ("none", TrustKind::None),
@@ -76,24 +75,31 @@ pub(super) fn gateway(reader: &mut Reader<'_>) -> Options {
         max_rate: reader.read(key("max_rate"), default.max_rate, kinds::whole(0..=1_000_000)),
         max_ids: reader.read(key("max_ids"), default.max_ids, kinds::whole(1..=u32::MAX.into())),
         sources: Vec::new(),
+        feeds: Vec::new(),
     };
     let both = options.tls_certificate.is_some() == options.tls_key.is_some();
     reader.demand(&[key("tls_certificate"), key("tls_key")], both, || {
         "tls_certificate and tls_key must be set together: a certificate is of no use without its key".to_owned()
     });
     let mut names = Vec::new();
+    let mut feeds = Vec::new();
     let sources = reader.list("source", |entry| {
-        let source = source(entry, &options);
-        if names.contains(&source.name) {
+        let feed = feeds::is_feed(entry).then(|| feeds::feed(entry, &options));
+        let source = feed.is_none().then(|| source(entry, &options));
+        let name = [feed.as_ref().map(|feed| &feed.name), source.as_ref().map(|source| &source.name)];
+        let name = name.into_iter().flatten().next().cloned().unwrap_or_default();
+        if names.contains(&name) {
             entry.problem_at("name", "another source has this name");
         }
-        names.push(source.name.clone());
+        names.push(name);
+        feeds.extend(feed);
         source
     });
-    Options { sources, ..options }
+    Options { sources: sources.into_iter().flatten().collect(), feeds, ..options }
 }
 
 fn source(entry: &mut Entry<'_>, gateway: &Options) -> Source {
+    feeds::refuse_keys(entry);
     let name = entry.read("name", String::new(), source_name);
     let formats: Vec<(&str, Format)> = Format::ALL.into_iter().map(|format| (format.name(), format)).collect();
     let format = entry.read("format", Format::Native, kinds::choice(&formats));
@@ -117,15 +123,8 @@ fn source(entry: &mut Entry<'_>, gateway: &Options) -> Source {
         remember: entry.read("remember", default.remember, kinds::span(MINUTE_MS..=30 * DAY_MS)),
         max_rate: entry.read("max_rate", None, |value| kinds::whole(0..=1_000_000)(value).map(Some)),
         time_zone: entry.read("time_zone", None, zone),
-        speed_unit: entry.read("speed_unit", None, |value| {
-            SpeedUnit::parse(text(value, "kmh, knots, mph or ms")?)
-                .map(Some)
-                .map_err(|_| wrong("kmh, knots, mph or ms", value))
-        }),
-        vehicle_id: entry.read("vehicle_id", None, |value| {
-            let id = text(value, "the identifier of a vehicle")?;
-            check_vehicle_id(id).map(|()| Some(id.to_owned())).map_err(|rejection| rejection.detail)
-        }),
+        speed_unit: entry.read("speed_unit", None, speed_unit),
+        vehicle_id: entry.read("vehicle_id", None, vehicle_id),
         vessel_names: entry.read("vessel_names", default.vessel_names, kinds::boolean),
         ..default
     };
@@ -142,7 +141,7 @@ fn trust(entry: &mut Entry<'_>, gateway: &Options) -> Trust {
     let listed = entry.read("secrets", Vec::new(), secrets);
     let of_file = entry.read("secrets_file", Vec::new(), secrets_file);
     let keys = Keys(listed.into_iter().chain(of_file).collect());
-    let header = entry.read("signature_header", None, |value| self::header(value).map(Some));
+    let header = entry.read("signature_header", None, |value| header(value).map(Some));
     let prefix = entry.read("signature_prefix", String::new(), |value| text(value, "a text").map(str::to_owned));
     let encodings = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
     let encoding = entry.read("signature_encoding", Encoding::Hex, kinds::choice(&encodings));
@@ -174,28 +173,6 @@ fn trust(entry: &mut Entry<'_>, gateway: &Options) -> Trust {
             Trust::Signed(Scheme::Plain { header, prefix, encoding }, keys)
         }
     }
-}
-
-fn source_name(value: Value<'_>) -> Result<String, Wrong> {
-    let expected = format!("a name of lower-case letters, digits, - and _, at most {MAX_NAME_CHARS} characters");
-    let name = text(value, &expected)?;
-    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    let is_name = (1..=MAX_NAME_CHARS).contains(&name.len()) && name.bytes().all(fine);
-    if is_name { Ok(name.to_owned()) } else { Err(wrong(&expected, value)) }
-}
-
-/// The name of a header, in lower case.
-fn header(value: Value<'_>) -> Result<String, Wrong> {
-    let expected = "the name of a header such as X-Signature";
-    let name = text(value, expected)?.trim();
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if is_name { Ok(name.to_ascii_lowercase()) } else { Err(wrong(expected, value)) }
-}
-
-fn zone(value: Value<'_>) -> Result<Option<String>, Wrong> {
-    let expected = "a time zone such as \"UTC\", \"Africa/Lagos\" or \"+01:00\"";
-    let zone = text(value, expected)?.trim();
-    if parse_time_zone(zone).is_ok() { Ok(Some(zone.to_owned())) } else { Err(wrong(expected, value)) }
 }
 
 /// The keys of secrets: a list of texts, or one. No secret is ever repeated in a fault.
@@ -248,6 +225,7 @@ pub fn describe_gateway(options: &Options) -> String {
         max_rate,
         max_ids,
         sources,
+        feeds,
     } = options;
     let text = |text: &str| toml::Value::String(text.to_owned());
     let path =
@@ -273,6 +251,9 @@ pub fn describe_gateway(options: &Options) -> String {
     line("max_ids", max_ids);
     for Source { name, format, .. } in sources {
         out.push_str(&format!("# source {name}: {}\n", format.name()));
+    }
+    for feed in feeds {
+        out.push_str(&format!("# source {}: {}\n", feed.name, feed.supply));
     }
     format!("\n[gateway]\n{out}")
 }

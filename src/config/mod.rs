@@ -22,11 +22,13 @@ mod document;
 pub mod duration;
 mod environment;
 mod error;
+mod feeds;
 mod gateway;
 mod key;
 mod kinds;
 mod nearest;
 mod reader;
+mod source_kinds;
 mod urls;
 
 pub use build::{Configuration, default_for, load, load_all, load_all_embedded, load_embedded, parse, parse_all};

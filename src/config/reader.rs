@@ -221,6 +221,11 @@ impl Entry<'_> {
         })
     }
 
+    /// Makes a key known that is not read: what is wrong with it is a problem of its own.
+    pub(super) fn declare(&mut self, name: &'static str) {
+        self.known.push(name);
+    }
+
     /// Whether a key is set.
     pub(super) fn has(&self, name: &str) -> bool {
         self.table.contains_key(name)

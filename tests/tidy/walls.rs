@@ -43,6 +43,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["watchtower-gateway"]),
     ("hyper-util", &["watchtower-gateway"]),
     ("http-body-util", &["watchtower-gateway"]),
+    ("reqwest", &["watchtower-gateway"]),
+    ("rumqttc-next", &["watchtower-gateway"]),
     ("hmac", &["watchtower-auth"]),
     ("subtle", &["watchtower-auth"]),
     ("base64", &["watchtower-auth"]),

@@ -14,7 +14,7 @@ pub const VARIABLE: &str = "WATCHTOWER_CRASH_AT";
 /// The same for a point at which the process freezes.
 pub const FREEZE_VARIABLE: &str = "WATCHTOWER_FREEZE_AT";
 
-/// All points, in the order in which an event passes them.
+/// All points of the daemon, in the order in which an event passes them.
 pub const POINTS: [&str; 14] = [
     "after-claim",
     "after-read",
@@ -32,6 +32,13 @@ pub const POINTS: [&str; 14] = [
     "before-trim",
 ];
 
+/// The points of the gateway: between the acknowledgement of the log and the mark that the data of a source is done.
+pub const GATEWAY_POINTS: [&str; 2] = ["before-cursor", "before-broker-ack"];
+
+fn is_point(name: &str) -> bool {
+    POINTS.contains(&name) || GATEWAY_POINTS.contains(&name)
+}
+
 #[derive(Debug)]
 struct Wanted {
     name: String,
@@ -44,7 +51,7 @@ impl Wanted {
     fn read(variable: &str, signal: &'static str) -> Option<Self> {
         let value = std::env::var(variable).ok()?;
         let (name, hit) = value.split_once(':').unwrap_or((&value, "1"));
-        assert!(POINTS.contains(&name), "{variable}: {name} is none of {POINTS:?}");
+        assert!(is_point(name), "{variable}: {name} is none of {POINTS:?} and {GATEWAY_POINTS:?}");
         Some(Self { name: name.to_owned(), hit: hit.parse().expect("the number of the hit"), signal })
     }
 }
@@ -57,7 +64,7 @@ fn wanted() -> Option<&'static Wanted> {
 /// Whether the process will end or freeze at the next [`now`] of this name, for points that need preparation.
 pub fn is_due(name: &'static str) -> bool {
     static HITS: Mutex<Option<HashMap<&'static str, u32>>> = Mutex::new(None);
-    debug_assert!(POINTS.contains(&name), "{name} is in the list of places");
+    debug_assert!(is_point(name), "{name} is in the list of places");
     let Some(wanted) = wanted() else { return false };
     if wanted.name != name {
         return false;

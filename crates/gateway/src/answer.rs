@@ -79,6 +79,11 @@ impl Failure {
         Self { etag: current, ..Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail) }
     }
 
+    /// The sentence for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The same about these events of the request.
     pub(crate) fn about(self, indices: Vec<usize>) -> Self {
         Self { indices, ..self }

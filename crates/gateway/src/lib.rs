@@ -17,6 +17,7 @@ mod caller;
 mod connections;
 mod edits;
 mod events;
+pub mod feeds;
 mod ids;
 mod limits;
 mod local;
@@ -27,6 +28,7 @@ mod routes;
 mod server;
 mod sources;
 mod table;
+mod vessels;
 
 pub use options::{Keys, Options, Source, Trust};
 pub use server::{Gateway, GatewayError};
@@ -41,6 +43,7 @@ use watchtower_model::Millis;
 use accounts::Accounts;
 use ids::Ids;
 use limits::Rates;
+use vessels::Vessels;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -52,6 +55,7 @@ struct Context {
     accounts: Accounts,
     rates: Rates,
     ids: Ids,
+    vessels: Vessels,
 }
 
 type Shared = Arc<Context>;

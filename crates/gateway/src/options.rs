@@ -10,6 +10,8 @@ use watchtower_core::events::Limits;
 use watchtower_inputs::SpeedUnit;
 use watchtower_inputs::messages::{self, Format};
 
+use crate::feeds::Feed;
+
 /// The section `[gateway]`, and the sources.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -41,8 +43,10 @@ pub struct Options {
     pub max_rate: u32,
     /// Vehicles that each source and each token may name while this process runs; further ones are refused.
     pub max_ids: usize,
-    /// The configured sources.
+    /// The configured sources that send.
     pub sources: Vec<Source>,
+    /// The configured sources that are fetched or subscribed to.
+    pub feeds: Vec<Feed>,
 }
 
 impl Default for Options {
@@ -63,6 +67,7 @@ impl Default for Options {
             max_rate: 0,
             max_ids: 1_000_000,
             sources: Vec::new(),
+            feeds: Vec::new(),
         }
     }
 }
@@ -139,7 +144,7 @@ impl Source {
             time_zone: None,
             speed_unit: None,
             vehicle_id: None,
-            vessel_names: true,
+            vessel_names: false,
         }
     }
 

@@ -29,6 +29,7 @@ use watchtower_store::tokens::Tokens;
 
 use crate::accounts::Accounts;
 use crate::connections::{Connections, Open};
+use crate::feeds::Feeds;
 use crate::{Context, Options, Shared, routes};
 
 /// A connection without a request is closed after this time, once it has had one.
@@ -70,6 +71,7 @@ pub struct Gateway {
     address: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     context: Shared,
+    log: Place,
 }
 
 impl Gateway {
@@ -93,12 +95,13 @@ impl Gateway {
         let context = Context {
             options,
             limits,
-            ingest: Ingest::start(log),
+            ingest: Ingest::start(log.clone()),
             accounts: Accounts::new(store),
             rates: crate::limits::Rates::default(),
             ids: crate::ids::Ids::default(),
+            vessels: crate::vessels::Vessels::default(),
         };
-        Ok(Self { listener, address, tls, context: Arc::new(context) })
+        Ok(Self { listener, address, tls, context: Arc::new(context), log })
     }
 
     /// The bound address.
@@ -108,7 +111,8 @@ impl Gateway {
 
     /// Serves until `shutdown` completes; requests in progress may then finish within `GRACE`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, address: _, tls, context } = self;
+        let Self { listener, address: _, tls, context, log } = self;
+        let feeds = Feeds::start(&context, &log);
         let connections = Connections::new(context.options.max_connections);
         let router = routes::router(Arc::clone(&context));
         let (stopping, stop) = watch::channel(());
@@ -138,6 +142,7 @@ impl Gateway {
             }
         }
         drop((listener, stopping));
+        feeds.stop().await;
         let rest = async { while tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(GRACE, rest).await;
     }

@@ -56,11 +56,13 @@ async fn receive(context: &Context, name: &str, token: Option<String>, request: 
     };
     let delivery = delivery(&source, &caller, &parts.headers, signed_id)?;
     let body = body::inflate(&context.options, &parts.headers, raw).await?;
-    let items = match read(context, &source, &parts, &body) {
+    let mut items = match read(context, &source, &parts, &body) {
         Ok(items) => items,
         Err(error) => return Err(context.refuse(error, &body).await?),
     };
+    let names = if source.vessel_names { Some(context.retain_names(&mut items).await) } else { None };
     let received = context.receive(&caller, Scope::Source, items, delivery).await?;
+    names.into_iter().for_each(|names| context.vessels.remember(names));
     Ok(received.answer(source.format))
 }
 

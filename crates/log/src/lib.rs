@@ -1,8 +1,8 @@
 //! The event log of a pipeline: in Redis Streams, or in one file.
 //!
-//! [`Log::open`] chooses the backend; a daemon reads with [`Tail`], removes with [`Trimmer`], and appends clock events with
-//! [`Ticker`], whichever backend it is. [`append`] is the same for producers of
-//! files and edits, [`ingest`] for requests of clients. [`redis`] and [`file`](mod@file) hold the
+//! [`Log::open`] chooses the backend; a daemon reads with [`Tail`], removes with [`Trimmer`], and appends clock events
+//! with [`Ticker`], whichever backend it is. [`append`] is the same for producers of files and edits, [`ingest`] for
+//! requests of clients; [`leases`] let one process at a time fetch a source. [`redis`] and [`file`](mod@file) hold the
 //! two implementations; [`gap`] proves that no entry was lost between two reads of a Redis stream.
 
 pub mod append;
@@ -12,6 +12,7 @@ mod error;
 pub mod file;
 pub mod gap;
 pub mod ingest;
+pub mod leases;
 mod open;
 pub mod redis;
 mod tail;

@@ -20,6 +20,7 @@ mod nmea;
 mod osmand;
 mod osmand_json;
 mod owntracks;
+mod records;
 mod terms;
 mod traccar;
 mod unchanged;
@@ -27,7 +28,8 @@ mod unchanged;
 pub use form::decoded;
 pub use message::{DEFAULT_MAX_EVENTS, DEFAULT_MAX_JSON_DEPTH, Headers, Item, Message, MessageError, Options, Refused};
 pub use owntracks::read_published as read_owntracks_published;
-pub use unchanged::Unchanged;
+pub use records::{Page, PageError, RECORD_FIELDS, Records, is_pointer, read_page};
+pub use unchanged::{Fetched, Unchanged};
 
 /// A format of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

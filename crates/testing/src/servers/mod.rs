@@ -1,4 +1,4 @@
-//! Throwaway servers for benchmarks and tests: Redis, and PostgreSQL with PostGIS, on free ports, in temporary folders.
+//! Throwaway servers for benchmarks and tests: Redis, mosquitto, and PostgreSQL with PostGIS, on free ports, in temporary folders.
 //!
 //! Each server is the child of a supervisor shell that waits on a pipe held by this process. A line in the pipe is the
 //! name of the signal with which the shell stops the server. When the pipe closes instead, which happens however this
@@ -14,9 +14,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+pub mod mosquitto;
 pub mod postgres;
 pub mod redis;
 
+pub use mosquitto::Mosquitto;
 pub use postgres::PostgresServer;
 pub use redis::{RedisOptions, RedisServer};
 
