@@ -16,10 +16,15 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    // With tests of the whole workspace, as they were built: other features would compile all rooms again. So would
-    // RUSTC_BOOTSTRAP, which scripts/timed sets for the test program, and crates' build scripts look at.
+    // With tests of the whole workspace, as they were built: other features would compile all rooms again.
     build.args(["build", "--quiet", "--workspace", "--bins", "--tests", "--profile", profile]);
-    build.env_remove("RUSTC_BOOTSTRAP");
+    // So would what is set for this test alone, by cargo and by scripts/timed: build scripts of ring and others look at it.
+    let of_this_test = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "RUSTC_BOOTSTRAP"];
+    for (name, _) in std::env::vars() {
+        if of_this_test.iter().any(|prefix| name.starts_with(prefix)) {
+            build.env_remove(name);
+        }
+    }
     let built = build.arg("--target-dir").arg(folder.parent().expect("cargo's layout")).status().unwrap();
     assert!(built.success(), "watchtower-bench cannot be built");
     folder.join("watchtower-bench")
