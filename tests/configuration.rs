@@ -3,6 +3,7 @@
 //! `tests/configurations/*.toml` are wrong files; beside each is what is printed of it. Lines of a file that
 //! start with `#! ` are variables of the environment. `WATCHTOWER_BLESS=1` writes what was found.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -25,6 +26,43 @@ fn none() -> impl Iterator<Item = (String, String)> {
 
 fn set(name: &str, value: &str) -> impl Iterator<Item = (String, String)> {
     std::iter::once((name.to_owned(), value.to_owned()))
+}
+
+/// The variables that scripts export and tests read, which a daemon that a test starts inherits.
+fn variables_of_the_tests() -> BTreeSet<String> {
+    fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() { files(&entry, found) } else { found.push(entry) }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    ["scripts", "tests", "crates/testing", "benches/src"]
+        .iter()
+        .for_each(|folder| files(&root.join(folder), &mut found));
+    let mut names = BTreeSet::new();
+    for file in found {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let is_script = file.starts_with(root.join("scripts"));
+        for (at, _) in text.match_indices("WATCHTOWER_") {
+            let is_read = is_script || text[..at].ends_with("env::var(\"") || text[..at].ends_with("env::var_os(\"");
+            let end = text[at..].find(|c: char| !c.is_ascii_uppercase() && c != '_').map_or(text.len(), |end| at + end);
+            if is_read {
+                names.insert(text[at..end].to_owned());
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn a_daemon_of_a_test_is_not_disturbed_by_what_the_test_was_started_with() {
+    let names = variables_of_the_tests();
+    for known in ["WATCHTOWER_CASES", "WATCHTOWER_DATA", "WATCHTOWER_SOAK", "WATCHTOWER_TEST_TIMINGS"] {
+        assert!(names.contains(known), "{known} is missing in {names:?}");
+    }
+    let environment = names.iter().map(|name| (name.clone(), "1".to_owned()));
+    config::parse("watchtower.toml", EXAMPLE, environment).unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// An error as `main` prints it.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::support::daemon::{Pipeline, Setup};
+use crate::support::daemon::{Pipeline, Setup, wait_until};
 use crate::support::oracle::compare;
 use crate::support::servers::postgres::PostgresServer;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
@@ -118,6 +118,37 @@ fn a_changed_plan_is_refused_until_the_tables_are_rebuilt() {
     pipeline.wait_for_entries(more);
     compare(&pipeline.setup.postgres, "lagos").unwrap();
     assert!(daemon.stop().success());
+}
+
+/// Somebody's clock is years ahead. With `[clock] source = "wall"` an entry cannot be from later than its own id, for a
+/// rebuild as for the daemon before it.
+#[test]
+fn a_clock_that_is_ahead_ages_nobody_in_a_rebuild() {
+    let redis = RedisServer::start(RedisOptions::default());
+    let pipeline = Pipeline::new(Setup {
+        redis: redis.url(),
+        postgres: PostgresServer::shared().database(),
+        streams: 1,
+        workers: 1,
+        clock: "wall",
+        more: String::new(),
+    });
+    let daemon = pipeline.start();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let position = |ts: i64| format!(r#"{{"type":"position","vehicle_id":"T1","ts":{ts},"lon":3.36,"lat":6.44}}"#);
+    let ahead = format!(r#"{{"type":"clock","now":{}}}"#, now + 3650 * 86_400_000);
+    let key = &pipeline.keys()[0];
+    for event in [position(now - 2 * MINUTE), ahead, position(now - MINUTE)] {
+        redis.command(&["XADD", key, "*", "json", &event]);
+    }
+    let state = "SELECT status, ts FROM vehicle_state";
+    wait_until("the positions are in the tables", || pipeline.sql("SELECT count(*) FROM positions") == "2");
+    assert!(daemon.stop().success());
+    let before = (pipeline.sql(state), pipeline.sql("SELECT count(*) FROM offlines"));
+    assert_eq!(before.1, "0");
+    let output = pipeline.run("rebuild", &["--force"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!((pipeline.sql(state), pipeline.sql("SELECT count(*) FROM offlines")), before);
 }
 
 fn length(redis: &RedisServer, key: &str) -> u64 {

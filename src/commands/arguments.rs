@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use watchtower_core::events::{Limits, check_time, parse_time};
-use watchtower_daemon as daemon;
+use watchtower_daemon::{self as daemon, Places};
 use watchtower_geopackage::GeoPackage;
 use watchtower_inputs::{ColumnMap, DateOrder, Present, Reading, SpeedUnit, parse_time_zone};
 use watchtower_log::append::{PipelineName, Target};
@@ -54,25 +54,28 @@ impl PlaceArgs {
         self.config.as_deref().unwrap_or(Path::new("watchtower.toml"))
     }
 
-    /// Reads the configuration; the file, if everything is in one.
+    /// Reads the configuration; and where log and tables are.
     ///
     /// # Errors
     /// If the configuration cannot be read, or is wrong.
-    pub fn load(&self) -> Result<(daemon::Options, Option<GeoPackage>), ConfigError> {
-        let (all, file) = self.load_all()?;
-        Ok((all.daemon, file))
+    pub fn load(&self) -> Result<(daemon::Options, Places), ConfigError> {
+        let (all, places) = self.load_all()?;
+        Ok((all.daemon, places))
     }
 
     /// The same for every room.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn load_all(&self) -> Result<(Configuration, Option<GeoPackage>), ConfigError> {
+    pub fn load_all(&self) -> Result<(Configuration, Places), ConfigError> {
         let env = config::environment();
-        Ok(match &self.embedded {
-            Some(file) => (config::load_all_embedded(self.config.as_deref(), env)?, Some(GeoPackage::at(file))),
-            None => (config::load_all(self.config(), env)?, None),
-        })
+        let file = self.embedded.as_ref().map(GeoPackage::at);
+        let all = match file {
+            Some(_) => config::load_all_embedded(self.config.as_deref(), env)?,
+            None => config::load_all(self.config(), env)?,
+        };
+        let places = all.daemon.places(file.as_ref());
+        Ok((all, places))
     }
 }
 

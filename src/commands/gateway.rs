@@ -4,12 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use watchtower_daemon as daemon;
-use watchtower_daemon::telemetry;
+use watchtower_daemon::{self as daemon, Places, telemetry};
 use watchtower_gateway::{Gateway, GatewayError, Options};
-use watchtower_geopackage::GeoPackage;
-use watchtower_log::ingest::Place;
-use watchtower_store::postgres::Database;
 use watchtower_store::tokens::Tokens;
 
 use super::arguments::PlaceArgs;
@@ -37,7 +33,7 @@ pub struct GatewayArgs {
 /// # Errors
 /// If the address cannot be bound.
 pub fn run(args: &GatewayArgs) -> anyhow::Result<ExitCode> {
-    let (Configuration { daemon: options, gateway }, file) = args.place.load_all()?;
+    let (Configuration { daemon: options, gateway }, places) = args.place.load_all()?;
     telemetry::log::init(options.log.format, &options.log.level)?;
     tracing::debug!("configuration:\n{}{}", config::describe(&options), config::describe_gateway(&gateway));
     let runtime = runtime()?;
@@ -46,7 +42,7 @@ pub fn run(args: &GatewayArgs) -> anyhow::Result<ExitCode> {
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
     let ended = runtime.block_on(async {
-        bind(gateway, &options, file.as_ref()).await?.run(stop).await;
+        bind(gateway, &options, &places).await?.run(stop).await;
         anyhow::Ok(())
     });
     runtime.shutdown_timeout(END_WITHIN);
@@ -54,31 +50,13 @@ pub fn run(args: &GatewayArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Binds a gateway to the log and the tables of a pipeline or of a file.
+/// Binds a gateway to the log and the tables of a pipeline.
 ///
 /// # Errors
 /// If the address cannot be bound, or a file of its TLS or of PostgreSQL's cannot be read.
-pub(super) async fn bind(
-    gateway: Options,
-    options: &daemon::Options,
-    file: Option<&GeoPackage>,
-) -> anyhow::Result<Gateway> {
-    let log = match file {
-        None => Place::Redis(options.redis.clone(), options.pipeline.clone()),
-        Some(file) => Place::File(file.clone(), options.embedded.streams),
-    };
+pub(super) async fn bind(gateway: Options, options: &daemon::Options, places: &Places) -> anyhow::Result<Gateway> {
+    let tokens = Tokens::new(&places.store)?;
     let bound: Result<Gateway, GatewayError> =
-        Gateway::bind(gateway, options.limits.clone(), log, tokens(options, file)?).await;
+        Gateway::bind(gateway, options.limits.clone(), places.log.clone(), tokens).await;
     Ok(bound?)
-}
-
-/// Where the tokens of a pipeline or of a file are.
-///
-/// # Errors
-/// If the address of PostgreSQL or its certificates cannot be used.
-pub(super) fn tokens(options: &daemon::Options, file: Option<&GeoPackage>) -> anyhow::Result<Tokens> {
-    Ok(match file {
-        None => Tokens::Postgres(Box::new(Database::new(&options.pipeline, &options.store)?)),
-        Some(file) => Tokens::File(file.clone()),
-    })
 }

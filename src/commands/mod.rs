@@ -3,7 +3,6 @@
 mod arguments;
 mod check;
 pub mod demo;
-mod embedded;
 mod export;
 mod files;
 mod gateway;

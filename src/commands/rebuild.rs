@@ -1,36 +1,30 @@
 //! `watchtower rebuild`: computes the tables anew from the log, and replaces the old ones in one transaction.
 //!
 //! After a change of the plan, old and new rows must not be mixed. So a daemon reads the log from its beginning into
-//! a second schema, up to the last entry that the old tables contain; then the schemas are renamed in one transaction.
-//! Readers see the old tables until then.
+//! tables beside the old ones, up to the last entry that these contain; then the new ones take their place. Readers see
+//! the old tables until then, and producers append throughout.
 //!
 //! If Redis no longer has the whole log, the archive of the old tables is read instead: every accepted position and
 //! edit with its arrival, which is the input of the computation. Events rejected before stay rejected; the new limits
 //! may reject more.
 
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::Duration;
-use watchtower_daemon::{self as daemon, telemetry};
-
 use tokio::time::sleep;
-use tokio_postgres::Client;
 
 use watchtower_core::Cursor;
 use watchtower_core::plan;
-use watchtower_daemon::{self, DaemonError, RebuildFrom};
-use watchtower_log::ClockSource;
-use watchtower_log::redis::admin::Admin;
-use watchtower_log::redis::{RedisError, Server, stream_keys};
-use watchtower_store::postgres::claim;
-use watchtower_store::postgres::{Database, StoreError};
+use watchtower_daemon::{self as daemon, DaemonError, Places, RebuildFrom, telemetry};
+use watchtower_log::{NotWhole, require_whole};
+use watchtower_store::{ClaimError, Rebuild, Store, WriterError};
 
 use super::arguments::PlaceArgs;
-use super::{END_WITHIN, embedded, runtime};
+use super::{END_WITHIN, runtime};
 use crate::interrupt;
 
 /// Arguments of `rebuild`.
@@ -49,19 +43,14 @@ pub struct RebuildArgs {
 /// # Errors
 /// If a daemon runs, or the log is not complete.
 pub fn run(args: &RebuildArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let (options, file) = args.place.load()?;
+    let (options, places) = args.place.load()?;
     telemetry::log::init(options.log.format, &options.log.level)?;
     let runtime = runtime()?;
     let stop = {
         let _entered = runtime.enter();
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
-    let ended: anyhow::Result<()> = runtime.block_on(async {
-        match &file {
-            None => Ok(rebuild(&options, args.force, stop, out).await?),
-            Some(file) => Ok(embedded::rebuild(file, options, args.force, stop, out).await?),
-        }
-    });
+    let ended = runtime.block_on(rebuild(options, &places, args.force, stop, out));
     runtime.shutdown_timeout(END_WITHIN);
     ended?;
     Ok(ExitCode::SUCCESS)
@@ -69,35 +58,28 @@ pub fn run(args: &RebuildArgs, out: &mut impl Write) -> anyhow::Result<ExitCode>
 
 /// Interval between checks whether the new tables have caught up.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// `log_keep` of the second daemon: it trims nothing.
-const KEEP_ALL: Duration = Duration::from_secs(3650 * 86_400);
 
 /// The rebuild did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// The database cannot be used, or a daemon runs.
+    /// A daemon runs, or there are no tables.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Redis cannot be used.
+    Claim(#[from] ClaimError),
+    /// The tables cannot be used.
     #[error(transparent)]
-    Redis(#[from] RedisError),
+    Store(#[from] WriterError),
+    /// The log cannot be examined.
+    #[error(transparent)]
+    Log(NotWhole),
     /// The daemon that computes the new tables failed.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
-    /// Neither the log nor the archive is complete.
+    /// Neither the log nor an archive is complete.
     #[error(
-        "{stream}: Redis holds {held} of the {needed} entries that the tables contain, the rest was trimmed; and the \
-         archive is not whole, for [store] archive was false for a while. So the tables cannot be computed anew: put the \
-         configuration back (see pipeline.plan), or begin a new pipeline"
+        "{0}; and no archive holds them: only PostgreSQL has one, while [store] archive is true. So the tables cannot be \
+         computed anew: put the configuration back (see pipeline.plan), or begin a new pipeline"
     )]
-    Trimmed {
-        /// Key of the stream.
-        stream: String,
-        /// Number of entries that Redis holds.
-        held: u64,
-        /// Number of entries that the tables contain.
-        needed: u64,
-    },
+    Trimmed(NotWhole),
     /// The user interrupted the rebuild.
     #[error("interrupted: the old tables are unchanged")]
     Interrupted,
@@ -113,128 +95,100 @@ pub enum RebuildError {
 /// If a daemon runs, the log is not complete, a server does not answer, or `interrupted` completes. The old tables are
 /// then unchanged.
 pub async fn rebuild(
-    options: &daemon::Options,
+    options: daemon::Options,
+    places: &Places,
     force: bool,
     interrupted: impl Future<Output = ()> + Send,
     out: &mut impl Write,
 ) -> Result<(), RebuildError> {
-    let database = Database::new(&options.pipeline, &options.store)?;
-    let client = database.connect().await?;
-    if !claim::try_lock(&client, &database).await? {
-        let owner = claim::owner(&client, &database).await?.map_or_else(String::new, |owner| owner.name);
-        let text = format!("pipeline {} is being written by {owner}: stop it first", options.pipeline);
-        return Err(StoreError::Setup(text).into());
-    }
-    let Some(stored) = claim::stored(&client, &database).await? else {
-        let text =
-            format!("there is no pipeline {} in schema {} yet: nothing to rebuild", database.pipeline, database.schema);
-        return Err(StoreError::Setup(text).into());
-    };
-    let difference = plan::difference(&stored.plan, &plan::of(&options.limits, &options.rules));
-    if difference.is_empty() && !force {
+    let store = Store::new(&places.store)?;
+    let old = store.hold_for_rebuild().await?;
+    let difference = plan::difference(&old.stored().plan, &plan::of(&options.limits, &options.rules));
+    if difference.is_empty() && old.has_our_columns()? && !force {
         writeln!(
             out,
             "the tables were computed under this very plan: nothing to rebuild (--force does it all the same)"
         )?;
         return Ok(());
     }
-    let from = match the_log_is_whole(options, &stored.cursors).await {
-        Ok(()) => RebuildFrom::Log,
-        Err(RebuildError::Trimmed { .. }) if stored.archived => {
-            RebuildFrom::Archive(Box::new(database.clone()), stored.cursors.clone())
-        }
-        Err(error) => return Err(error),
-    };
+    let from = source(places, &old).await?;
+    let from_archive = matches!(from, RebuildFrom::Archive(..));
     writeln!(
         out,
         "computing the tables anew{}",
         if difference.is_empty() { String::new() } else { format!(": {difference}") }
     )?;
-    let beside = beside(options);
-    client
-        .batch_execute(&format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", beside.store.schema))
-        .await
-        .map_err(StoreError::statement(format!("remove the schema {} of an earlier attempt", beside.store.schema)))?;
-    remove_folder(&checkpoints(&beside))?;
-    compute(&beside, &stored.cursors, from.clone(), interrupted).await?;
-    if matches!(from, RebuildFrom::Archive(..)) {
-        keep_refused(&client, &database.schema, &beside.store.schema).await?;
+    let new = Places { log: places.log.clone(), store: old.beside() };
+    let (folder, beside) = (daemon::checkpoints(&options, &store), beside(&options));
+    let folder_beside = daemon::checkpoints(&beside, &store);
+    old.clear().await?;
+    folder_beside.as_deref().map_or(Ok(()), remove_folder)?;
+    compute(beside, &new, &old.stored().cursors, from, interrupted).await?;
+    let left = old.replace(from_archive).await?;
+    if let (Some(folder), Some(folder_beside)) = (folder, folder_beside) {
+        remove_folder(&folder)?;
+        // A checkpoint is a cache: without it the first start takes longer.
+        let _ = std::fs::rename(folder_beside, folder);
     }
-    switch(&client, &database.schema, &beside.store.schema).await?;
-    remove_folder(&checkpoints(options))?;
-    // A checkpoint is a cache: without it the first start takes longer.
-    let _ = std::fs::rename(checkpoints(&beside), checkpoints(options));
-    let old = format!("{}_before_rebuild", database.schema);
-    match client.batch_execute(&format!("DROP SCHEMA \"{old}\" CASCADE")).await {
-        Ok(()) => writeln!(out, "the new tables are in place; start the daemon")?,
-        Err(_) => {
-            writeln!(out, "the new tables are in place; the old ones are in schema {old}, being read: drop it later")?
+    match left {
+        None => writeln!(out, "the new tables are in place; start the daemon")?,
+        Some(old) => {
+            writeln!(out, "the new tables are in place; the old ones are in schema {old}, being read: drop it later")?;
         }
     }
     Ok(())
 }
 
-/// Options of the daemon that fills the second schema and changes nothing in Redis.
+/// What holds every event that the old tables contain.
+async fn source(places: &Places, old: &Rebuild) -> Result<RebuildFrom, RebuildError> {
+    let cursors = &old.stored().cursors;
+    match (require_whole(&places.log, cursors).await, old.archive()) {
+        (Ok(()), _) => Ok(RebuildFrom::Log),
+        (Err(error @ NotWhole::Backend(_)), _) => Err(RebuildError::Log(error)),
+        (Err(_), Some(archive)) => Ok(RebuildFrom::Archive(Box::new(archive.clone()), cursors.clone())),
+        (Err(error), None) => Err(RebuildError::Trimmed(error)),
+    }
+}
+
+/// Options of the daemon that computes the new tables.
 fn beside(options: &daemon::Options) -> daemon::Options {
     let mut beside = options.clone();
-    beside.store.schema = format!("{}_rebuild", options.store.schema);
-    beside.store.migrate = true;
     beside.checkpoints.folder = options.checkpoints.folder.join("rebuild");
-    beside.redis.log_keep = KEEP_ALL;
-    beside.clock = ClockSource::Log;
     beside.http.listen.set_port(0);
     beside
 }
 
-fn checkpoints(options: &daemon::Options) -> PathBuf {
-    options.checkpoints.folder.join(&options.pipeline)
-}
-
-fn remove_folder(folder: &PathBuf) -> std::io::Result<()> {
+fn remove_folder(folder: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Whether Redis still has every entry that the tables contain.
-async fn the_log_is_whole(options: &daemon::Options, cursors: &[Cursor]) -> Result<(), RebuildError> {
-    let mut admin = Admin::connect(&Server::new(&options.redis)?).await?;
-    for key in stream_keys(&options.pipeline, options.redis.streams) {
-        let Some(cursor) = cursors.iter().find(|cursor| cursor.stream == key) else { continue };
-        let (position, info) = (cursor.position, admin.stream_info(&key).await?);
-        let gone = info.added.saturating_sub(info.length).saturating_sub(position.skipped);
-        let needed = position.contained();
-        if gone > 0 || info.added < position.entries || position.rebased > 0 {
-            return Err(RebuildError::Trimmed { stream: key, held: needed.saturating_sub(gone.max(1)), needed });
-        }
-    }
-    Ok(())
-}
-
 /// Runs a daemon until its tables contain what the old ones do.
 async fn compute(
-    beside: &daemon::Options,
+    options: daemon::Options,
+    places: &Places,
     wanted: &[Cursor],
     from: RebuildFrom,
     interrupted: impl Future<Output = ()> + Send,
 ) -> Result<(), RebuildError> {
-    let database = Database::new(&beside.pipeline, &beside.store)?;
+    let store = Store::new(&places.store)?;
     let caught_up = async {
-        let client = loop {
-            sleep(POLL_EVERY).await;
-            if let Ok(client) = database.connect().await {
-                break client;
-            }
-        };
         loop {
-            // The schema does not exist at first, and the database may be restarting: retried with the next check.
-            if let Ok(Some(stored)) = claim::stored(&client, &database).await
-                && wanted.iter().all(|wanted| stored.cursors.iter().any(|cursor| contains(cursor, wanted)))
-            {
-                return;
-            }
             sleep(POLL_EVERY).await;
+            // The database may be restarting: retried with the next check.
+            let Ok(session) = store.connect().await else { continue };
+            // The tables do not exist at first.
+            while let Ok(stored) = store.stored(&session).await {
+                let contains_all = |cursors: &[Cursor]| {
+                    wanted.iter().all(|wanted| cursors.iter().any(|cursor| contains(cursor, wanted)))
+                };
+                if stored.is_some_and(|stored| contains_all(&stored.cursors)) {
+                    return;
+                }
+                sleep(POLL_EVERY).await;
+            }
         }
     };
     let mut was_interrupted = false;
@@ -244,38 +198,10 @@ async fn compute(
             () = interrupted => was_interrupted = true,
         }
     };
-    daemon::rebuild(beside.clone(), from, until).await?;
+    daemon::rebuild(options, places, from, until).await?;
     if was_interrupted { Err(RebuildError::Interrupted) } else { Ok(()) }
 }
 
 fn contains(cursor: &Cursor, wanted: &Cursor) -> bool {
     cursor.stream == wanted.stream && cursor.position.entries >= wanted.position.entries
-}
-
-/// Copies the rejected events, because the archive holds only accepted ones.
-async fn keep_refused(client: &Client, schema: &str, beside: &str) -> Result<(), StoreError> {
-    let sql = format!(
-        "INSERT INTO \"{beside}\".rejected_events SELECT * FROM \"{schema}\".rejected_events ON CONFLICT DO NOTHING;
-         INSERT INTO \"{beside}\".rejected_counts AS c SELECT * FROM \"{schema}\".rejected_counts
-         ON CONFLICT (stream, hour, reason) DO UPDATE SET events = c.events + excluded.events, kept = c.kept + excluded.kept"
-    );
-    client.batch_execute(&sql).await.map_err(StoreError::statement("copy the rejected events"))
-}
-
-/// Renames the schemas in one transaction. A paused writer of the old tables is fenced: the term is higher afterwards.
-async fn switch(client: &Client, schema: &str, beside: &str) -> Result<(), StoreError> {
-    let sql = format!(
-        "BEGIN;
-         DROP SCHEMA IF EXISTS \"{schema}_before_rebuild\" CASCADE;
-         ALTER SCHEMA \"{schema}\" RENAME TO \"{schema}_before_rebuild\";
-         ALTER SCHEMA \"{beside}\" RENAME TO \"{schema}\";
-         DO $$ BEGIN
-             IF to_regclass('\"{schema}_before_rebuild\".tokens') IS NOT NULL THEN
-                 INSERT INTO \"{schema}\".tokens SELECT * FROM \"{schema}_before_rebuild\".tokens;
-             END IF;
-         END $$;
-         UPDATE \"{schema}\".pipeline SET term = term + (SELECT term FROM \"{schema}_before_rebuild\".pipeline);
-         COMMIT"
-    );
-    client.batch_execute(&sql).await.map_err(StoreError::statement("put the new tables in place"))
 }

@@ -63,12 +63,9 @@ impl Serving {
 /// # Errors
 /// If an error does not pass by itself.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let (Configuration { daemon: options, gateway }, file) = args.place.load_all()?;
+    let (Configuration { daemon: options, gateway }, places) = args.place.load_all()?;
     telemetry::log::init(options.log.format, &options.log.level)?;
-    match &file {
-        None => tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = options.pipeline, "watchtower starts"),
-        Some(_) => tracing::info!(version = env!("CARGO_PKG_VERSION"), "watchtower starts"),
-    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = places.log.pipeline(), "watchtower starts");
     tracing::debug!("configuration:\n{}{}", config::describe(&options), config::describe_gateway(&gateway));
     let runtime = runtime()?;
     let stop = {
@@ -77,7 +74,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     let ended = runtime.block_on(async {
         let serving = match gateway.enabled {
-            true => Some(Serving::start(gateway::bind(gateway, &options, file.as_ref()).await?)),
+            true => Some(Serving::start(gateway::bind(gateway, &options, &places).await?)),
             false => None,
         };
         // The gateway stops first, so that the daemon commits all that was acknowledged.
@@ -87,7 +84,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                 serving.stop().await;
             }
         };
-        daemon::run(options, file.as_ref(), args.takeover, stop).await?;
+        daemon::run(options, &places, args.takeover, stop).await?;
         anyhow::Ok(())
     });
     runtime.shutdown_timeout(END_WITHIN);

@@ -12,7 +12,7 @@ use watchtower_model::Millis;
 use watchtower_store::tokens::{StoredToken, Tokens};
 
 use super::arguments::PlaceArgs;
-use super::{gateway, runtime};
+use super::runtime;
 
 const CREATE_EXAMPLE: &str = "\
 Examples:
@@ -123,8 +123,8 @@ pub fn run(command: &TokenCommand, out: &mut dyn Write) -> anyhow::Result<ExitCo
 }
 
 fn open(place: &PlaceArgs) -> anyhow::Result<Tokens> {
-    let (options, file) = place.load()?;
-    gateway::tokens(&options, file.as_ref())
+    let (_, places) = place.load()?;
+    Ok(Tokens::new(&places.store)?)
 }
 
 fn stored(args: &CreateArgs, token: &Token) -> StoredToken {

@@ -11,14 +11,19 @@ use super::nearest::nearest;
 const PREFIX: &str = "WATCHTOWER_";
 
 /// Variables of the tests, which a daemon started by a test may inherit.
-const OF_THE_TESTS: [&str; 6] = [
+const OF_THE_TESTS: [&str; 9] = [
     "WATCHTOWER_BLESS",
     "WATCHTOWER_CASES",
     "WATCHTOWER_CRASH_AT",
     "WATCHTOWER_DATA",
+    "WATCHTOWER_EPOCHS",
     "WATCHTOWER_FREEZE_AT",
     "WATCHTOWER_SEED",
+    "WATCHTOWER_SERVERS",
+    "WATCHTOWER_SOAK",
 ];
+/// The same of the scripts that start tests.
+const PREFIX_OF_THE_TESTS: &str = "WATCHTOWER_TEST_";
 
 /// The variables of this process with our prefix. Invalid UTF-8 in a value is replaced by U+FFFD.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
@@ -38,6 +43,7 @@ impl Variables {
             environment
                 .filter(|(name, value)| {
                     name.starts_with(PREFIX)
+                        && !name.starts_with(PREFIX_OF_THE_TESTS)
                         && !OF_THE_TESTS.contains(&name.as_str())
                         && !is_of_kubernetes(&name[PREFIX.len()..], value)
                 })

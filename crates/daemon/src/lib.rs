@@ -40,7 +40,6 @@ use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
 use watchtower_core::Cursor;
 use watchtower_engine::flow::Unreadable;
-use watchtower_geopackage::GeoPackage;
 use watchtower_log::file::LogError;
 use watchtower_log::redis::{ProtocolError, RedisError};
 use watchtower_log::{BackendError, Gap, ReadError};
@@ -48,8 +47,8 @@ use watchtower_store::geopackage::EmbeddedError;
 use watchtower_store::postgres::{Database, StoreError};
 use watchtower_store::{ClaimError, Store, WriterError};
 
-pub use options::{Embedded, Engine, Options};
-pub use resume::{expected_tables, folder, known};
+pub use options::{Embedded, Engine, Options, Places};
+pub use resume::{checkpoints, expected_tables, folder, known};
 
 /// Time limit for the last commits after a stop was requested.
 const END_WITHIN: Duration = Duration::from_secs(8);
@@ -123,7 +122,7 @@ impl From<ClaimError> for DaemonError {
     fn from(error: ClaimError) -> Self {
         match error {
             ClaimError::Writer(error) => error.into(),
-            ClaimError::Occupied { .. } => Self::Occupied(error),
+            ClaimError::Occupied { .. } | ClaimError::Held { .. } => Self::Occupied(error),
         }
     }
 }
@@ -155,54 +154,39 @@ impl DaemonError {
     }
 }
 
-/// Runs until `shutdown` completes, then commits what was read and returns. With `file`, log and tables are in that
-/// GeoPackage, which is created if missing; otherwise they are on the servers of the options. Needs a multi-threaded
-/// runtime: writing a file blocks a thread.
+/// Runs until `shutdown` completes, then commits what was read and returns. A missing file is created. Needs a
+/// multi-threaded runtime: writing a file blocks a thread.
 ///
 /// # Errors
 /// If an error does not pass by itself: see [`DaemonError`].
 pub async fn run(
     options: Options,
-    file: Option<&GeoPackage>,
+    places: &Places,
     takeover: bool,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
-    let wiring = Wiring::new(&options, file.map(|file| (file, file)), Purpose::Serve { takeover });
-    let store = Store::new(&wiring.store)?;
+    let store = Store::new(&places.store)?;
     if !takeover {
         store.refuse_occupied()?;
     }
-    let ended = run_for(options, wiring, shutdown).await;
+    let ended = run_for(options, places, Purpose::Serve { takeover }, shutdown).await;
     store.settle();
     ended
 }
 
-/// Computes the tables of a GeoPackage's log anew, into another file, until `shutdown` completes.
-///
-/// # Errors
-/// If an error does not pass by itself: see [`DaemonError`].
-pub async fn rebuild_embedded(
-    log: &GeoPackage,
-    tables: &GeoPackage,
-    options: Options,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), DaemonError> {
-    let wiring = Wiring::new(&options, Some((log, tables)), Purpose::Rebuild(RebuildFrom::Log));
-    run_for(options, wiring, shutdown).await
-}
-
-/// Computes tables anew in another schema. It neither announces the pipeline in Redis nor moves consumer groups, which
-/// the pipeline's own daemon does. From an archive, it ends when the archive is read.
+/// Computes tables anew beside the existing ones. It neither announces the pipeline to producers nor moves consumer
+/// groups nor trims, which the pipeline's own daemon does. From an archive, it ends when the archive is read; otherwise
+/// when `shutdown` completes.
 ///
 /// # Errors
 /// If an error does not pass by itself: see [`DaemonError`].
 pub async fn rebuild(
     options: Options,
+    places: &Places,
     from: RebuildFrom,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
-    let wiring = Wiring::new(&options, None, Purpose::Rebuild(from));
-    run_for(options, wiring, shutdown).await
+    run_for(options, places, Purpose::Rebuild(from), shutdown).await
 }
 
 /// Source of a rebuild.
@@ -212,17 +196,6 @@ pub enum RebuildFrom {
     Log,
     /// The archive of the existing tables, which contains the log up to these cursors.
     Archive(Box<Database>, Vec<Cursor>),
-}
-
-/// The log and the store that a daemon uses, and what for.
-#[derive(Clone, Debug)]
-struct Wiring {
-    log: watchtower_log::Options,
-    store: watchtower_store::Options,
-    purpose: Purpose,
-    /// Whether the daemon runs without HTTP if the address cannot be bound: one machine may have many files, each with
-    /// a daemon, and only one can have the address.
-    is_http_optional: bool,
 }
 
 /// Purpose of a daemon.
@@ -238,40 +211,14 @@ enum Purpose {
     Rebuild(RebuildFrom),
 }
 
-impl Wiring {
-    /// The log and the store in two files, which may be the same; without files, on the servers of the options.
-    fn new(options: &Options, files: Option<(&GeoPackage, &GeoPackage)>, purpose: Purpose) -> Self {
-        let Options { pipeline, redis, clock, embedded, store, .. } = options;
-        let Embedded { streams, log_keep, clock: file_clock } = embedded;
-        let (log, store) = match files {
-            Some((log, tables)) => (
-                watchtower_log::Options::File {
-                    file: log.clone(),
-                    streams: *streams,
-                    keep: *log_keep,
-                    clock: *file_clock,
-                },
-                watchtower_store::Options::File(tables.clone()),
-            ),
-            None => (
-                watchtower_log::Options::Redis { pipeline: pipeline.clone(), redis: redis.clone(), clock: *clock },
-                watchtower_store::Options::Postgres {
-                    pipeline: pipeline.clone(),
-                    postgres: store.clone(),
-                    streams: redis.streams,
-                },
-            ),
-        };
-        Self { log, store, purpose, is_http_optional: files.is_some() }
-    }
-}
-
 async fn run_for(
     options: Options,
-    wiring: Wiring,
+    places: &Places,
+    purpose: Purpose,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
     tokio::pin!(shutdown);
+    let store = Store::new(&places.store)?;
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
     let pages = match http::Server::bind(options.http.listen).await {
@@ -280,14 +227,15 @@ async fn run_for(
             let (listen, health) = (options.http.listen, health.clone());
             Some(tokio::spawn(async move { serve(http::Server::bind_when_free(listen).await, health, metrics).await }))
         }
-        Err(error) if wiring.is_http_optional => {
+        // One machine may have many files, each with a daemon, and only one of them can have the address.
+        Err(error) if store.file().is_some() => {
             warn!(%error, "not serving /healthz, /readyz and /metrics");
             None
         }
         Err(error) => return Err(error.into()),
     };
     let ended = tokio::select! {
-        started = start::start(&options, wiring, &health) => match started {
+        started = start::start(&options, store, &places.log, purpose, &health) => match started {
             Ok(running) => {
                 // Without a service manager this does nothing.
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use watchtower_core::events::Limits;
+use watchtower_geopackage::GeoPackage;
 use watchtower_log::{ClockSource, redis};
 use watchtower_model::Rules;
 use watchtower_store::postgres;
@@ -36,6 +37,41 @@ pub struct Options {
     pub http: http::Options,
     /// The program's own log.
     pub log: log::Options,
+}
+
+/// The log and the tables of a pipeline: on servers, or in a file.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The log that is read.
+    pub log: watchtower_log::Options,
+    /// The tables that are written.
+    pub store: watchtower_store::Options,
+}
+
+impl Options {
+    /// Both in a file; without one, on the servers.
+    pub fn places(&self, file: Option<&GeoPackage>) -> Places {
+        let Self { pipeline, redis, clock, embedded, store, .. } = self;
+        match file {
+            Some(file) => Places {
+                log: watchtower_log::Options::File {
+                    file: file.clone(),
+                    streams: embedded.streams,
+                    keep: embedded.log_keep,
+                    clock: embedded.clock,
+                },
+                store: watchtower_store::Options::File(file.clone()),
+            },
+            None => Places {
+                log: watchtower_log::Options::Redis { pipeline: pipeline.clone(), redis: redis.clone(), clock: *clock },
+                store: watchtower_store::Options::Postgres {
+                    pipeline: pipeline.clone(),
+                    postgres: store.clone(),
+                    streams: redis.streams,
+                },
+            },
+        }
+    }
 }
 
 /// `[embedded]`; what is not set here is as the file was created.

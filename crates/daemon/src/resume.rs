@@ -15,7 +15,7 @@ use watchtower_core::StreamPosition;
 use watchtower_engine::FlowState;
 use watchtower_log::Contained;
 use watchtower_log::redis::from_where;
-use watchtower_store::Claim;
+use watchtower_store::{Claim, Store};
 
 /// The restored state of a daemon.
 #[derive(Debug)]
@@ -31,7 +31,16 @@ pub struct Resumed {
 /// Folder of the checkpoints of a claim. It includes the lineage: tables that were lost and created again count their
 /// commits from 1, so their checkpoints must not mix with the old ones.
 pub fn folder(options: &Options, claim: &Claim) -> PathBuf {
-    options.checkpoints.folder.join(&options.pipeline).join(&claim.lineage)
+    of_pipeline(options).join(&claim.lineage)
+}
+
+fn of_pipeline(options: &Options) -> PathBuf {
+    options.checkpoints.folder.join(&options.pipeline)
+}
+
+/// The folder of all checkpoints of a pipeline; `None` if the file that holds the tables holds them.
+pub fn checkpoints(options: &Options, store: &Store) -> Option<PathBuf> {
+    store.file().is_none().then(|| of_pipeline(options))
 }
 
 /// Identity and progress of the tables, which a checkpoint must match.

@@ -7,7 +7,7 @@ use super::archive_reader::ArchiveReader;
 use super::backoff::Backoff;
 use super::core::{Core, Ends};
 use super::reader::LogReader;
-use super::{DaemonError, Purpose, RebuildFrom, Running, Wiring, log_start, resume, side};
+use super::{DaemonError, Purpose, RebuildFrom, Running, log_start, resume, side};
 use crate::Options;
 use crate::checkpoint::Shelf;
 use crate::telemetry::health::Health;
@@ -16,15 +16,19 @@ use watchtower_log::{ClockSource, Log};
 use watchtower_store::{Opened, Session, Store, WriterError};
 
 /// Opens both ends, however long their servers are away, and starts everything.
-pub(super) async fn start(options: &Options, wiring: Wiring, health: &Health) -> Result<Running, DaemonError> {
-    let Wiring { log, store, purpose, .. } = wiring;
+pub(super) async fn start(
+    options: &Options,
+    store: Store,
+    log: &watchtower_log::Options,
+    purpose: Purpose,
+    health: &Health,
+) -> Result<Running, DaemonError> {
     let (is_public, takeover) = match &purpose {
         Purpose::Serve { takeover } => (true, *takeover),
         Purpose::Rebuild(_) => (false, false),
     };
     let plan = plan::of(&options.limits, &options.rules);
-    let store = Store::new(&store)?;
-    let mut log = tokio::task::block_in_place(|| Log::open(&log))?;
+    let mut log = tokio::task::block_in_place(|| Log::open(log))?;
 
     let session = connect(&store, health).await?;
     let opened = store.claim(session, &plan, takeover, &mut log_start::report).await?;

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 use watchtower_core::events::Limits;
-use watchtower_log::ingest::{Ingest, Place};
+use watchtower_log::ingest::Ingest;
 use watchtower_store::tokens::Tokens;
 
 use crate::accounts::Accounts;
@@ -71,7 +71,7 @@ pub struct Gateway {
     address: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     context: Shared,
-    log: Place,
+    log: watchtower_log::Options,
 }
 
 impl Gateway {
@@ -79,7 +79,12 @@ impl Gateway {
     ///
     /// # Errors
     /// If the address cannot be bound, or certificate or key cannot be used.
-    pub async fn bind(options: Options, limits: Limits, log: Place, store: Tokens) -> Result<Self, GatewayError> {
+    pub async fn bind(
+        options: Options,
+        limits: Limits,
+        log: watchtower_log::Options,
+        tokens: Tokens,
+    ) -> Result<Self, GatewayError> {
         let listen = options.listen;
         let failed = |source| GatewayError::Bind { listen, source };
         let tls = tls(&options)?;
@@ -96,7 +101,7 @@ impl Gateway {
             options,
             limits,
             ingest: Ingest::start(log.clone()),
-            accounts: Accounts::new(store),
+            accounts: Accounts::new(tokens),
             rates: crate::limits::Rates::default(),
             ids: crate::ids::Ids::default(),
             vessels: crate::vessels::Vessels::default(),

@@ -18,6 +18,7 @@ pub mod redis;
 mod tail;
 mod trim;
 mod upkeep;
+mod whole;
 
 pub use clock_source::ClockSource;
 pub use entries::Entries;
@@ -27,3 +28,4 @@ pub use open::{Backend, Log, Options};
 pub use tail::{Step, Tail};
 pub use trim::{Contained, Trimmer};
 pub use upkeep::{Groups, LagMeter, StreamLag, Ticker};
+pub use whole::{NotWhole, require_whole};

@@ -56,6 +56,31 @@ pub enum Options {
     },
 }
 
+impl Options {
+    /// Name of the pipeline; of a file its name without the extension.
+    pub fn pipeline(&self) -> String {
+        match self {
+            Self::Redis { pipeline, .. } => pipeline.clone(),
+            Self::File { file, .. } => {
+                file.path().file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into())
+            }
+        }
+    }
+
+    /// Measures the lag of the tables, without opening the log to write.
+    ///
+    /// # Errors
+    /// If the address or the certificates of Redis are invalid.
+    pub fn lag_meter(&self) -> Result<LagMeter, BackendError> {
+        Ok(LagMeter(match self {
+            Self::Redis { pipeline, redis, .. } => {
+                Ends::Redis(Reconnecting::new(Server::new(redis)?), stream_keys(pipeline, redis.streams))
+            }
+            Self::File { file, .. } => Ends::File(file.clone()),
+        }))
+    }
+}
+
 /// An opened log of a daemon.
 #[derive(Debug)]
 pub struct Log {
@@ -168,10 +193,12 @@ impl Log {
         }
     }
 
-    /// The trimmer. That of a file whose log belongs to other tables (`is_public` is false) keeps all.
+    /// The trimmer. That of a log that belongs to other tables (`is_public` is false) keeps all.
     pub fn trimmer(&self, is_public: bool) -> Trimmer {
         match &self.place {
-            Place::Redis { server, options, .. } => Trimmer::Redis { server: server.clone(), keep: options.log_keep },
+            Place::Redis { server, options, .. } => {
+                Trimmer::Redis { server: server.clone(), keep: Some(options.log_keep).filter(|_| is_public) }
+            }
             Place::File { file, keep, .. } => Trimmer::File { file: file.clone(), keep: keep.filter(|_| is_public) },
         }
     }

@@ -28,8 +28,8 @@ pub enum Trimmer {
     Redis {
         /// The Redis server.
         server: Server,
-        /// Age below which entries are always kept.
-        keep: Duration,
+        /// Age below which entries are always kept; `None` keeps all.
+        keep: Option<Duration>,
     },
     /// Trims the log in a GeoPackage.
     File {
@@ -48,8 +48,8 @@ impl Trimmer {
     /// If the log cannot be trimmed now. The next call continues.
     pub async fn trim(&self, kept: &VecDeque<Contained>) -> Result<u64, BackendError> {
         match self {
-            Self::Redis { server, keep } => Ok(trim_streams(server, kept, *keep).await?),
-            Self::File { file: _, keep: None } => Ok(0),
+            Self::Redis { keep: None, .. } | Self::File { keep: None, .. } => Ok(0),
+            Self::Redis { server, keep: Some(keep) } => Ok(trim_streams(server, kept, *keep).await?),
             Self::File { file, keep: Some(keep) } => {
                 Ok(tokio::task::block_in_place(|| trim_file(file, kept[0].entries, *keep))?)
             }

@@ -125,7 +125,7 @@ fn file_lag(file: &GeoPackage, committed: &[Cursor]) -> Result<Vec<StreamLag>, L
         let entries = end.entries - cursor.map_or(0, |cursor| cursor.position.entries);
         lag(&end.name, entries, now, end.last)
     };
-    Ok(file::Reader::open(file)?.ends()?.into_iter().map(lag).collect())
+    Ok(file::Reader::open_to_read(file)?.ends()?.into_iter().map(lag).collect())
 }
 
 fn lag(stream: &str, entries: u64, now: i64, last: EntryId) -> StreamLag {

@@ -9,11 +9,15 @@ pub mod csv;
 pub mod geopackage;
 mod open;
 pub mod postgres;
+mod progress;
+mod rebuild;
 pub mod tokens;
 mod writer;
 
 pub use claim::{Claim, Owner, Stored, UnreadableCursor};
 pub use open::{ClaimError, Hold, Opened, Options, Session, Store};
+pub use progress::{Progress, RejectedCount, RejectedEvent, TableProgress};
+pub use rebuild::Rebuild;
 pub use writer::{Backend, LaggingWriter, Writer, WriterError};
 
 use claim::{host, random_name};

@@ -9,7 +9,7 @@ use watchtower_geopackage::{GeoPackage, Lease};
 
 use crate::geopackage::{self, EmbeddedError};
 use crate::postgres::{self, Database};
-use crate::{Backend, Claim, LaggingWriter, Writer, WriterError};
+use crate::{Backend, Claim, LaggingWriter, Progress, Rebuild, Stored, Writer, WriterError};
 
 /// Interval at which a daemon that has taken over tries to get the lock of its predecessor.
 const LEASE_EVERY: Duration = Duration::from_millis(500);
@@ -88,6 +88,14 @@ pub enum ClaimError {
          which fences it)"
     )]
     Occupied {
+        /// Name of the pipeline.
+        pipeline: String,
+        /// Process and machine of that daemon.
+        owner: String,
+    },
+    /// The same of a command that no daemon may disturb, and that takes over from none.
+    #[error("pipeline {pipeline} is being written by {owner}: stop it first")]
+    Held {
         /// Name of the pipeline.
         pipeline: String,
         /// Process and machine of that daemon.
@@ -185,6 +193,56 @@ impl Store {
             (Place::Postgres { .. }, None) | (Place::File(_), Some(_)) => {
                 unreachable!("a session belongs to the store that made it")
             }
+        }
+    }
+
+    /// Plan and cursors of the tables; `None` without tables.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn stored(&self, session: &Session) -> Result<Option<Stored>, WriterError> {
+        match (&self.0, &session.0) {
+            (Place::Postgres { database, .. }, Some(client)) => {
+                match postgres::claim::exists(client, database).await? {
+                    true => Ok(postgres::claim::stored(client, database).await?),
+                    false => Ok(None),
+                }
+            }
+            (Place::File(file), None) if file.path().exists() => tokio::task::block_in_place(|| {
+                let connection = file.connect_to_read().map_err(EmbeddedError::from)?;
+                Ok(geopackage::claim::stored(file, &connection)?)
+            }),
+            _ => Ok(None),
+        }
+    }
+
+    /// The state of the tables, for people.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or has no tables.
+    pub async fn progress(&self) -> Result<Progress, WriterError> {
+        match &self.0 {
+            Place::Postgres { database, .. } => {
+                Ok(postgres::progress::progress(&mut database.connect().await?, database).await?)
+            }
+            Place::File(file) => Ok(tokio::task::block_in_place(|| geopackage::progress::progress(file))?),
+        }
+    }
+
+    /// Holds the tables, so that they can be computed anew.
+    ///
+    /// # Errors
+    /// If a daemon writes them, there are none, or the store cannot be used.
+    pub async fn hold_for_rebuild(&self) -> Result<Rebuild, ClaimError> {
+        match &self.0 {
+            Place::Postgres { database, options, streams } => match postgres::rebuild::Old::hold(database).await? {
+                Ok(old) => Ok(Rebuild::of_schema(old, options.clone(), *streams)),
+                Err(owner) => Err(ClaimError::Held { pipeline: database.pipeline.clone(), owner }),
+            },
+            Place::File(file) => tokio::task::block_in_place(|| match Rebuild::of_file(file)? {
+                Some(rebuild) => Ok(rebuild),
+                None => Err(occupied(file)?.into()),
+            }),
         }
     }
 

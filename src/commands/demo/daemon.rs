@@ -46,12 +46,12 @@ impl Daemon {
             .build()
             .map_err(DemoError::Threads)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let (of_daemon, gauge) = (file.clone(), Arc::clone(gauge));
+        let (places, gauge) = (options.places(Some(file)), Arc::clone(gauge));
         let ended = Arc::new(AtomicBool::new(false));
         let has_ended = Arc::clone(&ended);
         let thread = thread::spawn(move || {
             let stopped = async { drop(stopped.await) };
-            let result = runtime.block_on(daemon::run(options, Some(&of_daemon), false, stopped));
+            let result = runtime.block_on(daemon::run(options, &places, false, stopped));
             has_ended.store(true, Ordering::Relaxed);
             gauge.end();
             Ok(result?)

@@ -96,7 +96,8 @@ pub async fn fill(
             sleep(LOOK_EVERY).await;
         }
     };
-    daemon::run(daemon_options, Some(file), false, complete).await?;
+    let places = daemon_options.places(Some(file));
+    daemon::run(daemon_options, &places, false, complete).await?;
     if published.interrupted_at.is_some() || stop.load(Ordering::Relaxed) {
         return Err(FillError::Interrupted { path: file.path().to_owned() });
     }

@@ -3,9 +3,8 @@
 use rusqlite::Row;
 use watchtower_geopackage::{Connection, GeoPackage, geometry as blobs, time};
 use watchtower_model::{BEGINNING, Millis};
-use watchtower_store::geopackage::claim;
+use watchtower_store::geopackage::{EmbeddedError, claim};
 
-use super::super::embedded::FileOperationError;
 use super::{GeofenceVersion, LastSeen, VehicleVersion, geometry};
 
 const GEOFENCES: &str = "SELECT geofence_id, effective_from, effective_until, valid_from, name, kind, anchor, tags, \
@@ -19,7 +18,7 @@ const LAST_SEEN: &str = "SELECT vehicle_id, ts, status FROM vehicle_state ORDER 
 ///
 /// # Errors
 /// If the file does not exist, or has no tables.
-pub(super) fn geofences(file: &GeoPackage) -> Result<Vec<GeofenceVersion>, FileOperationError> {
+pub(super) fn geofences(file: &GeoPackage) -> Result<Vec<GeofenceVersion>, EmbeddedError> {
     rows(file, &connect(file)?, GEOFENCES, geofence)
 }
 
@@ -27,17 +26,17 @@ pub(super) fn geofences(file: &GeoPackage) -> Result<Vec<GeofenceVersion>, FileO
 ///
 /// # Errors
 /// As [`geofences`].
-pub(super) fn vehicles(file: &GeoPackage) -> Result<(Vec<VehicleVersion>, Vec<LastSeen>), FileOperationError> {
+pub(super) fn vehicles(file: &GeoPackage) -> Result<(Vec<VehicleVersion>, Vec<LastSeen>), EmbeddedError> {
     let connection = connect(file)?;
     let seen = |row: &Row<'_>| Ok(LastSeen { vehicle_id: row.get(0)?, ts: since(row, 1)?, status: row.get(2)? });
     Ok((rows(file, &connection, VEHICLES, vehicle)?, rows(file, &connection, LAST_SEEN, seen)?))
 }
 
-fn connect(file: &GeoPackage) -> Result<Connection, FileOperationError> {
+fn connect(file: &GeoPackage) -> Result<Connection, EmbeddedError> {
     let connection = file.connect_to_read()?;
     match claim::owner(file, &connection)? {
         Some(_) => Ok(connection),
-        None => Err(FileOperationError::NoTables { path: file.path().to_owned() }),
+        None => Err(EmbeddedError::NoTables { path: file.path().to_owned() }),
     }
 }
 
@@ -46,7 +45,7 @@ fn rows<T>(
     connection: &Connection,
     sql: &str,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Vec<T>, FileOperationError> {
+) -> Result<Vec<T>, EmbeddedError> {
     let doing = || file.failed("read the tables");
     let mut statement = connection.prepare(sql).map_err(doing())?;
     let rows = statement.query_map((), read).map_err(doing())?;

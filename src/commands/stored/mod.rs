@@ -10,6 +10,9 @@ use watchtower_geopackage::GeoPackage;
 use watchtower_inputs::geojson_of_wkb;
 use watchtower_model::{BEGINNING, Millis};
 
+use watchtower_store::Options;
+use watchtower_store::postgres::Database;
+
 use super::arguments::PlaceArgs;
 use super::runtime;
 
@@ -64,10 +67,12 @@ pub(super) struct LastSeen {
 /// # Errors
 /// If the configuration is wrong, or the tables are missing or cannot be read.
 pub(super) fn geofences(place: &PlaceArgs) -> anyhow::Result<Vec<GeofenceVersion>> {
-    let (options, file) = place.load()?;
-    match file {
-        Some(file) => Ok(embedded::geofences(&file)?),
-        None => Ok(runtime()?.block_on(postgres::geofences(&options))?),
+    let (_, places) = place.load()?;
+    match &places.store {
+        Options::File(file) => Ok(embedded::geofences(file)?),
+        Options::Postgres { pipeline, postgres, .. } => {
+            Ok(runtime()?.block_on(postgres::geofences(&Database::new(pipeline, postgres)?))?)
+        }
     }
 }
 
@@ -84,10 +89,12 @@ pub(super) fn geofences_of(file: &GeoPackage) -> anyhow::Result<Vec<GeofenceVers
 /// # Errors
 /// As [`geofences`].
 pub(super) fn vehicles(place: &PlaceArgs) -> anyhow::Result<(Vec<VehicleVersion>, Vec<LastSeen>)> {
-    let (options, file) = place.load()?;
-    match file {
-        Some(file) => Ok(embedded::vehicles(&file)?),
-        None => Ok(runtime()?.block_on(postgres::vehicles(&options))?),
+    let (_, places) = place.load()?;
+    match &places.store {
+        Options::File(file) => Ok(embedded::vehicles(file)?),
+        Options::Postgres { pipeline, postgres, .. } => {
+            Ok(runtime()?.block_on(postgres::vehicles(&Database::new(pipeline, postgres)?))?)
+        }
     }
 }
 

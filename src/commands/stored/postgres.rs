@@ -1,9 +1,8 @@
 //! Geofences and vehicles from the tables in PostgreSQL.
 
 use tokio_postgres::{Client, Row};
-use watchtower_daemon as daemon;
 use watchtower_model::{BEGINNING, Millis};
-use watchtower_store::postgres::{Database, StoreError};
+use watchtower_store::postgres::{Database, StoreError, claim};
 
 use super::{GeofenceVersion, LastSeen, VehicleVersion, geometry};
 
@@ -39,8 +38,8 @@ const LAST_SEEN: &str =
 ///
 /// # Errors
 /// If the database cannot be used, or has no such pipeline.
-pub(super) async fn geofences(options: &daemon::Options) -> Result<Vec<GeofenceVersion>, StoreError> {
-    let client = connect(options).await?;
+pub(super) async fn geofences(database: &Database) -> Result<Vec<GeofenceVersion>, StoreError> {
+    let client = connect(database).await?;
     let rows = client.query(GEOFENCES, &[]).await.map_err(StoreError::statement("read the geofences"))?;
     Ok(rows.iter().map(geofence).collect())
 }
@@ -49,27 +48,17 @@ pub(super) async fn geofences(options: &daemon::Options) -> Result<Vec<GeofenceV
 ///
 /// # Errors
 /// As [`geofences`].
-pub(super) async fn vehicles(options: &daemon::Options) -> Result<(Vec<VehicleVersion>, Vec<LastSeen>), StoreError> {
-    let client = connect(options).await?;
+pub(super) async fn vehicles(database: &Database) -> Result<(Vec<VehicleVersion>, Vec<LastSeen>), StoreError> {
+    let client = connect(database).await?;
     let versions = client.query(VEHICLES, &[]).await.map_err(StoreError::statement("read the vehicles"))?;
     let seen = client.query(LAST_SEEN, &[]).await.map_err(StoreError::statement("read the state of the vehicles"))?;
     let seen = seen.iter().map(|row| LastSeen { vehicle_id: row.get(0), ts: since(row, 1), status: row.get(2) });
     Ok((versions.iter().map(vehicle).collect(), seen.collect()))
 }
 
-async fn connect(options: &daemon::Options) -> Result<Client, StoreError> {
-    let database = Database::new(&options.pipeline, &options.store)?;
+async fn connect(database: &Database) -> Result<Client, StoreError> {
     let client = database.connect().await?;
-    let table = format!("{}.geofences", database.schema);
-    let exists = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await;
-    if exists.map_err(StoreError::statement("check for the pipeline"))?.get(0) {
-        return Ok(client);
-    }
-    let Database { pipeline, schema, .. } = &database;
-    let server = database.server();
-    Err(StoreError::Setup(format!(
-        "there is no pipeline {pipeline} in schema {schema} of {server}: no daemon has run yet"
-    )))
+    if claim::exists(&client, database).await? { Ok(client) } else { Err(claim::missing(database)) }
 }
 
 fn since(row: &Row, column: usize) -> Millis {

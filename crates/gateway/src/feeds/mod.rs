@@ -27,7 +27,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 use watchtower_auth::{Grant, Role};
-use watchtower_log::ingest::Place;
 use watchtower_log::leases::{Lease, Leases, RENEW_EVERY};
 
 use crate::Shared;
@@ -45,7 +44,7 @@ pub(crate) struct Feeds {
 
 impl Feeds {
     /// Starts a task for each feed of the configuration.
-    pub(crate) fn start(context: &Shared, log: &Place) -> Self {
+    pub(crate) fn start(context: &Shared, log: &watchtower_log::Options) -> Self {
         let (stop, _) = watch::channel(());
         let mut tasks = JoinSet::new();
         let owner = Owner::new();
@@ -54,7 +53,7 @@ impl Feeds {
                 context: Arc::clone(context),
                 feed: feed.clone(),
                 leases: Leases::new(log, owner.0.clone()),
-                client_id: client_id(log, &feed.name),
+                client_id: client_id(&log.pipeline(), &feed.name),
             };
             tasks.spawn(task.run(stop.subscribe()));
         }
@@ -82,11 +81,7 @@ impl Owner {
 }
 
 /// The client identifier of a subscription unless configured: the same after a restart, and different for each pipeline.
-fn client_id(log: &Place, source: &str) -> String {
-    let pipeline = match log {
-        Place::Redis(_, pipeline) => pipeline.clone(),
-        Place::File(file, _) => file.path().file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into()),
-    };
+fn client_id(pipeline: &str, source: &str) -> String {
     format!("watchtower-{pipeline}-{source}")
 }
 

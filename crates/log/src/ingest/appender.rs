@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use watchtower_core::events::{Event, Raw, stream_of};
 
 use super::submission::{Delivery, Entry, Outcome, Submission};
-use super::{EVENTS_PER_ENTRY, IngestError, Place as LogPlace};
-use crate::ClockSource;
+use super::{EVENTS_PER_ENTRY, IngestError};
 use crate::append::{Batches, Chunk, Format, Layout, OpenError, Outlet, PipelineName, Place, Target, Wanted};
-use crate::redis::{Options, Server};
+use crate::redis::{self, Server};
+use crate::{ClockSource, Options};
 
 /// Requests of one append.
 const MAX_GROUP: usize = 512;
@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Appends groups of requests to the log; reconnects after a failure.
 pub(super) struct Appender {
-    place: LogPlace,
+    log: Options,
     open: Option<OpenLog>,
 }
 
@@ -37,8 +37,8 @@ struct OpenLog {
 
 impl Appender {
     /// Without a connection.
-    pub(super) fn new(place: LogPlace) -> Self {
-        Self { place, open: None }
+    pub(super) fn new(log: Options) -> Self {
+        Self { log, open: None }
     }
 
     /// Appends until all handles are dropped.
@@ -85,7 +85,7 @@ impl Appender {
         };
         if !usable {
             self.open = None;
-            self.open = Some(OpenLog::open(&self.place).map_err(|error| text(&error))?);
+            self.open = Some(OpenLog::open(&self.log).map_err(|error| text(&error))?);
         }
         Ok(self.open.as_mut().expect("it was opened above"))
     }
@@ -98,10 +98,10 @@ fn text(error: &OpenError) -> String {
 }
 
 impl OpenLog {
-    fn open(place: &LogPlace) -> Result<Self, OpenError> {
-        let (outlet, layout, target) = match place {
-            LogPlace::Redis(options, pipeline) => open_redis(options, pipeline)?,
-            LogPlace::File(file, streams) => {
+    fn open(log: &Options) -> Result<Self, OpenError> {
+        let (outlet, layout, target) = match log {
+            Options::Redis { redis, pipeline, .. } => open_redis(redis, pipeline)?,
+            Options::File { file, streams, .. } => {
                 let appender = crate::file::Appender::open(file, *streams)?;
                 let known = appender.layout();
                 // Who appends clocks is fixed by the first daemon or publisher; until then it will be the daemon.
@@ -177,7 +177,7 @@ impl OpenLog {
     }
 }
 
-fn open_redis(options: &Options, pipeline: &str) -> Result<(Outlet, Layout, Target), OpenError> {
+fn open_redis(options: &redis::Options, pipeline: &str) -> Result<(Outlet, Layout, Target), OpenError> {
     let pipeline = PipelineName::parse(pipeline).expect("the configuration refuses other names");
     let target = Target::Redis { url: options.url.clone(), pipeline };
     let server = Server::new(options).map_err(OpenError::Server)?;

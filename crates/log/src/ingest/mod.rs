@@ -18,10 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use submission::{Delivery, Entry, Outcome};
 
-use crate::redis;
+use crate::Options;
 use appender::Appender;
 use submission::Submission;
-use watchtower_geopackage::GeoPackage;
 
 /// Greatest number of events of one entry: the cost of an entry in Redis is then a small part of that of its events.
 pub const EVENTS_PER_ENTRY: u32 = 64;
@@ -48,15 +47,6 @@ pub enum IngestError {
     Stopping,
 }
 
-/// The log that requests are appended to.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// Streams of a Redis; the name is the pipeline's, `streams` the configured number until a daemon has announced one.
-    Redis(redis::Options, String),
-    /// The log in a file, which is created with this number of event streams (1 for None) if it is missing.
-    File(GeoPackage, Option<u16>),
-}
-
 /// A handle to the thread that appends; the thread ends when the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Ingest {
@@ -64,10 +54,11 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Starts the thread, which connects when the first request arrives.
-    pub fn start(place: Place) -> Self {
+    /// Starts the thread, which connects when the first request arrives. The number of event streams in Redis is the
+    /// configured one until a daemon has announced one; a missing file is created.
+    pub fn start(log: Options) -> Self {
         let (submissions, waiting) = mpsc::channel(MAX_WAITING);
-        std::thread::spawn(move || Appender::new(place).run(waiting));
+        std::thread::spawn(move || Appender::new(log).run(waiting));
         Self { submissions }
     }
 

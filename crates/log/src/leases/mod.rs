@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use ::redis::aio::MultiplexedConnection;
 use watchtower_geopackage::{FileError, GeoPackage};
 
-use crate::ingest::Place;
-use crate::redis::{Options, RedisError, Server};
+use crate::Options;
+use crate::redis::{Options as RedisOptions, RedisError, Server};
 
 /// How long a lease holds after it was taken or renewed: a holder that was killed is succeeded after this time.
 pub const TTL: Duration = Duration::from_secs(15);
@@ -54,7 +54,7 @@ pub struct Leases {
 
 #[derive(Debug)]
 enum Store {
-    Redis { options: Box<Options>, pipeline: String, connection: Mutex<Option<Box<Connection>>> },
+    Redis { options: Box<RedisOptions>, pipeline: String, connection: Mutex<Option<Box<Connection>>> },
     File(GeoPackage),
 }
 
@@ -104,14 +104,14 @@ impl Lease {
 
 impl Leases {
     /// Leases beside a log; `owner` is different for each process that ever runs.
-    pub fn new(log: &Place, owner: String) -> Self {
+    pub fn new(log: &Options, owner: String) -> Self {
         let place = match log {
-            Place::Redis(options, pipeline) => Store::Redis {
-                options: Box::new(options.clone()),
+            Options::Redis { redis, pipeline, .. } => Store::Redis {
+                options: Box::new(redis.clone()),
                 pipeline: pipeline.clone(),
                 connection: Mutex::default(),
             },
-            Place::File(file, _) => Store::File(file.clone()),
+            Options::File { file, .. } => Store::File(file.clone()),
         };
         Self { place, owner }
     }

@@ -44,6 +44,20 @@ pub enum EmbeddedError {
         /// Path of the file.
         path: PathBuf,
     },
+    /// The file has no tables.
+    #[error("{} has no tables yet: no daemon has run on it", path.display())]
+    NoTables {
+        /// Path of the file.
+        path: PathBuf,
+    },
+    /// A file that was written beside it cannot be removed.
+    #[error("cannot remove {}: {source}", path.display())]
+    Beside {
+        /// Path of that file.
+        path: PathBuf,
+        /// The error.
+        source: std::io::Error,
+    },
     /// Another daemon holds the file.
     #[error(
         "{} is being written by {owner}: stop that daemon first (or start this one with --takeover, which fences it)",
@@ -79,6 +93,8 @@ impl EmbeddedError {
             | Self::Cursor { .. }
             | Self::Plan { .. }
             | Self::Tables { .. }
+            | Self::NoTables { .. }
+            | Self::Beside { .. }
             | Self::Occupied { .. }
             | Self::Fenced { .. } => Remedy::None,
         }

@@ -12,6 +12,7 @@ pub mod commit;
 mod encode;
 mod error;
 pub mod lagging;
+pub(crate) mod progress;
 mod rows;
 pub mod schema;
 pub mod switch;

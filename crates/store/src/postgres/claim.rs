@@ -19,6 +19,23 @@ pub async fn try_lock(client: &Client, database: &Database) -> Result<bool, Stor
     Ok(row.get(0))
 }
 
+/// Whether the schema holds the tables of a pipeline.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn exists(client: &Client, database: &Database) -> Result<bool, StoreError> {
+    let table = format!("{}.pipeline", database.schema);
+    let row = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await;
+    Ok(row.map_err(StoreError::statement("check for the pipeline"))?.get(0))
+}
+
+/// The error of what needs the tables of a pipeline that has none.
+pub fn missing(database: &Database) -> StoreError {
+    let Database { pipeline, schema, .. } = database;
+    let server = database.server();
+    StoreError::Setup(format!("there is no pipeline {pipeline} in schema {schema} of {server}: no daemon has run yet"))
+}
+
 /// The daemon that holds the pipeline, if the pipeline exists.
 ///
 /// # Errors

@@ -20,7 +20,9 @@ mod ewkb;
 pub mod lagging;
 pub(crate) mod open;
 mod options;
+pub(crate) mod progress;
 mod queue;
+pub(crate) mod rebuild;
 pub mod schema;
 mod statements;
 

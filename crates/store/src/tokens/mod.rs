@@ -11,6 +11,7 @@ use watchtower_auth::{Grant, Role, TokenHash};
 use watchtower_geopackage::GeoPackage;
 use watchtower_model::Millis;
 
+use crate::Options;
 use crate::geopackage::EmbeddedError;
 use crate::postgres::{Database, StoreError};
 
@@ -76,6 +77,19 @@ pub enum Tokens {
 }
 
 impl Tokens {
+    /// The tokens beside these tables. Does not connect.
+    ///
+    /// # Errors
+    /// If the address or the certificates of PostgreSQL are invalid.
+    pub fn new(tables: &Options) -> Result<Self, TokenError> {
+        Ok(match tables {
+            Options::Postgres { pipeline, postgres, .. } => {
+                Self::Postgres(Box::new(Database::new(pipeline, postgres)?))
+            }
+            Options::File(file) => Self::File(file.clone()),
+        })
+    }
+
     /// All tokens, revoked and expired ones too, oldest first.
     ///
     /// # Errors
