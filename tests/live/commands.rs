@@ -116,7 +116,7 @@ fn check_and_status_tell_how_a_pipeline_is() {
     let pid = format!("process {} on ", daemon.pid());
     says(
         &printed,
-        &["pipeline  lagos in 127.0.0.1:", "commit    1 at ", &pid, "term 1", "daemon    ready on 127.0.0.1:"],
+        &["tables    pipeline lagos in 127.0.0.1:", "commit    1 at ", &pid, "term 1", "daemon    ready on 127.0.0.1:"],
     );
     says(&printed, &["rejected events", "        1 malformed, the last in the hour from ", "wt:lagos:events:0 "]);
     assert!(!printed.contains("wrong_stream"), "{printed}");
@@ -145,7 +145,7 @@ fn check_and_status_tell_how_a_pipeline_is() {
     drop(redis);
     let (code, printed) = run(&pipeline, "status", &[]);
     assert_eq!(code, Some(0), "{printed}");
-    says(&printed, &["redis     Redis at 127.0.0.1:", "?"]);
+    says(&printed, &["log       Redis at 127.0.0.1:", "?"]);
 }
 
 #[test]
