@@ -27,7 +27,7 @@ impl Meanwhile {
     fn act(self, rig: &mut Rig, daemon: Daemon, act: impl FnOnce(&mut Rig)) -> Daemon {
         match self {
             Self::Paused => {
-                daemon.signal("STOP");
+                daemon.freeze();
                 act(rig);
                 daemon.signal("CONT");
                 daemon

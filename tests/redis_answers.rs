@@ -309,7 +309,7 @@ fn a_full_redis_is_read() {
     let mut world = World::new(&redis, redis.url());
     let daemon = world.pipeline.start();
     world.works();
-    daemon.signal("STOP");
+    daemon.freeze();
     // What its read was waiting for would still reach it.
     redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
     (0..50).for_each(|_| drop(world.append()));

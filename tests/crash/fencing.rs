@@ -64,7 +64,7 @@ fn a_successor_of_a_daemon_that_hangs_does_not_wait_for_its_address() {
     first.wait_until_ready();
     world.append(scenario.third(1));
     world.assert_undisturbed("one daemon", 1);
-    first.signal("STOP");
+    first.freeze();
     wait_until("the first hangs", || state(&first) == 'T');
 
     let second = world.start(&["--takeover"], &[]);
@@ -168,7 +168,7 @@ fn freeze(redis: &RedisServer, job: &str) {
         std::thread::sleep(Duration::from_millis(40)); // for some checkpoints on the way
         wait_until(&format!("{job}: a commit"), || state(&first) == 'T' || world.commits() != before);
         if job == "at random" && rng.chance(15) {
-            first.signal("STOP");
+            first.freeze();
         }
         assert!(!has_ended(&first), "{job}: {}", first.log());
     }

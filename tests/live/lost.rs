@@ -116,7 +116,7 @@ fn what_is_trimmed_before_it_is_read_halts_the_daemon_until_somebody_decides() {
     let halfway = Halfway::new();
     let Halfway { redis, pipeline, log, .. } = &halfway;
     let daemon = pipeline.start();
-    daemon.signal("STOP");
+    daemon.freeze();
     // What its read was waiting for would still reach it.
     redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
     log.append(&redis.url());

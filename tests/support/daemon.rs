@@ -269,6 +269,17 @@ impl Daemon {
         assert!(status.success(), "kill -{signal}");
     }
 
+    /// Stops all its threads until `CONT`. The signal is taken by one thread; on a busy machine the others go on for a while.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.pid());
+        let is_stopped = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        };
+        wait_until("all threads have stopped", || std::fs::read_dir(&tasks).unwrap().all(is_stopped));
+    }
+
     /// Waits for its end with this exit code; what it said.
     pub(crate) fn ends_with(mut self, code: i32) -> String {
         let status = self.wait();
