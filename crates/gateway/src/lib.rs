@@ -27,6 +27,7 @@ mod precondition;
 mod routes;
 mod server;
 mod sources;
+mod schemas;
 mod table;
 mod vessels;
 

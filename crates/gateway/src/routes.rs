@@ -8,6 +8,7 @@ use axum::routing::{any, delete, get, post, put};
 
 use crate::answer::Failure;
 use crate::table::{Need, Route};
+use watchtower_inputs::messages::{Format, decoded};
 use crate::{Context, Shared, edits, openapi, sources};
 
 /// The handlers behind [`authorize`].
@@ -33,7 +34,7 @@ async fn authorize(State(context): State<Shared>, mut request: Request, next: Ne
     let route = match Route::find(request.method(), request.uri().path()) {
         Ok(route) => route,
         Err(methods) if methods.is_empty() => return Failure::not_found().into_response(),
-        Err(methods) => return Failure::method(&methods.join(" or ")).into_response(),
+        Err(methods) => return Failure::method(&methods).into_response(),
     };
     if let Need::Role(needed) = route.need {
         let caller = context.caller(request.headers(), request.uri(), needed).await.and_then(|caller| {
@@ -47,6 +48,10 @@ async fn authorize(State(context): State<Shared>, mut request: Request, next: Ne
             Ok(caller) => caller,
             Err(failure) => return failure.into_response(),
         };
+    // What the extractors of handlers refuse is no JSON; so nothing is left for them to refuse.
+    if decoded(request.uri().path(), false).is_err() {
+        return Failure::bad_request("expected a path of UTF-8, percent-encoded").into_response();
+    }
         if let Some(failure) = context.over_rate(&caller.name, None) {
             return failure.into_response();
         }

@@ -42,7 +42,7 @@ async fn receive(context: &Context, name: &str, token: Option<String>, request: 
     let source = context.source(name).ok_or_else(Failure::not_found)?;
     let (parts, stream) = request.into_parts();
     if parts.method == Method::GET && !source.format.accepts_query() {
-        return Err(Failure::method("POST"));
+        return Err(Failure::method(&["POST"]));
     }
     // A signature needs the body; every other sender is known before anything of it is read.
     let known = context.identify(&source, token.as_deref(), &parts).await?;
