@@ -1,5 +1,6 @@
 //! The gateway, through the real program: what is sent to it is in the log or refused, whoever sends it, whatever fails.
 
+mod crowds;
 mod deliveries;
 mod edits;
 mod feeds;

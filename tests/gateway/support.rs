@@ -81,8 +81,13 @@ impl FileGateway {
 
     /// Ends the process, if it runs, and starts it again.
     pub(crate) fn restart(&mut self) {
+        self.restart_by(|command| command);
+    }
+
+    /// The same by another command, made of the usual one.
+    pub(crate) fn restart_by(&mut self, make: impl FnOnce(Command) -> Command) {
         self.process = None;
-        let mut command = self.one.command("gateway", &[]);
+        let mut command = make(self.one.command("gateway", &[]));
         command.env("WATCHTOWER_LOG_LEVEL", "trace");
         self.process = Some(Daemon::spawn(command, self.port, self.one.path().parent().unwrap()));
         self.wait();

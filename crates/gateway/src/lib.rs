@@ -18,6 +18,7 @@ mod connections;
 mod edits;
 mod events;
 pub mod feeds;
+mod files;
 mod ids;
 mod limits;
 mod local;

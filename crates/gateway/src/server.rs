@@ -30,7 +30,7 @@ use watchtower_store::tokens::Tokens;
 use crate::accounts::Accounts;
 use crate::connections::{Connections, Open};
 use crate::feeds::Feeds;
-use crate::{Context, Options, Shared, routes};
+use crate::{Context, Options, Shared, files, routes};
 
 /// A connection without a request is closed after this time, once it has had one.
 const IDLE: Duration = Duration::from_secs(75);
@@ -113,7 +113,7 @@ impl Gateway {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, address: _, tls, context, log } = self;
         let feeds = Feeds::start(&context, &log);
-        let connections = Connections::new(context.options.max_connections);
+        let connections = Connections::new(files::connections(context.options.max_connections));
         let router = routes::router(Arc::clone(&context));
         let (stopping, stop) = watch::channel(());
         let mut tasks = JoinSet::new();
