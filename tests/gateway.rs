@@ -6,6 +6,7 @@ mod edits;
 mod feeds;
 mod limits;
 mod messages;
+mod metrics;
 mod roles;
 mod servers;
 mod support;

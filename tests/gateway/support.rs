@@ -67,6 +67,8 @@ pub(crate) struct FileGateway {
     process: Option<Daemon>,
     pub(crate) one: OneFile,
     pub(crate) port: u16,
+    /// Port of `/metrics`.
+    pub(crate) metrics: u16,
 }
 
 impl FileGateway {
@@ -74,7 +76,7 @@ impl FileGateway {
     pub(crate) fn start(gateway: &str, more: &str) -> Self {
         let port = free_port();
         let one = OneFile::new(1, &format!("[gateway]\nlisten = \"127.0.0.1:{port}\"\n{gateway}\n{more}"));
-        let mut started = Self { one, port, process: None };
+        let mut started = Self { one, port, metrics: free_port(), process: None };
         started.restart();
         started
     }
@@ -89,6 +91,7 @@ impl FileGateway {
         self.process = None;
         let mut command = make(self.one.command("gateway", &[]));
         command.env("WATCHTOWER_LOG_LEVEL", "trace");
+        command.env("WATCHTOWER_GATEWAY_METRICS", format!("127.0.0.1:{}", self.metrics));
         self.process = Some(Daemon::spawn(command, self.port, self.one.path().parent().unwrap()));
         self.wait();
     }

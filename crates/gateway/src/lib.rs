@@ -22,18 +22,19 @@ mod files;
 mod ids;
 mod limits;
 mod local;
+pub mod metrics;
 mod openapi;
 mod options;
 mod precondition;
 mod routes;
+mod schemas;
 mod server;
 mod sources;
-mod schemas;
 mod table;
 mod vessels;
 
 pub use options::{Keys, Options, Source, Trust};
-pub use server::{Gateway, GatewayError};
+pub use server::{Gateway, GatewayError, check_tls};
 pub use table::{Need, ROUTES, Route};
 
 use std::sync::Arc;

@@ -58,7 +58,7 @@ async fn receive(context: &Context, name: &str, token: Option<String>, request: 
     let body = body::inflate(&context.options, &parts.headers, raw).await?;
     let mut items = match read(context, &source, &parts, &body) {
         Ok(items) => items,
-        Err(error) => return Err(context.refuse(error, &body).await?),
+        Err(error) => return Err(context.refuse(&source.name, error, &body).await?),
     };
     let names = if source.vessel_names { Some(context.retain_names(&mut items).await) } else { None };
     let received = context.receive(&caller, Scope::Source, items, delivery).await?;
