@@ -111,7 +111,7 @@ pub(super) async fn bind(
 ///
 /// # Errors
 /// If the address of PostgreSQL or its certificates cannot be used.
-pub(super) fn tokens(options: &daemon::Options, file: Option<&GeoPackage>) -> anyhow::Result<Tokens> {
+pub(crate) fn tokens(options: &daemon::Options, file: Option<&GeoPackage>) -> anyhow::Result<Tokens> {
     Ok(match file {
         None => Tokens::Postgres(Box::new(Database::new(&options.pipeline, &options.store)?)),
         Some(file) => Tokens::File(file.clone()),
