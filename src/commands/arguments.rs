@@ -33,6 +33,14 @@ impl ConfigArgs {
     pub fn load(&self) -> Result<daemon::Options, ConfigError> {
         config::load(&self.config, config::environment())
     }
+
+    /// The same for every room.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_all(&self) -> Result<Configuration, ConfigError> {
+        config::load_all(&self.config, config::environment())
+    }
 }
 
 /// The configuration, or the one file that needs none.

@@ -1,5 +1,8 @@
 //! `watchtower check`: reports everything that a daemon needs and lacks, with the remedy for each.
 
+mod gateway;
+mod listener;
+
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
@@ -16,7 +19,7 @@ use watchtower_store::postgres::{Database, StoreError, claim};
 
 use super::arguments::ConfigArgs;
 use super::runtime;
-use crate::config;
+use crate::config::{self, Configuration};
 
 /// Time limit for each server.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,9 +41,13 @@ const COMMANDS: [&[&str]; 5] = [
 /// # Errors
 /// If the configuration is wrong.
 pub fn run(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let options = args.load()?;
-    writeln!(out, "{}", config::describe(&options))?;
-    let findings = runtime()?.block_on(check(&options));
+    let Configuration { daemon: options, gateway } = args.load_all()?;
+    writeln!(out, "{}{}", config::describe(&options), config::describe_gateway(&gateway))?;
+    let findings = runtime()?.block_on(async {
+        let mut findings = check(&options).await;
+        gateway::check(&options, &gateway, &mut findings).await;
+        findings
+    });
     for finding in &findings.0 {
         writeln!(out, "{finding}")?;
     }
@@ -117,11 +124,11 @@ pub async fn check(options: &daemon::Options) -> Findings {
         Ok(Err(error)) => findings.wrong(error.to_string()),
         Err(_) => findings.wrong(format!("PostgreSQL did not answer within {} s", PATIENCE.as_secs())),
     }
-    match tokio::net::TcpListener::bind(options.http.listen).await {
-        Ok(_) => findings.good(format!("{} is free for /healthz, /readyz and /metrics", options.http.listen)),
-        Err(error) => findings.warning(format!(
-            "[http] listen: cannot listen on {}: {error} (it is in use if the daemon runs)",
-            options.http.listen
+    match listener::try_bind(options.http.listen).await {
+        Ok(()) => findings.good(format!("{} is free for /healthz, /readyz and /metrics", options.http.listen)),
+        Err(taken) => findings.warning(format!(
+            "[http] listen: cannot listen on {}: {} (it is in use if the daemon runs)",
+            options.http.listen, taken.cause
         )),
     }
     findings
@@ -175,32 +182,39 @@ async fn redis_durability(
 }
 
 async fn redis_rights(options: &daemon::Options, server: &Server, findings: &mut Findings) -> Result<(), RedisError> {
-    let mut connection = server.connect().await?;
-    let Ok(user) = redis::cmd("ACL").arg("WHOAMI").query_async::<String>(&mut connection).await else {
-        return Ok(());
-    };
-    let mut denied = Vec::new();
-    for key in stream_keys(&options.pipeline, options.redis.streams) {
-        for command in COMMANDS {
-            let words = command.iter().map(|word| if *word == "{key}" { key.as_str() } else { word });
-            let mut dry_run = redis::cmd("ACL");
-            dry_run.arg("DRYRUN").arg(&user);
-            words.for_each(|word| {
-                dry_run.arg(word);
-            });
-            match dry_run.query_async::<String>(&mut connection).await {
-                Ok(answer) if answer != "OK" => denied.push(format!("{} {key}", command[0])),
-                Ok(_) => {}
-                Err(_) => return Ok(()), // the user may not run ACL DRYRUN; the daemon reports denials
-            }
-        }
-    }
+    let keys = stream_keys(&options.pipeline, options.redis.streams);
+    let wanted: Vec<(&str, &[&str])> =
+        keys.iter().flat_map(|key| COMMANDS.map(|command| (key.as_str(), command))).collect();
+    let Some((user, denied)) = denied(server, &wanted).await? else { return Ok(()) };
     if denied.is_empty() {
         findings.good(format!("Redis user {user} may do what is needed"));
     } else {
         findings.wrong(format!("Redis user {user} may not: {}; see ACL SETUSER", denied.join(", ")));
     }
     Ok(())
+}
+
+/// The user of Redis, and those of the commands that it may not run; `{key}` in a command stands for the key beside it.
+/// None if the user may not run ACL DRYRUN: the program reports denials once it meets them.
+async fn denied(server: &Server, wanted: &[(&str, &[&str])]) -> Result<Option<(String, Vec<String>)>, RedisError> {
+    let mut connection = server.connect().await?;
+    let Ok(user) = redis::cmd("ACL").arg("WHOAMI").query_async::<String>(&mut connection).await else {
+        return Ok(None);
+    };
+    let mut denied = Vec::new();
+    for (key, command) in wanted {
+        let mut dry_run = redis::cmd("ACL");
+        dry_run.arg("DRYRUN").arg(&user);
+        for word in *command {
+            dry_run.arg(if *word == "{key}" { key } else { word });
+        }
+        match dry_run.query_async::<String>(&mut connection).await {
+            Ok(answer) if answer != "OK" => denied.push(format!("{} {key}", command[0]).trim_end().to_owned()),
+            Ok(_) => {}
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Some((user, denied)))
 }
 
 async fn announcement(options: &daemon::Options, server: &Server, findings: &mut Findings) -> Result<(), RedisError> {

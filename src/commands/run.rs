@@ -72,6 +72,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let _entered = runtime.enter();
         interrupt::asked_to_stop().context("cannot listen for SIGTERM and Ctrl-C")?
     };
+    if gateway.enabled {
+        // The gateway describes its metrics before the daemon starts.
+        telemetry::metrics::install()?;
+    }
     let ended = runtime.block_on(async {
         let serving = match gateway.enabled {
             true => Some(Serving::start(gateway::bind(gateway, &options, &places).await?)),

@@ -1,6 +1,7 @@
 //! `[gateway]` and `[[source]]`: what is sent over HTTP, and by whom.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ pub(super) fn gateway(reader: &mut Reader<'_>) -> Options {
     let options = Options {
         enabled: reader.read(key("enabled"), default.enabled, kinds::boolean),
         listen: reader.read(key("listen"), default.listen, kinds::address),
+        metrics: reader.read(key("metrics"), default.metrics, metrics_address),
         require_tokens: reader.read(key("require_tokens"), default.require_tokens, kinds::boolean),
         tls_certificate: reader.read(key("tls_certificate"), default.tls_certificate, kinds::file),
         tls_key: reader.read(key("tls_key"), default.tls_key, kinds::file),
@@ -207,11 +209,20 @@ fn keys<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<Vec<u8>>, Wrong>
     }
 }
 
+/// An address; `""` is none.
+fn metrics_address(value: Value<'_>) -> Result<Option<SocketAddr>, Wrong> {
+    match text(value, "an IP address and a port, or \"\" for none") {
+        Ok(found) if found.trim().is_empty() => Ok(None),
+        _ => kinds::address(value).map(Some),
+    }
+}
+
 /// `[gateway]` with its values from any source, and the names of the sources.
 pub fn describe_gateway(options: &Options) -> String {
     let Options {
         enabled,
         listen,
+        metrics,
         require_tokens,
         tls_certificate,
         tls_key,
@@ -237,6 +248,7 @@ pub fn describe_gateway(options: &Options) -> String {
     };
     line("enabled", enabled);
     line("listen", &text(&listen.to_string()));
+    line("metrics", &text(&metrics.map_or_else(String::new, |address| address.to_string())));
     line("require_tokens", require_tokens);
     line("tls_certificate", &path(tls_certificate));
     line("tls_key", &path(tls_key));

@@ -67,6 +67,8 @@ pub(crate) struct FileGateway {
     process: Option<Daemon>,
     pub(crate) one: OneFile,
     pub(crate) port: u16,
+    /// Port of `/metrics`.
+    pub(crate) metrics: u16,
 }
 
 impl FileGateway {
@@ -74,16 +76,22 @@ impl FileGateway {
     pub(crate) fn start(gateway: &str, more: &str) -> Self {
         let port = free_port();
         let one = OneFile::new(1, &format!("[gateway]\nlisten = \"127.0.0.1:{port}\"\n{gateway}\n{more}"));
-        let mut started = Self { one, port, process: None };
+        let mut started = Self { one, port, metrics: free_port(), process: None };
         started.restart();
         started
     }
 
     /// Ends the process, if it runs, and starts it again.
     pub(crate) fn restart(&mut self) {
+        self.restart_by(|command| command);
+    }
+
+    /// The same by another command, made of the usual one.
+    pub(crate) fn restart_by(&mut self, make: impl FnOnce(Command) -> Command) {
         self.process = None;
-        let mut command = self.one.command("gateway", &[]);
+        let mut command = make(self.one.command("gateway", &[]));
         command.env("WATCHTOWER_LOG_LEVEL", "trace");
+        command.env("WATCHTOWER_GATEWAY_METRICS", format!("127.0.0.1:{}", self.metrics));
         self.process = Some(Daemon::spawn(command, self.port, self.one.path().parent().unwrap()));
         self.wait();
     }

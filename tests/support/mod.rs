@@ -19,6 +19,7 @@ pub(crate) mod log;
 pub(crate) mod lossy;
 pub(crate) mod oracle;
 pub(crate) mod published;
+pub(crate) mod python;
 pub(crate) mod rng;
 pub(crate) mod rows;
 pub(crate) mod servers;

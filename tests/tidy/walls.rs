@@ -49,7 +49,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("subtle", &["watchtower-auth"]),
     ("base64", &["watchtower-auth"]),
     ("getrandom", &["watchtower-auth"]),
-    ("metrics", &["watchtower-daemon", "watchtower"]),
+    ("metrics", &["watchtower-daemon", "watchtower-gateway", "watchtower"]),
     ("metrics-exporter-prometheus", &["watchtower-daemon"]),
     ("sd-notify", &["watchtower-daemon"]),
     ("postcard", &["watchtower-daemon"]),

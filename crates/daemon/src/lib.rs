@@ -221,6 +221,7 @@ async fn run_for(
     let store = Store::new(&places.store)?;
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
+    metrics::describe();
     let pages = match http::Server::bind(options.http.listen).await {
         Ok(server) => Some(tokio::spawn(serve(server, health.clone(), metrics))),
         Err(error) if error.is_in_use() => {

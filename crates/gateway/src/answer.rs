@@ -16,13 +16,15 @@ pub(crate) struct Failure {
     retry_after_s: Option<u64>,
     /// The current version of what an edit is about, for `ETag`.
     etag: Option<String>,
+    /// The methods of the address, for `Allow`.
+    allow: Option<String>,
     /// Indices of the events that the answer is about.
     indices: Vec<usize>,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, error: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, error, detail: detail.into(), retry_after_s: None, etag: None, indices: Vec::new() }
+        Self { status, error, detail: detail.into(), retry_after_s: None, etag: None, allow: None, indices: Vec::new() }
     }
 
     /// The request cannot be read.
@@ -45,9 +47,11 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "not_found", "nothing is at this address; /openapi.json lists what there is")
     }
 
-    /// The method is not one of this address.
-    pub(crate) fn method(allowed: &str) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("expected {allowed}"))
+    /// The method is not one of this address, which has these.
+    pub(crate) fn method(allowed: &[&str]) -> Self {
+        let detail = format!("expected {}", allowed.join(" or "));
+        let failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        Self { allow: Some(allowed.join(", ")), ..failure }
     }
 
     /// The request exceeds a limit.
@@ -106,6 +110,9 @@ impl IntoResponse for Failure {
         }
         if let Some(etag) = self.etag.and_then(|etag| HeaderValue::try_from(format!("\"{etag}\"")).ok()) {
             headers.insert(header::ETAG, etag);
+        }
+        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            headers.insert(header::ALLOW, allow);
         }
         response
     }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::metrics::{self, Closed};
+
 /// All open connections.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -50,13 +52,19 @@ impl Connections {
         if open.len() >= self.most {
             let idle = open.iter().filter(|(_, slot)| slot.busy.load(Ordering::Relaxed) == 0);
             let oldest = idle.min_by_key(|(_, slot)| slot.active_ms.load(Ordering::Relaxed)).map(|(number, _)| *number);
-            let evicted = open.remove(&oldest?).expect("it is one of them");
+            let Some(oldest) = oldest else {
+                metrics::closed(Closed::Full, 1);
+                return None;
+            };
+            let evicted = open.remove(&oldest).expect("it is one of them");
             evicted.evicted.notify_one();
+            metrics::closed(Closed::Replaced, 1);
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = Arc::new(Slot::default());
         slot.active_ms.store(self.now_ms(), Ordering::Relaxed);
         open.insert(number, Arc::clone(&slot));
+        metrics::set_connections(open.len());
         Some(Open { all: Arc::clone(self), number, slot })
     }
 
@@ -96,7 +104,9 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.all.open.lock().expect("nothing panics while it holds this").remove(&self.number);
+        let mut open = self.all.open.lock().expect("nothing panics while it holds this");
+        open.remove(&self.number);
+        metrics::set_connections(open.len());
     }
 }
 

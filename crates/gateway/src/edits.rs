@@ -17,7 +17,7 @@ use crate::answer::{Failure, answer};
 use crate::caller::Caller;
 use crate::events::{Received, Scope};
 use crate::sources::{delivery_of, read_message};
-use crate::{Context, Shared, Source, Trust, body, now_ms};
+use crate::{Context, Shared, Source, Trust, body, metrics, now_ms};
 
 /// `POST /v1/events`.
 pub(crate) async fn events(
@@ -34,7 +34,7 @@ pub(crate) async fn events(
     let reading = source.reading(&context.options, &context.limits);
     let items = match read_message(Format::Native, &message, &reading) {
         Ok(items) => items,
-        Err(error) => return Err(context.refuse(error, &body).await?),
+        Err(error) => return Err(context.refuse(metrics::NATIVE, error, &body).await?),
     };
     let received = context.receive(&caller, Scope::Native, items, delivery).await?;
     Ok(received.answer(Format::Native))

@@ -10,7 +10,7 @@ use watchtower_model::Millis;
 
 use crate::answer::{Failure, answer};
 use crate::caller::Caller;
-use crate::{Context, now_ms};
+use crate::{Context, metrics, now_ms};
 
 /// Indices of forbidden events that an answer names.
 const MAX_NAMED: usize = 20;
@@ -68,13 +68,18 @@ impl Context {
                 }
             }
         }
-        match self.append(entries, delivery).await? {
-            Outcome::Appended => Ok(received),
-            Outcome::Repeated => Ok(Received { repeated: true, ..Received::default() }),
-            Outcome::ClockOfDaemon => Err(Failure::bad_request(
-                "clock events of this pipeline are appended by its daemon ([clock] source = \"wall\"); nothing was added",
-            )),
-        }
+        let received = match self.append(entries, delivery).await? {
+            Outcome::Appended => received,
+            Outcome::Repeated => Received { repeated: true, ..Received::default() },
+            Outcome::ClockOfDaemon => {
+                return Err(Failure::bad_request(
+                    "clock events of this pipeline are appended by its daemon ([clock] source = \"wall\"); nothing was \
+                     added",
+                ));
+            }
+        };
+        metrics::received(caller.source(scope), &received);
+        Ok(received)
     }
 
     /// Appends entries and waits for the log.
@@ -140,11 +145,12 @@ impl Context {
     ///
     /// # Errors
     /// If the log does not acknowledge the refused entry.
-    pub(crate) async fn refuse(&self, error: MessageError, body: &[u8]) -> Result<Failure, Failure> {
+    pub(crate) async fn refuse(&self, source: &str, error: MessageError, body: &[u8]) -> Result<Failure, Failure> {
         let reason = if error.is_too_large() { Reason::TooLarge } else { Reason::Malformed };
         let detail = error.to_string();
         let rejection = Rejection::new(reason, detail.clone());
         self.append(vec![Entry::Refused { rejection, bytes: body.to_vec(), vehicle_id: None }], None).await?;
+        metrics::events(source, 0, 1);
         Ok(if error.is_too_large() { Failure::too_large(detail) } else { Failure::bad_request(detail) })
     }
 }

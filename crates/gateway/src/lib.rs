@@ -18,20 +18,23 @@ mod connections;
 mod edits;
 mod events;
 pub mod feeds;
+mod files;
 mod ids;
 mod limits;
 mod local;
+pub mod metrics;
 mod openapi;
 mod options;
 mod precondition;
 mod routes;
+mod schemas;
 mod server;
 mod sources;
 mod table;
 mod vessels;
 
 pub use options::{Keys, Options, Source, Trust};
-pub use server::{Gateway, GatewayError};
+pub use server::{Gateway, GatewayError, check_tls};
 pub use table::{Need, ROUTES, Route};
 
 use std::sync::Arc;

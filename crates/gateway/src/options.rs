@@ -19,6 +19,8 @@ pub struct Options {
     pub enabled: bool,
     /// Address of the gateway.
     pub listen: SocketAddr,
+    /// Address of `/metrics` of a process that is nothing but a gateway; None: there is none.
+    pub metrics: Option<SocketAddr>,
     /// Whether tokens are required on a loopback address as well.
     pub require_tokens: bool,
     /// PEM file of the certificate chain; with it, TLS is spoken.
@@ -54,6 +56,7 @@ impl Default for Options {
         Self {
             enabled: false,
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8420),
+            metrics: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9465)),
             require_tokens: false,
             tls_certificate: None,
             tls_key: None,

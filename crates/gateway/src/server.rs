@@ -30,7 +30,7 @@ use watchtower_store::tokens::Tokens;
 use crate::accounts::Accounts;
 use crate::connections::{Connections, Open};
 use crate::feeds::Feeds;
-use crate::{Context, Options, Shared, routes};
+use crate::{Context, Options, Shared, files, metrics, routes};
 
 /// A connection without a request is closed after this time, once it has had one.
 const IDLE: Duration = Duration::from_secs(75);
@@ -117,8 +117,9 @@ impl Gateway {
     /// Serves until `shutdown` completes; requests in progress may then finish within `GRACE`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, address: _, tls, context, log } = self;
+        metrics::describe(&context.options);
         let feeds = Feeds::start(&context, &log);
-        let connections = Connections::new(context.options.max_connections);
+        let connections = Connections::new(files::connections(context.options.max_connections));
         let router = routes::router(Arc::clone(&context));
         let (stopping, stop) = watch::channel(());
         let mut tasks = JoinSet::new();
@@ -214,6 +215,14 @@ impl Connection {
         }
         let _ = connection.await;
     }
+}
+
+/// Whether the gateway speaks TLS.
+///
+/// # Errors
+/// If certificate or key cannot be used.
+pub fn check_tls(options: &Options) -> Result<bool, GatewayError> {
+    Ok(tls(options)?.is_some())
 }
 
 fn tls(options: &Options) -> Result<Option<Arc<ServerConfig>>, GatewayError> {

@@ -42,7 +42,7 @@ async fn receive(context: &Context, name: &str, token: Option<String>, request: 
     let source = context.source(name).ok_or_else(Failure::not_found)?;
     let (parts, stream) = request.into_parts();
     if parts.method == Method::GET && !source.format.accepts_query() {
-        return Err(Failure::method("POST"));
+        return Err(Failure::method(&["POST"]));
     }
     // A signature needs the body; every other sender is known before anything of it is read.
     let known = context.identify(&source, token.as_deref(), &parts).await?;
@@ -58,7 +58,7 @@ async fn receive(context: &Context, name: &str, token: Option<String>, request: 
     let body = body::inflate(&context.options, &parts.headers, raw).await?;
     let mut items = match read(context, &source, &parts, &body) {
         Ok(items) => items,
-        Err(error) => return Err(context.refuse(error, &body).await?),
+        Err(error) => return Err(context.refuse(&source.name, error, &body).await?),
     };
     let names = if source.vessel_names { Some(context.retain_names(&mut items).await) } else { None };
     let received = context.receive(&caller, Scope::Source, items, delivery).await?;

@@ -25,24 +25,29 @@ pub struct Route {
     pub need: Need,
     /// What it does, in a sentence.
     pub summary: &'static str,
-    /// Media type of the body, if it has one.
-    pub body: Option<&'static str>,
+    /// Media types of its body; none if it has no body.
+    pub body: &'static [&'static str],
 }
 
-const JSON: Option<&str> = Some("application/json");
+const NO_BODY: &[&str] = &[];
+const JSON: &[&str] = &["application/json"];
+const EVENTS: &[&str] = &["application/json", "application/x-ndjson"];
+const FEATURES: &[&str] = &["application/geo+json"];
+const MESSAGES: &[&str] =
+    &["application/json", "application/x-www-form-urlencoded", "text/plain", "application/octet-stream"];
 
 /// Every address.
 pub const ROUTES: [Route; 12] = [
-    Route::new("GET", "/healthz", Need::Nothing, "Answers ok while the process lives.", None),
-    Route::new("GET", "/readyz", Need::Nothing, "Whether the event log accepts events.", None),
-    Route::new("GET", "/openapi.json", Need::Nothing, "This description.", None),
-    Route::new("POST", "/v1/events", Need::Role(Role::Ingest), "Append one event, an array, or one a line.", JSON),
+    Route::new("GET", "/healthz", Need::Nothing, "Answers ok while the process lives.", NO_BODY),
+    Route::new("GET", "/readyz", Need::Nothing, "Whether the event log accepts events.", NO_BODY),
+    Route::new("GET", "/openapi.json", Need::Nothing, "This description.", NO_BODY),
+    Route::new("POST", "/v1/events", Need::Role(Role::Ingest), "Append one event, an array, or one a line.", EVENTS),
     Route::new(
         "POST",
         "/v1/geofences",
         Need::Role(Role::Admin),
         "Append geofences: a GeoJSON Feature or a FeatureCollection.",
-        Some("application/geo+json"),
+        FEATURES,
     ),
     Route::new(
         "PUT",
@@ -51,12 +56,18 @@ pub const ROUTES: [Route; 12] = [
         "Append a version of a geofence: a Feature, or an event.",
         JSON,
     ),
-    Route::new("DELETE", "/v1/geofences/{id}", Need::Role(Role::Admin), "Delete a geofence from valid_from on.", None),
+    Route::new(
+        "DELETE",
+        "/v1/geofences/{id}",
+        Need::Role(Role::Admin),
+        "Delete a geofence from valid_from on.",
+        NO_BODY,
+    ),
     Route::new("PUT", "/v1/vehicles/{id}", Need::Role(Role::Admin), "Append a version of a vehicle's metadata.", JSON),
-    Route::new("GET", "/in/{source}", Need::Source, "Append the message in the query.", None),
-    Route::new("POST", "/in/{source}", Need::Source, "Append a message in the format of the source.", JSON),
-    Route::new("GET", "/in/{source}/{token}", Need::Source, "The same with the token in the path.", None),
-    Route::new("POST", "/in/{source}/{token}", Need::Source, "The same with the token in the path.", JSON),
+    Route::new("GET", "/in/{source}", Need::Source, "Append the message in the query.", NO_BODY),
+    Route::new("POST", "/in/{source}", Need::Source, "Append a message in the format of the source.", MESSAGES),
+    Route::new("GET", "/in/{source}/{token}", Need::Source, "The same with the token in the path.", NO_BODY),
+    Route::new("POST", "/in/{source}/{token}", Need::Source, "The same with the token in the path.", MESSAGES),
 ];
 
 impl Route {
@@ -65,7 +76,7 @@ impl Route {
         path: &'static str,
         need: Need,
         summary: &'static str,
-        body: Option<&'static str>,
+        body: &'static [&'static str],
     ) -> Self {
         Self { method, path, need, summary, body }
     }

@@ -1,6 +1,6 @@
 //! Sources that are fetched or subscribed to: each record is in the log once or again, never not at all.
 
 mod polls;
-mod server;
+pub(super) mod server;
 mod servers;
-mod support;
+pub(super) mod support;

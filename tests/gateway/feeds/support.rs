@@ -49,7 +49,7 @@ impl Feeds {
         let port = free_port();
         let mut command = self.one.command("gateway", &[]);
         command.env("WATCHTOWER_LOG_LEVEL", "trace").env("JOURNAL_TOKEN", TOKEN);
-        command.env("WATCHTOWER_GATEWAY_LISTEN", format!("127.0.0.1:{port}"));
+        command.env("WATCHTOWER_GATEWAY_LISTEN", format!("127.0.0.1:{port}")).env("WATCHTOWER_GATEWAY_METRICS", "");
         command.envs(variables.iter().copied());
         (Daemon::spawn(command, port, self.one.path().parent().unwrap()), port)
     }

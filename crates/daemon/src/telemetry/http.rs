@@ -164,13 +164,31 @@ impl Server {
         metrics: PrometheusHandle,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), HttpError> {
+        self.serve(router(Pages { health, metrics: metrics.clone() }), metrics, shutdown).await
+    }
+
+    /// Serves `/metrics` alone until the returned future is dropped.
+    ///
+    /// # Errors
+    /// If the system refuses to accept connections.
+    pub async fn run_metrics(self, metrics: PrometheusHandle) -> Result<(), HttpError> {
+        let render = metrics.clone();
+        let page = get(move || async move { rendered(&render) });
+        self.serve(Router::new().route("/metrics", page), metrics, std::future::pending()).await
+    }
+
+    async fn serve(
+        self,
+        router: Router,
+        metrics: PrometheusHandle,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), HttpError> {
         let Self { listener, address } = self;
         let (ending, mut ended) = watch::channel(());
         let shutdown = async move {
             shutdown.await;
             drop(ending);
         };
-        let router = router(Pages { health, metrics: metrics.clone() });
         let server = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future();
         let overdue = async {
             // An error means that the sender was dropped, which is the signal to stop.
@@ -209,5 +227,9 @@ async fn ready(State(pages): State<Pages>) -> impl IntoResponse {
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, METRICS_TYPE)], pages.metrics.render())
+    rendered(&pages.metrics)
+}
+
+fn rendered(metrics: &PrometheusHandle) -> impl IntoResponse + use<> {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics.render())
 }

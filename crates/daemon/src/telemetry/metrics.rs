@@ -2,10 +2,12 @@
 //!
 //! They are set once per epoch or commit, never per event.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+pub use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
 use watchtower_model::Millis;
 use watchtower_store::Backend;
 
@@ -80,13 +82,20 @@ pub enum Dependency {
 #[error("cannot collect metrics")]
 pub struct MetricsError(#[from] BuildError);
 
-/// Installs the recorder of the process. The handle renders the metrics.
+/// The recorder of the process, once it is installed.
+static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+
+/// Installs the recorder of the process, unless it is installed. The handle renders the metrics.
 ///
 /// # Errors
-/// If the process already collects metrics.
+/// If the process collects metrics in another way.
 pub fn install() -> Result<PrometheusHandle, MetricsError> {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*installed {
+        return Ok(handle.clone());
+    }
     let handle = builder()?.install_recorder()?;
-    describe();
+    *installed = Some(handle.clone());
     Ok(handle)
 }
 
@@ -95,11 +104,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
 /// # Errors
 /// Never: fails only without buckets.
 pub fn builder() -> Result<PrometheusBuilder, MetricsError> {
-    Ok([EPOCH_SECONDS, COMMIT_SECONDS, EVENT_TO_COMMIT_SECONDS]
-        .into_iter()
-        .try_fold(PrometheusBuilder::new(), |builder, name| {
-            builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &BUCKETS_S)
-        })?)
+    Ok(PrometheusBuilder::new().set_buckets(&BUCKETS_S)?)
 }
 
 /// Registers the descriptions of all metrics, and sets the counters without labels to 0: a counter that first appears

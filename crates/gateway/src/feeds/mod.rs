@@ -29,8 +29,8 @@ use tracing::{debug, info, warn};
 use watchtower_auth::{Grant, Role};
 use watchtower_log::leases::{Lease, Leases, RENEW_EVERY};
 
-use crate::Shared;
 use crate::caller::Caller;
+use crate::{Shared, metrics};
 
 /// Time limit for giving the leases back when the gateway stops.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
@@ -103,6 +103,7 @@ impl Task {
                 Ok(Some(lease)) => {
                     info!(source = name, term = lease.term(), "this process fetches the source");
                     waiting = false;
+                    metrics::feed_held(name, true);
                     tokio::select! {
                         () = self.keep(&lease) => warn!(source = name, "another process has taken over the source"),
                         () = self.fetch(&lease) => {}
@@ -114,6 +115,7 @@ impl Task {
                             return;
                         }
                     }
+                    metrics::feed_held(name, false);
                 }
                 Ok(None) if !waiting => {
                     waiting = true;

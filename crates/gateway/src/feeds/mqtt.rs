@@ -24,7 +24,7 @@ use super::Task;
 use super::options::Mqtt;
 use super::pace::Pace;
 use crate::events::Scope;
-use crate::now_ms;
+use crate::{metrics, now_ms};
 
 /// Messages that the broker sends ahead of their acknowledgement.
 const RECEIVE_MAXIMUM: u16 = 256;
@@ -62,6 +62,7 @@ pub(super) async fn run(task: &Task, mqtt: &Mqtt) {
             pace = Pace::default();
         }
         let wait = pace.next(None);
+        metrics::feed_failed(source);
         warn!(source, broker, %error, wait_s = wait.as_secs(), "the connection to the broker ended");
         tokio::time::sleep(wait).await;
     }
@@ -127,6 +128,7 @@ async fn receive(
                     // subscribe in a session that another process began.
                     info!(source, "subscribed to the topics of the source, in the session that the broker has kept");
                     *connected = true;
+                    metrics::feed_up(source);
                     continue;
                 }
                 for topic in &mqtt.topics {
@@ -143,6 +145,7 @@ async fn receive(
                     info!(source, "subscribed to the topics of the source");
                 }
                 *connected = true;
+                metrics::feed_up(source);
             }
             Packet::Publish(publish) => {
                 let gone = |_| SessionError::Connection("the receiver has ended".to_owned());
@@ -177,7 +180,7 @@ async fn append(
             match messages::read_owntracks_published(&topic, &publish.payload, now_ms(), &options) {
                 Ok(read) => items.extend(read),
                 Err(error) => {
-                    let kept = context.refuse(error, &publish.payload).await;
+                    let kept = context.refuse(&task.feed.name, error, &publish.payload).await;
                     kept.map_err(|failure| SessionError::Log(failure.detail().to_owned()))?;
                 }
             }
@@ -186,6 +189,7 @@ async fn append(
             let received = context.receive(&task.caller(), Scope::Source, items, None).await;
             received.map_err(|failure| SessionError::Log(failure.detail().to_owned()))?;
         }
+        metrics::feed_succeeded(&task.feed.name);
         crash::point("before-broker-ack");
         for publish in &waiting {
             let acknowledged = client.ack(publish).await;

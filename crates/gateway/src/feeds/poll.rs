@@ -13,7 +13,7 @@ use super::options::{Content, Poll};
 use super::pace::Pace;
 use crate::answer::Failure;
 use crate::events::Scope;
-use crate::now_ms;
+use crate::{metrics, now_ms};
 
 /// Events of one append: a request of a client may have as many.
 const MAX_APPENDED: usize = messages::DEFAULT_MAX_EVENTS;
@@ -87,6 +87,7 @@ pub(super) async fn run(task: &Task, poll: &Poll, lease: &Lease) {
                     info!(source, "the source is fetched again");
                 }
                 (pace, failing) = (Pace::default(), false);
+                metrics::feed_succeeded(source);
                 if round == Round::More { Duration::ZERO } else { poll.every }
             }
             Err(RoundError::Fenced) => return,
@@ -97,6 +98,7 @@ pub(super) async fn run(task: &Task, poll: &Poll, lease: &Lease) {
                 };
                 let wait = pace.next(asked).max(poll.every.min(Duration::from_secs(1)));
                 failing = true;
+                metrics::feed_failed(source);
                 warn!(source, server = super::cursor::server(&poll.url), %error, wait_s = wait.as_secs(),
                       "the source was not fetched");
                 wait

@@ -113,6 +113,23 @@ fn read_sample(sample: &Sample, body: &[u8], options: &Options) -> Result<Vec<It
 }
 
 #[test]
+fn every_fuzz_target_has_seeds_that_are_messages() {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    for format in Format::ALL {
+        let folder = seeds.join(format.name().replace('-', "_"));
+        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let mut count = 0;
+        for file in files {
+            let (path, body) = file.map(|file| (file.path(), std::fs::read(file.path()).unwrap())).unwrap();
+            let items = read(format, &Message::from_body(&body, ARRIVAL), &options()).unwrap();
+            assert!(items.iter().any(|item| item.result.is_ok()), "{}: {items:?}", path.display());
+            count += 1;
+        }
+        assert!(count > 0, "{} is empty", folder.display());
+    }
+}
+
+#[test]
 fn every_format_has_a_sample_and_reads_it() {
     for format in Format::ALL {
         assert!(SAMPLES.iter().any(|sample| sample.format == format), "{} has no sample", format.name());

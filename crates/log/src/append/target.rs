@@ -101,7 +101,7 @@ impl PipelineName {
 
     /// What the keys of remembered deliveries begin with; a digest follows.
     pub fn delivery_prefix(&self) -> String {
-        format!("wt:{self}:delivery:")
+        crate::redis::delivery_prefix(&self.to_string())
     }
 }
 

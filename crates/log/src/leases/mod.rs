@@ -205,7 +205,7 @@ impl Leases {
             }
         };
         let doing = script.doing;
-        let key = format!("wt:{pipeline}:source:{source}");
+        let key = crate::redis::source_key(pipeline, source);
         let answer = script.on(&key).query_async(&mut open.commands).await;
         let kept = answer.is_ok().then(|| open.clone());
         *connection.lock().expect("nothing panics while it holds this") = kept;

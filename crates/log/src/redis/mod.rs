@@ -32,6 +32,16 @@ pub fn stream_keys(pipeline: &str, streams: u16) -> Vec<String> {
     events.chain([format!("wt:{pipeline}:control")]).collect()
 }
 
+/// What keys of remembered deliveries begin with; their digest follows.
+pub fn delivery_prefix(pipeline: &str) -> String {
+    format!("wt:{pipeline}:delivery:")
+}
+
+/// Key of the hash that holds the lease and the cursor of a source that is fetched.
+pub fn source_key(pipeline: &str, source: &str) -> String {
+    format!("wt:{pipeline}:source:{source}")
+}
+
 /// Key of the hash from which producers read the number of streams and the source of clock events.
 pub fn announcement_key(pipeline: &str) -> String {
     format!("wt:{pipeline}:pipeline")

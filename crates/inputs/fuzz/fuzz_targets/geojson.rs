@@ -1,0 +1,8 @@
+//! Features of GeoJSON.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use watchtower_inputs_fuzz::{Format, read};
+
+fuzz_target!(|data: &[u8]| read(Format::GeoJson, data));

@@ -1,0 +1,8 @@
+//! Events of the native format.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use watchtower_inputs_fuzz::{Format, read};
+
+fuzz_target!(|data: &[u8]| read(Format::Native, data));

@@ -1,0 +1,8 @@
+//! Sentences of NMEA 0183.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use watchtower_inputs_fuzz::{Format, read};
+
+fuzz_target!(|data: &[u8]| read(Format::Nmea, data));

@@ -1,0 +1,8 @@
+//! Forwarded positions and events of Traccar.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use watchtower_inputs_fuzz::{Format, read};
+
+fuzz_target!(|data: &[u8]| read(Format::Traccar, data));

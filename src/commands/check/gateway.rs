@@ -1,0 +1,165 @@
+//! What a gateway of the pipeline needs: its address, its files, the right to append, and tokens.
+
+use watchtower_daemon as daemon;
+use watchtower_gateway::{Options, Trust};
+use watchtower_log::redis::admin::Admin;
+use watchtower_log::redis::{RedisError, Server, announcement_key, delivery_prefix, source_key, stream_keys};
+
+use super::{Findings, PATIENCE, denied, listener};
+use watchtower_store::tokens::Tokens;
+
+/// Commands that each stream needs from a gateway.
+const APPEND: &[&str] = &["XADD", "{key}", "*", "type", "clock"];
+
+/// A difference of clocks that is reported, seconds: requests between two machines take less.
+const MAX_SKEW_S: i64 = 5;
+
+/// Checks everything that a gateway with this configuration needs, whether `watchtower gateway` or `watchtower run` serves
+/// it. Secrets, variables and URLs were checked when the configuration was read. Changes nothing.
+pub(super) async fn check(options: &daemon::Options, gateway: &Options, findings: &mut Findings) {
+    address(gateway, findings).await;
+    match watchtower_gateway::check_tls(gateway) {
+        Ok(true) => findings.good("[gateway] tls_certificate and tls_key fit together"),
+        Ok(false) if gateway.listen.ip().is_loopback() => {}
+        Ok(false) => findings.warning(
+            "[gateway] listen is no loopback address, and tokens are sent to it without encryption: set tls_certificate \
+             and tls_key, or put a proxy with TLS before it",
+        ),
+        Err(error) => findings.wrong(error.to_string()),
+    }
+    sources(gateway, findings);
+    match tokio::time::timeout(PATIENCE, rights(options, gateway, findings)).await {
+        Ok(Ok(())) => {}
+        // What is wrong with the server itself is among the findings about it.
+        Ok(Err(error)) => findings.wrong(format!("the gateway cannot append: {error}")),
+        Err(_) => {
+            findings.wrong(format!("the gateway cannot append: Redis did not answer within {} s", PATIENCE.as_secs()))
+        }
+    }
+    match tokio::time::timeout(PATIENCE, known_tokens(options, gateway, findings)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => findings.warning(format!(
+            "the tokens of the gateway cannot be read ({error}): until they can, requests with a token are answered with \
+             503; the first start of a daemon, or `watchtower migrate`, creates their table"
+        )),
+        Err(_) => findings.warning("the tokens of the gateway were not read in time"),
+    }
+}
+
+async fn address(gateway: &Options, findings: &mut Findings) {
+    let listen = gateway.listen;
+    match listener::try_bind(listen).await {
+        Ok(()) => findings.good(format!("{listen} is free for the gateway")),
+        Err(taken) if taken.is_in_use => findings.warning(format!(
+            "[gateway] listen: cannot listen on {listen}: {} (it is in use if the gateway runs)",
+            taken.cause
+        )),
+        Err(taken) => findings.wrong(format!("[gateway] listen: cannot listen on {listen}: {}", taken.cause)),
+    }
+    if let Some(metrics) = gateway.metrics
+        && let Err(taken) = listener::try_bind(metrics).await
+    {
+        findings.warning(format!(
+            "[gateway] metrics: cannot listen on {metrics}: {}; a gateway of its own serves without /metrics then",
+            taken.cause
+        ));
+    }
+}
+
+fn sources(gateway: &Options, findings: &mut Findings) {
+    for source in &gateway.sources {
+        let (name, format) = (&source.name, source.format.name());
+        let secrets = match &source.trust {
+            Trust::Signed(_, keys) => format!(", secrets: {}", keys.0.len()),
+            Trust::None | Trust::Token | Trust::Bearer | Trust::Basic | Trust::Path => String::new(),
+        };
+        findings.good(format!("source {name}: {format} at /in/{name}{secrets}"));
+    }
+    for feed in &gateway.feeds {
+        findings.good(format!("source {}: {}", feed.name, feed.supply));
+    }
+}
+
+/// Whether the user of Redis may do what a gateway does, and whether the clocks agree.
+async fn rights(options: &daemon::Options, gateway: &Options, findings: &mut Findings) -> Result<(), RedisError> {
+    let server = Server::new(&options.redis)?;
+    let pipeline = &options.pipeline;
+    let (layout, delivery) = (announcement_key(pipeline), format!("{}0", delivery_prefix(pipeline)));
+    let streams = stream_keys(pipeline, options.redis.streams);
+    let feeds: Vec<String> = gateway.feeds.iter().map(|feed| source_key(pipeline, &feed.name)).collect();
+    let of_every_gateway: [(&str, &[&str]); 5] = [
+        (&layout, &["HMGET", "{key}", "streams", "clock"]),
+        (&delivery, &["MGET", "{key}"]),
+        (&delivery, &["SET", "{key}", "1", "EX", "60"]),
+        ("", &["MULTI"]),
+        ("", &["EXEC"]),
+    ];
+    let mut wanted = of_every_gateway.to_vec();
+    wanted.extend(streams.iter().map(|key| (key.as_str(), APPEND)));
+    for key in &feeds {
+        let commands: [&[&str]; 4] = [
+            &["EVAL", "return 1", "1", "{key}"],
+            &["HMGET", "{key}", "owner"],
+            &["HSET", "{key}", "owner", ""],
+            &["TIME"],
+        ];
+        wanted.extend(commands.map(|command| (key.as_str(), command)));
+    }
+    if let Some((user, denied)) = denied(&server, &wanted).await? {
+        match denied.is_empty() {
+            true => findings.good(format!("Redis user {user} may do what a gateway needs")),
+            false => findings
+                .wrong(format!("Redis user {user} may not, for the gateway: {}; see ACL SETUSER", denied.join(", "))),
+        }
+    }
+    let mut admin = Admin::connect(&server).await?;
+    let theirs = admin.time().await?;
+    clock(jiff::Timestamp::now().as_millisecond() - theirs, findings);
+    Ok(())
+}
+
+/// Reports how far the clock of this machine is ahead of that of Redis, milliseconds.
+fn clock(ahead_ms: i64, findings: &mut Findings) {
+    let seconds = ahead_ms.abs() / 1000;
+    let direction = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    match seconds {
+        0..MAX_SKEW_S => findings.good("the clock of this machine agrees with that of Redis"),
+        _ => findings.warning(format!(
+            "the clock of this machine is {seconds} s {direction} that of Redis: arrivals of events are ours, and signed \
+             requests may differ by at most {} s; is NTP on?",
+            watchtower_auth::signature::TOLERANCE_S
+        )),
+    }
+}
+
+async fn known_tokens(options: &daemon::Options, gateway: &Options, findings: &mut Findings) -> anyhow::Result<()> {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let valid =
+        Tokens::new(&options.places(None).store)?.list().await?.iter().filter(|token| token.is_valid(now)).count();
+    match valid {
+        0 if !gateway.is_open() => findings.warning(
+            "the gateway demands tokens, and there is none: `watchtower token create --role ingest --name NAME` makes one",
+        ),
+        _ => findings.good(format!("{valid} valid tokens of the gateway")),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::check::Severity;
+
+    #[test]
+    fn clocks_that_differ_are_reported_with_the_direction() {
+        let found = |ahead_ms| {
+            let mut findings = Findings::default();
+            clock(ahead_ms, &mut findings);
+            findings.0.remove(0)
+        };
+        assert_eq!((found(900).severity, found(-900).severity), (Severity::Good, Severity::Good));
+        assert!(found(3_600_000).text.contains("3600 s ahead of"));
+        assert!(found(-90_000).text.contains("90 s behind"));
+        assert_eq!(found(90_000).severity, Severity::Warning);
+    }
+}
