@@ -1,6 +1,8 @@
 //! With the daemon behind it, on servers and in one file: what a phone sends ends as a visit. And what happens when Redis
 //! does not do its part.
 
+mod kills;
+
 use std::time::Duration;
 
 use super::support::{YARD, now_s, position, try_request};
