@@ -120,6 +120,26 @@ fn late_events_end_in_the_same_visits() {
 }
 
 #[test]
+fn what_the_gateway_acknowledges_is_in_its_log() {
+    let report = json(&["gateway", "--quick", "--turns", "2", "--size", "0.05", "--rate", "500", "--seconds", "1"]);
+    for (name, positions) in [("batch=500", 2_500), ("single/rate=500", 500)] {
+        let gateway = result(&report, name);
+        assert_eq!(gateway["baseline"], "axum+xadd");
+        for result in [gateway, result(&report, &format!("{name}/axum+xadd"))] {
+            assert_eq!(result["events"], positions, "{result}");
+            assert!(
+                result["events_per_s"].as_f64().unwrap() > 0.0 && result["cpu_us_per_event"].is_number(),
+                "{result}"
+            );
+        }
+    }
+    let single = result(&report, "single/rate=500");
+    assert_eq!(single["count"], 1_000, "of both turns: {single}");
+    let [p50, p99, most] = ["p50_ms", "p99_ms", "max_ms"].map(|member| single[member].as_f64().unwrap());
+    assert!(0.0 < p50 && p50 <= p99 && p99 <= most, "{single}");
+}
+
+#[test]
 fn events_go_through_the_daemon_to_where_others_see_them() {
     let report = json(&["drain", "--quick", "--turns", "1", "--size", "0.02"]);
     for archive in ["off", "on"] {

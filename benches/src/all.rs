@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{BenchError, Context, plot};
 
 /// The benchmarks in order, each with further arguments.
-const BENCHMARKS: [(&str, &[&str]); 8] = [
+const BENCHMARKS: [(&str, &[&str]); 9] = [
     ("kernel", &[]),
     ("engine", &["--postgis"]),
     ("late", &[]),
@@ -19,6 +19,7 @@ const BENCHMARKS: [(&str, &[&str]); 8] = [
     ("drain", &[]),
     ("live", &[]),
     ("restart", &[]),
+    ("gateway", &[]),
 ];
 
 /// Runs all benchmarks, and returns the table.
@@ -31,7 +32,7 @@ pub fn run(folder: &Path, context: &mut Context<'_>) -> Result<String, BenchErro
         context.step(|| format!("bench {name}"))?;
         let settings = context.settings;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["bench", name, "--json", "--size", &settings.size.to_string()]).args(more);
+        command.args([name, "--json", "--size", &settings.size.to_string()]).args(more);
         command.args(settings.quick.then_some("--quick"));
         if let Some(turns) = settings.turns {
             command.args(["--turns", &turns.to_string()]);

@@ -9,6 +9,8 @@ use watchtower_model::ViewSet;
 
 use crate::engine::Source;
 #[cfg(unix)]
+use crate::gateway::{BareHandlerArgs, GatewayArgs};
+#[cfg(unix)]
 use crate::loader::Shape;
 use crate::memory::MemoryPart;
 #[cfg(unix)]
@@ -106,6 +108,24 @@ pub enum BenchCommand {
     /// Bytes per vehicle, retained position, geofence, and group of an aggregate. Also checks that memory does not grow
     /// over many epochs of the same fleet.
     Memory(MemoryArgs),
+    /// The HTTP gateway: batches of positions as fast as they are accepted, then single positions at a fixed rate.
+    ///
+    /// Native positions of 10 000 vehicles as JSON, over keep-alive connections of HTTP/1.1 from this process. Redis has
+    /// appendonly yes and appendfsync everysec, and is emptied before each measurement. Latency counts from the instant at
+    /// which a position is due, which depends on the rate alone, until its answer is complete; this client waits in steps of
+    /// a millisecond. Processor time is of the gateway alone.
+    ///
+    /// The baseline is a bare axum handler in a process of its own that appends the body of each request, unread, to one
+    /// stream. It does not validate, convert, group or remember anything. The ratio is by elapsed time for batches, by
+    /// processor time for single positions.
+    ///
+    /// Every answer must be 2xx, and the log must hold as many positions as were acknowledged, or the benchmark fails.
+    #[cfg(unix)]
+    Gateway(GatewayArgs),
+    /// The baseline of `gateway`, started by it
+    #[cfg(unix)]
+    #[command(hide = true)]
+    BareHandler(BareHandlerArgs),
     /// Run all benchmarks; write reports, plots and a table to a folder.
     ///
     /// The figures of the README are made with it. Takes about an hour, with --quick some minutes.
@@ -328,6 +348,10 @@ impl BenchCommand {
             #[cfg(unix)]
             Self::Restart(_) => "restart",
             Self::Memory(_) => "memory",
+            #[cfg(unix)]
+            Self::Gateway(_) => "gateway",
+            #[cfg(unix)]
+            Self::BareHandler(_) => "bare-handler",
             Self::All(_) => "all",
             Self::Plot(_) => "plot",
         }

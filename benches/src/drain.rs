@@ -166,7 +166,7 @@ async fn read_all(config: &daemon::Options, warm: EntryId, until: EntryId) -> Re
 }
 
 /// Reads one stream after the entry `after`, up to the reply that has the entry `until`, or to the end.
-async fn read(
+pub(super) async fn read(
     reader: &mut Reader,
     keys: &[String],
     stream: usize,

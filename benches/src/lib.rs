@@ -10,6 +10,8 @@ pub mod baseline;
 #[cfg(unix)]
 pub mod drain;
 pub mod engine;
+#[cfg(unix)]
+pub mod gateway;
 pub mod geofence_edit;
 pub mod kernel;
 pub mod late;
@@ -50,6 +52,9 @@ use watchtower_store::postgres::StoreError;
 use watchtower_testing::servers::ServerError;
 use workload::FileError;
 
+/// First argument that makes the program of this crate the product: the rest is a command line of `watchtower`.
+pub const PRODUCT: &str = "watchtower";
+
 /// A benchmark did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
@@ -70,6 +75,18 @@ pub enum BenchError {
         baseline: &'static str,
         /// Result of the baseline.
         expected: Tally,
+    },
+    /// The log has not what a server has acknowledged: it loses events, and its speed is pointless.
+    #[error("{name} acknowledged {acknowledged} {unit}, its log has {found}")]
+    Lost {
+        /// Name of the server.
+        name: &'static str,
+        /// What was sent: positions or entries.
+        unit: &'static str,
+        /// Number that the server has acknowledged.
+        acknowledged: u64,
+        /// Number in its log.
+        found: u64,
     },
     /// A server cannot be started.
     #[cfg(unix)]
@@ -198,6 +215,13 @@ pub fn run(args: &BenchArgs, stop: &AtomicBool, out: &mut impl Write) -> Result<
         BenchCommand::Late(args) => late::run(&args.options(), &mut context, &mut report),
         #[cfg(unix)]
         BenchCommand::Restart(args) => restart::run(&args.options(), &mut context, &mut report),
+        #[cfg(unix)]
+        BenchCommand::Gateway(args) => gateway::run(&args.options(), &mut context, &mut report),
+        #[cfg(unix)]
+        BenchCommand::BareHandler(args) => {
+            context.steps.finish();
+            return gateway::bare::serve(&args.redis, args.port);
+        }
         BenchCommand::Memory(args) => match args.part() {
             Some(part) => return Ok(writeln!(out, "{}", memory::run_part(part, &args.options(), &context)?)?),
             None => memory::run(&args.options(), &mut context, &mut report),

@@ -51,7 +51,7 @@ impl Loader {
         let connection = redis::Client::open(pipeline.redis_url())?.get_connection()?;
         let batches =
             Batches::new(vec![pipeline.name.events_key(0), pipeline.name.control_key()], shape.format, shape.batch);
-        let ids = (0..vehicles).map(|vehicle| format!("V{vehicle:06}")).collect();
+        let ids = (0..vehicles).map(vehicle_id).collect();
         Ok(Self { connection, batches, chunk: Chunk::for_redis(), ids, last: EntryId::ZERO, entries: 0 })
     }
 
@@ -86,19 +86,8 @@ impl Loader {
     /// # Errors
     /// If Redis refuses the entries.
     pub fn position(&mut self, event: &PositionEvent) -> Result<(), BenchError> {
-        let PositionEvent { vehicle, seq: _, position, withdrawn: _ } = event;
-        let measured = Measured {
-            place: position.place,
-            speed: position.speed,
-            heading: position.heading,
-            accuracy_m: None,
-            altitude_m: None,
-            ignition: position.ignition.is_on(),
-            attributes: None,
-        };
-        let vehicle_id = Cow::Borrowed(self.ids[vehicle.0 as usize].as_str());
-        let report = PositionReport { vehicle_id, ts: position.ts, received_at: None, fix: Fix::At(measured) };
-        self.batches.push(Place::Positions(0), &Event::Position(report), true, &mut self.chunk);
+        let report = report(event, &self.ids[event.vehicle.0 as usize]);
+        self.batches.push(Place::Positions(0), &report, true, &mut self.chunk);
         self.send_if_full()
     }
 
@@ -142,4 +131,25 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// Identifier of a vehicle by its dense number.
+pub(super) fn vehicle_id(vehicle: u32) -> String {
+    format!("V{vehicle:06}")
+}
+
+/// A position event as its tracker reports it.
+pub(super) fn report<'a>(event: &PositionEvent, vehicle_id: &'a str) -> Event<'a> {
+    let PositionEvent { vehicle: _, seq: _, position, withdrawn: _ } = event;
+    let measured = Measured {
+        place: position.place,
+        speed: position.speed,
+        heading: position.heading,
+        accuracy_m: None,
+        altitude_m: None,
+        ignition: position.ignition.is_on(),
+        attributes: None,
+    };
+    let vehicle_id = Cow::Borrowed(vehicle_id);
+    Event::Position(PositionReport { vehicle_id, ts: position.ts, received_at: None, fix: Fix::At(measured) })
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 use watchtower::commands::{self, Cli};
 use watchtower_auth::tls;
-use watchtower_bench::BenchError;
 use watchtower_bench::args::BenchArgs;
+use watchtower_bench::{BenchError, PRODUCT};
 
 /// The allocator of the product, so that the benchmarks measure the same code.
 #[global_allocator]
@@ -21,9 +21,10 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     tls::install_provider();
-    // The daemon that a benchmark measures is this program in another process: both are of one build.
-    if env::args_os().nth(1).is_some_and(|command| command == "run") {
-        return commands::run(&Cli::parse().command);
+    // The product that a benchmark measures is this program in another process: both are of one build. Its command line
+    // comes after its name, because a benchmark may have the name of one of its commands.
+    if env::args_os().nth(1).is_some_and(|name| name == PRODUCT) {
+        return commands::run(&Cli::parse_from(env::args_os().skip(1)).command);
     }
     let args = BenchArgs::parse();
     let result = interrupt_flag()

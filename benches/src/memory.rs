@@ -128,7 +128,7 @@ pub fn run(options: &Options, context: &mut Context<'_>, report: &mut Report) ->
 fn run_in_process(part: MemoryPart, options: &Options, context: &Context<'_>) -> Result<PartResult, BenchError> {
     let epochs = if context.settings.quick { options.epochs / 4 } else { options.epochs };
     let output = Command::new(std::env::current_exe()?)
-        .args(["bench", "memory", "--part", part.name(), "--views", options.views.name()])
+        .args(["memory", "--part", part.name(), "--views", options.views.name()])
         .args(["--epochs", &epochs.max(2).to_string(), "--size", &context.settings.size.to_string()])
         .args(context.settings.quick.then_some("--quick"))
         .output()?;

@@ -238,6 +238,11 @@ impl Latencies {
         self.0.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
     }
 
+    /// Adds the latencies of another measurement.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Number of latencies.
     pub fn len(&self) -> usize {
         self.0.len()

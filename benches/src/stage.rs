@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use watchtower_model::ViewSet;
 
-use super::{BenchError, Context};
+use super::{BenchError, Context, PRODUCT};
 use watchtower::config::ConfigError;
 use watchtower_daemon as daemon;
 use watchtower_log::ClockSource;
@@ -246,16 +246,7 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// If it does not start.
     pub fn start(&self) -> Result<Daemon, BenchError> {
-        let program = std::env::current_exe()?;
-        let config = self.config();
-        // Variables of the environment that configure another pipeline must not apply to this one.
-        let variables = watchtower::config::environment().flat_map(|(name, _)| [OsString::from("-u"), name.into()]);
-        let daemon = [program.into_os_string(), "run".into(), "--config".into(), config.into()];
-        let command = [OsString::from("env")].into_iter().chain(variables).chain(daemon);
-        // The folder must outlive the daemon: its output is read when it fails.
-        let folder = temporary_folder("watchtower-bench-daemon-")?;
-        let process = Process::start(folder.path(), "KILL", command)?;
-        Ok(Daemon { process, folder, port: self.port })
+        Daemon::start("daemon", self.port, [PRODUCT.into(), "run".into(), "--config".into(), self.config().into()])
     }
 
     /// Starts the daemon and waits until the tables follow the streams.
@@ -264,10 +255,7 @@ impl<'a> Pipeline<'a> {
     /// If they do not within `PATIENCE`.
     pub fn start_ready(&self, context: &Context<'_>) -> Result<Daemon, BenchError> {
         let daemon = self.start()?;
-        wait_until(context, "the daemon is ready", || {
-            daemon.check()?;
-            Ok(daemon.page("/readyz").is_some_and(|(status, _)| status == 200))
-        })?;
+        daemon.wait_until_ready(context)?;
         Ok(daemon)
     }
 
@@ -294,14 +282,51 @@ impl Drop for Pipeline<'_> {
     }
 }
 
-/// A running daemon; dropping it ends the process.
+/// A running daemon or other server of this program; dropping it ends the process.
 pub struct Daemon {
+    name: &'static str,
     process: Process,
     folder: tempfile::TempDir,
     port: u16,
 }
 
 impl Daemon {
+    /// Starts this program with other arguments in another process, which serves HTTP on `port`.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start<const N: usize>(name: &'static str, port: u16, arguments: [OsString; N]) -> Result<Self, BenchError> {
+        let program = std::env::current_exe()?.into_os_string();
+        // Variables of the environment that configure another pipeline must not apply to this one.
+        let variables = watchtower::config::environment().flat_map(|(name, _)| [OsString::from("-u"), name.into()]);
+        let command = [OsString::from("env")].into_iter().chain(variables).chain([program]).chain(arguments);
+        // The folder must outlive the process: its output is read when it fails.
+        let folder = temporary_folder("watchtower-bench-daemon-")?;
+        let process = Process::start(folder.path(), "KILL", command)?;
+        Ok(Self { name, process, folder, port })
+    }
+
+    /// Waits until it answers 200 at `/readyz`.
+    ///
+    /// # Errors
+    /// If it does not within `PATIENCE`, or has ended.
+    pub fn wait_until_ready(&self, context: &Context<'_>) -> Result<(), BenchError> {
+        wait_until(context, &format!("the {} is ready", self.name), || {
+            self.check()?;
+            Ok(self.page("/readyz").is_some_and(|(status, _)| status == 200))
+        })
+    }
+
+    /// Its name in messages.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Processor time so far, seconds.
     pub fn cpu_s(&self) -> f64 {
         cpu_s(self.process.pid())
@@ -313,7 +338,7 @@ impl Daemon {
     }
 
     /// # Errors
-    /// If the daemon has ended, with the end of its output.
+    /// If it has ended, with the end of its output.
     pub fn check(&self) -> Result<(), BenchError> {
         if self.process.is_running() {
             return Ok(());
@@ -321,7 +346,7 @@ impl Daemon {
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(10).collect();
         let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-        Err(BenchError::Setup(format!("the daemon has ended; its last output:\n{tail}")))
+        Err(BenchError::Setup(format!("the {} has ended; its last output:\n{tail}", self.name)))
     }
 
     /// Freezes the process, or continues it.

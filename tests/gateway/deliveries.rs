@@ -1,13 +1,8 @@
 //! A delivery that is repeated adds nothing, whichever process receives it; one that failed is not remembered.
 
-use std::process::Command;
-
 use watchtower_auth::signature;
 
 use super::support::{FileGateway, now_s, position, try_request};
-use crate::support::daemon::{Daemon, wait_until};
-use crate::support::servers::free_port;
-use crate::support::servers::redis::{RedisOptions, RedisServer};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SOURCE: &str = "[[source]]\nname = \"hook\"\nformat = \"native\"\ntrust = \"standard-webhooks\"\n\
@@ -41,39 +36,48 @@ fn an_identifier_is_remembered_with_its_events_in_a_file() {
     assert_eq!(gateway.entries(), 3);
 }
 
-#[test]
-fn an_identifier_is_remembered_by_all_processes_of_a_redis_once_its_events_are_in() {
-    let redis = RedisServer::start(RedisOptions::default());
-    let folder = tempfile::tempdir().unwrap();
-    let start = |name: &str| {
-        let port = free_port();
-        let config = folder.path().join(name);
-        let text = format!(
-            "pipeline = \"lagos\"\n[redis]\nurl = \"{}\"\n[gateway]\nlisten = \"127.0.0.1:{port}\"\n{SOURCE}",
-            redis.url()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower"));
-        command.arg("gateway").arg("--config").arg(config);
-        let daemon = Daemon::spawn(command, port, folder.path());
-        daemon.wait_until_ready();
-        (daemon, port)
-    };
-    let (one, other) = (start("one.toml"), start("other.toml"));
-    let body = position("T1");
-    let length = || redis.command(&["XLEN", "wt:lagos:events:0"]);
-    // While the memory is full nothing is accepted, and no identifier stays behind.
-    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    assert_eq!(deliver(one.1, "msg_1", &body).0, 503);
-    assert_eq!((length(), redis.command(&["DBSIZE"])), (":0\r\n".to_owned(), ":0\r\n".to_owned()));
-    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    assert_eq!(deliver(one.1, "msg_1", &body), (200, false));
-    assert_eq!(deliver(other.1, "msg_1", &body), (200, true));
-    assert_eq!(length(), ":1\r\n");
-    wait_until("the identifier expires some day", || {
-        let keys = redis.command(&["KEYS", "wt:lagos:delivery:*"]);
-        let key = keys.lines().find(|line| line.starts_with("wt:")).unwrap().to_owned();
-        let left: i64 = redis.command(&["TTL", &key]).trim()[1..].parse().unwrap();
-        (5 * 86_400 - 60..=5 * 86_400).contains(&left)
-    });
+mod servers {
+    use std::process::Command;
+
+    use super::{SOURCE, deliver, position};
+    use crate::support::daemon::{Daemon, wait_until};
+    use crate::support::servers::free_port;
+    use crate::support::servers::redis::{RedisOptions, RedisServer};
+
+    #[test]
+    fn an_identifier_is_remembered_by_all_processes_of_a_redis_once_its_events_are_in() {
+        let redis = RedisServer::start(RedisOptions::default());
+        let folder = tempfile::tempdir().unwrap();
+        let start = |name: &str| {
+            let port = free_port();
+            let config = folder.path().join(name);
+            let text = format!(
+                "pipeline = \"lagos\"\n[redis]\nurl = \"{}\"\n[gateway]\nlisten = \"127.0.0.1:{port}\"\n{SOURCE}",
+                redis.url()
+            );
+            std::fs::write(&config, text).unwrap();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower"));
+            command.arg("gateway").arg("--config").arg(config);
+            let daemon = Daemon::spawn(command, port, folder.path());
+            daemon.wait_until_ready();
+            (daemon, port)
+        };
+        let (one, other) = (start("one.toml"), start("other.toml"));
+        let body = position("T1");
+        let length = || redis.command(&["XLEN", "wt:lagos:events:0"]);
+        // While the memory is full nothing is accepted, and no identifier stays behind.
+        redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+        assert_eq!(deliver(one.1, "msg_1", &body).0, 503);
+        assert_eq!((length(), redis.command(&["DBSIZE"])), (":0\r\n".to_owned(), ":0\r\n".to_owned()));
+        redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+        assert_eq!(deliver(one.1, "msg_1", &body), (200, false));
+        assert_eq!(deliver(other.1, "msg_1", &body), (200, true));
+        assert_eq!(length(), ":1\r\n");
+        wait_until("the identifier expires some day", || {
+            let keys = redis.command(&["KEYS", "wt:lagos:delivery:*"]);
+            let key = keys.lines().find(|line| line.starts_with("wt:")).unwrap().to_owned();
+            let left: i64 = redis.command(&["TTL", &key]).trim()[1..].parse().unwrap();
+            (5 * 86_400 - 60..=5 * 86_400).contains(&left)
+        });
+    }
 }

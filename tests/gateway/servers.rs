@@ -2,6 +2,7 @@
 //! does not do its part.
 
 mod check;
+mod kills;
 mod schemathesis;
 
 use std::time::Duration;

@@ -39,7 +39,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls", &["watchtower-auth", "watchtower-log", "watchtower-gateway"]),
     ("tokio-rustls", &["watchtower-log", "watchtower-gateway"]),
     ("webpki-roots", &["watchtower-auth"]),
-    ("axum", &["watchtower-daemon", "watchtower-gateway"]),
+    ("axum", &["watchtower-daemon", "watchtower-gateway", "watchtower-bench"]),
     ("hyper", &["watchtower-gateway"]),
     ("hyper-util", &["watchtower-gateway"]),
     ("http-body-util", &["watchtower-gateway"]),
