@@ -13,18 +13,26 @@ pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     error: &'static str,
     detail: String,
-    retry_after_s: Option<u64>,
-    /// The current version of what an edit is about, for `ETag`.
-    etag: Option<String>,
-    /// The methods of the address, for `Allow`.
-    allow: Option<String>,
+    header: Header,
     /// Indices of the events that the answer is about.
     indices: Vec<usize>,
 }
 
+/// The header that a client needs to do better, besides the authentication that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Header {
+    None,
+    /// Seconds to wait.
+    RetryAfter(u64),
+    /// The current version of what an edit is about.
+    ETag(String),
+    /// The methods of the address.
+    Allow(String),
+}
+
 impl Failure {
     pub(crate) fn new(status: StatusCode, error: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, error, detail: detail.into(), retry_after_s: None, etag: None, allow: None, indices: Vec::new() }
+        Self { status, error, detail: detail.into(), header: Header::None, indices: Vec::new() }
     }
 
     /// The request cannot be read.
@@ -51,7 +59,7 @@ impl Failure {
     pub(crate) fn method(allowed: &[&str]) -> Self {
         let detail = format!("expected {}", allowed.join(" or "));
         let failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-        Self { allow: Some(allowed.join(", ")), ..failure }
+        Self { header: Header::Allow(allowed.join(", ")), ..failure }
     }
 
     /// The request exceeds a limit.
@@ -62,25 +70,26 @@ impl Failure {
     /// The log or the store does not do its part now.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         let failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
-        Self { retry_after_s: Some(RETRY_AFTER_S), ..failure }
+        Self { header: Header::RetryAfter(RETRY_AFTER_S), ..failure }
     }
 
     /// Too many requests.
     pub(crate) fn too_many(retry_after_s: u64) -> Self {
         let detail = format!("too many requests of this source; the next one is accepted in {retry_after_s} s");
         Self {
-            retry_after_s: Some(retry_after_s),
+            header: Header::RetryAfter(retry_after_s),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
         }
     }
 
     /// The version is not the expected one.
     pub(crate) fn precondition(current: Option<String>) -> Self {
-        let detail = match current {
+        let detail = match &current {
             Some(_) => "it was changed meanwhile; the header ETag has its current version",
             None => "there is none of this identifier",
         };
-        Self { etag: current, ..Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail) }
+        let header = current.map_or(Header::None, Header::ETag);
+        Self { header, ..Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail) }
     }
 
     /// The sentence for people.
@@ -105,14 +114,14 @@ impl IntoResponse for Failure {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, Basic"));
         }
-        if let Some(seconds) = self.retry_after_s {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if let Some(etag) = self.etag.and_then(|etag| HeaderValue::try_from(format!("\"{etag}\"")).ok()) {
-            headers.insert(header::ETAG, etag);
-        }
-        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
-            headers.insert(header::ALLOW, allow);
+        let more = match self.header {
+            Header::None => None,
+            Header::RetryAfter(seconds) => Some((header::RETRY_AFTER, seconds.to_string())),
+            Header::ETag(version) => Some((header::ETAG, format!("\"{version}\""))),
+            Header::Allow(methods) => Some((header::ALLOW, methods)),
+        };
+        if let Some((name, Ok(value))) = more.map(|(name, text)| (name, HeaderValue::try_from(text))) {
+            headers.insert(name, value);
         }
         response
     }
