@@ -15,9 +15,9 @@ pub(crate) struct Failure {
     detail: String,
     retry_after_s: Option<u64>,
     /// The current version of what an edit is about, for `ETag`.
-    etag: Option<String>,
+    etag: Option<Box<str>>,
     /// The methods of the address, for `Allow`.
-    allow: Option<String>,
+    allow: Option<Box<str>>,
     /// Indices of the events that the answer is about.
     indices: Vec<usize>,
 }
@@ -51,7 +51,7 @@ impl Failure {
     pub(crate) fn method(allowed: &[&str]) -> Self {
         let detail = format!("expected {}", allowed.join(" or "));
         let failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-        Self { allow: Some(allowed.join(", ")), ..failure }
+        Self { allow: Some(allowed.join(", ").into()), ..failure }
     }
 
     /// The request exceeds a limit.
@@ -80,7 +80,10 @@ impl Failure {
             Some(_) => "it was changed meanwhile; the header ETag has its current version",
             None => "there is none of this identifier",
         };
-        Self { etag: current, ..Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail) }
+        Self {
+            etag: current.map(Into::into),
+            ..Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
+        }
     }
 
     /// The sentence for people.
@@ -111,7 +114,7 @@ impl IntoResponse for Failure {
         if let Some(etag) = self.etag.and_then(|etag| HeaderValue::try_from(format!("\"{etag}\"")).ok()) {
             headers.insert(header::ETAG, etag);
         }
-        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
             headers.insert(header::ALLOW, allow);
         }
         response
