@@ -85,7 +85,6 @@ fn a_gateway_within_a_daemon_is_in_its_metrics() {
             "# TYPE watchtower_gateway_request_seconds histogram",
             "watchtower_gateway_events_total{source=\"v1\",outcome=\"accepted\"} 1",
             "# TYPE watchtower_commits_total counter",
-            "# TYPE watchtower_commit_seconds histogram",
         ],
     );
     assert_eq!(daemon.stop().code(), Some(0));

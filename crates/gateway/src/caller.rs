@@ -4,8 +4,7 @@ use axum::http::{HeaderMap, Uri, header};
 use watchtower_auth::{Grant, Role};
 
 use crate::answer::Failure;
-use crate::events::Scope;
-use crate::{Context, local, metrics};
+use crate::{Context, local};
 
 /// Who sends a request, and what is allowed.
 #[derive(Clone, Debug)]
@@ -14,17 +13,6 @@ pub(crate) struct Caller {
     pub(crate) name: String,
     /// What is allowed.
     pub(crate) grant: Grant,
-}
-
-impl Caller {
-    /// The source for metrics: a name of the configuration or of a format.
-    pub(crate) fn source(&self, scope: Scope) -> &str {
-        match scope {
-            Scope::Native => metrics::NATIVE,
-            // No name of a source has a slash; what follows is that of its token.
-            Scope::Source => self.name.split('/').next().unwrap_or_default(),
-        }
-    }
 }
 
 /// A token where the `Authorization` header has it.

@@ -78,7 +78,11 @@ impl Context {
                 ));
             }
         };
-        metrics::received(caller.source(scope), &received);
+        let source = label(caller, scope);
+        metrics::events(source, received.accepted as u64, received.refused.len() as u64);
+        if received.repeated {
+            metrics::repeated(source);
+        }
         Ok(received)
     }
 
@@ -152,6 +156,15 @@ impl Context {
         self.append(vec![Entry::Refused { rejection, bytes: body.to_vec(), vehicle_id: None }], None).await?;
         metrics::events(source, 0, 1);
         Ok(if error.is_too_large() { Failure::too_large(detail) } else { Failure::bad_request(detail) })
+    }
+}
+
+/// The source of a caller, for metrics: a name of the configuration or of a format.
+fn label(caller: &Caller, scope: Scope) -> &str {
+    match scope {
+        Scope::Native => metrics::NATIVE,
+        // No name of a source has a slash; what follows is that of its token.
+        Scope::Source => caller.name.split('/').next().unwrap_or_default(),
     }
 }
 

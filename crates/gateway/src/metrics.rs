@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::Options;
-use crate::events::Received;
 
 /// Counter: requests, by source and status of the answer.
 pub const REQUESTS_TOTAL: &str = "watchtower_gateway_requests_total";
@@ -84,15 +83,12 @@ pub(crate) fn request(source: &str, status: u16, took: Duration) {
     histogram!(REQUEST_SECONDS, "source" => source.to_owned()).record(took);
 }
 
-/// Counts what a source has sent, once the log has it.
-pub(crate) fn received(source: &str, received: &Received) {
-    if received.repeated {
-        counter!(REPEATED_TOTAL, "source" => source.to_owned()).increment(1);
-    }
-    events(source, received.accepted as u64, received.refused.len() as u64);
+/// Counts a delivery that was acknowledged before.
+pub(crate) fn repeated(source: &str) {
+    counter!(REPEATED_TOTAL, "source" => source.to_owned()).increment(1);
 }
 
-/// Counts events by their outcome.
+/// Counts events that are in the log, by their outcome.
 pub(crate) fn events(source: &str, accepted: u64, refused: u64) {
     counter!(EVENTS_TOTAL, "source" => source.to_owned(), "outcome" => "accepted").increment(accepted);
     counter!(EVENTS_TOTAL, "source" => source.to_owned(), "outcome" => "refused").increment(refused);

@@ -98,7 +98,7 @@ fn what_would_keep_a_gateway_from_its_work_is_wrong() {
 
     // What the configuration itself shows is reported by its line, without servers.
     for (more, fault) in [
-        ("url = \"http:/feed\"", "expected http://host/path"),
+        ("url = \"feed.pb\"", "expected http://host/path"),
         ("url = \"http://a/feed\"\nheaders = { Authorization = \"Bearer ${NOWHERE_SET}\" }", "NOWHERE_SET"),
     ] {
         pipeline.setup.more = format!("[[source]]\nname = \"buses\"\nformat = \"gtfs-realtime\"\n{more}");

@@ -59,7 +59,9 @@ pub fn read_records(data: &[u8]) {
     };
     for records in [Records { each: Some("/locations".to_owned()), ..records.clone() }, records] {
         if let Ok(mut page) = read_page(&records, &Message::from_body(data, RECEIVED_AT), &options()) {
-            Unchanged::default().retain_new(&mut page.items);
+            let mut unchanged = Unchanged::default();
+            let fetched = unchanged.retain_new(&mut page.items);
+            unchanged.acknowledge(fetched);
         }
     }
 }
