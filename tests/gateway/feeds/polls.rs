@@ -142,7 +142,7 @@ fn one_process_fetches_and_another_takes_over() {
     first.kill();
     journal_feed.add("T1", now_s() + 1, 3.36);
     wait_until("the second has taken over", || feeds.entries() == 2);
-    assert_eq!(feeds.cursor("journal"), "v2");
+    wait_until("the cursor has followed the log", || feeds.cursor("journal") == "v2");
     assert_eq!(feeds.one.number("SELECT term FROM source_leases"), Some(2));
     // A process that stops as asked gives its lease back: the next one need not wait until it expires.
     assert_eq!(second.stop().code(), Some(0));
