@@ -34,6 +34,10 @@ fn holder(port: u16) -> Option<String> {
     let inodes = tables.iter().flat_map(|table| table.lines()).filter_map(|line| listening(line, port));
     let sockets: Vec<String> = inodes.map(|inode| format!("socket:[{inode}]")).collect();
     let has_one = |process: &fs::DirEntry| {
+        // `self` is listed, too.
+        if !process.file_name().to_string_lossy().starts_with(|first: char| first.is_ascii_digit()) {
+            return false;
+        }
         let files = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
         let mut targets = files.filter_map(|file| fs::read_link(file.path()).ok());
         targets.any(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
