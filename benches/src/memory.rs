@@ -155,7 +155,7 @@ pub fn run_part(part: MemoryPart, options: &Options, context: &Context<'_>) -> R
     // Memory of the event generator is included in both measurements.
     let (before, after, count) = match part {
         MemoryPart::Vehicles => {
-            let vehicles = settings.vehicles(VEHICLES, 4);
+            let vehicles = settings.vehicles(VEHICLES, 4).max(2 * EPOCH_EVENTS as u32); // the first epoch is not counted
             let mut track = fixes(vehicles, 1, SEED);
             held.take(track.by_ref().take(EPOCH_EVENTS), context)?;
             let before = resident_bytes();
