@@ -90,6 +90,20 @@ impl GeoPackage {
         }
     }
 
+    /// The rows of a query without parameters, each as `read` makes it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or `read` fails.
+    pub fn rows<T>(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, FileError> {
+        let rows = || connection.prepare(sql)?.query_map((), read)?.collect::<rusqlite::Result<_>>();
+        rows().map_err(self.failed("read the tables"))
+    }
+
     /// Wraps an error of a statement; `doing` is the operation, as in `cannot <doing> in <path>`.
     pub fn failed(&self, doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> FileError {
         let (path, doing) = (self.path.clone(), doing.into());

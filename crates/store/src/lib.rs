@@ -4,6 +4,14 @@
 //! writes the changes of an epoch in one transaction. [`Commit`](watchtower_core::Commit) is the same for both. [`Store`]
 //! chooses between them.
 
+/// The SQL of a column of instants as milliseconds: empty for an empty cell, and for -infinity.
+#[macro_export]
+macro_rules! instant_ms {
+    ($column:literal) => {
+        concat!("(CASE WHEN isfinite(", $column, ") THEN floor(extract(epoch FROM ", $column, ") * 1000) END)::bigint")
+    };
+}
+
 mod claim;
 pub mod csv;
 pub mod geopackage;

@@ -19,7 +19,7 @@ const LAST_SEEN: &str = "SELECT vehicle_id, ts, status FROM vehicle_state ORDER 
 /// # Errors
 /// If the file does not exist, or has no tables.
 pub(super) fn geofences(file: &GeoPackage) -> Result<Vec<GeofenceVersion>, EmbeddedError> {
-    rows(file, &connect(file)?, GEOFENCES, geofence)
+    Ok(file.rows(&connect(file)?, GEOFENCES, geofence)?)
 }
 
 /// All versions of vehicles, and where each was last seen.
@@ -29,7 +29,7 @@ pub(super) fn geofences(file: &GeoPackage) -> Result<Vec<GeofenceVersion>, Embed
 pub(super) fn vehicles(file: &GeoPackage) -> Result<(Vec<VehicleVersion>, Vec<LastSeen>), EmbeddedError> {
     let connection = connect(file)?;
     let seen = |row: &Row<'_>| Ok(LastSeen { vehicle_id: row.get(0)?, ts: since(row, 1)?, status: row.get(2)? });
-    Ok((rows(file, &connection, VEHICLES, vehicle)?, rows(file, &connection, LAST_SEEN, seen)?))
+    Ok((file.rows(&connection, VEHICLES, vehicle)?, file.rows(&connection, LAST_SEEN, seen)?))
 }
 
 fn connect(file: &GeoPackage) -> Result<Connection, EmbeddedError> {
@@ -38,18 +38,6 @@ fn connect(file: &GeoPackage) -> Result<Connection, EmbeddedError> {
         Some(_) => Ok(connection),
         None => Err(EmbeddedError::NoTables { path: file.path().to_owned() }),
     }
-}
-
-fn rows<T>(
-    file: &GeoPackage,
-    connection: &Connection,
-    sql: &str,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Vec<T>, EmbeddedError> {
-    let doing = || file.failed("read the tables");
-    let mut statement = connection.prepare(sql).map_err(doing())?;
-    let rows = statement.query_map((), read).map_err(doing())?;
-    Ok(rows.collect::<Result<_, _>>().map_err(doing())?)
 }
 
 fn since(row: &Row<'_>, column: usize) -> rusqlite::Result<Millis> {

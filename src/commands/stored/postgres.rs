@@ -2,37 +2,31 @@
 
 use tokio_postgres::{Client, Row};
 use watchtower_model::{BEGINNING, Millis};
+use watchtower_store::instant_ms;
 use watchtower_store::postgres::{Database, StoreError, claim};
 
 use super::{GeofenceVersion, LastSeen, VehicleVersion, geometry};
 
-/// A column of instants as milliseconds: empty for an empty cell, and for -infinity.
-macro_rules! ms {
-    ($column:literal) => {
-        concat!("(CASE WHEN isfinite(", $column, ") THEN floor(extract(epoch FROM ", $column, ") * 1000) END)::bigint")
-    };
-}
-
 const GEOFENCES: &str = concat!(
     "SELECT geofence_id, ",
-    ms!("effective_from"),
+    instant_ms!("effective_from"),
     ", ",
-    ms!("effective_until"),
+    instant_ms!("effective_until"),
     ", ",
-    ms!("valid_from"),
+    instant_ms!("valid_from"),
     ", name, kind, anchor, tags, min_dwell_s, exit_buffer_m, speed_limit_kmh, radius_m, ST_AsBinary(geometry), cut_off \
       FROM geofences AS g ORDER BY g.geofence_id, g.effective_from"
 );
 const VEHICLES: &str = concat!(
     "SELECT vehicle_id, ",
-    ms!("effective_from"),
+    instant_ms!("effective_from"),
     ", ",
-    ms!("effective_until"),
+    instant_ms!("effective_until"),
     ", name, fleet, speed_limit_kmh, offline_after_s, attributes::text FROM vehicles AS v \
       ORDER BY v.vehicle_id, v.effective_from"
 );
 const LAST_SEEN: &str =
-    concat!("SELECT vehicle_id, ", ms!("ts"), ", status FROM vehicle_state AS s ORDER BY s.vehicle_id");
+    concat!("SELECT vehicle_id, ", instant_ms!("ts"), ", status FROM vehicle_state AS s ORDER BY s.vehicle_id");
 
 /// All versions of geofences.
 ///

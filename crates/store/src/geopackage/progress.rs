@@ -33,14 +33,12 @@ pub fn progress(file: &GeoPackage) -> Result<Progress, EmbeddedError> {
         now,
         halted,
         cursors: stored.cursors,
-        rejected: rows(
-            file,
+        rejected: file.rows(
             &read_only,
             "SELECT reason, sum(events), max(hour) FROM rejected_counts GROUP BY reason ORDER BY 2 DESC, 1",
             |row| Ok(RejectedCount { reason: row.get(0)?, events: row.get(1)?, last_hour: instant(row, 2)? }),
         )?,
-        last_rejected: rows(
-            file,
+        last_rejected: file.rows(
             &read_only,
             &format!(
                 "SELECT arrived_at, stream, position, detail FROM rejected_events ORDER BY arrived_at DESC \
@@ -63,18 +61,6 @@ fn tables(file: &GeoPackage, connection: &Connection, newest: i64) -> Result<Vec
         Ok(TableProgress { name: name.to_owned(), commit_seq: lagging.unwrap_or(newest), rows, bytes: None })
     };
     TABLES.iter().map(|descriptor| table(descriptor.name)).collect()
-}
-
-fn rows<T>(
-    file: &GeoPackage,
-    connection: &Connection,
-    sql: &str,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Vec<T>, EmbeddedError> {
-    let doing = || file.failed("read the rejected events");
-    let mut statement = connection.prepare(sql).map_err(doing())?;
-    let rows = statement.query_map((), read).map_err(doing())?;
-    Ok(rows.collect::<Result<_, _>>().map_err(doing())?)
 }
 
 fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Millis> {

@@ -8,18 +8,11 @@ use super::connection::Database;
 use super::error::StoreError;
 use crate::progress::{LAST_REJECTED, Progress, RejectedCount, RejectedEvent, TableProgress};
 
-/// An instant as milliseconds; empty for an empty cell, and for -infinity.
-macro_rules! ms {
-    ($column:literal) => {
-        concat!("(CASE WHEN isfinite(", $column, ") THEN floor(extract(epoch FROM ", $column, ") * 1000) END)::bigint")
-    };
-}
-
 const PIPELINE: &str = concat!(
     "SELECT ",
-    ms!("p.now"),
+    instant_ms!("p.now"),
     ", (SELECT max(",
-    ms!("committed_at"),
+    instant_ms!("committed_at"),
     ") FROM commit_log), p.halted FROM pipeline p WHERE p.id = $1"
 );
 /// Of a partitioned table, rows and bytes are the sum over its partitions.
@@ -35,12 +28,12 @@ const TABLES: &str = "SELECT c.relname, coalesce(t.commit_seq, (SELECT commit_se
     ORDER BY c.relname";
 const REJECTED: &str = concat!(
     "SELECT reason, sum(events)::bigint, max(",
-    ms!("hour"),
+    instant_ms!("hour"),
     ") FROM rejected_counts GROUP BY reason ORDER BY 2 DESC, 1"
 );
 const LAST: &str = concat!(
     "SELECT ",
-    ms!("arrived_at"),
+    instant_ms!("arrived_at"),
     ", stream, position, detail FROM rejected_events AS e ORDER BY e.arrived_at DESC LIMIT $1"
 );
 
