@@ -31,4 +31,5 @@ mod streams;
 mod support;
 mod telemetry;
 mod tidy;
+mod undecided;
 mod wire;

@@ -261,6 +261,29 @@ pub struct FleetFact {
     pub part: FleetPart,
 }
 
+/// An interval in which facts of a vehicle may still change however long ago it was, because what decides them has not
+/// come yet. Groups of aggregates that have such facts stay in memory until it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Pin {
+    /// Dense number of the vehicle.
+    pub vehicle: VehicleId,
+    /// First instant, epoch milliseconds.
+    pub from: Millis,
+    /// Last instant, epoch milliseconds.
+    pub until: Millis,
+    /// Groups that have such facts.
+    pub groups: Pinned,
+}
+
+/// Groups of aggregates that a [`Pin`] keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Pinned {
+    /// Rows of `vehicle_daily` of the vehicle: how far it was towed is known once it is far enough.
+    OwnDays,
+    /// Of all aggregates: the vehicle's last positions may be outliers, which the next one decides.
+    All,
+}
+
 /// What the [`Motion`]s of a day add up to, or how much more than before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FleetMotions {

@@ -23,7 +23,7 @@ macro_rules! fact_sums {
             /// Adds the deltas of an epoch.
             pub fn apply(&mut self, deltas: FactDeltas) {
                 // `kind_daily` and `fleet_daily` show what these come to; legs have become facts.
-                let FactDeltas { kind_visits: _, fleet_facts: _, legs: _, $($name),* } = deltas;
+                let FactDeltas { kind_visits: _, fleet_facts: _, pins: _, legs: _, $($name),* } = deltas;
                 $(add(&mut self.$name, $name);)*
             }
 

@@ -13,7 +13,7 @@ use crate::timeline::state::days_of_way;
 use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::timeline::track::Track;
 use watchtower_model::Span;
-use watchtower_model::facts::Motion;
+use watchtower_model::facts::{Motion, Pin, Pinned};
 use watchtower_model::local_time::Day;
 use watchtower_model::{Millis, Rules, Speed, VehicleId};
 
@@ -26,6 +26,9 @@ pub struct Ledger {
     last_end: Millis,
     /// Ascending by day.
     motions: Vec<Motion>,
+    /// Emitted pins of days on which the vehicle moved with its ignition off. Emitted anew after a restart.
+    #[serde(skip)]
+    pins: Vec<Pin>,
 }
 
 impl Ledger {
@@ -42,6 +45,17 @@ impl Ledger {
     /// Something of all that is looked at where only a day goes on.
     pub fn peek(&self) -> i64 {
         self.last_end ^ self.motions.last().map_or(0, |motion| motion.positions)
+    }
+
+    /// The intervals whose sums were reported: see [`Track::measure`].
+    pub fn measured(&self, rules: &Rules) -> Vec<Span> {
+        let spans = |leg: &Leg| match leg {
+            Leg::Overspeed { .. } | Leg::Trip { .. } | Leg::Turnaround { .. } => vec![leg.span()],
+            Leg::MovesOff { started_at, ended_at } => {
+                days_of_way(*started_at, *ended_at, rules).map(|(_, span)| span).collect()
+            }
+        };
+        self.legs().flat_map(spans).collect()
     }
 
     /// Turns the legs of `facts`, consolidated, into facts with measures, and corrects those said before
@@ -78,8 +92,25 @@ impl Ledger {
             let at = self.legs.partition_point(|(said, _)| *said < leg);
             self.legs.insert(at, (leg, measures));
         }
+        self.pin(vehicle, rules, facts);
         // Not every fact says all measures: some have been taken back and said again as they were.
         facts.consolidate();
+    }
+
+    /// Emits which of the vehicle's days are pinned, where that has changed. How far it went with its ignition off counts
+    /// on each day on which it did once it is far enough, which may be weeks later.
+    pub fn pin(&mut self, vehicle: VehicleId, rules: &Rules, facts: &mut FactDeltas) {
+        let moves_off = self.legs.iter().filter(|(leg, _)| matches!(leg, Leg::MovesOff { .. }));
+        let days =
+            moves_off.flat_map(|(_, measured)| &measured.days).flat_map(|&(day, _)| rules.local_time.day_spans(day));
+        let mut pins: Vec<Pin> =
+            days.map(|day| Pin { vehicle, from: day.from, until: day.until - 1, groups: Pinned::OwnDays }).collect();
+        pins.dedup();
+        if pins != self.pins {
+            facts.pins.extend(self.pins.drain(..).map(|pin| (pin, -1)));
+            facts.pins.extend(pins.iter().map(|pin| (*pin, 1)));
+            self.pins = pins;
+        }
     }
 
     /// Says anew what has changed of the days from `first` on. `silence` is the one that lasts.
@@ -110,12 +141,13 @@ impl Ledger {
     }
 
     /// Drops what can change no more.
-    pub fn forget(&mut self, track: &Track, rules: &Rules) {
+    pub fn forget(&mut self, vehicle: VehicleId, track: &Track, rules: &Rules, facts: &mut FactDeltas) {
         let end = track.first_end();
         self.legs.retain(|(leg, _)| leg.span().until >= end);
         if let Some(first) = track.first_day(rules) {
             self.motions.retain(|motion| motion.day >= first);
         }
+        self.pin(vehicle, rules, facts);
     }
 }
 

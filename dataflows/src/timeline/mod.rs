@@ -51,6 +51,7 @@ use serde::{Deserialize, Serialize};
 pub use track::{Past, Track, TrackParts};
 use update::Happened;
 use watchtower_model::Span;
+use watchtower_model::facts::Pin;
 use watchtower_model::geometry::BoundingBox;
 use watchtower_model::{
     BEGINNING, END, GeofenceEdit, Membership, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState,
@@ -110,6 +111,8 @@ struct Timeline {
     ledger: Option<Box<Ledger>>,
     /// The entry of the timer queue that counts, [`END`] if none does; later entries of the same vehicle are stale.
     armed: Millis,
+    /// The interval in which facts may change when its next position comes, as emitted; rarely any.
+    pin: Option<Box<Pin>>,
 }
 
 /// Sizes of the timelines of one worker, and how often late events made them rewind.
@@ -246,7 +249,7 @@ impl Timelines {
     /// The timelines as they are now.
     pub fn snapshots(&self) -> impl Iterator<Item = TimelineSnapshot> {
         self.timelines.iter().enumerate().filter_map(|(slot, timeline)| {
-            let Timeline { track, newest, ledger, armed: _ } = &**timeline.as_ref()?;
+            let Timeline { track, newest, ledger, armed: _, pin: _ } = &**timeline.as_ref()?;
             let vehicle = VehicleId(slot as u32 * self.stride + self.offset);
             let ledger = ledger.as_deref().cloned().unwrap_or_default();
             Some(TimelineSnapshot { vehicle, newest: *newest, track: track.clone(), ledger })
@@ -275,7 +278,13 @@ impl Timelines {
         let armed = armed.unwrap_or(END);
         debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
         let ledger = self.world.rules.views.has_analytics().then(|| Box::new(ledger));
-        self.timelines[slot] = Some(Box::new(Timeline { track, newest, ledger, armed }));
+        let mut timeline = Timeline { track, newest, ledger, armed, pin: None };
+        let fold = self.world.fold(vehicle, View::New);
+        if let Some(ledger) = &mut timeline.ledger {
+            ledger.pin(vehicle, fold.rules, &mut out.facts);
+        }
+        timeline.pin(&fold, &mut out.facts);
+        self.timelines[slot] = Some(Box::new(timeline));
     }
 
     /// The vehicles that something other than a position of their own happens to.

@@ -39,7 +39,8 @@ use watchtower_model::{END, Millis, Position, Rules};
 pub struct Past {
     /// Of the days that may still change.
     days: Days,
-    /// Of the intervals that the first retained state began and did not end: see [`State::intervals`].
+    /// Of the intervals that began before the first retained state and may still be asked for: those that it did not end
+    /// (see [`State::intervals`]), and facts that ended when not all their sums depend on was settled.
     intervals: Vec<(Millis, Millis, Measures)>,
 }
 
@@ -322,8 +323,9 @@ impl Track {
 
     /// Gives up positions older than `bound`, chunk by chunk. What may still be changed starts at
     /// `bound`; the fold resumes there from the first remaining chunk's state. As many accurate positions before it
-    /// are kept as may become outliers, or else usable, by what comes. How many were given up.
-    pub fn forget_before(&mut self, bound: Millis, fold: &Fold<'_>) -> usize {
+    /// are kept as may become outliers, or else usable, by what comes. `measured` are the intervals whose sums were
+    /// reported and may still change. How many were given up.
+    pub fn forget_before(&mut self, bound: Millis, measured: impl FnOnce() -> Vec<Span>, fold: &Fold<'_>) -> usize {
         let rules = fold.rules;
         let is_old = |chunk: &&Arc<Chunk>| chunk.positions.last().is_some_and(|last| last.ts < bound);
         let mut old = self.sealed().iter().take_while(is_old).count();
@@ -341,12 +343,20 @@ impl Track {
         let given_up: Vec<_> = sealed.drain(..old).collect();
         if rules.views.has_analytics() {
             let first = sealed.first().unwrap_or(&self.tail);
+            let measured = measured();
             for (chunk, after) in given_up.iter().zip(given_up[1..].iter().chain([first])) {
                 chunk.sums.iter().for_each(|sums| past.days.add(&sums.days));
-                let intervals = after.before().intervals(rules).into_iter().map(|(from, until)| {
+                let settled = after.settled_before();
+                let mut intervals = after.before().intervals(rules);
+                // One that has ended, but not before all that its sums depend on.
+                let ended = measured.iter().filter(|span| span.from < settled && settled <= span.until);
+                intervals.extend(ended.map(|span| (span.from, span.until)));
+                intervals.sort_unstable();
+                intervals.dedup();
+                let intervals = intervals.into_iter().map(|(from, until)| {
                     let span = Span { from, until };
                     let mut sum = past.of(span).unwrap_or_default();
-                    chunk.measure(span, after.settled_before(), fold, &mut sum);
+                    chunk.measure(span, settled, fold, &mut sum);
                     (from, until, sum)
                 });
                 past.intervals = intervals.collect();

@@ -20,6 +20,7 @@ use super::track::{Appended, Rewound, Track};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
 use watchtower_model::Span;
+use watchtower_model::facts::{Pin, Pinned};
 use watchtower_model::local_time::Day;
 use watchtower_model::{BEGINNING, END, Mark, Membership, Millis, Position, PositionEvent, VehicleId};
 
@@ -46,7 +47,7 @@ struct Extended {
 impl Timeline {
     /// One of which nothing is known.
     fn unheard_of() -> Self {
-        Self { track: Track::default(), newest: BEGINNING, ledger: None, armed: END }
+        Self { track: Track::default(), newest: BEGINNING, ledger: None, armed: END, pin: None }
     }
 
     /// Takes in what the vehicle sent and what was edited around it. Returns when numbers may have become
@@ -126,18 +127,39 @@ impl Timeline {
         extended
     }
 
+    /// Emits in which interval facts may change when the next position comes, where that has changed: if its last
+    /// positions may be outliers. Visits and idlings that they cut short, and shorter ones before, may change with them.
+    pub(super) fn pin(&mut self, fold: &Fold<'_>, facts: &mut FactDeltas) {
+        let (vehicle, rules) = (fold.vehicle, fold.rules);
+        let waits_since = if rules.views.has_analytics() { self.track.waits_since(fold) } else { None };
+        let heard = self.track.head().heard.map_or(BEGINNING, |heard| heard.ts);
+        let pin = waits_since.map(|before| Pin {
+            vehicle,
+            from: before.saturating_sub(rules.longest_minimum_ms()),
+            until: heard.saturating_add(rules.presence_limit_ms),
+            groups: Pinned::All,
+        });
+        if self.pin.as_deref() != pin.as_ref() {
+            facts.pins.extend(self.pin.take().map(|pin| (*pin, -1)));
+            facts.pins.extend(pin.map(|pin| (pin, 1)));
+            self.pin = pin.map(Box::new);
+        }
+    }
+
     /// Gives up what is older than may be asked for.
-    fn forget(&mut self, now: Millis, fold: &Fold<'_>, reach: &mut Reach, stats: &mut Stats) {
+    fn forget(&mut self, now: Millis, fold: &Fold<'_>, reach: &mut Reach, stats: &mut Stats, facts: &mut FactDeltas) {
         let rules = fold.rules;
         let Some(retention_ms) = rules.retention_ms else { return };
-        let given_up = self.track.forget_before(self.newest.min(now).saturating_sub(retention_ms), fold);
+        let measured = || self.ledger.as_ref().map_or_else(Vec::new, |ledger| ledger.measured(rules));
+        let bound = self.newest.min(now).saturating_sub(retention_ms);
+        let given_up = self.track.forget_before(bound, measured, fold);
         if given_up == 0 {
             return;
         }
         stats.retained_positions -= given_up as u64;
         *reach = self.track.reach();
         if let Some(ledger) = &mut self.ledger {
-            ledger.forget(&self.track, rules);
+            ledger.forget(fold.vehicle, &self.track, rules, facts);
         }
     }
 
@@ -274,10 +296,12 @@ impl Timelines {
             let first = if changed.from == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(changed.from) };
             ledger.tell_days(vehicle, track, new.silence(head, now), first, rules, facts);
             Labels { vehicle, roster: &self.world.roster, rules }.label(facts, &mut out.fleet_days);
+            timeline.pin(&new, facts);
         } else if has_rewound {
             facts.consolidate();
         }
         out.facts.append(facts);
+        let head = timeline.track.head();
         let row = new.vehicle_state(head, now);
         if row_was.as_ref() != Some(&row) {
             out.states.push((vehicle, row));
@@ -287,7 +311,7 @@ impl Timelines {
         // What is given up is given up by the chunk: to look for it once a chunk is enough.
         events.iter().for_each(|event| self.reaches[slot].add(event.position.place));
         if begins_chunk {
-            timeline.forget(now, &new, &mut self.reaches[slot], &mut self.stats);
+            timeline.forget(now, &new, &mut self.reaches[slot], &mut self.stats, &mut out.facts);
         }
         true
     }
@@ -341,6 +365,7 @@ impl Timelines {
             } else {
                 labels.label(&mut facts, &mut out.fleet_days);
             }
+            timeline.pin(&new, &mut facts);
         }
         let lasting = facts.visits.iter().filter(|(visit, _)| visit.exited_at.is_none());
         let mut membership: Vec<_> = lasting.map(|(visit, diff)| (Membership::of(visit), *diff)).collect();
@@ -359,7 +384,7 @@ impl Timelines {
         if !happened.events.is_empty() {
             let heard = happened.events.iter().filter(|event| !event.withdrawn);
             heard.for_each(|event| self.reaches[slot].add(event.position.place));
-            timeline.forget(self.now, &new, &mut self.reaches[slot], stats);
+            timeline.forget(self.now, &new, &mut self.reaches[slot], stats, &mut out.facts);
         }
     }
 }

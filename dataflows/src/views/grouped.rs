@@ -33,6 +33,7 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::control::{Control, Epoch};
 use crate::views::groups::{Fact, Group, GroupStats, Groups, Key, silence_reach_ms};
 use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::facts::Pin;
 use watchtower_model::local_time::LocalTime;
 use watchtower_model::{BEGINNING, Millis, Rules};
 
@@ -43,6 +44,8 @@ pub struct Given<'s> {
     pub control: StreamVec<'s, Epoch, Control>,
     /// The groups of a checkpoint, of all aggregates, in an epoch with [`Control::Restored`].
     pub restored: StreamVec<'s, Epoch, GroupSnapshot>,
+    /// Intervals whose groups may still change however long ago they were.
+    pub pins: Rows<'s, Pin>,
     /// Time zone of days and hours.
     pub local_time: Arc<LocalTime>,
     /// How long after its end a group leaves memory: see [`Given::new`]. Milliseconds.
@@ -61,11 +64,12 @@ impl<'s> Given<'s> {
     pub fn new(
         control: StreamVec<'s, Epoch, Control>,
         restored: StreamVec<'s, Epoch, GroupSnapshot>,
+        pins: Rows<'s, Pin>,
         rules: &Rules,
         slack_ms: i64,
     ) -> Self {
         let sealed_after_ms = rules.horizon_ms.map(|horizon_ms| horizon_ms.saturating_add(slack_ms));
-        Self { control, restored, local_time: Arc::clone(&rules.local_time), sealed_after_ms }
+        Self { control, restored, pins, local_time: Arc::clone(&rules.local_time), sealed_after_ms }
     }
 }
 
@@ -97,6 +101,7 @@ struct Pending<G: Group> {
     answer: [Capability<Epoch>; 2],
     facts: Vec<(Fact<G>, i64)>,
     restored: Vec<(G::Key, Arc<G>)>,
+    pins: Vec<(Pin, i64)>,
     now: Millis,
     /// The longest dwell that an edit asks for.
     dwell_ms: i64,
@@ -110,7 +115,7 @@ type Out<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
 
 /// The rows of all groups of `facts`.
 pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given: &Given<'s>) -> Grouped<'s, G::Row> {
-    let Given { control, restored, local_time, sealed_after_ms } = given.clone();
+    let Given { control, restored, pins, local_time, sealed_after_ms } = given.clone();
     let restored = restored.flat_map(G::restored);
     let mut builder = OperatorBuilder::new(name.to_owned(), facts.inner.scope());
     let by_group = Exchange::new(|((key, _), _, _): &(Fact<G>, Epoch, i64)| key.route());
@@ -118,6 +123,7 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
     let mut control = builder.new_input(control, Pipeline);
     let by_group = Exchange::new(|(key, _): &(G::Key, Arc<G>)| key.route());
     let mut restored = builder.new_input(restored, by_group);
+    let mut pins = builder.new_input(to_all_workers(pins), Exchange::new(|(worker, _, _): &(u64, Pin, i64)| *worker));
     let (rows, rows_stream) = builder.new_output();
     let (snapshots, snapshots_stream) = builder.new_output();
     let mut rows = OutputBuilder::<_, Out<G::Row>>::from(rows);
@@ -146,18 +152,26 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
                 let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
                 containers.for_each(|batch| entry.restored.append(batch));
             });
+            pins.for_each_stamp(|cap, containers| {
+                let Some(&epoch) = cap.least() else { return };
+                let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                let all = containers.flat_map(|batch| batch.drain(..));
+                entry.pins.extend(all.map(|(_, pin, diff)| (pin, diff)));
+            });
             while let Some(first) = pending.first_entry() {
                 let epoch = *first.key();
                 if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
                     break;
                 }
-                let Pending { answer, mut facts, restored, now, dwell_ms, silence_ms, snapshot, is_restored } =
+                let Pending { answer, mut facts, restored, pins, now, dwell_ms, silence_ms, snapshot, is_restored } =
                     first.remove();
                 let [rows_at, snapshots_at] = answer;
                 groups.keep_for(dwell_ms, silence_ms);
                 debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
                 restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
+                groups.pin(&pins);
                 let changed = groups.advance(if is_restored { &[] } else { &facts });
+                groups.unpin(&pins);
                 groups.seal(now);
                 told.set(groups.stats());
                 debug_assert_eq!(told.get().late_updates, 0, "{name}: nothing accepted touches a sealed group");
@@ -171,6 +185,12 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
         }
     });
     Grouped { rows: rows_stream.as_collection(), snapshots: snapshots_stream.as_collection(), stats }
+}
+
+/// Pins for each worker, with its number: they come in any epoch, and a worker has groups of any vehicle.
+fn to_all_workers<'s>(pins: Rows<'s, Pin>) -> StreamVec<'s, Epoch, (u64, Pin, i64)> {
+    let workers = pins.inner.scope().peers() as u64;
+    pins.inner.flat_map(move |(pin, _, diff)| (0..workers).map(move |worker| (worker, pin, diff)))
 }
 
 /// Takes the facts of a batch, each to its epoch. `spare` is what the facts of an epoch were in.
@@ -207,6 +227,7 @@ impl<G: Group> Pending<G> {
             answer: [0, 1].map(capability),
             facts: Vec::new(),
             restored: Vec::new(),
+            pins: Vec::new(),
             now: BEGINNING,
             dwell_ms: 0,
             silence_ms: 0,

@@ -17,10 +17,15 @@
 //! stays until a later one with positions is sealed too ([`Group::lane`]): behind a position that can no longer
 //! be withdrawn or preceded, nothing is open any more.
 //!
+//! Two more kinds of facts are decided by what may come at any time: the last positions before a silence are outliers or
+//! not by the position after it, and a move with the ignition off counts once it is far enough. The timelines emit in
+//! which intervals there are such facts ([`Pin`]), and groups that overlap one stay, and may even be made, until
+//! it is withdrawn.
+//!
 //! Facts whose changes cancel in a group that has left (a visit of three weeks ends: its entry is taken
 //! away and put back) are no concern of it. Others would be an error: they are counted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -32,8 +37,12 @@ use serde::de::DeserializeOwned;
 
 use crate::timeline::AHEAD;
 use crate::views::GroupSnapshot;
+use watchtower_model::facts::{Pin, Pinned};
 use watchtower_model::local_time::LocalTime;
-use watchtower_model::{BEGINNING, Millis, OUTLIER_RUN, OUTLIER_RUN_MS, Rules, STOP_RETURN_MS};
+use watchtower_model::{BEGINNING, Millis, OUTLIER_RUN, OUTLIER_RUN_MS, Rules, STOP_RETURN_MS, VehicleId};
+
+/// The longest local day, with an hour that occurs twice. Milliseconds.
+const LONGEST_DAY_MS: i64 = 25 * 60 * 60 * 1000;
 
 /// No two places on earth are farther apart, millimetres.
 const FARTHEST_MM: i64 = 20_004_000_000;
@@ -125,6 +134,12 @@ pub trait Group: Sent + Default {
         None
     }
 
+    /// The vehicle whose facts alone are in the group, if it is one vehicle's.
+    fn vehicle(key: &Self::Key) -> Option<VehicleId> {
+        let _ = key;
+        None
+    }
+
     /// The group as a checkpoint stores it.
     fn snapshot(key: Self::Key, group: Arc<Self>) -> GroupSnapshot;
 
@@ -164,7 +179,11 @@ pub struct Groups<G: Group> {
     /// Unsealed groups, by their end.
     ends: BTreeSet<(Millis, G::Key)>,
     /// The sealed groups that stay, by lane.
-    last: HashMap<u64, G::Key, FxBuildHasher>,
+    last: HashMap<u64, (Millis, G::Key), FxBuildHasher>,
+    /// Pins, each with how often it was emitted.
+    pins: BTreeMap<Pin, i64>,
+    /// The groups that would have been sealed but for a pin, by their end.
+    pinned: BTreeSet<(Millis, G::Key)>,
     now: Millis,
     heap_bytes: usize,
     late_updates: u64,
@@ -192,6 +211,8 @@ impl<G: Group> Groups<G> {
             free: Vec::new(),
             ends: BTreeSet::new(),
             last: HashMap::default(),
+            pins: BTreeMap::new(),
+            pinned: BTreeSet::new(),
             now: BEGINNING,
             heap_bytes: 0,
             late_updates: 0,
@@ -203,6 +224,38 @@ impl<G: Group> Groups<G> {
     pub fn keep_for(&mut self, dwell_ms: i64, silence_ms: i64) {
         self.dwell_ms = self.dwell_ms.max(dwell_ms);
         self.silence_ms = self.silence_ms.max(silence_ms);
+    }
+
+    /// Takes in an epoch's new pins. To be called before [`Groups::advance`].
+    pub fn pin(&mut self, pins: &[(Pin, i64)]) {
+        for &(pin, diff) in pins.iter().filter(|(_, diff)| *diff > 0) {
+            *self.pins.entry(pin).or_default() += diff;
+        }
+    }
+
+    /// Withdraws an epoch's pins. To be called after [`Groups::advance`]: what a pin waited for comes in the same epoch.
+    pub fn unpin(&mut self, pins: &[(Pin, i64)]) {
+        for &(pin, diff) in pins.iter().filter(|(_, diff)| *diff < 0) {
+            let count = self.pins.entry(pin).or_default();
+            *count += diff;
+            if *count <= 0 {
+                debug_assert_eq!(*count, 0, "a pin is emitted before it is withdrawn");
+                self.pins.remove(&pin);
+                self.ends.append(&mut self.pinned);
+            }
+        }
+    }
+
+    /// Whether a group may change though its end is long ago.
+    fn is_pinned(&self, key: &G::Key, end: Millis) -> bool {
+        let vehicle = G::vehicle(key);
+        self.pins.keys().any(|pin| {
+            let concerns = match pin.groups {
+                Pinned::All => vehicle.is_none_or(|vehicle| vehicle == pin.vehicle),
+                Pinned::OwnDays => vehicle == Some(pin.vehicle),
+            };
+            concerns && end > pin.from.saturating_sub(self.dwell_ms) && end.saturating_sub(LONGEST_DAY_MS) <= pin.until
+        })
     }
 
     /// End before which all groups are sealed; `None` if none is.
@@ -252,7 +305,7 @@ impl<G: Group> Groups<G> {
         }
         if let Some(sealed_before) = self.sealed_before() {
             let end = key.end(&self.local_time);
-            if end < sealed_before {
+            if end < sealed_before && !self.is_pinned(key, end) {
                 return None;
             }
             self.ends.insert((end, key.clone()));
@@ -298,7 +351,8 @@ impl<G: Group> Groups<G> {
             let key = key.clone();
             self.remove(&key);
             if self.sealed_after_ms.is_some() {
-                self.ends.remove(&(key.end(&self.local_time), key));
+                let place = (key.end(&self.local_time), key);
+                let _ = self.ends.remove(&place) || self.pinned.remove(&place);
             }
         } else {
             self.heap_bytes += group.heap_bytes();
@@ -325,8 +379,17 @@ impl<G: Group> Groups<G> {
                 self.ends.insert((end, key));
                 break;
             }
+            if self.is_pinned(&key, end) {
+                self.pinned.insert((end, key));
+                continue;
+            }
             let lane = self.get(&key).and_then(|held| held.group.lane(&key));
-            let leaves = lane.map_or(Some(key.clone()), |lane| self.last.insert(lane, key.clone()));
+            let leaves = match lane {
+                // One that was pinned is sealed after a later one.
+                Some(lane) if self.last.get(&lane).is_some_and(|(last, _)| *last > end) => Some(key),
+                Some(lane) => self.last.insert(lane, (end, key)).map(|(_, before)| before),
+                None => Some(key),
+            };
             if let Some(held) = leaves.and_then(|key| self.remove(&key)) {
                 debug_assert!(self.now >= held.key.end(&self.local_time));
                 self.heap_bytes -= held.group.heap_bytes();

@@ -207,9 +207,9 @@ pub fn views<'s>(
     restored: Restored<'s>,
     rules: Rules,
 ) -> Views<'s> {
-    let given = Given::new(control.clone(), restored.groups, &rules, reach_ms(&rules));
     let set = rules.views;
-    let facts = timelines(scope, positions, control.clone(), restored.timelines, rules);
+    let facts = timelines(scope, positions, control.clone(), restored.timelines, rules.clone());
+    let given = Given::new(control.clone(), restored.groups, facts.pins.clone(), &rules, reach_ms(&rules));
     let aggregates = Aggregates::of(set, scope, &facts, &given);
     let Facts {
         marks,
@@ -227,6 +227,7 @@ pub fn views<'s>(
         spells: _,
         kind_visits: _,
         fleet_facts: _,
+        pins: _,
         membership,
         vehicle_state,
         snapshots,

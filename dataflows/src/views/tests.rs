@@ -12,6 +12,7 @@ use differential_dataflow::AsCollection;
 use differential_dataflow::consolidation::consolidate;
 use proptest::prelude::*;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::{Input as _, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle, Scope};
 
@@ -118,7 +119,7 @@ impl Inputs {
         let (facts, facts_stream) = scope.new_input();
         let (control, control_stream) = scope.new_input();
         let (restored, restored_stream) = scope.new_input();
-        let given = Given::new(control_stream, restored_stream, &rules(), 0);
+        let given = Given::new(control_stream, restored_stream, empty(scope).as_collection(), &rules(), 0);
         (Self { facts, control, restored }, facts_stream.as_collection(), given)
     }
 

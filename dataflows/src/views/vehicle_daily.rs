@@ -275,6 +275,10 @@ impl Group for VehicleDailyGroup {
         self.motions().any(|(motion, _)| motion.positions > 0).then_some(u64::from(key.vehicle.0))
     }
 
+    fn vehicle(key: &VehicleDay) -> Option<VehicleId> {
+        Some(key.vehicle)
+    }
+
     fn snapshot(key: VehicleDay, group: Arc<Self>) -> GroupSnapshot {
         GroupSnapshot::VehicleDaily(key, group)
     }

@@ -33,7 +33,7 @@ impl Track {
         let mut ahead = vec![Accurate { position: *next, after_offline: false }];
         let before = self.walk_back(fold, END, &mut ahead, |ahead| ahead.position.ts <= first);
         ahead.reverse();
-        let mut pass = Pass { before, undecided: None };
+        let mut pass = Pass::new(before);
         let (mut changed, mut at, mut mark) = (Vec::new(), 0, Mark::None);
         while at < ahead.len() {
             let (count, marked) = pass.step(&ahead[at..], fold.rules);
@@ -48,6 +48,21 @@ impl Track {
             at += count;
         }
         Marking { mark, changed, undecided: pass.undecided }
+    }
+
+    /// The usable position before the last few, if those may turn out to be outliers when another comes, however much
+    /// later: its instant.
+    pub fn waits_since(&self, fold: &Fold<'_>) -> Option<Millis> {
+        let first = self.undecided?;
+        let mut ahead = Vec::new();
+        let before = self.walk_back(fold, END, &mut ahead, |ahead| ahead.position.ts <= first);
+        ahead.reverse();
+        let mut pass = Pass::new(before);
+        let mut at = 0;
+        while at < ahead.len() && pass.waits_since.is_none() {
+            at += pass.step(&ahead[at..], fold.rules).0;
+        }
+        pass.waits_since
     }
 
     /// Goes back from before an instant and adds accurate positions to those in `ahead`, each earlier than the one
@@ -101,7 +116,7 @@ impl Track {
         }
         let last = marked.last().map_or(Millis::MIN, |last| last.ts);
         let (before, start) = if anew { self.first_decided() } else { self.decided_before(fold, marked[0].ts) };
-        let mut pass = Pass { before, undecided: None };
+        let mut pass = Pass::new(before);
         let mut rest = self.accurate(fold, rewrites, start);
         let mut ahead: Vec<(Accurate, Option<Mark>)> = Vec::new();
         let mut extra = Vec::new();
