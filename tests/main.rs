@@ -15,6 +15,7 @@ mod demo;
 mod durability;
 mod embedded;
 mod field;
+mod forgetting;
 mod gaps;
 mod gateway;
 mod inputs;

@@ -261,16 +261,16 @@ pub struct FleetFact {
     pub part: FleetPart,
 }
 
-/// An interval in which facts of a vehicle may still change however long ago it was, because what decides them has not
-/// come yet. Groups of aggregates that have such facts stay in memory until it has.
+/// Local days on which facts of a vehicle may still change however long ago they were: what decides them has not come
+/// yet, or may be withdrawn at any time. Groups of aggregates that have such facts stay in memory meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pin {
     /// Dense number of the vehicle.
     pub vehicle: VehicleId,
-    /// First instant, epoch milliseconds.
-    pub from: Millis,
-    /// Last instant, epoch milliseconds.
-    pub until: Millis,
+    /// The first of the days.
+    pub first: Day,
+    /// The last of the days.
+    pub last: Day,
     /// Groups that have such facts.
     pub groups: Pinned,
 }
@@ -278,9 +278,9 @@ pub struct Pin {
 /// Groups of aggregates that a [`Pin`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Pinned {
-    /// Rows of `vehicle_daily` of the vehicle: how far it was towed is known once it is far enough.
+    /// Rows of `vehicle_daily` of the vehicle: a move with the ignition off counts on its days once it is far enough.
     OwnDays,
-    /// Of all aggregates: the vehicle's last positions may be outliers, which the next one decides.
+    /// Of all aggregates: the vehicle is silent, and what it sends next decides about its last positions.
     All,
 }
 

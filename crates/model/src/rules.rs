@@ -151,12 +151,6 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// The longest of the least durations that make a stop, an idling or an overspeed, or that a stop may be left for.
-    /// Milliseconds.
-    pub fn longest_minimum_ms(&self) -> i64 {
-        [self.stop_min_ms, self.idle_min_ms, self.overspeed_min_ms, STOP_RETURN_MS].into_iter().fold(0, i64::max)
-    }
-
     /// The mark of a position on arrival, by the accuracy radius it reports. Metres.
     pub fn mark(&self, accuracy_m: Option<f64>) -> Mark {
         let is_inaccurate = self.max_accuracy_m > 0.0 && accuracy_m.is_some_and(|radius| radius > self.max_accuracy_m);

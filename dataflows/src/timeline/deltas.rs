@@ -47,7 +47,7 @@ macro_rules! facts {
             kind_visits: watchtower_model::facts::KindVisit,
             /// What counts in `fleet_daily`.
             fleet_facts: watchtower_model::facts::FleetFact,
-            /// Intervals of which something is not decided yet.
+            /// Days of which something is not decided yet.
             pins: watchtower_model::facts::Pin,
         }
     };

@@ -100,11 +100,13 @@ impl Ledger {
     /// Emits which of the vehicle's days are pinned, where that has changed. How far it went with its ignition off counts
     /// on each day on which it did once it is far enough, which may be weeks later.
     pub fn pin(&mut self, vehicle: VehicleId, rules: &Rules, facts: &mut FactDeltas) {
+        if rules.horizon_ms.is_none() {
+            return; // all groups stay
+        }
         let moves_off = self.legs.iter().filter(|(leg, _)| matches!(leg, Leg::MovesOff { .. }));
-        let days =
-            moves_off.flat_map(|(_, measured)| &measured.days).flat_map(|&(day, _)| rules.local_time.day_spans(day));
+        let days = moves_off.flat_map(|(_, measured)| &measured.days);
         let mut pins: Vec<Pin> =
-            days.map(|day| Pin { vehicle, from: day.from, until: day.until - 1, groups: Pinned::OwnDays }).collect();
+            days.map(|&(day, _)| Pin { vehicle, first: day, last: day, groups: Pinned::OwnDays }).collect();
         pins.dedup();
         if pins != self.pins {
             facts.pins.extend(self.pins.drain(..).map(|pin| (pin, -1)));

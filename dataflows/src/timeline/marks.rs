@@ -32,14 +32,12 @@ pub(super) struct Pass {
     pub before: Option<Position>,
     /// The first position that may yet turn out to begin a run when others come.
     pub undecided: Option<Millis>,
-    /// The usable position before the first run that the next position decides even if an offline lies between.
-    pub waits_since: Option<Millis>,
 }
 
 impl Pass {
     /// One that begins behind a usable position, or at the beginning of a track or behind an offline.
     pub fn new(before: Option<Position>) -> Self {
-        Self { before, undecided: None, waits_since: None }
+        Self { before, undecided: None }
     }
 
     /// Goes on: returns how many of the positions ahead get which mark. There is one at least, and [`AHEAD`] unless
@@ -55,8 +53,6 @@ impl Pass {
         };
         if !is_decided {
             self.undecided = self.undecided.or(Some(first.position.ts));
-            // At a beginning, an offline decides that there is no run.
-            self.waits_since = self.waits_since.or(self.before.map(|before| before.ts));
         }
         if run > 0 {
             return (run, Mark::Outlier);

@@ -111,7 +111,7 @@ struct Timeline {
     ledger: Option<Box<Ledger>>,
     /// The entry of the timer queue that counts, [`END`] if none does; later entries of the same vehicle are stale.
     armed: Millis,
-    /// The interval in which facts may change when its next position comes, as emitted; rarely any.
+    /// The days on which facts may change when it is heard of again, as emitted; none while it is.
     pin: Option<Box<Pin>>,
 }
 
@@ -283,7 +283,7 @@ impl Timelines {
         if let Some(ledger) = &mut timeline.ledger {
             ledger.pin(vehicle, fold.rules, &mut out.facts);
         }
-        timeline.pin(&fold, &mut out.facts);
+        timeline.pin(&fold, now, &mut out.facts);
         self.timelines[slot] = Some(Box::new(timeline));
     }
 

@@ -19,6 +19,7 @@ use super::state::{Analytics, Inside, State};
 use super::track::{Appended, Rewound, Track};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
+use crate::views::groups::{reach_ms, silence_reach_ms};
 use watchtower_model::Span;
 use watchtower_model::facts::{Pin, Pinned};
 use watchtower_model::local_time::Day;
@@ -127,23 +128,36 @@ impl Timeline {
         extended
     }
 
-    /// Emits in which interval facts may change when the next position comes, where that has changed: if its last
-    /// positions may be outliers. Visits and idlings that they cut short, and shorter ones before, may change with them.
-    pub(super) fn pin(&mut self, fold: &Fold<'_>, facts: &mut FactDeltas) {
-        let (vehicle, rules) = (fold.vehicle, fold.rules);
-        let waits_since = if rules.views.has_analytics() { self.track.waits_since(fold) } else { None };
-        let heard = self.track.head().heard.map_or(BEGINNING, |heard| heard.ts);
-        let pin = waits_since.map(|before| Pin {
-            vehicle,
-            from: before.saturating_sub(rules.longest_minimum_ms()),
-            until: heard.saturating_add(rules.presence_limit_ms),
-            groups: Pinned::All,
-        });
+    /// Emits on which days facts may change whenever the vehicle is heard of again, where that has changed.
+    ///
+    /// While positions come, what they change lies close behind them. Behind a silence there is a run that may yet become
+    /// a stop, outliers that the next position tells, and positions that may be corrected as far back as tracks are
+    /// kept.
+    pub(super) fn pin(&mut self, fold: &Fold<'_>, now: Millis, facts: &mut FactDeltas) {
+        let pin = self.waits(fold, now);
         if self.pin.as_deref() != pin.as_ref() {
             facts.pins.extend(self.pin.take().map(|pin| (*pin, -1)));
             facts.pins.extend(pin.map(|pin| (pin, 1)));
             self.pin = pin.map(Box::new);
         }
+    }
+
+    fn waits(&self, fold: &Fold<'_>, now: Millis) -> Option<Pin> {
+        let (vehicle, rules, head) = (fold.vehicle, fold.rules, self.track.head());
+        let heard = head.heard.filter(|_| rules.horizon_ms.is_some() && rules.views.has_analytics())?;
+        // Marked positions may come for weeks without a usable one.
+        let last = head.last.map_or(heard.since, |last| last.ts);
+        if !fold.is_silent(heard.ts, now) && !fold.is_silent(last, heard.ts) {
+            return None;
+        }
+        let own = fold.roster.offline_after_ms(vehicle, last, fold.view);
+        let behind_ms = reach_ms(rules).saturating_add(own.map_or(0, silence_reach_ms));
+        let repaired = rules.retention_ms.map_or(BEGINNING, |retention_ms| heard.ts.saturating_sub(retention_ms));
+        let first = head.settled_until().min(last).min(repaired).saturating_sub(behind_ms);
+        let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
+        let counted_ms = rules.presence_limit_ms.max(rules.offline_count_ms);
+        let last = rules.local_time.day(heard.ts.saturating_add(counted_ms));
+        Some(Pin { vehicle, first, last, groups: Pinned::All })
     }
 
     /// Gives up what is older than may be asked for.
@@ -296,7 +310,7 @@ impl Timelines {
             let first = if changed.from == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(changed.from) };
             ledger.tell_days(vehicle, track, new.silence(head, now), first, rules, facts);
             Labels { vehicle, roster: &self.world.roster, rules }.label(facts, &mut out.fleet_days);
-            timeline.pin(&new, facts);
+            timeline.pin(&new, now, facts);
         } else if has_rewound {
             facts.consolidate();
         }
@@ -365,7 +379,7 @@ impl Timelines {
             } else {
                 labels.label(&mut facts, &mut out.fleet_days);
             }
-            timeline.pin(&new, &mut facts);
+            timeline.pin(&new, self.now, &mut facts);
         }
         let lasting = facts.visits.iter().filter(|(visit, _)| visit.exited_at.is_none());
         let mut membership: Vec<_> = lasting.map(|(visit, diff)| (Membership::of(visit), *diff)).collect();

@@ -146,6 +146,8 @@ impl Group for GeofenceHourlyGroup {
     type Value = Part;
     type Row = GeofenceHourly;
 
+    const GEOFENCE: Option<fn(&GeofenceHour) -> GeofenceId> = Some(|key| key.geofence);
+
     fn update(&mut self, value: &Part, diff: i64) {
         match *value {
             Part::Entry => self.entries += diff,

@@ -35,7 +35,7 @@ use crate::views::groups::{Fact, Group, GroupStats, Groups, Key, silence_reach_m
 use crate::views::{GroupSnapshot, Rows};
 use watchtower_model::facts::Pin;
 use watchtower_model::local_time::LocalTime;
-use watchtower_model::{BEGINNING, Millis, Rules};
+use watchtower_model::{BEGINNING, GeofenceId, Millis, Rules};
 
 /// Input that every aggregate has besides its facts.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub struct Given<'s> {
     pub control: StreamVec<'s, Epoch, Control>,
     /// The groups of a checkpoint, of all aggregates, in an epoch with [`Control::Restored`].
     pub restored: StreamVec<'s, Epoch, GroupSnapshot>,
-    /// Intervals whose groups may still change however long ago they were.
+    /// Days whose groups may still change however long ago they were.
     pub pins: Rows<'s, Pin>,
     /// Time zone of days and hours.
     pub local_time: Arc<LocalTime>,
@@ -102,6 +102,8 @@ struct Pending<G: Group> {
     facts: Vec<(Fact<G>, i64)>,
     restored: Vec<(G::Key, Arc<G>)>,
     pins: Vec<(Pin, i64)>,
+    /// When versions of which geofences begin, or end.
+    edits: Vec<(Millis, GeofenceId)>,
     now: Millis,
     /// The longest dwell that an edit asks for.
     dwell_ms: i64,
@@ -163,12 +165,23 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
                 if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
                     break;
                 }
-                let Pending { answer, mut facts, restored, pins, now, dwell_ms, silence_ms, snapshot, is_restored } =
-                    first.remove();
+                let Pending {
+                    answer,
+                    mut facts,
+                    restored,
+                    pins,
+                    edits,
+                    now,
+                    dwell_ms,
+                    silence_ms,
+                    snapshot,
+                    is_restored,
+                } = first.remove();
                 let [rows_at, snapshots_at] = answer;
                 groups.keep_for(dwell_ms, silence_ms);
                 debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
                 restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
+                groups.edit(edits);
                 groups.pin(&pins);
                 let changed = groups.advance(if is_restored { &[] } else { &facts });
                 groups.unpin(&pins);
@@ -228,6 +241,7 @@ impl<G: Group> Pending<G> {
             facts: Vec::new(),
             restored: Vec::new(),
             pins: Vec::new(),
+            edits: Vec::new(),
             now: BEGINNING,
             dwell_ms: 0,
             silence_ms: 0,
@@ -242,6 +256,7 @@ impl<G: Group> Pending<G> {
             Control::Snapshot => self.snapshot = true,
             Control::Restored => self.is_restored = true,
             Control::Geofence(edit) => {
+                self.edits.push((edit.effective_from, edit.key));
                 let dwell_ms = edit.definition.map_or(0, |geofence| geofence.min_dwell_ms);
                 self.dwell_ms = self.dwell_ms.max(dwell_ms);
             }

@@ -12,20 +12,15 @@
 //! ([`reach_ms`], and the greatest `min_dwell_s` of any geofence so far), nothing accepted touches a group whose end is more than
 //! `horizon` + slack ago. It leaves memory; its row stands for ever.
 //!
-//! One fact escapes this: a stop ends at the last position within its radius, which the next position
-//! tells, however much later it comes. So of the groups of a vehicle the last sealed one with positions
-//! stays until a later one with positions is sealed too ([`Group::lane`]): behind a position that can no longer
-//! be withdrawn or preceded, nothing is open any more.
-//!
-//! Two more kinds of facts are decided by what may come at any time: the last positions before a silence are outliers or
-//! not by the position after it, and a move with the ignition off counts once it is far enough. The timelines emit in
-//! which intervals there are such facts ([`Pin`]), and groups that overlap one stay, and may even be made, until
-//! it is withdrawn.
+//! Days may change however long ago they were where what decides has not come yet: behind the last positions of a vehicle
+//! that is silent, which may still become a stop or outliers, or be corrected; and where it moved with its ignition
+//! off, which counts once it is far enough. The timelines emit these days ([`Pin`]), and their groups stay, and may even
+//! be made, until that is withdrawn. Where it was during a silence matters later only where a geofence changes meanwhile.
 //!
 //! Facts whose changes cancel in a group that has left (a visit of three weeks ends: its entry is taken
 //! away and put back) are no concern of it. Others would be an error: they are counted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -37,12 +32,10 @@ use serde::de::DeserializeOwned;
 
 use crate::timeline::AHEAD;
 use crate::views::GroupSnapshot;
-use watchtower_model::facts::{Pin, Pinned};
-use watchtower_model::local_time::LocalTime;
-use watchtower_model::{BEGINNING, Millis, OUTLIER_RUN, OUTLIER_RUN_MS, Rules, STOP_RETURN_MS, VehicleId};
-
-/// The longest local day, with an hour that occurs twice. Milliseconds.
-const LONGEST_DAY_MS: i64 = 25 * 60 * 60 * 1000;
+use crate::views::pins::Pins;
+use watchtower_model::facts::Pin;
+use watchtower_model::local_time::{Day, LocalTime};
+use watchtower_model::{BEGINNING, GeofenceId, Millis, OUTLIER_RUN, OUTLIER_RUN_MS, Rules, STOP_RETURN_MS, VehicleId};
 
 /// No two places on earth are farther apart, millimetres.
 const FARTHEST_MM: i64 = 20_004_000_000;
@@ -108,6 +101,12 @@ pub trait Group: Sent + Default {
     /// Row of the table, without its key.
     type Row: Clone + PartialEq + Debug + 'static;
 
+    /// The vehicle whose facts alone are in a group; `None` if groups are not each of one vehicle.
+    const VEHICLE: Option<fn(&Self::Key) -> VehicleId> = None;
+
+    /// The geofence whose visits alone are in a group; `None` if groups are not each of one geofence.
+    const GEOFENCE: Option<fn(&Self::Key) -> GeofenceId> = None;
+
     /// Adds `diff` times a value, or takes it away. Within an epoch there may be less than nothing of it.
     fn update(&mut self, value: &Self::Value, diff: i64);
 
@@ -126,18 +125,6 @@ pub trait Group: Sent + Default {
     /// Something of all that is looked at when it changes.
     fn peek(&self) -> i64 {
         0
-    }
-
-    /// Of the sealed groups with this number the one with the latest end stays in memory.
-    fn lane(&self, key: &Self::Key) -> Option<u64> {
-        let _ = key;
-        None
-    }
-
-    /// The vehicle whose facts alone are in the group, if it is one vehicle's.
-    fn vehicle(key: &Self::Key) -> Option<VehicleId> {
-        let _ = key;
-        None
     }
 
     /// The group as a checkpoint stores it.
@@ -178,12 +165,11 @@ pub struct Groups<G: Group> {
     free: Vec<u32>,
     /// Unsealed groups, by their end.
     ends: BTreeSet<(Millis, G::Key)>,
-    /// The sealed groups that stay, by lane.
-    last: HashMap<u64, (Millis, G::Key), FxBuildHasher>,
-    /// Pins, each with how often it was emitted.
-    pins: BTreeMap<Pin, i64>,
-    /// The groups that would have been sealed but for a pin, by their end.
-    pinned: BTreeSet<(Millis, G::Key)>,
+    pins: Pins,
+    /// When versions of which geofences begin or end.
+    edits: BTreeSet<(Millis, GeofenceId)>,
+    /// The groups that would have been sealed but for a pin, by their end; each has a key, no key is before all.
+    pinned: BTreeSet<(Millis, Option<G::Key>)>,
     now: Millis,
     heap_bytes: usize,
     late_updates: u64,
@@ -210,12 +196,19 @@ impl<G: Group> Groups<G> {
             numbers: HashMap::default(),
             free: Vec::new(),
             ends: BTreeSet::new(),
-            last: HashMap::default(),
-            pins: BTreeMap::new(),
+            pins: Pins::default(),
+            edits: BTreeSet::new(),
             pinned: BTreeSet::new(),
             now: BEGINNING,
             heap_bytes: 0,
             late_updates: 0,
+        }
+    }
+
+    /// Versions of geofences begin, or end, at these instants.
+    pub fn edit(&mut self, edits: impl IntoIterator<Item = (Millis, GeofenceId)>) {
+        if self.sealed_after_ms.is_some() {
+            self.edits.extend(edits.into_iter().filter(|&(t, _)| t != BEGINNING));
         }
     }
 
@@ -228,34 +221,51 @@ impl<G: Group> Groups<G> {
 
     /// Takes in an epoch's new pins. To be called before [`Groups::advance`].
     pub fn pin(&mut self, pins: &[(Pin, i64)]) {
-        for &(pin, diff) in pins.iter().filter(|(_, diff)| *diff > 0) {
-            *self.pins.entry(pin).or_default() += diff;
+        for (pin, diff) in pins.iter().filter(|(_, diff)| *diff > 0) {
+            self.pins.add(pin, *diff, G::VEHICLE.is_some());
         }
+        self.pins.settle();
     }
 
     /// Withdraws an epoch's pins. To be called after [`Groups::advance`]: what a pin waited for comes in the same epoch.
     pub fn unpin(&mut self, pins: &[(Pin, i64)]) {
-        for &(pin, diff) in pins.iter().filter(|(_, diff)| *diff < 0) {
-            let count = self.pins.entry(pin).or_default();
-            *count += diff;
-            if *count <= 0 {
-                debug_assert_eq!(*count, 0, "a pin is emitted before it is withdrawn");
-                self.pins.remove(&pin);
-                self.ends.append(&mut self.pinned);
-            }
+        for (pin, diff) in pins.iter().filter(|(_, diff)| *diff < 0) {
+            self.pins.add(pin, *diff, G::VEHICLE.is_some());
+            self.reconsider(pin);
+        }
+        self.pins.settle();
+    }
+
+    /// Groups since the first day of a withdrawn pin are sealed next, unless another pin keeps them.
+    fn reconsider(&mut self, pin: &Pin) {
+        let from = self.local_time.day_spans(pin.first).next().map_or(BEGINNING, |span| span.from);
+        if self.pinned.last().is_some_and(|(end, _)| *end > from) {
+            let later = self.pinned.split_off(&(from, None));
+            self.ends.extend(later.into_iter().filter_map(|(end, key)| Some((end, key?))));
         }
     }
 
     /// Whether a group may change though its end is long ago.
     fn is_pinned(&self, key: &G::Key, end: Millis) -> bool {
-        let vehicle = G::vehicle(key);
-        self.pins.keys().any(|pin| {
-            let concerns = match pin.groups {
-                Pinned::All => vehicle.is_none_or(|vehicle| vehicle == pin.vehicle),
-                Pinned::OwnDays => vehicle == Some(pin.vehicle),
-            };
-            concerns && end > pin.from.saturating_sub(self.dwell_ms) && end.saturating_sub(LONGEST_DAY_MS) <= pin.until
-        })
+        if self.pins.is_empty() {
+            return false;
+        }
+        let vehicle = G::VEHICLE.map(|vehicle| vehicle(key));
+        let last = end - 1;
+        let day = self.local_time.day(last);
+        // What is confirmed by a dwell lies so much before the day that decides it.
+        let until = self.local_time.day(last.saturating_add(self.dwell_ms));
+        self.pins.has(vehicle, day, until) || (self.pins.since(vehicle) <= day && self.is_edited(key, day, end))
+    }
+
+    /// Whether a version of a geofence begins or ends within a group: that changes where a silent vehicle is.
+    fn is_edited(&self, key: &G::Key, day: Day, end: Millis) -> bool {
+        let (from, geofence) = match G::GEOFENCE {
+            Some(geofence) => (self.local_time.hour_span(end - 1).from, Some(geofence(key))),
+            None => (self.local_time.day_spans(day).next().map_or(BEGINNING, |span| span.from), None),
+        };
+        let mut edits = self.edits.range((from, GeofenceId(0))..(end, GeofenceId(0)));
+        edits.any(|(_, edited)| geofence.is_none_or(|geofence| geofence == *edited))
     }
 
     /// End before which all groups are sealed; `None` if none is.
@@ -351,17 +361,15 @@ impl<G: Group> Groups<G> {
             let key = key.clone();
             self.remove(&key);
             if self.sealed_after_ms.is_some() {
-                let place = (key.end(&self.local_time), key);
-                let _ = self.ends.remove(&place) || self.pinned.remove(&place);
+                let (end, key) = (key.end(&self.local_time), key);
+                if !self.ends.remove(&(end, key.clone())) {
+                    self.pinned.remove(&(end, Some(key)));
+                }
             }
         } else {
             self.heap_bytes += group.heap_bytes();
         }
         row
-    }
-
-    fn get(&self, key: &G::Key) -> Option<&Held<G>> {
-        self.groups[*self.numbers.get(key)? as usize].as_ref()
     }
 
     /// Reads what comes next, for nothing but to have read it.
@@ -380,17 +388,10 @@ impl<G: Group> Groups<G> {
                 break;
             }
             if self.is_pinned(&key, end) {
-                self.pinned.insert((end, key));
+                self.pinned.insert((end, Some(key)));
                 continue;
             }
-            let lane = self.get(&key).and_then(|held| held.group.lane(&key));
-            let leaves = match lane {
-                // One that was pinned is sealed after a later one.
-                Some(lane) if self.last.get(&lane).is_some_and(|(last, _)| *last > end) => Some(key),
-                Some(lane) => self.last.insert(lane, (end, key)).map(|(_, before)| before),
-                None => Some(key),
-            };
-            if let Some(held) = leaves.and_then(|key| self.remove(&key)) {
+            if let Some(held) = self.remove(&key) {
                 debug_assert!(self.now >= held.key.end(&self.local_time));
                 self.heap_bytes -= held.group.heap_bytes();
             }

@@ -13,6 +13,7 @@ pub mod kind_daily;
 mod occupancy;
 pub mod od_daily;
 pub mod peak;
+mod pins;
 pub mod plain;
 mod present;
 #[cfg(test)]

@@ -25,7 +25,7 @@ use super::{GroupSnapshot, Rows};
 use crate::control::{Control, Epoch};
 use facts::{arb_epochs, batches, by_plain_search};
 use watchtower_model::aggregates::{GeofenceHourly, OdDaily, VehicleDaily};
-use watchtower_model::facts::{Motion, Overspeed, Presence, Spell, Stop, Towing, Trip};
+use watchtower_model::facts::{Motion, Overspeed, Pin, Pinned, Presence, Spell, Stop, Towing, Trip};
 use watchtower_model::local_time::{Day, LocalTime};
 use watchtower_model::{GeofenceId, Millis, Rules, Speed, VehicleId, Visit};
 
@@ -317,15 +317,18 @@ fn on(day: i32) -> VehicleDay {
 }
 
 #[test]
-fn a_stop_may_end_on_the_last_day_with_positions_however_long_ago() {
+fn pinned_days_stay_until_the_vehicle_is_heard_of_again() {
+    let pin = Pin { vehicle: VehicleId(0), first: Day(20_001), last: Day(20_001), groups: Pinned::All };
     let mut groups = Groups::<VehicleDailyGroup>::new(Arc::new(LocalTime::utc()), Some(HORIZON));
     groups.advance(&[((on(0), motion(1)), 1), ((on(1), motion(1)), 1), ((on(2), motion(0)), 1)]);
+    groups.pin(&[(pin, 1)]);
     groups.seal(START + 30 * DAY);
-    assert_eq!(groups.stats().groups, 1, "a day of silence is final, and so is one before the last position");
+    assert_eq!(groups.stats().groups, 1, "days before and after the pinned one are final");
     let rows = groups.advance(&[((on(1), Part::Stop), 1), ((on(30), motion(1)), 1)]);
     assert_eq!((rows.len(), groups.stats().late_updates), (3, 0));
-    groups.seal(START + 40 * DAY);
-    assert_eq!(groups.stats().groups, 1, "nothing is open behind a later position that stands");
+    groups.unpin(&[(pin, -1)]);
+    groups.seal(START + 30 * DAY);
+    assert_eq!(groups.stats().groups, 1, "what it waited for has come");
     assert!(groups.advance(&[((on(1), Part::Stop), -1)]).is_empty());
     assert_eq!(groups.stats().late_updates, 1);
 }

@@ -202,6 +202,8 @@ impl Group for VehicleDailyGroup {
     type Value = Part;
     type Row = VehicleDaily;
 
+    const VEHICLE: Option<fn(&VehicleDay) -> VehicleId> = Some(|key| key.vehicle);
+
     fn update(&mut self, value: &Part, diff: i64) {
         match value {
             Part::Motion(motion) => self.update_motion(*motion, diff),
@@ -268,15 +270,6 @@ impl Group for VehicleDailyGroup {
 
     fn peek(&self) -> i64 {
         self.motion.map_or(0, |motion| motion.positions) ^ self.trips
-    }
-
-    /// A stop may turn out to have ended at the last position of this day.
-    fn lane(&self, key: &VehicleDay) -> Option<u64> {
-        self.motions().any(|(motion, _)| motion.positions > 0).then_some(u64::from(key.vehicle.0))
-    }
-
-    fn vehicle(key: &VehicleDay) -> Option<VehicleId> {
-        Some(key.vehicle)
     }
 
     fn snapshot(key: VehicleDay, group: Arc<Self>) -> GroupSnapshot {

@@ -50,21 +50,6 @@ impl Track {
         Marking { mark, changed, undecided: pass.undecided }
     }
 
-    /// The usable position before the last few, if those may turn out to be outliers when another comes, however much
-    /// later: its instant.
-    pub fn waits_since(&self, fold: &Fold<'_>) -> Option<Millis> {
-        let first = self.undecided?;
-        let mut ahead = Vec::new();
-        let before = self.walk_back(fold, END, &mut ahead, |ahead| ahead.position.ts <= first);
-        ahead.reverse();
-        let mut pass = Pass::new(before);
-        let mut at = 0;
-        while at < ahead.len() && pass.waits_since.is_none() {
-            at += pass.step(&ahead[at..], fold.rules).0;
-        }
-        pass.waits_since
-    }
-
     /// Goes back from before an instant and adds accurate positions to those in `ahead`, each earlier than the one
     /// before, until there are enough as of the last added and a pass can begin there. Returns the usable position
     /// before that, if no offline lies between.
