@@ -9,6 +9,7 @@ use watchtower_geopackage::{GeoPackage, Lease};
 
 use crate::geopackage::{self, EmbeddedError};
 use crate::postgres::{self, Database};
+use crate::query::Reader;
 use crate::{Backend, Claim, LaggingWriter, Progress, Rebuild, Stored, Writer, WriterError};
 
 /// Interval at which a daemon that has taken over tries to get the lock of its predecessor.
@@ -226,6 +227,17 @@ impl Store {
                 Ok(postgres::progress::progress(&mut database.connect().await?, database).await?)
             }
             Place::File(file) => Ok(tokio::task::block_in_place(|| geopackage::progress::progress(file))?),
+        }
+    }
+
+    /// A session that reads rows of the tables.
+    ///
+    /// # Errors
+    /// If the store cannot be reached, or the file does not exist.
+    pub async fn reader(&self) -> Result<Reader, WriterError> {
+        match &self.0 {
+            Place::Postgres { database, .. } => Reader::of_database(database).await,
+            Place::File(file) => Reader::of_file(file),
         }
     }
 

@@ -9,7 +9,7 @@
 
 pub mod claim;
 pub mod commit;
-mod encode;
+pub(crate) mod encode;
 mod error;
 pub mod lagging;
 pub(crate) mod progress;
