@@ -11,6 +11,7 @@ macro_rules! instant_ms {
     };
 }
 
+mod check;
 mod claim;
 pub mod csv;
 pub mod geopackage;
@@ -19,6 +20,7 @@ pub mod postgres;
 mod progress;
 pub mod query;
 mod rebuild;
+mod resume;
 pub mod tokens;
 mod writer;
 
@@ -26,6 +28,7 @@ pub use claim::{Claim, Owner, Stored, UnreadableCursor};
 pub use open::{ClaimError, Hold, Opened, Options, Session, Store};
 pub use progress::{Progress, RejectedCount, RejectedEvent, TableProgress};
 pub use rebuild::Rebuild;
+pub use resume::Resume;
 pub use writer::{Backend, LaggingWriter, Writer, WriterError};
 
 use claim::{host, random_name};

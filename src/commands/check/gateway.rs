@@ -1,22 +1,19 @@
 //! What a gateway of the pipeline needs: its address, its files, the right to append, and tokens.
 
-use watchtower_daemon as daemon;
+use watchtower_core::Findings;
+use watchtower_daemon::Places;
 use watchtower_gateway::{Options, Trust};
-use watchtower_log::redis::admin::Admin;
-use watchtower_log::redis::{RedisError, Server, announcement_key, delivery_prefix, source_key, stream_keys};
-
-use super::{Findings, PATIENCE, denied, listener};
+use watchtower_log::BackendError;
 use watchtower_store::tokens::Tokens;
 
-/// Commands that each stream needs from a gateway.
-const APPEND: &[&str] = &["XADD", "{key}", "*", "type", "clock"];
+use super::{PATIENCE, listener};
 
 /// A difference of clocks that is reported, seconds: requests between two machines take less.
 const MAX_SKEW_S: i64 = 5;
 
 /// Checks everything that a gateway with this configuration needs, whether `watchtower gateway` or `watchtower run` serves
 /// it. Secrets, variables and URLs were checked when the configuration was read. Changes nothing.
-pub(super) async fn check(options: &daemon::Options, gateway: &Options, findings: &mut Findings) {
+pub(super) async fn check(places: &Places, gateway: &Options, findings: &mut Findings) {
     address(gateway, findings).await;
     match watchtower_gateway::check_tls(gateway) {
         Ok(true) => findings.good("[gateway] tls_certificate and tls_key fit together"),
@@ -28,15 +25,15 @@ pub(super) async fn check(options: &daemon::Options, gateway: &Options, findings
         Err(error) => findings.wrong(error.to_string()),
     }
     sources(gateway, findings);
-    match tokio::time::timeout(PATIENCE, rights(options, gateway, findings)).await {
+    match tokio::time::timeout(PATIENCE, rights(places, gateway, findings)).await {
         Ok(Ok(())) => {}
         // What is wrong with the server itself is among the findings about it.
         Ok(Err(error)) => findings.wrong(format!("the gateway cannot append: {error}")),
         Err(_) => {
-            findings.wrong(format!("the gateway cannot append: Redis did not answer within {} s", PATIENCE.as_secs()))
+            findings.wrong(format!("the gateway cannot append: the log did not answer within {} s", PATIENCE.as_secs()))
         }
     }
-    match tokio::time::timeout(PATIENCE, known_tokens(options, gateway, findings)).await {
+    match tokio::time::timeout(PATIENCE, known_tokens(places, gateway, findings)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => findings.warning(format!(
             "the tokens of the gateway cannot be read ({error}): until they can, requests with a token are answered with \
@@ -80,41 +77,12 @@ fn sources(gateway: &Options, findings: &mut Findings) {
     }
 }
 
-/// Whether the user of Redis may do what a gateway does, and whether the clocks agree.
-async fn rights(options: &daemon::Options, gateway: &Options, findings: &mut Findings) -> Result<(), RedisError> {
-    let server = Server::new(&options.redis)?;
-    let pipeline = &options.pipeline;
-    let (layout, delivery) = (announcement_key(pipeline), format!("{}0", delivery_prefix(pipeline)));
-    let streams = stream_keys(pipeline, options.redis.streams);
-    let feeds: Vec<String> = gateway.feeds.iter().map(|feed| source_key(pipeline, &feed.name)).collect();
-    let of_every_gateway: [(&str, &[&str]); 5] = [
-        (&layout, &["HMGET", "{key}", "streams", "clock"]),
-        (&delivery, &["MGET", "{key}"]),
-        (&delivery, &["SET", "{key}", "1", "EX", "60"]),
-        ("", &["MULTI"]),
-        ("", &["EXEC"]),
-    ];
-    let mut wanted = of_every_gateway.to_vec();
-    wanted.extend(streams.iter().map(|key| (key.as_str(), APPEND)));
-    for key in &feeds {
-        let commands: [&[&str]; 4] = [
-            &["EVAL", "return 1", "1", "{key}"],
-            &["HMGET", "{key}", "owner"],
-            &["HSET", "{key}", "owner", ""],
-            &["TIME"],
-        ];
-        wanted.extend(commands.map(|command| (key.as_str(), command)));
+/// Whether a gateway may append, and whether its clock agrees with that of the log.
+async fn rights(places: &Places, gateway: &Options, findings: &mut Findings) -> Result<(), BackendError> {
+    let fetched: Vec<&str> = gateway.feeds.iter().map(|feed| feed.name.as_str()).collect();
+    if let Some(theirs) = places.log.check_appending(&fetched, findings).await? {
+        clock(jiff::Timestamp::now().as_millisecond() - theirs, findings);
     }
-    if let Some((user, denied)) = denied(&server, &wanted).await? {
-        match denied.is_empty() {
-            true => findings.good(format!("Redis user {user} may do what a gateway needs")),
-            false => findings
-                .wrong(format!("Redis user {user} may not, for the gateway: {}; see ACL SETUSER", denied.join(", "))),
-        }
-    }
-    let mut admin = Admin::connect(&server).await?;
-    let theirs = admin.time().await?;
-    clock(jiff::Timestamp::now().as_millisecond() - theirs, findings);
     Ok(())
 }
 
@@ -132,10 +100,10 @@ fn clock(ahead_ms: i64, findings: &mut Findings) {
     }
 }
 
-async fn known_tokens(options: &daemon::Options, gateway: &Options, findings: &mut Findings) -> anyhow::Result<()> {
+async fn known_tokens(places: &Places, gateway: &Options, findings: &mut Findings) -> anyhow::Result<()> {
     let now = jiff::Timestamp::now().as_millisecond();
     let valid =
-        Tokens::new(&options.places(None).store)?.list().await?.iter().filter(|token| token.is_valid(now)).count();
+        Tokens::new(&places.store)?.list().await?.iter().filter(|token| token.is_valid(now)).count();
     match valid {
         0 if !gateway.is_open() => findings.warning(
             "the gateway demands tokens, and there is none: `watchtower token create --role ingest --name NAME` makes one",
@@ -147,8 +115,9 @@ async fn known_tokens(options: &daemon::Options, gateway: &Options, findings: &m
 
 #[cfg(test)]
 mod tests {
+    use watchtower_core::Severity;
+
     use super::*;
-    use crate::commands::check::Severity;
 
     #[test]
     fn clocks_that_differ_are_reported_with_the_direction() {

@@ -10,6 +10,7 @@
 
 pub mod admin;
 mod answers;
+pub(crate) mod check;
 pub mod durability;
 mod options;
 mod reader;

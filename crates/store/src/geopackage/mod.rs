@@ -7,6 +7,7 @@
 //! Two things differ: the archive is the log itself, which is in the same file; and `positions` is a table that each
 //! commit updates, not a view over the archive.
 
+pub(crate) mod check;
 pub mod claim;
 pub mod commit;
 pub(crate) mod encode;

@@ -9,6 +9,7 @@
 //! create the schema; the descriptors of the tables provide its comments: see [`schema`].
 
 pub mod archive;
+pub(crate) mod check;
 pub mod claim;
 pub mod commit;
 mod connection;
