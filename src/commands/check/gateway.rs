@@ -4,7 +4,7 @@ use watchtower_core::Findings;
 use watchtower_daemon::Places;
 use watchtower_gateway::{Options, Trust};
 use watchtower_log::BackendError;
-use watchtower_store::tokens::Tokens;
+use watchtower_store::tokens::{TokenError, Tokens};
 
 use super::{PATIENCE, listener};
 
@@ -12,8 +12,9 @@ use super::{PATIENCE, listener};
 const MAX_SKEW_S: i64 = 5;
 
 /// Checks everything that a gateway with this configuration needs, whether `watchtower gateway` or `watchtower run` serves
-/// it. Secrets, variables and URLs were checked when the configuration was read. Changes nothing.
-pub(super) async fn check(places: &Places, gateway: &Options, findings: &mut Findings) {
+/// it; `is_configured` if the configuration names it. Secrets, variables and URLs were checked when the configuration was
+/// read. Changes nothing.
+pub(super) async fn check(places: &Places, gateway: &Options, is_configured: bool, findings: &mut Findings) {
     address(gateway, findings).await;
     match watchtower_gateway::check_tls(gateway) {
         Ok(true) => findings.good("[gateway] tls_certificate and tls_key fit together"),
@@ -33,11 +34,13 @@ pub(super) async fn check(places: &Places, gateway: &Options, findings: &mut Fin
             findings.wrong(format!("the gateway cannot append: the log did not answer within {} s", PATIENCE.as_secs()))
         }
     }
-    match tokio::time::timeout(PATIENCE, known_tokens(places, gateway, findings)).await {
-        Ok(Ok(())) => {}
+    match tokio::time::timeout(PATIENCE, valid_tokens(places)).await {
+        Ok(Ok(valid)) => tokens(valid, gateway.is_open(), is_configured, findings),
+        // What keeps the store from being read is among the findings about it.
+        Ok(Err(_)) | Err(_) if !is_configured => {}
         Ok(Err(error)) => findings.warning(format!(
             "the tokens of the gateway cannot be read ({error}): until they can, requests with a token are answered with \
-             503; the first start of a daemon, or `watchtower migrate`, creates their table"
+             503"
         )),
         Err(_) => findings.warning("the tokens of the gateway were not read in time"),
     }
@@ -100,17 +103,29 @@ fn clock(ahead_ms: i64, findings: &mut Findings) {
     }
 }
 
-async fn known_tokens(places: &Places, gateway: &Options, findings: &mut Findings) -> anyhow::Result<()> {
+/// Number of valid tokens; `None` if their table was not created yet.
+async fn valid_tokens(places: &Places) -> Result<Option<usize>, TokenError> {
+    let tokens = Tokens::new(&places.store)?;
+    if !tokens.are_created().await? {
+        return Ok(None);
+    }
     let now = jiff::Timestamp::now().as_millisecond();
-    let valid =
-        Tokens::new(&places.store)?.list().await?.iter().filter(|token| token.is_valid(now)).count();
+    Ok(Some(tokens.list().await?.iter().filter(|token| token.is_valid(now)).count()))
+}
+
+/// Reports how many tokens are valid, and whether there are those that requests need.
+fn tokens(valid: Option<usize>, is_open: bool, is_configured: bool, findings: &mut Findings) {
     match valid {
-        0 if !gateway.is_open() => findings.warning(
+        None if is_configured => findings.warning(
+            "the table of the gateway's tokens does not exist yet: until it does, requests with a token are answered with \
+             503; the first `run`, `migrate` or `token create` creates it",
+        ),
+        None => findings.good("the table of the gateway's tokens is made by the first `run`"),
+        Some(0) if !is_open => findings.warning(
             "the gateway demands tokens, and there is none: `watchtower token create --role ingest --name NAME` makes one",
         ),
-        _ => findings.good(format!("{valid} valid tokens of the gateway")),
+        Some(valid) => findings.good(format!("{valid} valid tokens of the gateway")),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -118,6 +133,19 @@ mod tests {
     use watchtower_core::Severity;
 
     use super::*;
+
+    #[test]
+    fn a_missing_table_of_tokens_is_a_warning_only_to_who_uses_them() {
+        let found = |valid, is_open, is_configured| {
+            let mut findings = Findings::default();
+            tokens(valid, is_open, is_configured, &mut findings);
+            findings.0.remove(0).severity
+        };
+        assert_eq!(found(None, false, true), Severity::Warning);
+        assert_eq!(found(None, true, false), Severity::Good);
+        assert_eq!((found(Some(0), false, true), found(Some(0), true, true)), (Severity::Warning, Severity::Good));
+        assert_eq!(found(Some(2), false, true), Severity::Good);
+    }
 
     #[test]
     fn clocks_that_differ_are_reported_with_the_direction() {
