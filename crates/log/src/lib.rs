@@ -10,6 +10,7 @@ mod check;
 mod clock_source;
 mod entries;
 mod error;
+pub mod export;
 pub mod file;
 pub mod gap;
 pub mod ingest;

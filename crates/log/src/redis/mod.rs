@@ -17,6 +17,7 @@ mod reader;
 mod resp;
 mod server;
 mod tail;
+pub mod url;
 
 pub use options::Options;
 pub use reader::Reader;
