@@ -5,6 +5,7 @@
 mod bad_input;
 mod bench;
 mod cases;
+mod check;
 mod checkpoints;
 mod commands;
 mod configuration;

@@ -41,7 +41,7 @@ pub struct GatewayArgs {
 /// # Errors
 /// If the address cannot be bound.
 pub fn run(args: &GatewayArgs) -> anyhow::Result<ExitCode> {
-    let (Configuration { daemon: options, gateway }, places) = args.place.load_all()?;
+    let (Configuration { daemon: options, gateway, .. }, places) = args.place.load_all()?;
     telemetry::log::init(options.log.format, &options.log.level)?;
     tracing::debug!("configuration:\n{}{}", config::describe(&options), config::describe_gateway(&gateway));
     let runtime = runtime()?;

@@ -32,6 +32,7 @@ use watchtower_daemon::DaemonError;
 use crate::config::{self, ConfigError};
 use crate::interrupt;
 use publish::PublishError;
+use resume::ResumeError;
 
 pub use arguments::{ConfigArgs, FileArgs, PlaceArgs, TargetArgs};
 pub use export::ExportArgs;
@@ -77,7 +78,7 @@ pub enum Command {
     #[command(after_help = gateway::EXAMPLE)]
     Gateway(GatewayArgs),
     /// Check everything that a daemon needs and report all faults at once; changes nothing.
-    Check(ConfigArgs),
+    Check(PlaceArgs),
     /// Create or migrate the schema of a pipeline.
     Migrate(ConfigArgs),
     /// Print the progress of the tables, the lag, and the last rejected events.
@@ -227,7 +228,10 @@ impl Write for Printed {
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<ConfigError>() || error.downcast_ref::<PublishError>().is_some_and(PublishError::is_wrong_use) {
+    if error.is::<ConfigError>()
+        || error.downcast_ref::<PublishError>().is_some_and(PublishError::is_wrong_use)
+        || error.downcast_ref::<ResumeError>().is_some_and(ResumeError::is_wrong_use)
+    {
         return ExitCode::from(WRONG_USE);
     }
     if error.downcast_ref::<DaemonError>().is_some_and(DaemonError::is_fenced) {

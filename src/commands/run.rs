@@ -63,7 +63,7 @@ impl Serving {
 /// # Errors
 /// If an error does not pass by itself.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let (Configuration { daemon: options, gateway }, places) = args.place.load_all()?;
+    let (Configuration { daemon: options, gateway, .. }, places) = args.place.load_all()?;
     telemetry::log::init(options.log.format, &options.log.level)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = places.log.pipeline(), "watchtower starts");
     tracing::debug!("configuration:\n{}{}", config::describe(&options), config::describe_gateway(&gateway));

@@ -2,10 +2,10 @@
 //!
 //! Whatever their clients would refuse when they connect is refused here, with the correct notation.
 
-use redis::IntoConnectionInfo;
 use secrecy::SecretString;
+use watchtower_log::redis::url::{UrlFault, url_fault};
 use watchtower_store::postgres::connection_string::{
-    Pairs, Shape, SslMode, hosts, is_port, parameters, shape, split_host, split_ssl_mode,
+    ClientFault, Pairs, Shape, SslMode, client_fault, hosts, is_port, parameters, shape, split_host,
 };
 
 use super::kinds::{Value, Wrong, did_you_mean, either, text, wrong};
@@ -110,30 +110,24 @@ fn redis_fault(url: &str, rest: &str) -> Option<String> {
     if let Some(fault) = host_fault(hosts(target)) {
         return Some(fault);
     }
-    let Some(parsed) = redis::parse_redis_url(url) else {
-        return Some(if rest.contains('@') {
-            ENCODE.to_owned()
-        } else {
-            "its host is no name and no address".to_owned()
-        });
-    };
-    if !parsed.username().is_empty() && parsed.password().is_none() {
-        return Some("it has a user without a password; a password alone is written redis://:password@host".to_owned());
+    match url_fault(url)? {
+        UrlFault::Unreadable if rest.contains('@') => Some(ENCODE.to_owned()),
+        UrlFault::Unreadable => Some("its host is no name and no address".to_owned()),
+        UrlFault::UserWithoutPassword => {
+            Some("it has a user without a password; a password alone is written redis://:password@host".to_owned())
+        }
+        UrlFault::Fragment => {
+            Some("nothing can follow a #; certificates are always checked, a ca_file says whom to trust".to_owned())
+        }
+        UrlFault::Parameter(key) => {
+            let hint = did_you_mean(nearest(&key, ["protocol"]));
+            Some(format!("the only parameter is protocol=resp2 or protocol=resp3{hint}"))
+        }
+        UrlFault::Database => {
+            Some("the database after the host must be a number, as in redis://host:6379/0".to_owned())
+        }
+        UrlFault::Refused => Some("the Redis client does not understand it".to_owned()),
     }
-    if parsed.fragment().is_some() {
-        let fragment = "nothing can follow a #; certificates are always checked, a ca_file says whom to trust";
-        return Some(fragment.to_owned());
-    }
-    if let Some((key, _)) = parsed.query_pairs().find(|(key, _)| key != "protocol") {
-        let hint = did_you_mean(nearest(&key, ["protocol"]));
-        return Some(format!("the only parameter is protocol=resp2 or protocol=resp3{hint}"));
-    }
-    let database = parsed.path().trim_matches('/');
-    if !database.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some("the database after the host must be a number, as in redis://host:6379/0".to_owned());
-    }
-    // The client's own message may repeat the URL.
-    url.into_connection_info().err().map(|_| "the Redis client does not understand it".to_owned())
 }
 
 fn postgres_url_fault(rest: &str) -> Option<String> {
@@ -181,23 +175,12 @@ fn ssl_mode_fault(mode: &str) -> Option<String> {
 }
 
 fn postgres_client_fault(url: &str) -> Option<String> {
-    let (url, _) = split_ssl_mode(url);
-    let Ok(config) = url.parse::<tokio_postgres::Config>() else {
-        // The client's own message may repeat the URL.
-        let (_, parameters) = parameters(&url);
-        let culprit = parameters.iter().find(|pair| {
-            pair.key != "password"
-                && format!("{}='{}'", pair.key, pair.value).parse::<tokio_postgres::Config>().is_err()
-        });
-        return Some(match culprit {
-            Some(pair) => format!("the PostgreSQL client does not understand the value of {}", pair.key),
-            None => format!("the PostgreSQL client does not understand it ({ENCODE})"),
-        });
-    };
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        return Some("it names no host; a local socket is postgres:///database?host=/var/run/postgresql".to_owned());
-    }
-    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
-    (config.get_ports().len() > 1 && config.get_ports().len() != hosts)
-        .then(|| "it names more ports than hosts".to_owned())
+    Some(match client_fault(url)? {
+        ClientFault::Value(key) => format!("the PostgreSQL client does not understand the value of {key}"),
+        ClientFault::Unreadable => format!("the PostgreSQL client does not understand it ({ENCODE})"),
+        ClientFault::NoHost => {
+            "it names no host; a local socket is postgres:///database?host=/var/run/postgresql".to_owned()
+        }
+        ClientFault::Ports => "it names more ports than hosts".to_owned(),
+    })
 }

@@ -14,10 +14,10 @@ use watchtower_store::{Claim, ClaimError, LaggingWriter, Opened, Options, Writer
 use crate::support::rows::{self, Rows};
 use crate::support::servers::postgres::{PostgresServer, psql};
 
-const PLAN: &str = "{}";
+pub(super) const PLAN: &str = "{}";
 
 /// A store under test.
-trait Store {
+pub(super) trait Store {
     /// A new one, without a pipeline.
     fn new() -> Self;
     /// Where a daemon opens it.
@@ -42,7 +42,7 @@ trait Store {
     fn execute(&self, sql: &str);
 }
 
-struct Postgres {
+pub(super) struct Postgres {
     url: String,
 }
 
@@ -69,7 +69,7 @@ impl Store for Postgres {
     }
 }
 
-struct File {
+pub(super) struct File {
     file: GeoPackage,
     _folder: tempfile::TempDir,
 }
@@ -94,10 +94,10 @@ impl Store for File {
 }
 
 /// A runtime of several threads, as a daemon has.
-static RUNTIME: LazyLock<Runtime> =
+pub(super) static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
-fn commit(writer: &mut Writer, commit: &Commit) -> Result<(), WriterError> {
+pub(super) fn commit(writer: &mut Writer, commit: &Commit) -> Result<(), WriterError> {
     RUNTIME.block_on(writer.commit(commit))
 }
 
@@ -105,7 +105,7 @@ fn occupancy(id: &str, vehicles: i64) -> Row {
     vec![Cell::Text(id.into()), Cell::Integer(vehicles)]
 }
 
-fn occupancies(rows: &[(&str, i64)]) -> ChangeSet {
+pub(super) fn occupancies(rows: &[(&str, i64)]) -> ChangeSet {
     let mut changes = ChangeSet::default();
     rows.iter().for_each(|(id, vehicles)| changes.set(&geofence_occupancy::TABLE, occupancy(id, *vehicles)));
     changes
@@ -116,7 +116,7 @@ fn cursor(stream: &str, ms: u64, entries: u64) -> Cursor {
     Cursor { position, now: 1_795_413_600_000, ..Cursor::start(stream, 0) }
 }
 
-fn a_commit(changes: ChangeSet, cursors: Vec<Cursor>) -> Commit {
+pub(super) fn a_commit(changes: ChangeSet, cursors: Vec<Cursor>) -> Commit {
     Commit { changes, cursors, now: BEGINNING, events: 1, ..Commit::default() }
 }
 

@@ -107,6 +107,7 @@ fn check_and_status_tell_how_a_pipeline_is() {
     let (code, printed) = run(&pipeline, "check", &[]);
     assert_eq!(code, Some(0), "{printed}");
     assert!(!printed.contains("WRONG"), "{printed}");
+    says(&printed, &["ok      the table of the gateway's tokens is made by the first `run`"]);
 
     let daemon = pipeline.start();
     publish_one(&pipeline, &redis);
@@ -134,6 +135,10 @@ fn check_and_status_tell_how_a_pipeline_is() {
     let (code, printed) = run(&pipeline, "check", &[]);
     assert_eq!(code, Some(0), "{printed}");
     says(&printed, &[&format!("warning pipeline lagos is being written by {pid}"), "it is in use if the daemon runs"]);
+    says(
+        &printed,
+        &["ok      the tables were computed under the configured limits and rules", "ok      no geofence is in force"],
+    );
 
     assert!(daemon.stop().success());
     publish_one(&pipeline, &redis);

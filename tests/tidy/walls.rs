@@ -31,8 +31,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("geo", &["watchtower-bench"]),
     ("robust", &["watchtower-model"]),
     ("geographiclib-rs", &["watchtower-model"]),
-    ("redis", &["watchtower-log", "watchtower", "watchtower-testing", "watchtower-bench"]),
-    ("tokio-postgres", &["watchtower-store", "watchtower", "watchtower-bench"]),
+    ("redis", &["watchtower-log", "watchtower-testing", "watchtower-bench"]),
+    ("tokio-postgres", &["watchtower-store", "watchtower-bench"]),
     ("tokio-postgres-rustls", &["watchtower-store"]),
     ("refinery-core", &["watchtower-store"]),
     ("rusqlite", &["watchtower-geopackage", "watchtower-log", "watchtower-store", "watchtower-daemon", "watchtower"]),
@@ -155,6 +155,27 @@ fn fault(Dependency { of, on, only_for_tests }: &Dependency) -> Option<String> {
 fn imports_go_down_and_outside_crates_have_owners() {
     let faults: Vec<String> = dependencies().iter().filter_map(fault).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether a line of a command uses a database by itself.
+fn uses_a_database(line: &str) -> bool {
+    ["rusqlite", "\"SELECT ", "\"INSERT INTO ", "\"UPDATE ", "\"DELETE FROM "].iter().any(|word| line.contains(word))
+}
+
+#[test]
+fn commands_read_rows_through_the_store() {
+    let sources = super::all_sources();
+    // Its screen shows sums and medians over whole tables, which no other command needs.
+    let commands =
+        sources.iter().filter(|source| source.path.starts_with("src") && !source.path.starts_with("src/commands/demo"));
+    let using: Vec<String> = commands
+        .filter(|source| source.text.lines().any(uses_a_database))
+        .map(|source| source.path.display().to_string())
+        .collect();
+    assert!(using.is_empty(), "{}: use store::query, or add to it what is missing", using.join(", "));
+    assert!(uses_a_database("use rusqlite::Row;"));
+    assert!(uses_a_database("const ROWS: &str = \"SELECT 1\";"));
+    assert!(!uses_a_database("/// SELECTs the rows."));
 }
 
 #[test]

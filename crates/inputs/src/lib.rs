@@ -64,7 +64,6 @@ pub use reading::{ColumnMap, DateOrder, Reading, SpeedUnit, parse_time_zone};
 pub use report::{FileReport, RefusedFor};
 pub use spool::{InputFile, TemporaryFile};
 pub use vehicles::open_vehicles;
-pub use wkb::geojson_of_wkb;
 
 /// How far a file has been read, in bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ const WGS84: [u32; 2] = [0, 4326];
 ///
 /// # Errors
 /// What was expected, if it is none, or not on WGS84.
-pub fn geojson_of_wkb(bytes: &[u8]) -> Result<String, String> {
+pub(crate) fn geojson_of_wkb(bytes: &[u8]) -> Result<String, String> {
     parse(bytes).map(|form| form.to_json().0)
 }
 

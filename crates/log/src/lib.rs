@@ -6,13 +6,16 @@
 //! two implementations; [`gap`] proves that no entry was lost between two reads of a Redis stream.
 
 pub mod append;
+mod check;
 mod clock_source;
 mod entries;
 mod error;
+pub mod export;
 pub mod file;
 pub mod gap;
 pub mod ingest;
 pub mod leases;
+mod loss;
 mod open;
 pub mod redis;
 mod tail;
@@ -24,6 +27,7 @@ pub use clock_source::ClockSource;
 pub use entries::Entries;
 pub use error::{BackendError, ReadError};
 pub use gap::{Gap, Look, Proof, judge};
+pub use loss::{Accepted, LossError, losses};
 pub use open::{Backend, Log, Options};
 pub use tail::{Step, Tail};
 pub use trim::{Contained, Trimmer};

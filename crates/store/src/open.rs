@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_postgres::Client;
-use watchtower_core::{Note, crash};
+use watchtower_core::{Findings, Note, crash};
 use watchtower_geopackage::{GeoPackage, Lease};
 
 use crate::geopackage::{self, EmbeddedError};
 use crate::postgres::{self, Database};
-use crate::{Backend, Claim, LaggingWriter, Progress, Rebuild, Stored, Writer, WriterError};
+use crate::query::Reader;
+use crate::{Backend, Claim, LaggingWriter, Progress, Rebuild, Resume, Stored, Writer, WriterError};
 
 /// Interval at which a daemon that has taken over tries to get the lock of its predecessor.
 const LEASE_EVERY: Duration = Duration::from_millis(500);
@@ -229,6 +230,26 @@ impl Store {
         }
     }
 
+    /// Checks what only a backend of this kind can lack. Returns the plan of its tables, if
+    /// it has some that can be read.
+    pub(crate) async fn check_backend(&self, findings: &mut Findings) -> Result<Option<Stored>, WriterError> {
+        match &self.0 {
+            Place::Postgres { database, options, .. } => Ok(postgres::check::check(database, options, findings).await?),
+            Place::File(file) => Ok(tokio::task::block_in_place(|| geopackage::check::check(file, findings))?),
+        }
+    }
+
+    /// A session that reads rows of the tables.
+    ///
+    /// # Errors
+    /// If the store cannot be reached, or the file does not exist.
+    pub async fn reader(&self) -> Result<Reader, WriterError> {
+        match &self.0 {
+            Place::Postgres { database, .. } => Reader::of_database(database).await,
+            Place::File(file) => Reader::of_file(file),
+        }
+    }
+
     /// Holds the tables, so that they can be computed anew.
     ///
     /// # Errors
@@ -243,6 +264,24 @@ impl Store {
                 Some(rebuild) => Ok(rebuild),
                 None => Err(occupied(file)?.into()),
             }),
+        }
+    }
+
+    /// Claims the tables, so that the loss of entries can be recorded. Unlike [`Self::claim`] it neither creates nor
+    /// migrates them, fences no daemon, and leaves the record of a halt.
+    ///
+    /// # Errors
+    /// If a daemon writes them, they were computed under another plan, or the store cannot be used; and of a file, whose
+    /// log loses nothing.
+    pub async fn hold_for_resume(&self, plan: &str) -> Result<Resume, ClaimError> {
+        match &self.0 {
+            Place::Postgres { database, options, streams } => {
+                match postgres::open::hold_for_resume(database, options, *streams, plan).await? {
+                    Ok(resume) => Ok(resume),
+                    Err(owner) => Err(ClaimError::Held { pipeline: database.pipeline.clone(), owner }),
+                }
+            }
+            Place::File(file) => Err(EmbeddedError::NothingToResume { path: file.path().to_owned() }.into()),
         }
     }
 

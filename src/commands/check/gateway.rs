@@ -1,22 +1,20 @@
 //! What a gateway of the pipeline needs: its address, its files, the right to append, and tokens.
 
-use watchtower_daemon as daemon;
+use watchtower_core::Findings;
+use watchtower_daemon::Places;
 use watchtower_gateway::{Options, Trust};
-use watchtower_log::redis::admin::Admin;
-use watchtower_log::redis::{RedisError, Server, announcement_key, delivery_prefix, source_key, stream_keys};
+use watchtower_log::BackendError;
+use watchtower_store::tokens::{TokenError, Tokens};
 
-use super::{Findings, PATIENCE, denied, listener};
-use watchtower_store::tokens::Tokens;
-
-/// Commands that each stream needs from a gateway.
-const APPEND: &[&str] = &["XADD", "{key}", "*", "type", "clock"];
+use super::{PATIENCE, listener};
 
 /// A difference of clocks that is reported, seconds: requests between two machines take less.
 const MAX_SKEW_S: i64 = 5;
 
 /// Checks everything that a gateway with this configuration needs, whether `watchtower gateway` or `watchtower run` serves
-/// it. Secrets, variables and URLs were checked when the configuration was read. Changes nothing.
-pub(super) async fn check(options: &daemon::Options, gateway: &Options, findings: &mut Findings) {
+/// it; `is_configured` if the configuration names it. Secrets, variables and URLs were checked when the configuration was
+/// read. Changes nothing.
+pub(super) async fn check(places: &Places, gateway: &Options, is_configured: bool, findings: &mut Findings) {
     address(gateway, findings).await;
     match watchtower_gateway::check_tls(gateway) {
         Ok(true) => findings.good("[gateway] tls_certificate and tls_key fit together"),
@@ -28,19 +26,21 @@ pub(super) async fn check(options: &daemon::Options, gateway: &Options, findings
         Err(error) => findings.wrong(error.to_string()),
     }
     sources(gateway, findings);
-    match tokio::time::timeout(PATIENCE, rights(options, gateway, findings)).await {
+    match tokio::time::timeout(PATIENCE, rights(places, gateway, findings)).await {
         Ok(Ok(())) => {}
         // What is wrong with the server itself is among the findings about it.
         Ok(Err(error)) => findings.wrong(format!("the gateway cannot append: {error}")),
         Err(_) => {
-            findings.wrong(format!("the gateway cannot append: Redis did not answer within {} s", PATIENCE.as_secs()))
+            findings.wrong(format!("the gateway cannot append: the log did not answer within {} s", PATIENCE.as_secs()))
         }
     }
-    match tokio::time::timeout(PATIENCE, known_tokens(options, gateway, findings)).await {
-        Ok(Ok(())) => {}
+    match tokio::time::timeout(PATIENCE, valid_tokens(places)).await {
+        Ok(Ok(valid)) => tokens(valid, gateway.is_open(), is_configured, findings),
+        // What keeps the store from being read is among the findings about it.
+        Ok(Err(_)) | Err(_) if !is_configured => {}
         Ok(Err(error)) => findings.warning(format!(
             "the tokens of the gateway cannot be read ({error}): until they can, requests with a token are answered with \
-             503; the first start of a daemon, or `watchtower migrate`, creates their table"
+             503"
         )),
         Err(_) => findings.warning("the tokens of the gateway were not read in time"),
     }
@@ -80,41 +80,12 @@ fn sources(gateway: &Options, findings: &mut Findings) {
     }
 }
 
-/// Whether the user of Redis may do what a gateway does, and whether the clocks agree.
-async fn rights(options: &daemon::Options, gateway: &Options, findings: &mut Findings) -> Result<(), RedisError> {
-    let server = Server::new(&options.redis)?;
-    let pipeline = &options.pipeline;
-    let (layout, delivery) = (announcement_key(pipeline), format!("{}0", delivery_prefix(pipeline)));
-    let streams = stream_keys(pipeline, options.redis.streams);
-    let feeds: Vec<String> = gateway.feeds.iter().map(|feed| source_key(pipeline, &feed.name)).collect();
-    let of_every_gateway: [(&str, &[&str]); 5] = [
-        (&layout, &["HMGET", "{key}", "streams", "clock"]),
-        (&delivery, &["MGET", "{key}"]),
-        (&delivery, &["SET", "{key}", "1", "EX", "60"]),
-        ("", &["MULTI"]),
-        ("", &["EXEC"]),
-    ];
-    let mut wanted = of_every_gateway.to_vec();
-    wanted.extend(streams.iter().map(|key| (key.as_str(), APPEND)));
-    for key in &feeds {
-        let commands: [&[&str]; 4] = [
-            &["EVAL", "return 1", "1", "{key}"],
-            &["HMGET", "{key}", "owner"],
-            &["HSET", "{key}", "owner", ""],
-            &["TIME"],
-        ];
-        wanted.extend(commands.map(|command| (key.as_str(), command)));
+/// Whether a gateway may append, and whether its clock agrees with that of the log.
+async fn rights(places: &Places, gateway: &Options, findings: &mut Findings) -> Result<(), BackendError> {
+    let fetched: Vec<&str> = gateway.feeds.iter().map(|feed| feed.name.as_str()).collect();
+    if let Some(theirs) = places.log.check_appending(&fetched, findings).await? {
+        clock(jiff::Timestamp::now().as_millisecond() - theirs, findings);
     }
-    if let Some((user, denied)) = denied(&server, &wanted).await? {
-        match denied.is_empty() {
-            true => findings.good(format!("Redis user {user} may do what a gateway needs")),
-            false => findings
-                .wrong(format!("Redis user {user} may not, for the gateway: {}; see ACL SETUSER", denied.join(", "))),
-        }
-    }
-    let mut admin = Admin::connect(&server).await?;
-    let theirs = admin.time().await?;
-    clock(jiff::Timestamp::now().as_millisecond() - theirs, findings);
     Ok(())
 }
 
@@ -132,23 +103,49 @@ fn clock(ahead_ms: i64, findings: &mut Findings) {
     }
 }
 
-async fn known_tokens(options: &daemon::Options, gateway: &Options, findings: &mut Findings) -> anyhow::Result<()> {
+/// Number of valid tokens; `None` if their table was not created yet.
+async fn valid_tokens(places: &Places) -> Result<Option<usize>, TokenError> {
+    let tokens = Tokens::new(&places.store)?;
+    if !tokens.are_created().await? {
+        return Ok(None);
+    }
     let now = jiff::Timestamp::now().as_millisecond();
-    let valid =
-        Tokens::new(&options.places(None).store)?.list().await?.iter().filter(|token| token.is_valid(now)).count();
+    Ok(Some(tokens.list().await?.iter().filter(|token| token.is_valid(now)).count()))
+}
+
+/// Reports how many tokens are valid, and whether there are those that requests need.
+fn tokens(valid: Option<usize>, is_open: bool, is_configured: bool, findings: &mut Findings) {
     match valid {
-        0 if !gateway.is_open() => findings.warning(
+        None if is_configured => findings.warning(
+            "the table of the gateway's tokens does not exist yet: until it does, requests with a token are answered with \
+             503; the first `run`, `migrate` or `token create` creates it",
+        ),
+        None => findings.good("the table of the gateway's tokens is made by the first `run`"),
+        Some(0) if !is_open => findings.warning(
             "the gateway demands tokens, and there is none: `watchtower token create --role ingest --name NAME` makes one",
         ),
-        _ => findings.good(format!("{valid} valid tokens of the gateway")),
+        Some(valid) => findings.good(format!("{valid} valid tokens of the gateway")),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use watchtower_core::Severity;
+
     use super::*;
-    use crate::commands::check::Severity;
+
+    #[test]
+    fn a_missing_table_of_tokens_is_a_warning_only_to_who_uses_them() {
+        let found = |valid, is_open, is_configured| {
+            let mut findings = Findings::default();
+            tokens(valid, is_open, is_configured, &mut findings);
+            findings.0.remove(0).severity
+        };
+        assert_eq!(found(None, false, true), Severity::Warning);
+        assert_eq!(found(None, true, false), Severity::Good);
+        assert_eq!((found(Some(0), false, true), found(Some(0), true, true)), (Severity::Warning, Severity::Good));
+        assert_eq!(found(Some(2), false, true), Severity::Good);
+    }
 
     #[test]
     fn clocks_that_differ_are_reported_with_the_direction() {

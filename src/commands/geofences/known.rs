@@ -1,23 +1,15 @@
 //! Which geofences a pipeline has: by its tables, and by the edits in its log that they do not contain yet.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use redis::{RedisError, Value};
-use secrecy::ExposeSecret;
 use watchtower_core::events::{Event, Limits, decode_entry};
 use watchtower_geopackage::GeoPackage;
-use watchtower_log::append::Target;
-use watchtower_log::file::Reader;
-use watchtower_store::geopackage::claim;
+use watchtower_log::append::{Fields, Target, read_control};
+use watchtower_store::{Options, Store};
 
 use crate::commands::arguments::PlaceArgs;
+use crate::commands::runtime;
 use crate::commands::stored::{self, GeofenceVersion};
-
-/// Time limit for a connection to Redis.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Entries that are read from Redis at once.
-const PAGE: usize = 500;
 
 /// Geofences by id, and whether each is there: false once it was deleted.
 #[derive(Debug, Default)]
@@ -46,7 +38,7 @@ impl Known {
     }
 
     /// Takes in the geofence events of an entry.
-    fn entry(&mut self, fields: &[(&[u8], &[u8])], limits: &Limits) {
+    fn entry(&mut self, fields: Fields<'_>, limits: &Limits) {
         // An entry of a later version of the format halts the daemon: nothing is known of it here.
         let _ = decode_entry(fields, limits, |decoded| {
             if let Ok(Event::Geofence(change)) = decoded.result {
@@ -63,8 +55,8 @@ impl Known {
 /// If the tables or the file cannot be read.
 pub(super) fn known(target: &Target, tables: Option<PlaceArgs>) -> anyhow::Result<Known> {
     match target {
-        Target::Embedded(file) => of_file(file),
-        Target::Redis { url, pipeline } => {
+        Target::Embedded(file) => of_file(target, file),
+        Target::Redis { .. } => {
             // Before the first run of a daemon there are none.
             let versions = tables.and_then(|tables| stored::geofences(&tables).ok());
             let complete = versions.is_some();
@@ -72,61 +64,27 @@ pub(super) fn known(target: &Target, tables: Option<PlaceArgs>) -> anyhow::Resul
             known.rows(versions.unwrap_or_default());
             // The daemon trims nothing that is not in the tables. A producer may be allowed to append and not to read, and
             // of a server that cannot be used appending says what is wrong.
-            let is_whole = of_redis(url.expose_secret(), &pipeline.control_key(), &mut known);
+            let limits = Limits::default();
+            let is_whole = read_control(target, &[], |fields| known.entry(fields, &limits));
             known.complete = is_whole.unwrap_or(false) || complete;
             Ok(known)
         }
     }
 }
 
-fn of_file(file: &GeoPackage) -> anyhow::Result<Known> {
+fn of_file(target: &Target, file: &GeoPackage) -> anyhow::Result<Known> {
     let mut known = Known { complete: true, ..Known::default() };
     if !file.path().exists() {
         return Ok(known);
     }
-    let connection = file.connect_to_read()?;
-    let mut at = 0;
-    if let Some(stored) = claim::stored(file, &connection)? {
-        at = stored.cursors.iter().map(|cursor| cursor.position.entries).sum();
-        known.rows(stored::geofences_of(file)?);
-    }
-    let log = Reader::open_to_read(file)?;
-    let (control, limits) = (usize::from(log.layout().streams), Limits::default());
-    loop {
-        let entries = log.read(at, u64::MAX)?;
-        if entries.is_empty() {
-            return Ok(known);
-        }
-        let (mut next, mut fields) = (entries.iter(), Vec::new());
-        while let Some((stream, _)) = next.next(&mut fields) {
-            if stream == control {
-                known.entry(&fields, &limits);
-            }
-        }
-        at = entries.last();
-    }
-}
-
-/// Takes in the control stream, and returns whether it still has its beginning.
-fn of_redis(url: &str, key: &str, known: &mut Known) -> Result<bool, RedisError> {
-    let mut redis = redis::Client::open(url)?.get_connection_with_timeout(CONNECT_TIMEOUT)?;
-    if !redis::cmd("EXISTS").arg(key).query::<bool>(&mut redis)? {
-        return Ok(true);
-    }
-    let info: HashMap<String, Value> = redis::cmd("XINFO").arg("STREAM").arg(key).query(&mut redis)?;
-    let added = info.get("entries-added").and_then(|added| redis::from_redis_value_ref::<u64>(added).ok());
-    let (limits, mut after, mut read) = (Limits::default(), "-".to_owned(), 0);
-    loop {
-        let page: Vec<(String, Vec<Vec<u8>>)> =
-            redis::cmd("XRANGE").arg(key).arg(&after).arg("+").arg("COUNT").arg(PAGE).query(&mut redis)?;
-        let Some((last, _)) = page.last() else { break };
-        after = format!("({last}");
-        read += page.len() as u64;
-        for (_, parts) in &page {
-            let fields: Vec<(&[u8], &[u8])> =
-                parts.chunks_exact(2).map(|pair| (pair[0].as_slice(), pair[1].as_slice())).collect();
-            known.entry(&fields, &limits);
-        }
-    }
-    Ok(added.is_some_and(|added| read >= added))
+    let store = Store::new(&Options::File(file.clone()))?;
+    let (stored, versions) = runtime()?.block_on(async {
+        let Some(stored) = store.stored(&store.connect().await?).await? else { return anyhow::Ok((None, Vec::new())) };
+        Ok((Some(stored), stored::geofences_of(&mut store.reader().await?).await?))
+    })?;
+    known.rows(versions);
+    // An edit that the rows above contain already is passed on once more if a commit came between: the last one counts.
+    let (cursors, limits) = (stored.map_or_else(Vec::new, |stored| stored.cursors), Limits::default());
+    read_control(target, &cursors, |fields| known.entry(fields, &limits))?;
+    Ok(known)
 }

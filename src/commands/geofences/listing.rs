@@ -83,7 +83,7 @@ pub(super) fn list(args: &ListArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
             last.geofence_id.clone(),
             last.name.clone().unwrap_or_default(),
             last.kind.clone().unwrap_or_default(),
-            last.shape(),
+            last.size(),
             instant(last.effective_from).unwrap_or_else(|| "always".to_owned()),
             last.effective_until.and_then(instant).unwrap_or_default(),
             versions.len().to_string(),
@@ -113,7 +113,7 @@ pub(super) fn show(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
         let since = instant(version.effective_from).map_or_else(|| "always".to_owned(), |from| format!("from {from}"));
         let until =
             version.effective_until.and_then(instant).map_or_else(String::new, |until| format!(" until {until}"));
-        writeln!(out, "\n{since}{until}: {}", version.shape())?;
+        writeln!(out, "\n{since}{until}: {}", version.size())?;
         for (name, value) in version.properties() {
             writeln!(out, "  {name:<16} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))?;
         }
@@ -121,7 +121,7 @@ pub(super) fn show(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
             let wanted = instant(version.valid_from).unwrap_or_else(|| "the beginning".to_owned());
             writeln!(out, "  {:<16} wanted from {wanted}, which could not be changed any more", "cut_off")?;
         }
-        writeln!(out, "  {:<16} {}", "geometry", version.geometry)?;
+        writeln!(out, "  {:<16} {}", "geometry", version.shape.geojson())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -178,19 +178,21 @@ fn features(versions: &[GeofenceVersion], last: bool) -> Vec<String> {
     features
 }
 
-/// With the very digits of the geometry; `undated`: as if it had always held.
+/// `undated`: as if it had always held.
 fn feature(version: &GeofenceVersion, undated: bool) -> String {
     let mut properties = version.properties();
     if !undated {
         properties.insert("valid_from".to_owned(), json!(instant(version.effective_from)));
     }
-    let (id, geometry) = (json!(version.geofence_id), &version.geometry);
+    let (id, geometry) = (json!(version.geofence_id), version.shape.geojson());
     let properties = Value::Object(properties);
     format!(r#"{{"type":"Feature","id":{id},"properties":{properties},"geometry":{geometry}}}"#)
 }
 
 #[cfg(test)]
 mod tests {
+    use watchtower_model::geometry::Shape;
+
     use super::*;
 
     fn version(id: &str, from: i64, until: Option<i64>) -> GeofenceVersion {
@@ -206,8 +208,7 @@ mod tests {
             min_dwell_s: 0.0,
             exit_buffer_m: 25.5,
             speed_limit_kmh: None,
-            radius_m: Some(150.0),
-            geometry: r#"{"type":"Point","coordinates":[3.1000000000000001,6.5]}"#.to_owned(),
+            shape: Shape::circle([3.1, 6.5], 150.0).unwrap().into(),
             cut_off: false,
         }
     }
@@ -226,7 +227,7 @@ mod tests {
             found[0],
             r#"{"type":"Feature","id":"a","properties":{"name":"Yard 7","kind":"depot","tags":["a"],"exit_buffer_m":25.5,"#
                 .to_owned()
-                + r#""radius_m":150.0},"geometry":{"type":"Point","coordinates":[3.1000000000000001,6.5]}}"#
+                + r#""radius_m":150.0},"geometry":{"type":"Point","coordinates":[3.1,6.5]}}"#
         );
         let deleted: Vec<bool> = found.iter().map(|feature| feature.contains("\"deleted\":true")).collect();
         assert_eq!(deleted, [false, false, true, false, false, true]);

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::commands::publish::{self, PublishError, publish};
-use watchtower_core::tables::TABLES;
+use watchtower_core::tables::{TABLES, Table};
 use watchtower_daemon::{self as daemon, DaemonError};
-use watchtower_geopackage::{FileError, GeoPackage};
+use watchtower_geopackage::GeoPackage;
 use watchtower_inputs::{FileReport, Progress};
 use watchtower_log::file::{LogError, Reader};
 use watchtower_store::geopackage::{EmbeddedError, claim};
+use watchtower_store::{Store, WriterError};
 
 /// How often it is looked whether the tables contain the log, and whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -42,10 +43,7 @@ pub enum FillError {
     Log(#[from] LogError),
     /// The tables cannot be read.
     #[error(transparent)]
-    Store(#[from] EmbeddedError),
-    /// The file cannot be read.
-    #[error(transparent)]
-    File(#[from] FileError),
+    Store(#[from] WriterError),
     /// It was interrupted.
     #[error("interrupted: `watchtower run --embedded {}` computes the rest of the tables", path.display())]
     Interrupted {
@@ -101,7 +99,7 @@ pub async fn fill(
     if published.interrupted_at.is_some() || stop.load(Ordering::Relaxed) {
         return Err(FillError::Interrupted { path: file.path().to_owned() });
     }
-    let (refused, rows) = count(file)?;
+    let (refused, rows) = count(&Store::new(&places.store)?).await?;
     let (unpublished, files) = (published.refused, published.files);
     Ok(Filled { events: published.published, elapsed: started.elapsed(), refused, unpublished, rows, files })
 }
@@ -118,21 +116,12 @@ fn contained(file: &GeoPackage) -> Result<Option<u64>, EmbeddedError> {
 /// Refused events by reason, and rows by table.
 type Counts = (BTreeMap<String, u64>, Vec<(&'static str, u64)>);
 
-fn count(file: &GeoPackage) -> Result<Counts, FillError> {
-    let connection = file.connect_to_read()?;
-    let failed = || file.failed("count the rows");
-    let mut refused =
-        connection.prepare("SELECT reason, sum(events) FROM rejected_counts GROUP BY reason").map_err(failed())?;
-    let refused = refused
-        .query_map((), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))
-        .map_err(failed())?
-        .collect::<Result<_, _>>()
-        .map_err(failed())?;
-    let mut rows = Vec::new();
-    for table in TABLES {
-        let sql = format!("SELECT count(*) FROM {}", table.name);
-        let count = connection.query_row(&sql, (), |row| row.get::<_, i64>(0)).map_err(failed())?;
-        rows.push((table.name, count as u64));
-    }
-    Ok((refused, rows))
+async fn count(store: &Store) -> Result<Counts, FillError> {
+    let progress = store.progress().await?;
+    let refused = progress.rejected.into_iter().map(|count| (count.reason, count.events.unsigned_abs())).collect();
+    let rows = |table: &'static Table| {
+        let found = progress.tables.iter().find(|found| found.name == table.name);
+        (table.name, found.map_or(0, |found| found.rows.unsigned_abs()))
+    };
+    Ok((refused, TABLES.into_iter().map(rows).collect()))
 }

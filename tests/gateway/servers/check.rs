@@ -50,7 +50,7 @@ fn what_a_gateway_needs_is_checked_before_and_while_it_runs() {
             "ok      source buses: gtfs-realtime from http://127.0.0.1:1",
             "may do what a gateway needs",
             "ok      the clock of this machine agrees with that of Redis",
-            "warning the tokens of the gateway cannot be read",
+            "warning the table of the gateway's tokens does not exist yet",
         ],
     );
     for secret in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "secret-8"] {

@@ -114,7 +114,8 @@ impl ChangeSet {
     }
 }
 
-fn key(table: &Table, row: &Row) -> Key {
+/// The key of a row.
+pub fn key(table: &Table, row: &Row) -> Key {
     row[..table.key].iter().map(key_cell).collect()
 }
 

@@ -32,7 +32,7 @@ pub mod vehicle_state;
 pub mod vehicles;
 pub mod visits;
 
-pub use change_set::{ChangeSet, Key, KeyCell, Outcome, TableChanges};
+pub use change_set::{ChangeSet, Key, KeyCell, Outcome, TableChanges, key};
 pub use deltas::{Deltas, Visitor};
 pub use materialized::{Materialized, transactional_changes};
 pub use refused::Refused;
@@ -88,6 +88,13 @@ pub struct Table {
     pub key: usize,
     /// Columns in their stored order.
     pub columns: &'static [Column],
+}
+
+impl Table {
+    /// Index of the column of a name.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
 }
 
 /// When a table is written.
@@ -190,6 +197,54 @@ pub enum Cell {
 }
 
 impl Cell {
+    /// A text or a JSON object; `None` of any other cell, as of all functions below.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Json(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A list of texts.
+    pub fn as_texts(&self) -> Option<&[Arc<str>]> {
+        match self {
+            Self::Texts(texts) => Some(texts),
+            _ => None,
+        }
+    }
+
+    /// An instant.
+    pub fn as_time(&self) -> Option<Millis> {
+        match self {
+            Self::Time(t) => Some(*t),
+            _ => None,
+        }
+    }
+
+    /// True or false.
+    pub fn as_boolean(&self) -> Option<bool> {
+        match self {
+            Self::Boolean(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A floating-point number.
+    pub fn as_real(&self) -> Option<f64> {
+        match self {
+            Self::Real(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A geometry.
+    pub fn as_shape(&self) -> Option<&Arc<Shape>> {
+        match self {
+            Self::Geometry(shape) => Some(shape),
+            _ => None,
+        }
+    }
+
     fn or_empty<T>(value: Option<T>, cell: impl FnOnce(T) -> Self) -> Self {
         value.map_or(Self::Empty, cell)
     }

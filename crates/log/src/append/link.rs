@@ -1,6 +1,6 @@
 //! The connection of a producer to Redis, and advice for its errors.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use redis::{Connection, ErrorKind, RedisError, Value};
@@ -15,6 +15,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limit for one chunk. A server may be busy forking or syncing its disk.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Entries read at once.
+const PAGE: usize = 500;
 
 /// The limits of both where a client waits for the answer.
 const CLIENT_WAITS: Duration = Duration::from_secs(5);
@@ -36,6 +39,16 @@ pub enum LinkError {
     /// There is no reply, or another than expected.
     #[error("cannot connect to Redis at {server}")]
     Connect {
+        /// Host, port and database.
+        server: String,
+        /// Error of the connection.
+        source: Fault,
+    },
+    /// A stream of the pipeline cannot be read.
+    #[error("cannot read the stream {key} of Redis at {server}")]
+    Stream {
+        /// Key of the stream.
+        key: String,
         /// Host, port and database.
         server: String,
         /// Error of the connection.
@@ -63,6 +76,9 @@ pub struct Broken {
     /// Error of the connection.
     pub fault: Fault,
 }
+
+/// The fields of an entry: names and values.
+pub type Fields<'f> = &'f [(&'f [u8], &'f [u8])];
 
 /// Connection to the Redis that events are appended to.
 pub struct Link {
@@ -162,6 +178,37 @@ impl Link {
         values
             .try_into()
             .map_err(|_| failed(Fault { advice: "it did not answer as a redis does", told: String::new() }))
+    }
+
+    /// Passes on the fields of the entries of a stream, oldest first. Returns whether the stream still has all that were
+    /// ever added.
+    pub fn read_stream(&mut self, key: &str, each: &mut dyn FnMut(Fields<'_>)) -> Result<bool, LinkError> {
+        let server = self.server.clone();
+        let failed = |error| LinkError::Stream { key: key.to_owned(), server, source: Fault::from(&error) };
+        self.pages(key, each).map_err(failed)
+    }
+
+    fn pages(&mut self, key: &str, each: &mut dyn FnMut(Fields<'_>)) -> Result<bool, RedisError> {
+        if !redis::cmd("EXISTS").arg(key).query::<bool>(&mut self.connection)? {
+            return Ok(true);
+        }
+        let info: HashMap<String, Value> = redis::cmd("XINFO").arg("STREAM").arg(key).query(&mut self.connection)?;
+        let added = info.get("entries-added").and_then(|added| redis::from_redis_value_ref::<u64>(added).ok());
+        let (mut after, mut read) = ("-".to_owned(), 0);
+        loop {
+            let mut command = redis::cmd("XRANGE");
+            command.arg(key).arg(&after).arg("+").arg("COUNT").arg(PAGE);
+            let page: Vec<(String, Vec<Vec<u8>>)> = command.query(&mut self.connection)?;
+            let Some((last, _)) = page.last() else { break };
+            after = format!("({last}");
+            read += page.len() as u64;
+            for (_, parts) in &page {
+                let fields: Vec<(&[u8], &[u8])> =
+                    parts.chunks_exact(2).map(|pair| (pair[0].as_slice(), pair[1].as_slice())).collect();
+                each(&fields);
+            }
+        }
+        Ok(added.is_some_and(|added| read >= added))
     }
 
     /// Appends a chunk. Returns its number of events.

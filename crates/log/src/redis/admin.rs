@@ -84,6 +84,43 @@ impl Admin {
         }
     }
 
+    /// Number of event streams and source of clock events as the pipeline was announced to producers; `None` before it
+    /// was.
+    ///
+    /// # Errors
+    /// If Redis does not answer or refuses.
+    pub async fn announced(&mut self, pipeline: &str) -> Result<[Option<String>; 2], RedisError> {
+        let key = announcement_key(pipeline);
+        let (streams, clock) = redis::cmd("HMGET")
+            .arg(&key)
+            .arg("streams")
+            .arg("clock")
+            .query_async(&mut self.connection)
+            .await
+            .map_err(self.server.failed(format!("read {key}")))?;
+        Ok([streams, clock])
+    }
+
+    /// The user of this connection, and those of the commands that it may not run; `{key}` in a command stands for the
+    /// key beside it. `None` if the user may not run ACL DRYRUN: denials then show once a command is needed.
+    pub async fn denied(&mut self, wanted: &[(&str, &[&str])]) -> Option<(String, Vec<String>)> {
+        let user = redis::cmd("ACL").arg("WHOAMI").query_async::<String>(&mut self.connection).await.ok()?;
+        let mut denied = Vec::new();
+        for (key, command) in wanted {
+            let mut dry_run = redis::cmd("ACL");
+            dry_run.arg("DRYRUN").arg(&user);
+            for word in *command {
+                dry_run.arg(if *word == "{key}" { key } else { word });
+            }
+            match dry_run.query_async::<String>(&mut self.connection).await {
+                Ok(answer) if answer != "OK" => denied.push(format!("{} {key}", command[0]).trim_end().to_owned()),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+        Some((user, denied))
+    }
+
     /// Creates the consumer group of each stream, and with it the stream. Out of memory, an existing group is enough.
     ///
     /// # Errors

@@ -10,12 +10,14 @@
 
 pub mod admin;
 mod answers;
+pub(crate) mod check;
 pub mod durability;
 mod options;
 mod reader;
 mod resp;
 mod server;
 mod tail;
+pub mod url;
 
 pub use options::Options;
 pub use reader::Reader;

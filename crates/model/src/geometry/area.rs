@@ -1,7 +1,5 @@
 //! Polygons and multipolygons: exact cover, and nearness in metres.
 
-use std::fmt::Write;
-
 use robust::{Coord, orient2d};
 use serde::{Deserialize, Serialize};
 
@@ -173,24 +171,30 @@ impl Area {
     }
 
     pub(super) fn wkt(&self) -> String {
-        let several = self.polygon_ends.len() != 1;
-        let mut text = String::from(if several { "MULTIPOLYGON(" } else { "POLYGON" });
-        for (i, polygon) in self.polygons().enumerate() {
-            text.push_str(if i > 0 { ",(" } else { "(" });
-            for (j, ring) in polygon.rings().enumerate() {
-                text.push_str(if j > 0 { ",(" } else { "(" });
-                for (k, [lon, lat]) in ring.iter().enumerate() {
-                    let comma = if k > 0 { "," } else { "" };
-                    write!(text, "{comma}{lon} {lat}").expect("writing to a String cannot fail");
-                }
-                text.push(')');
-            }
-            text.push(')');
+        let kind = if self.is_several() { "MULTIPOLYGON" } else { "POLYGON" };
+        format!("{kind}{}", self.coordinates(['(', ')'], |[lon, lat]| format!("{lon} {lat}")))
+    }
+
+    pub(super) fn geojson(&self) -> String {
+        let kind = if self.is_several() { "MultiPolygon" } else { "Polygon" };
+        let coordinates = self.coordinates(['[', ']'], |[lon, lat]| format!("[{lon},{lat}]"));
+        format!(r#"{{"type":"{kind}","coordinates":{coordinates}}}"#)
+    }
+
+    fn is_several(&self) -> bool {
+        self.polygon_ends.len() != 1
+    }
+
+    /// The nested lists of all positions between brackets.
+    fn coordinates(&self, [open, close]: [char; 2], position: fn([f64; 2]) -> String) -> String {
+        let list = |parts: Vec<String>| format!("{open}{}{close}", parts.join(","));
+        let ring = |ring: &[[f64; 2]]| list(ring.iter().copied().map(position).collect());
+        let mut polygons: Vec<String> =
+            self.polygons().map(|polygon| list(polygon.rings().map(ring).collect())).collect();
+        match polygons.len() {
+            1 => polygons.remove(0),
+            _ => list(polygons),
         }
-        if several {
-            text.push(')');
-        }
-        text
     }
 }
 

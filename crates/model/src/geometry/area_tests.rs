@@ -310,6 +310,13 @@ fn what_is_written_reads_back() {
     assert_eq!(one.wkt(), "POLYGON((0 0,10 0,10 10,0 10,0 0),(2.5 2,3.5 2,3.5 3,2.5 3,2.5 2))");
     let two = Shape::from_polygons(vec![vec![square(0.0, 0.0, 1.0)], vec![square(2.0, 0.1, 1.0)]]).unwrap();
     assert_eq!(two.wkt(), "MULTIPOLYGON(((0 0,1 0,1 1,0 1,0 0)),((2 0.1,3 0.1,3 1.1,2 1.1,2 0.1)))");
+    let parsed = |shape: &Shape| serde_json::from_str::<Value>(&shape.geojson()).unwrap();
+    assert_eq!(circle.geojson(), r#"{"type":"Point","coordinates":[3.36,6.44]}"#);
+    assert_eq!((&parsed(&one)["type"], &parsed(&one)["coordinates"][1][0][0]), (&"Polygon".into(), &2.5.into()));
+    assert_eq!(
+        (&parsed(&two)["type"], &parsed(&two)["coordinates"][1][0][0][1]),
+        (&"MultiPolygon".into(), &0.1.into())
+    );
     let value: Value = serde_json::from_str(&text).unwrap();
     assert!(value["Area"].is_array(), "the index is rebuilt, not sent");
 }

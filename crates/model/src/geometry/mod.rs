@@ -138,6 +138,18 @@ impl Shape {
         }
     }
 
+    /// GeoJSON: a Polygon, a MultiPolygon, or the Point at a circle's centre, in the shortest decimals that parse to the
+    /// same doubles.
+    pub fn geojson(&self) -> String {
+        match self {
+            Self::Area(area) => area.geojson(),
+            Self::Circle(circle) => {
+                let [lon, lat] = circle.center();
+                format!(r#"{{"type":"Point","coordinates":[{lon},{lat}]}}"#)
+            }
+        }
+    }
+
     /// The polygons as given; empty for a circle.
     pub fn polygons(&self) -> impl Iterator<Item = PolygonRef<'_>> {
         match self {

@@ -27,18 +27,23 @@ pub struct Sql<'a>(pub &'a Cell);
 
 impl ToSql for Sql<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        match self.0 {
-            Cell::Empty => Null.to_sql(),
-            Cell::Text(text) | Cell::Json(text) => Ok((&**text).into()),
-            Cell::Texts(texts) => Ok(json_array(texts).into()),
-            Cell::Time(t) => Ok(time::format(*t).into()),
-            Cell::Date(day) => Ok(format_day(*day).into()),
-            Cell::Boolean(value) => Ok((*value).into()),
-            Cell::Integer(value) => Ok((*value).into()),
-            Cell::Real(value) => Ok((*value).into()),
-            Cell::Geometry(shape) => Ok(geometry::shape(shape).into()),
-            Cell::Bytes(bytes) => Ok((&**bytes).into()),
-        }
+        value(self.0)
+    }
+}
+
+/// A cell as SQLite stores it.
+pub fn value(cell: &Cell) -> rusqlite::Result<ToSqlOutput<'_>> {
+    match cell {
+        Cell::Empty => Null.to_sql(),
+        Cell::Text(text) | Cell::Json(text) => Ok((&**text).into()),
+        Cell::Texts(texts) => Ok(json_array(texts).into()),
+        Cell::Time(t) => Ok(time::format(*t).into()),
+        Cell::Date(day) => Ok(format_day(*day).into()),
+        Cell::Boolean(value) => Ok((*value).into()),
+        Cell::Integer(value) => Ok((*value).into()),
+        Cell::Real(value) => Ok((*value).into()),
+        Cell::Geometry(shape) => Ok(geometry::shape(shape).into()),
+        Cell::Bytes(bytes) => Ok((&**bytes).into()),
     }
 }
 
@@ -48,11 +53,16 @@ pub struct SqlKey<'a>(pub &'a KeyCell);
 
 impl ToSql for SqlKey<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        match self.0 {
-            KeyCell::Text(text) => Ok((&**text).into()),
-            KeyCell::Time(t) => Ok(time::format(*t).into()),
-            KeyCell::Date(day) => Ok(format_day(*day).into()),
-        }
+        key_value(self.0)
+    }
+}
+
+/// A cell of a primary key as SQLite stores it.
+pub fn key_value(cell: &KeyCell) -> rusqlite::Result<ToSqlOutput<'_>> {
+    match cell {
+        KeyCell::Text(text) => Ok((&**text).into()),
+        KeyCell::Time(t) => Ok(time::format(*t).into()),
+        KeyCell::Date(day) => Ok(format_day(*day).into()),
     }
 }
 

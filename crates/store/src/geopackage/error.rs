@@ -50,6 +50,17 @@ pub enum EmbeddedError {
         /// Path of the file.
         path: PathBuf,
     },
+    /// Nothing can be resumed over a file.
+    #[error(
+        "{0} cannot lose entries that its tables lack, so there is nothing to resume: log and tables are in the same \
+         file, and entries are removed only once the tables contain them. `watchtower check --embedded {0}` reports what \
+         keeps the daemon from running; if the file is damaged or half copied, put a copy of it back, or let `watchtower \
+         rebuild --embedded {0}` compute the tables anew from its log", path.display()
+    )]
+    NothingToResume {
+        /// Path of the file.
+        path: PathBuf,
+    },
     /// A file that was written beside it cannot be removed.
     #[error("cannot remove {}: {source}", path.display())]
     Beside {
@@ -94,6 +105,7 @@ impl EmbeddedError {
             | Self::Plan { .. }
             | Self::Tables { .. }
             | Self::NoTables { .. }
+            | Self::NothingToResume { .. }
             | Self::Beside { .. }
             | Self::Occupied { .. }
             | Self::Fenced { .. } => Remedy::None,

@@ -7,9 +7,10 @@
 //! Two things differ: the archive is the log itself, which is in the same file; and `positions` is a table that each
 //! commit updates, not a view over the archive.
 
+pub(crate) mod check;
 pub mod claim;
 pub mod commit;
-mod encode;
+pub(crate) mod encode;
 mod error;
 pub mod lagging;
 pub(crate) mod progress;

@@ -197,6 +197,38 @@ pub fn split_ssl_mode(text: &str) -> (String, Option<SslMode>) {
     (rest, mode)
 }
 
+/// Why the client would refuse an address. Nothing of the address is repeated but the name of a parameter: it may hold a
+/// password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientFault {
+    /// The value of this parameter.
+    Value(String),
+    /// Anything else in it.
+    Unreadable,
+    /// It names no host.
+    NoHost,
+    /// It names several ports, and another number of hosts.
+    Ports,
+}
+
+/// The first fault of an address whose form was checked; `None` if the client accepts it.
+pub fn client_fault(address: &str) -> Option<ClientFault> {
+    let (address, _) = split_ssl_mode(address);
+    let Ok(config) = address.parse::<tokio_postgres::Config>() else {
+        let (_, parameters) = parameters(&address);
+        let culprit = parameters.iter().find(|pair| {
+            pair.key != "password"
+                && format!("{}='{}'", pair.key, pair.value).parse::<tokio_postgres::Config>().is_err()
+        });
+        return Some(culprit.map_or(ClientFault::Unreadable, |pair| ClientFault::Value(pair.key.to_owned())));
+    };
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Some(ClientFault::NoHost);
+    }
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+    (config.get_ports().len() > 1 && config.get_ports().len() != hosts).then_some(ClientFault::Ports)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,9 +12,9 @@ use super::ewkb;
 use watchtower_core::tables::{Cell, Column, Kind};
 
 /// Milliseconds from 1970-01-01 to 2000-01-01, the origin of PostgreSQL's timestamps.
-const POSTGRES_EPOCH_MS: i64 = 946_684_800_000;
+pub(super) const POSTGRES_EPOCH_MS: i64 = 946_684_800_000;
 /// Days from 1970-01-01 to 2000-01-01.
-const POSTGRES_EPOCH_DAY: i32 = (POSTGRES_EPOCH_MS / 86_400_000) as i32;
+pub(super) const POSTGRES_EPOCH_DAY: i32 = (POSTGRES_EPOCH_MS / 86_400_000) as i32;
 /// PostgreSQL's last instant, 294276-12-31T23:59:59.999Z, milliseconds since 1970.
 const LAST_MS: i64 = 9_224_318_015_999_999;
 /// PostgreSQL's first instant: 4713-01-01 BC, rounded up to 4712 BC.

@@ -9,12 +9,14 @@
 //! create the schema; the descriptors of the tables provide its comments: see [`schema`].
 
 pub mod archive;
+pub(crate) mod check;
 pub mod claim;
 pub mod commit;
 mod connection;
 pub mod connection_string;
+pub(crate) mod decode;
 pub mod durability;
-mod encode;
+pub(crate) mod encode;
 mod error;
 mod ewkb;
 pub mod lagging;

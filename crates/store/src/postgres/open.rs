@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 use watchtower_core::{Note, Remedy, crash};
+use watchtower_model::BEGINNING;
 
 use super::commit::Writer;
 use super::lagging::LaggingWriter;
 use super::schema::{self, Standing};
 use super::{Database, Options, StoreError, claim, durability};
 use crate::open::{ClaimError, Opened};
-use crate::{Claim, LaggingWriter as AnyLaggingWriter, Writer as AnyWriter};
+use crate::{Claim, LaggingWriter as AnyLaggingWriter, Resume, Writer as AnyWriter};
 
 /// Time limit for the end of a predecessor's session.
 const PREDECESSOR_ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -105,6 +106,27 @@ impl Opening<'_> {
         }
         Err(StoreError::Setup(format!("{}, or [store] allow_unsafe = true to run all the same", faults.join("; "))))
     }
+}
+
+/// Claims the tables of a pipeline as they are. `Err` within `Ok` names the daemon that holds them.
+pub(crate) async fn hold_for_resume(
+    database: &Database,
+    options: &Options,
+    streams: u16,
+    plan: &str,
+) -> Result<Result<Resume, String>, StoreError> {
+    let mut client = database.connect().await?;
+    if !claim::exists(&client, database).await? {
+        return Err(claim::missing(database));
+    }
+    if !claim::try_lock(&client, database).await? {
+        let owner = claim::owner(&client, database).await?;
+        return Ok(Err(owner.map_or_else(|| "another session".to_owned(), |owner| owner.name)));
+    }
+    let claim = claim::claim(&mut client, database, streams, plan, options.archive).await?;
+    let now = claim::now(&client, database).await?.unwrap_or(BEGINNING);
+    let writer = AnyWriter::Postgres(Writer::new(database.clone(), client, &claim));
+    Ok(Ok(Resume { claim, now, writer }))
 }
 
 async fn wait_for_predecessor(client: &Client, database: &Database) -> Result<(), ClaimError> {

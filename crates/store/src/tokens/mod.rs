@@ -90,6 +90,17 @@ impl Tokens {
         })
     }
 
+    /// Whether the table of tokens was created. A file needs none: without the table it has no tokens.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn are_created(&self) -> Result<bool, TokenError> {
+        match self {
+            Self::Postgres(database) => postgres::are_created(database).await,
+            Self::File(_) => Ok(true),
+        }
+    }
+
     /// All tokens, revoked and expired ones too, oldest first.
     ///
     /// # Errors

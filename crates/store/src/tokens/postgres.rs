@@ -18,6 +18,13 @@ const REVOKE: &str = "UPDATE tokens SET revoked_at = to_timestamp($2::bigint / 1
                       WHERE token_id = $1 AND revoked_at IS NULL";
 const FLEETS: &str = "SELECT vehicle_id, fleet FROM vehicles WHERE effective_until IS NULL AND fleet IS NOT NULL";
 
+pub(super) async fn are_created(database: &Database) -> Result<bool, TokenError> {
+    let client = database.connect().await?;
+    let table = format!("{}.tokens", database.schema);
+    let row = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await;
+    Ok(row.map_err(StoreError::statement("check for the tokens"))?.get(0))
+}
+
 pub(super) async fn list(database: &Database) -> Result<Vec<StoredToken>, TokenError> {
     let client = database.connect().await?;
     let rows = client.query(LIST, &[]).await.map_err(StoreError::statement("read the tokens"))?;

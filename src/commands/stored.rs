@@ -1,17 +1,15 @@
-//! What the tables of a pipeline hold of its geofences and vehicles: read from PostgreSQL, or from the one file.
-
-mod embedded;
-mod postgres;
+//! The geofences and vehicles of a pipeline, as its tables hold them.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use anyhow::Context;
 use serde_json::{Map, Value, json};
-use watchtower_geopackage::GeoPackage;
-use watchtower_inputs::geojson_of_wkb;
+use watchtower_core::tables::{Cell, Row, Table, geofences, vehicle_state, vehicles};
+use watchtower_model::geometry::Shape;
 use watchtower_model::{BEGINNING, Millis};
-
-use watchtower_store::Options;
-use watchtower_store::postgres::Database;
+use watchtower_store::query::{Query, Reader};
+use watchtower_store::{Options, Store};
 
 use super::arguments::PlaceArgs;
 use super::runtime;
@@ -31,10 +29,8 @@ pub(super) struct GeofenceVersion {
     pub(super) min_dwell_s: f64,
     pub(super) exit_buffer_m: f64,
     pub(super) speed_limit_kmh: Option<f64>,
-    /// Of a circle.
-    pub(super) radius_m: Option<f64>,
-    /// As GeoJSON: the area, or the centre of a circle.
-    pub(super) geometry: String,
+    /// The area or the circle.
+    pub(super) shape: Arc<Shape>,
     /// Whether it was wanted earlier than it is in force.
     pub(super) cut_off: bool,
 }
@@ -68,20 +64,16 @@ pub(super) struct LastSeen {
 /// If the configuration is wrong, or the tables are missing or cannot be read.
 pub(super) fn geofences(place: &PlaceArgs) -> anyhow::Result<Vec<GeofenceVersion>> {
     let (_, places) = place.load()?;
-    match &places.store {
-        Options::File(file) => Ok(embedded::geofences(file)?),
-        Options::Postgres { pipeline, postgres, .. } => {
-            Ok(runtime()?.block_on(postgres::geofences(&Database::new(pipeline, postgres)?))?)
-        }
-    }
+    runtime()?.block_on(async { geofences_of(&mut reader(&places.store).await?).await })
 }
 
-/// The same of the one file, whatever the configuration.
+/// The same in an open store.
 ///
 /// # Errors
-/// If the file does not exist, or has no tables.
-pub(super) fn geofences_of(file: &GeoPackage) -> anyhow::Result<Vec<GeofenceVersion>> {
-    Ok(embedded::geofences(file)?)
+/// If the tables are missing or cannot be read.
+pub(super) async fn geofences_of(reader: &mut Reader) -> anyhow::Result<Vec<GeofenceVersion>> {
+    let [versions] = reader.read([&Query::all(&geofences::TABLE)]).await?;
+    versions.rows.iter().map(GeofenceVersion::of_row).collect()
 }
 
 /// All versions of vehicles, by id and then by the beginning of each; and where each vehicle was last seen, by id.
@@ -90,11 +82,44 @@ pub(super) fn geofences_of(file: &GeoPackage) -> anyhow::Result<Vec<GeofenceVers
 /// As [`geofences`].
 pub(super) fn vehicles(place: &PlaceArgs) -> anyhow::Result<(Vec<VehicleVersion>, Vec<LastSeen>)> {
     let (_, places) = place.load()?;
-    match &places.store {
-        Options::File(file) => Ok(embedded::vehicles(file)?),
-        Options::Postgres { pipeline, postgres, .. } => {
-            Ok(runtime()?.block_on(postgres::vehicles(&Database::new(pipeline, postgres)?))?)
-        }
+    let queries = [&Query::all(&vehicles::TABLE), &Query::all(&vehicle_state::TABLE)];
+    let [versions, seen] =
+        runtime()?.block_on(async { anyhow::Ok(reader(&places.store).await?.read(queries).await?) })?;
+    Ok((versions.rows.iter().map(VehicleVersion::of_row).collect(), seen.rows.iter().map(LastSeen::of_row).collect()))
+}
+
+async fn reader(store: &Options) -> anyhow::Result<Reader> {
+    Ok(Store::new(store)?.reader().await?)
+}
+
+/// The cells of a row, by the names of their columns.
+struct Cells<'r>(&'r Table, &'r Row);
+
+impl<'r> Cells<'r> {
+    fn cell(&self, column: &str) -> &'r Cell {
+        &self.1[self.0.column(column).expect("a column of the table's descriptor")]
+    }
+
+    fn text(&self, column: &str) -> Option<String> {
+        self.cell(column).as_text().map(str::to_owned)
+    }
+
+    /// The text of a column that has no empty cell.
+    fn id(&self, column: &str) -> String {
+        self.text(column).unwrap_or_default()
+    }
+
+    fn number(&self, column: &str) -> Option<f64> {
+        self.cell(column).as_real()
+    }
+
+    /// An instant, or [`BEGINNING`].
+    fn since(&self, column: &str) -> Millis {
+        self.cell(column).as_time().unwrap_or(BEGINNING)
+    }
+
+    fn is(&self, column: &str) -> bool {
+        self.cell(column).as_boolean().unwrap_or(false)
     }
 }
 
@@ -104,12 +129,28 @@ pub(super) fn instant(t: Millis) -> Option<String> {
     (t != BEGINNING).then(text)
 }
 
-/// GeoJSON of a geometry that a table holds; the tables hold no others than the program wrote.
-fn geometry(wkb: &[u8]) -> String {
-    geojson_of_wkb(wkb).unwrap_or_else(|_| "null".to_owned())
-}
-
 impl GeofenceVersion {
+    fn of_row(row: &Row) -> anyhow::Result<Self> {
+        let cells = Cells(&geofences::TABLE, row);
+        let (id, tags) = (cells.id("geofence_id"), cells.cell("tags").as_texts().unwrap_or_default());
+        let shape = cells.cell("geometry").as_shape().with_context(|| format!("geofence {id} has no geometry"))?;
+        Ok(Self {
+            effective_from: cells.since("effective_from"),
+            effective_until: cells.cell("effective_until").as_time(),
+            valid_from: cells.since("valid_from"),
+            name: cells.text("name"),
+            kind: cells.text("kind"),
+            anchor: cells.is("anchor"),
+            tags: tags.iter().map(|tag| tag.to_string()).collect(),
+            min_dwell_s: cells.number("min_dwell_s").unwrap_or(0.0),
+            exit_buffer_m: cells.number("exit_buffer_m").unwrap_or(0.0),
+            speed_limit_kmh: cells.number("speed_limit_kmh"),
+            shape: Arc::clone(shape),
+            cut_off: cells.is("cut_off"),
+            geofence_id: id,
+        })
+    }
+
     /// Its rules as the properties that `geofences import` reads; those that are as by default are left out.
     pub(super) fn properties(&self) -> Map<String, Value> {
         let by_kind = matches!(self.kind.as_deref(), Some("terminal" | "client" | "depot"));
@@ -122,7 +163,7 @@ impl GeofenceVersion {
             ("min_dwell_s", above_zero(self.min_dwell_s)),
             ("exit_buffer_m", above_zero(self.exit_buffer_m)),
             ("speed_limit_kmh", self.speed_limit_kmh.map(|limit| json!(limit))),
-            ("radius_m", self.radius_m.map(|radius| json!(radius))),
+            ("radius_m", self.shape.radius_m().map(|radius| json!(radius))),
         ];
         all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
@@ -139,20 +180,40 @@ impl GeofenceVersion {
         row.extend(self.properties());
         row.insert("anchor".to_owned(), json!(self.anchor));
         if geometry {
-            row.insert("geometry".to_owned(), serde_json::from_str(&self.geometry).unwrap_or_default());
+            row.insert("geometry".to_owned(), serde_json::from_str(&self.shape.geojson()).unwrap_or_default());
         }
         Value::Object(row)
     }
 
-    /// What it looks like, in few words.
-    pub(super) fn shape(&self) -> String {
-        let Some(radius_m) = self.radius_m else {
-            // Of GeoJSON, each position opens a bracket that a number follows.
-            let text = self.geometry.as_bytes();
-            let vertices = text.windows(2).filter(|pair| pair[0] == b'[' && pair[1] != b'[').count();
-            return format!("{vertices} vertices");
-        };
-        format!("circle, {radius_m} m")
+    /// Its radius or its number of positions, for people.
+    pub(super) fn size(&self) -> String {
+        match self.shape.radius_m() {
+            Some(radius_m) => format!("circle, {radius_m} m"),
+            None => format!("{} vertices", self.shape.vertex_count()),
+        }
+    }
+}
+
+impl VehicleVersion {
+    fn of_row(row: &Row) -> Self {
+        let cells = Cells(&vehicles::TABLE, row);
+        Self {
+            vehicle_id: cells.id("vehicle_id"),
+            effective_from: cells.since("effective_from"),
+            effective_until: cells.cell("effective_until").as_time(),
+            name: cells.text("name"),
+            fleet: cells.text("fleet"),
+            speed_limit_kmh: cells.number("speed_limit_kmh"),
+            offline_after_s: cells.number("offline_after_s"),
+            attributes: cells.text("attributes"),
+        }
+    }
+}
+
+impl LastSeen {
+    fn of_row(row: &Row) -> Self {
+        let cells = Cells(&vehicle_state::TABLE, row);
+        Self { vehicle_id: cells.id("vehicle_id"), ts: cells.since("ts"), status: cells.id("status") }
     }
 }
 
