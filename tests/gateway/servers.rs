@@ -4,6 +4,7 @@
 mod check;
 mod kills;
 mod schemathesis;
+mod signers;
 
 use std::time::Duration;
 
