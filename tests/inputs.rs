@@ -4,4 +4,5 @@ mod databases;
 mod field;
 mod forms;
 mod fuzz;
+mod large;
 mod spellings;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::value::RawValue;
 
 use super::elements::{INNER, Next, next_element};
-use super::input::{Input, MAX_DOCUMENT_BYTES};
+use super::input::{Input, too_large};
 use super::members::{Members, Object, place};
 use super::notes::Notes;
 use super::reading::Reading;
@@ -177,11 +177,9 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// A document that is larger than what is read at once.
-    pub(crate) fn too_large(path: &Path, progress: Progress, head: &[u8]) -> Self {
-        let detail = format!("expected a document of at most {MAX_DOCUMENT_BYTES} bytes");
-        let rejection = Some(Rejection::new(Reason::TooLarge, detail));
-        Self { path: path.to_owned(), progress, head: head.to_vec(), rejection }
+    /// A document that is larger than what is held; `cure` is what helps.
+    pub(crate) fn too_large(path: &Path, progress: Progress, head: &[u8], cure: &str) -> Self {
+        Self { path: path.to_owned(), progress, head: head.to_vec(), rejection: Some(too_large(cure)) }
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::encoding::windows_1252;
 use super::features::{Feature, Features};
 use super::forms;
-use super::input::{Input, MAX_DOCUMENT_BYTES};
+use super::input::{Input, SPLIT, too_large};
 use super::members::{Object, place};
 use super::notes::Notes;
 use super::reading::{Reading, stem};
@@ -88,10 +88,7 @@ impl GeoJson {
                 }
                 items => (document, items),
             },
-            None => {
-                let detail = format!("expected a document of at most {MAX_DOCUMENT_BYTES} bytes");
-                (Vec::new(), Err(Rejection::new(Reason::TooLarge, detail)))
-            }
+            None => (Vec::new(), Err(too_large(SPLIT))),
         };
         let mut read = Self::of(path, document, Vec::new(), progress, reading, limits);
         read.items = items;

@@ -9,7 +9,7 @@ use super::csv::Csv;
 use super::document::{Document, Listed, Refused, is_wrapper};
 use super::elements::array_start;
 use super::geojson::GeoJson;
-use super::input::Input;
+use super::input::{Input, ONE_PER_LINE};
 use super::ndjson::Ndjson;
 use super::reading::Reading;
 use super::{FileFormat, Source, SourceError, tables};
@@ -86,7 +86,7 @@ pub(crate) fn open(
                 return Ok(Box::new(Listed::new(path, input, start, reading, limits)?));
             }
             let Some(document) = input.read_document(path)? else {
-                return Ok(Box::new(Refused::too_large(path, input.progress(), input.head())));
+                return Ok(Box::new(Refused::too_large(path, input.progress(), input.head(), ONE_PER_LINE)));
             };
             match Document::read(path, &document, input.progress(), reading, limits) {
                 Some(read) => Ok(Box::new(read)),

@@ -6,9 +6,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::aliases::{Slot, normalized};
+use super::csv::MAX_ROW_BYTES;
+use super::document::Refused;
 use super::forms::Form;
 use super::geojson::GeoJson;
-use super::input::{Input, MAX_DOCUMENT_BYTES};
+use super::input::{Input, SPLIT};
 use super::lines::Lines;
 use super::made::Made;
 use super::members::Object;
@@ -35,8 +37,6 @@ const GEOMETRIES: [&str; 12] = [
     "polygon",
     "area",
 ];
-/// Rows that are held at once; a geofence file is not larger.
-const MAX_ROWS: usize = 10_000_000;
 
 /// Where a row has its geometry.
 enum Place {
@@ -124,14 +124,20 @@ pub(crate) fn open_csv(
         )));
     };
     let mut made = Made::default();
-    while made.items.len() < MAX_ROWS && lines.advance()? {
+    while lines.advance()? {
+        if made.is_too_large() {
+            return Ok(Box::new(Refused::too_large(path, lines.progress(), lines.raw().bytes, SPLIT)));
+        }
         lines.make_utf8();
-        while !lines.text().map_or(true, |line| row.split(line, separator)) && lines.extend()? {
+        let mut closed = lines.text().map_or(true, |line| row.split(line, separator));
+        while !closed && lines.raw().bytes.len() < MAX_ROW_BYTES && lines.extend()? {
             lines.make_utf8();
+            closed = lines.text().map_or(true, |line| row.split(line, separator));
         }
         let number = lines.number();
         match lines.text() {
             Err(rejection) => made.refuse(number, "", rejection.reason, rejection.detail),
+            Ok(line) if !closed => made.refuse(number, line, Reason::Malformed, "a quote is not closed".to_owned()),
             Ok(line) => {
                 let cells: Vec<&str> = row.cells(line).collect();
                 make_row(&mut made, number, &names, &cells, &place, line);
@@ -176,9 +182,6 @@ pub(crate) fn traccar(
     reading: &Reading,
     limits: &Limits,
 ) -> Option<GeoJson> {
-    if document.len() as u64 > MAX_DOCUMENT_BYTES {
-        return None;
-    }
     let text = std::str::from_utf8(document).ok()?;
     let items: Vec<&RawValue> = match text.trim_ascii_start().as_bytes().first()? {
         b'[' => serde_json::from_str(text).ok()?,
