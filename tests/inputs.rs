@@ -5,4 +5,7 @@ mod field;
 mod forms;
 mod fuzz;
 mod large;
+mod overpass;
 mod spellings;
+mod titles;
+mod tracks;

@@ -12,7 +12,7 @@ use super::encoding::windows_1252;
 use super::features::{Feature, Features};
 use super::forms;
 use super::input::{Input, SPLIT, too_large};
-use super::members::{Object, place};
+use super::members::place;
 use super::notes::Notes;
 use super::reading::{Reading, stem};
 use super::{Progress, Source, SourceError};
@@ -183,7 +183,6 @@ fn items(document: &[u8], path: &Path) -> Result<Vec<Item>, Rejection> {
     let malformed = |fault: String| Err(Rejection::new(Reason::Malformed, format!("expected GeoJSON: {fault}")));
     let Document { kind, features, crs } = match serde_json::from_str(text) {
         Ok(document) => document,
-        Err(_) if is_of_overpass(text) => return malformed(OVERPASS.to_owned()),
         Err(fault) => {
             let listed = features_of_array(text).or_else(|| features_of_lines(text));
             return listed.map_or_else(|| malformed(fault.to_string()), Ok);
@@ -207,13 +206,6 @@ fn items(document: &[u8], path: &Path) -> Result<Vec<Item>, Rejection> {
 
 fn numbered(places: impl Iterator<Item = Range<usize>>) -> Vec<Item> {
     places.zip(1..).map(|(text, position)| Item { text, position, fault: None }).collect()
-}
-
-/// What helps with the JSON of OpenStreetMap's interface, which is no GeoJSON.
-const OVERPASS: &str = "this is JSON of Overpass: export it as GeoJSON, or osmtogeojson FILE > geofences.geojson";
-
-fn is_of_overpass(text: &str) -> bool {
-    Object::parse(text).is_ok_and(|object| object.get("elements").is_some() && object.get("generator").is_some())
 }
 
 /// An array of features; nothing unless the first is one.
