@@ -4,4 +4,8 @@ mod databases;
 mod field;
 mod forms;
 mod fuzz;
+mod large;
+mod overpass;
 mod spellings;
+mod titles;
+mod tracks;

@@ -159,7 +159,7 @@ pub struct InputArgs {
     /// Files of positions: CSV, or what trackers, products and maps write; see `watchtower inspect --help`
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["geofences", "events"])]
     pub positions: Vec<PathBuf>,
-    /// Files of geofences: GeoJSON with polygons, multipolygons and points with radius_m, WKT, KML, GPX, Traccar.
+    /// Files of geofences: GeoJSON with polygons, multipolygons and points with radius_m, WKT, KML, GPX, Traccar, Overpass.
     /// Those without valid_from hold from the first position on
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub geofences: Vec<PathBuf>,

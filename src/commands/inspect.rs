@@ -17,8 +17,8 @@ Examples:
   watchtower inspect track.csv --time-zone Africa/Lagos
   watchtower inspect depots.kml --svg depots.svg
 
-Positions: CSV, JSON, GPX, KML, NMEA. Geofences: GeoJSON, KML, KMZ, CSV with WKT, Traccar. The exit code is
-that of reading the file: 1 if anything is refused, 2 if everything is.";
+Positions: CSV, JSON, GeoJSON points and tracks, GPX, KML, NMEA. Geofences: GeoJSON, KML, KMZ, CSV with WKT,
+Traccar, Overpass. The exit code is that of reading the file: 1 if anything is refused, 2 if everything is.";
 
 /// What `inspect` takes.
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 mod check;
 mod kills;
 mod schemathesis;
+mod signers;
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::support::servers::free_port;
 use crate::support::servers::postgres::PostgresServer;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
-/// The way of a phone: into the yard and out of it.
-fn drive(port: u16) {
+/// The way of a phone: into the yard and out of it. When it entered and left, epoch seconds.
+fn drive(port: u16) -> (i64, i64) {
     let answer = try_request(port, "POST", "/v1/geofences", &[], YARD.as_bytes()).unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     let start = now_s() - 300;
@@ -25,6 +26,7 @@ fn drive(port: u16) {
         let answer = try_request(port, "GET", &path, &[], b"").unwrap();
         assert_eq!((answer.status, &answer.json()["accepted"]), (200, &1.into()), "{answer:?}");
     }
+    (start + 60, start + 240)
 }
 
 /// Starts `watchtower gateway` on the configuration of a pipeline, and waits until it is ready.
@@ -47,9 +49,10 @@ fn a_request_of_a_phone_ends_as_a_visit_with_servers() {
     });
     let _daemon = pipeline.start();
     let gateway = gateway(&pipeline, port);
-    drive(port);
-    let sql = "SELECT count(*) FROM visits WHERE vehicle_id = 'T1' AND geofence_id = 'yard' AND exited_at IS NOT NULL";
-    wait_until("the visit is there", || pipeline.sql(sql) == "1");
+    let (entered_s, exited_s) = drive(port);
+    let sql = "SELECT vehicle_id, geofence_id, extract(epoch FROM entered_at)::bigint, \
+               extract(epoch FROM exited_at)::bigint FROM visits WHERE exited_at IS NOT NULL";
+    wait_until("the visit is there", || pipeline.sql(sql) == format!("T1|yard|{entered_s}|{exited_s}"));
     assert_eq!(pipeline.sql("SELECT count(*) FROM rejected_events"), "0");
     // Versions are those of the tables; who reads tables cannot read tokens.
     let put =
@@ -69,9 +72,13 @@ fn a_request_of_a_phone_ends_as_a_visit_in_one_file() {
     let one = OneFile::new(1, &format!("[gateway]\nenabled = true\nlisten = \"127.0.0.1:{port}\""));
     let daemon = one.spawn(&[], &[]);
     daemon.wait_until_ready();
-    drive(port);
-    let sql = "SELECT count(*) FROM visits WHERE vehicle_id = 'T1' AND geofence_id = 'yard' AND exited_at IS NOT NULL";
-    wait_until("the visit is there", || one.number(sql) == Some(1));
+    let (entered_s, exited_s) = drive(port);
+    let sql = format!(
+        "SELECT count(*) FROM visits WHERE vehicle_id = 'T1' AND geofence_id = 'yard' \
+         AND unixepoch(entered_at) = {entered_s} AND unixepoch(exited_at) = {exited_s}"
+    );
+    wait_until("the visit is there", || one.number(&sql) == Some(1));
+    assert_eq!(one.number("SELECT count(*) FROM visits"), Some(1));
     assert_eq!(daemon.stop().code(), Some(0));
 }
 

@@ -79,6 +79,11 @@ const PIECES: &[&str] = &[
     "+99:99",
     "[Africa/Lagos]",
     "_type",
+    "Report\n",
+    "{\"generator\":\"Overpass\",\"elements\":[",
+    "{\"type\":\"way\",\"id\":1,\"geometry\":[{\"lat\":6,\"lon\":3},null]}",
+    "\"LineString\"",
+    "\"coordTimes\":[",
 ];
 
 fn content() -> impl Strategy<Value = Vec<u8>> {
@@ -116,7 +121,19 @@ fn samples() -> Vec<Vec<u8>> {
     let array = r#"{"status":"ok","data":[{"imei":7,"time":"2026-11-20T06:00:01Z","lat":6.5,"lon":3.36},{"imei":8}]}"#;
     let traccar = r#"[{"id":1,"name":"C","area":"CIRCLE (6.5 3.4, 200)","attributes":{"speedLimit":16.2}}]"#;
     let csv = "id;DATE;TIME;lat;lon;Speed (mph)\nT1;20.11.2026;06:00:01;6,5;3,36;41\nT1;20.11.2026;06:01:01;6\u{b0}30'N;3,37;n/a\n";
-    let mut samples: Vec<Vec<u8>> = [collection, &table, array, traccar, csv, GPX, KML].map(|text| text.into()).into();
+    let titled = format!("Positions;;\n\n{csv}");
+    let track = r#"{"type":"FeatureCollection","features":[{"type":"Feature","id":"T1","properties":{"coordTimes":
+        [["2026-11-20T06:00:01Z",null],[1795154461]]},"geometry":{"type":"MultiLineString","coordinates":
+        [[[3.36,6.5,1],[3.37,6.5]],[[3.38,6.5]]]}},{"type":"Feature","properties":{"imei":7},"geometry":{"type":
+        "LineString","coordinates":[[3.4,6.5,0,1795154461],[3.41,6.5,0,1795154471]]}}]}"#;
+    let overpass = r#"{"generator":"Overpass API","remark":"x","elements":[{"type":"relation","id":1,"tags":{"type":"multipolygon"},
+        "members":[{"type":"way","ref":2,"role":"outer"},{"type":"way","ref":3,"role":"outer","geometry":[{"lat":6.51,"lon":3.41},
+        {"lat":6.5,"lon":3.4}]},{"type":"way","ref":4,"role":"inner","geometry":[{"lat":6.503,"lon":3.406},{"lat":6.502,"lon":3.405},
+        {"lat":6.502,"lon":3.406},{"lat":6.503,"lon":3.406}]}]},{"type":"way","id":2,"nodes":[5,6,7]},{"type":"way","id":8,
+        "nodes":[5,6,7,5],"tags":{"name":"W"}},{"type":"node","id":5,"lat":6.5,"lon":3.4},{"type":"node","id":6,"lat":6.5,
+        "lon":3.41},{"type":"node","id":7,"lat":6.51,"lon":3.41,"tags":{"barrier":"gate"}}]}"#;
+    let texts = [collection, &table, array, traccar, csv, &titled, track, overpass, GPX, KML];
+    let mut samples: Vec<Vec<u8>> = texts.map(|text| text.into()).into();
     for file in folder().into_iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()) {
         let content = std::fs::read(file.unwrap().path()).unwrap();
         if content.len() < 8_000 {

@@ -23,7 +23,7 @@ fn collection(features: &[String]) -> String {
 }
 
 /// The summary of a file of geofences.
-fn summary(name: &str, content: impl AsRef<[u8]>) -> String {
+pub fn summary(name: &str, content: impl AsRef<[u8]>) -> String {
     let (_folder, path) = file(name, content);
     let mut source = open_with(&path, GeoJson, &reading(""), &Limits::default()).unwrap();
     let mut report = FileReport::new(&path, GeoJson);
@@ -44,9 +44,6 @@ fn documents_that_are_nearly_a_feature_collection() {
     let latin1: Vec<u8> = latin1.into_iter().map(|byte| if byte == 1 { 0xf6 } else { byte }).collect();
     assert_eq!(read("latin1.geojson", GeoJson, "", &latin1), ["Köln: 5 vertices"]);
     assert!(summary("latin1.geojson", &latin1).contains("Windows-1252"));
-    let overpass = r#"{"version":0.6,"generator":"Overpass API","elements":[{"type":"way","id":27}]}"#;
-    let found = read("export.json", GeoJson, "", overpass);
-    assert!(found.len() == 1 && found[0].starts_with("malformed") && found[0].contains("osmtogeojson"), "{found:?}");
 }
 
 #[test]
@@ -106,6 +103,20 @@ fn positions_in_a_member_of_one_line() {
     // An event that has such a member is an event.
     let line = r#"{"imei":7,"time":"2026-11-20T06:00:01Z","lat":6.5,"lon":3.36,"data":[1]}"#;
     assert!(read("line.ndjson", Csv, "", format!("{line}\n{line}\n"))[1].starts_with("7 261120 21601.000 3.36 6.5"));
+}
+
+#[test]
+fn an_array_with_an_object_on_each_line_is_an_array() {
+    let row = |minute: i32| format!(r#"{{"imei":7,"time":"2026-11-20T06:0{minute}:00Z","lat":6.5,"lon":3.36}}"#);
+    let array = format!("[\n{},\n{},\n{}\n]\n", row(1), row(2), row(3));
+    let found = read("rows.json", Csv, "", &array);
+    assert!(found.len() == 3 && found.iter().all(|row| row.starts_with("7 261120")), "{found:?}");
+    // A second array behind the first is not passed over.
+    let found = read("rows.json", Csv, "", array.repeat(2));
+    assert!(found.len() == 4 && found[3].starts_with("malformed the array has ended, and more follows"), "{found:?}");
+    // Lines are lines, even where the first is an array.
+    let found = read("rows.json", Csv, "", format!("[1]\n{}\n", row(1)));
+    assert!(found.len() == 2 && found[0].starts_with("malformed") && found[1].starts_with("7 261120"), "{found:?}");
 }
 
 #[test]

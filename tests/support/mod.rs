@@ -17,6 +17,7 @@ pub(crate) mod harness;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod lossy;
+pub(crate) mod node;
 pub(crate) mod oracle;
 pub(crate) mod published;
 pub(crate) mod python;

@@ -9,7 +9,8 @@
 //!
 //! Any of several secrets may have signed, so that a secret can be replaced without a gap. Signatures are compared in
 //! constant time. The bytes of the body are signed, never what is parsed from them. Of a Standard Webhooks header every
-//! part is tried, whatever separates the parts; parts of other versions (`v1a,`) are passed over.
+//! part is tried, whatever separates the parts; parts of other versions (`v1a,`) are passed over. A fraction of the
+//! signed second is ignored, and a secret without `whsec_` may be base64, as the libraries of the standard do.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -21,6 +22,11 @@ pub const TOLERANCE_S: i64 = 300;
 
 /// What a secret of Standard Webhooks begins with; base64 follows.
 const STANDARD_PREFIX: &str = "whsec_";
+/// Offsets of time zones are looked for in bodies of at most this many bytes: each takes another digest, and all of them
+/// together no longer than that of the largest body.
+const MAX_BODY_OF_OFFSETS: usize = 8 << 10;
+/// Offsets of time zones from UTC, from -12 h to +14 h, in quarter hours.
+const OFFSETS: std::ops::RangeInclusive<i64> = -48..=56;
 
 /// How a sender signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,17 +77,29 @@ pub enum SignatureError {
         /// By how much the signed time is ahead of ours, seconds; negative if it is behind.
         ahead_s: i64,
     },
+    /// Another time is signed than the header has.
+    #[error("{header} is not the signed time, which is {}: is the sender's local time signed as UTC?", side_text(*ahead_s))]
+    OtherTime {
+        /// Name of the header.
+        header: String,
+        /// By how much the signed time is ahead of that in the header, seconds; negative if it is behind.
+        ahead_s: i64,
+    },
     /// No secret gives this signature.
     #[error("the signature fits none of the secrets: is it the secret of this source, and is the body unchanged?")]
     Wrong,
 }
 
+fn side_text(ahead_s: i64) -> String {
+    format!("{} s {}", ahead_s.unsigned_abs(), if ahead_s > 0 { "ahead" } else { "behind" })
+}
+
 fn skew_text(ahead_s: i64) -> String {
-    let (amount, side) = (ahead_s.unsigned_abs(), if ahead_s > 0 { "ahead" } else { "behind" });
+    let amount = ahead_s.unsigned_abs();
     let quarter_hours = (amount + 450) / 900 * 900;
     let is_zone = amount >= 900 && amount.abs_diff(quarter_hours) <= 60;
     let hint = if is_zone { ": is the sender's local time sent as UTC?" } else { ": are both clocks right?" };
-    format!("signed {amount} s {side}, {TOLERANCE_S} s are accepted{hint}")
+    format!("signed {}, {TOLERANCE_S} s are accepted{hint}", side_text(ahead_s))
 }
 
 /// A secret as bytes of a key. One that begins with `whsec_` is base64 behind it, as Standard Webhooks has it; every other
@@ -119,12 +137,15 @@ pub fn verify<'a>(
             let named = |part: &str| format!("{family}-{part}");
             // The name of the standard is what a sender should be told.
             let id = required(&named("id")).map_err(|_| SignatureError::Missing("webhook-id".to_owned()))?;
-            let timestamp = required(&named("timestamp"))?;
+            let timestamp = whole_seconds(required(&named("timestamp"))?);
             let signatures = required(&named("signature"))?;
-            check_time(&named("timestamp"), timestamp, now_s)?;
-            let parts: [&[u8]; 5] = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
+            let signed_s = check_time(&named("timestamp"), timestamp, now_s)?;
             let given = standard_signatures(signatures);
-            fits(keys, &parts, &given).then(|| Some(id.to_owned())).ok_or(SignatureError::Wrong)
+            verify_standard(keys, (id, timestamp, signed_s), body, &given).map_err(|ahead_s| match ahead_s {
+                Some(ahead_s) => SignatureError::OtherTime { header: named("timestamp"), ahead_s },
+                None => SignatureError::Wrong,
+            })?;
+            Ok(Some(id.to_owned()))
         }
         Scheme::GitHub => {
             let name = "x-hub-signature-256";
@@ -151,6 +172,41 @@ pub fn verify<'a>(
             };
             fits(keys, &[body], &[given.ok_or_else(unreadable)?]).then_some(None).ok_or(SignatureError::Wrong)
         }
+    }
+}
+
+/// Verifies a signature of Standard Webhooks over an identifier, a time (as text, and epoch seconds) and a body. An error
+/// is the offset of the time that is signed instead, in seconds, if that can be found: libraries sign a local time as
+/// if it were UTC, and the header beside it has the right one.
+fn verify_standard(
+    keys: &[Vec<u8>],
+    (id, timestamp, signed_s): (&str, &str, i64),
+    body: &[u8],
+    given: &[Vec<u8>],
+) -> Result<(), Option<i64>> {
+    let keys = with_decoded(keys);
+    let is_signed = |timestamp: &str| {
+        let parts: [&[u8]; 5] = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
+        fits(&keys, &parts, given)
+    };
+    if is_signed(timestamp) {
+        return Ok(());
+    }
+    let mut offsets = OFFSETS.map(|quarters| quarters * 900).filter(|_| body.len() <= MAX_BODY_OF_OFFSETS);
+    Err(offsets.find(|offset| is_signed(&(signed_s + offset).to_string())))
+}
+
+/// The keys, and of each that is itself base64 what it encodes: the libraries decode a secret without `whsec_`, too.
+fn with_decoded(keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let decoded = keys.iter().filter_map(|key| from_base64(std::str::from_utf8(key).ok()?));
+    decoded.filter(|key| !key.is_empty()).chain(keys.iter().cloned()).collect()
+}
+
+/// Epoch seconds without a fraction, which is never signed.
+fn whole_seconds(timestamp: &str) -> &str {
+    match timestamp.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => whole,
+        Some(_) | None => timestamp,
     }
 }
 
@@ -195,11 +251,16 @@ fn hex_behind(header: &str, value: &str, prefix: &str) -> Result<Vec<u8>, Signat
     value.strip_prefix(prefix).and_then(from_hex).ok_or_else(unreadable)
 }
 
-fn check_time(header: &str, timestamp: &str, now_s: i64) -> Result<(), SignatureError> {
+/// The signed time, epoch seconds, if it is near enough to ours.
+fn check_time(header: &str, timestamp: &str, now_s: i64) -> Result<i64, SignatureError> {
     let unreadable = || SignatureError::Unreadable { header: header.to_owned(), expected: "epoch seconds" };
     let signed: i64 = timestamp.parse().map_err(|_| unreadable())?;
     let ahead_s = signed.saturating_sub(now_s);
-    if ahead_s.unsigned_abs() <= TOLERANCE_S.unsigned_abs() { Ok(()) } else { Err(SignatureError::Skewed { ahead_s }) }
+    if ahead_s.unsigned_abs() <= TOLERANCE_S.unsigned_abs() {
+        Ok(signed)
+    } else {
+        Err(SignatureError::Skewed { ahead_s })
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The features of a GeoPackage, whoever made it.
 
+use std::ops::ControlFlow;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use serde_json::{Map, Value};
@@ -72,7 +74,7 @@ impl GeoPackage {
         layers.collect::<Result<_, _>>().map_err(doing())
     }
 
-    /// Reads the first `most` features of a layer.
+    /// Reads the features of a layer until `sink` breaks.
     ///
     /// # Errors
     /// If the table cannot be read.
@@ -80,20 +82,17 @@ impl GeoPackage {
         &self,
         connection: &Connection,
         layer: &FeatureLayer,
-        most: usize,
-        mut sink: impl FnMut(TableFeature),
+        mut sink: impl FnMut(TableFeature) -> ControlFlow<()>,
     ) -> Result<(), FileError> {
         let doing = || self.failed(format!("read the layer {}", layer.table));
         let sql = format!("SELECT * FROM \"{}\"", layer.table.replace('"', "\"\""));
         let mut statement = connection.prepare(&sql).map_err(doing())?;
         let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(()).map_err(doing())?;
-        let mut read = 0;
-        while read < most
-            && let Some(row) = rows.next().map_err(doing())?
-        {
-            sink(feature(row, &names, &layer.column).map_err(doing())?);
-            read += 1;
+        while let Some(row) = rows.next().map_err(doing())? {
+            if sink(feature(row, &names, &layer.column).map_err(doing())?).is_break() {
+                break;
+            }
         }
         Ok(())
     }

@@ -65,7 +65,12 @@ impl Entry<'_> {
         };
         read.map_err(|fault| format!("{}: {fault}", self.name))?;
         if content.len() as u64 > most {
-            return Err(format!("{}: expected at most {most} bytes", self.name));
+            return Err(format!(
+                "{}: expected at most {} MiB: unzip it; positions of KML are read placemark by placemark, and geofences \
+                 can be split",
+                self.name,
+                most >> 20
+            ));
         }
         Ok(content)
     }

@@ -1,12 +1,14 @@
 //! Positions as CSV: a header, then a row for each position.
 //!
-//! Columns are known by many names: see [`super::aliases`]; `vehicle_id`, `ts`, `lon` and `lat` must be there under
+//! The header is among the first lines: what stands above it, the name of a report or its period, is left out and
+//! counted, unless it looks like a row. Columns are known by many names: see [`super::aliases`]; `vehicle_id`, `ts`, `lon` and `lat` must be there under
 //! one of them, or be named by [`Reading::columns`]. Any further column becomes an attribute, its cells text. An
 //! empty cell is no value. Quotes and line breaks in quotes are as in RFC 4180, but a quote that is not closed
 //! within [`MAX_ROW_BYTES`] costs only the rows up to there, not the rest of the file.
 
 use std::path::{Path, PathBuf};
 
+use super::aliases::assign;
 use super::draft::Draft;
 use super::header::Header;
 use super::input::Input;
@@ -14,6 +16,7 @@ use super::lines::Lines;
 use super::notes::Notes;
 use super::reading::Reading;
 use super::rows::{Row, check_cells, joined, separator_of, unpadded};
+use super::titles::{self, NoHeader};
 use super::{Progress, Source, SourceError};
 use watchtower_core::events::{Event, Limits, Reason, Record, Rejection};
 
@@ -59,14 +62,22 @@ impl Csv {
             lines.make_utf8();
         }
         let fault = |fault: String| SourceError::Header { path: PathBuf::from(path), fault };
-        let first = lines.text().map_err(|rejection| fault(rejection.to_string()))?;
-        let separator = separator.unwrap_or_else(|| separator_of(first));
-        row.split(first, separator);
-        let names: Vec<&str> = row.cells(first).map(str::trim).collect();
-        let head = String::from_utf8_lossy(lines.head());
-        let header = Header::read(&names, &head, separator, reading, path).map_err(fault)?;
-        let mut notes = Notes { columns: header.understood(&names), ..Notes::default() };
-        notes.format = format(separator);
+        let found = titles::find(&mut lines, |lines, line| {
+            let separator = separator.unwrap_or_else(|| separator_of(line));
+            row.split(line, separator);
+            let names: Vec<&str> = row.cells(line).map(str::trim).collect();
+            let header = Header::read(&names, &lines.head_below(), separator, reading, path);
+            let header = header.map_err(|fault| NoHeader { fault, fields: assign(&names).len() })?;
+            let columns = header.understood(&names);
+            Ok((header, separator, columns))
+        })?
+        .map_err(fault)?;
+        let mut notes = Notes::default();
+        let (header, separator, _) = &found.header;
+        let is_row = |line: &str| header.has_place(&mut Row::default(), line, *separator);
+        found.note_titles(&mut notes, is_row).map_err(fault)?;
+        let (header, separator, columns) = found.header;
+        notes = Notes { columns, format: format(separator), ..notes };
         let first_is_row = header.first_is_row;
         Ok(Self { lines, limits: limits.clone(), separator, header, row, first_is_row, notes })
     }

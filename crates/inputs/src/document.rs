@@ -1,13 +1,13 @@
 //! Positions of a JSON document: an array of objects, or the points of a GeoJSON feature collection.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
 use super::elements::{INNER, Next, next_element};
-use super::input::{Input, MAX_DOCUMENT_BYTES};
+use super::input::{Input, too_large};
 use super::members::{Members, Object, place};
 use super::notes::Notes;
 use super::reading::Reading;
@@ -66,7 +66,7 @@ fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
     let inner = INNER.iter().find_map(|name| object.get(name));
     match inner.filter(|inner| inner.starts_with('[')) {
         Some(features) if object.string("type").as_deref() == Some("FeatureCollection") => {
-            Some((places(serde_json::from_str(features).ok()?), "GeoJSON points"))
+            Some((places(serde_json::from_str(features).ok()?), "GeoJSON positions"))
         }
         Some(inner) if is_elsewhere(&object) => Some((places(serde_json::from_str(inner).ok()?), "JSON, an array")),
         _ => Some((std::iter::once(0..text.len()).collect(), "JSON, one object")),
@@ -75,12 +75,16 @@ fn items(text: &str) -> Option<(Vec<Range<usize>>, &'static str)> {
 
 impl Source for Document {
     fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
+        if let Some(result) = self.members.next_of_track(&self.limits, self.next as u64) {
+            let raw = Raw::complete(self.members.text_of(&[]));
+            return Ok(Some(Record { position: self.next as u64, raw, result }));
+        }
         let Some(range) = self.items.get(self.next).cloned() else { return Ok(None) };
         self.next += 1;
         let text = &self.text[range];
         let position = self.next as u64;
         let result = self.members.event(text, &self.limits, position);
-        Ok(Some(Record { position, raw: Raw::complete(text.as_bytes()), result }))
+        Ok(Some(Record { position, raw: Raw::complete(self.members.text_of(text.as_bytes())), result }))
     }
 
     fn progress(&self) -> Progress {
@@ -103,6 +107,8 @@ pub(crate) struct Listed {
     limits: Limits,
     members: Members,
     format: &'static str,
+    /// Whether the document is the array, so that nothing may follow it.
+    is_alone: bool,
     buffer: Vec<u8>,
     position: u64,
     ended: bool,
@@ -120,6 +126,7 @@ impl Listed {
         reading: &Reading,
         limits: &Limits,
     ) -> Result<Self, SourceError> {
+        let is_alone = content.head()[..start].trim_ascii() == b"[";
         let skipped = io::copy(&mut content.by_ref().take(start as u64), &mut io::sink());
         skipped.map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
         Ok(Self {
@@ -127,7 +134,8 @@ impl Listed {
             content,
             limits: limits.clone(),
             members: Members::new(reading, reading.vehicle_of(path)),
-            format: if is_collection { "GeoJSON points" } else { "JSON, an array" },
+            format: if is_collection { "GeoJSON positions" } else { "JSON, an array" },
+            is_alone,
             buffer: Vec::new(),
             position: 0,
             ended: false,
@@ -135,24 +143,50 @@ impl Listed {
     }
 }
 
+impl Listed {
+    /// Whether anything but spaces follows; as much of it as is at hand goes into the buffer.
+    fn has_more(&mut self) -> Result<bool, SourceError> {
+        loop {
+            let chunk =
+                self.content.fill_buf().map_err(|source| SourceError::Read { path: self.path.clone(), source })?;
+            let (read, rest) = (chunk.len(), chunk.trim_ascii_start());
+            self.buffer.extend_from_slice(rest);
+            self.content.consume(read);
+            if read == 0 || !self.buffer.is_empty() {
+                return Ok(read > 0);
+            }
+        }
+    }
+}
+
 impl Source for Listed {
     fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
+        if let Some(result) = self.members.next_of_track(&self.limits, self.position) {
+            let raw = Raw::complete(self.members.text_of(&[]));
+            return Ok(Some(Record { position: self.position, raw, result }));
+        }
         if self.ended {
             return Ok(None);
         }
         let next = next_element(&mut self.content, self.limits.max_entry_bytes, &mut self.buffer)
             .map_err(|source| SourceError::Read { path: self.path.clone(), source })?;
+        self.ended = next != Next::Element;
+        if next == Next::End && !(self.is_alone && self.has_more()?) {
+            return Ok(None);
+        }
         self.position += 1;
         let bytes = self.buffer.trim_ascii_end();
         let result = match next {
             Next::Element => check_size(bytes, &self.limits)
                 .and_then(|()| utf8(bytes))
                 .and_then(|text| self.members.event(text, &self.limits, self.position)),
-            Next::End => return Ok(None),
+            Next::End => {
+                Err(Rejection::new(Reason::Malformed, "the array has ended, and more follows: split the file there"))
+            }
             Next::Cut => Err(Rejection::new(Reason::Malformed, "expected JSON: the file ends within an array")),
         };
-        self.ended = next == Next::Cut;
-        Ok(Some(Record { position: self.position, raw: Raw::complete(bytes), result }))
+        let raw = Raw::complete(self.members.text_of(bytes));
+        Ok(Some(Record { position: self.position, raw, result }))
     }
 
     fn progress(&self) -> Progress {
@@ -177,11 +211,9 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// A document that is larger than what is read at once.
-    pub(crate) fn too_large(path: &Path, progress: Progress, head: &[u8]) -> Self {
-        let detail = format!("expected a document of at most {MAX_DOCUMENT_BYTES} bytes");
-        let rejection = Some(Rejection::new(Reason::TooLarge, detail));
-        Self { path: path.to_owned(), progress, head: head.to_vec(), rejection }
+    /// A document that is larger than what is held; `cure` is what helps.
+    pub(crate) fn too_large(path: &Path, progress: Progress, head: &[u8], cure: &str) -> Self {
+        Self { path: path.to_owned(), progress, head: head.to_vec(), rejection: Some(too_large(cure)) }
     }
 }
 

@@ -71,7 +71,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn take(&mut self, slot: Slot) -> Option<Cow<'a, str>> {
+    /// Takes a field out.
+    pub(crate) fn take(&mut self, slot: Slot) -> Option<Cow<'a, str>> {
         self.slots[slot.index()].take()
     }
 

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use super::encoding::windows_1252;
 use super::features::{Feature, Features};
 use super::forms;
-use super::input::{Input, MAX_DOCUMENT_BYTES};
-use super::members::{Object, place};
+use super::input::{Input, SPLIT, too_large};
+use super::members::place;
 use super::notes::Notes;
 use super::reading::{Reading, stem};
 use super::{Progress, Source, SourceError};
@@ -88,10 +88,7 @@ impl GeoJson {
                 }
                 items => (document, items),
             },
-            None => {
-                let detail = format!("expected a document of at most {MAX_DOCUMENT_BYTES} bytes");
-                (Vec::new(), Err(Rejection::new(Reason::TooLarge, detail)))
-            }
+            None => (Vec::new(), Err(too_large(SPLIT))),
         };
         let mut read = Self::of(path, document, Vec::new(), progress, reading, limits);
         read.items = items;
@@ -186,7 +183,6 @@ fn items(document: &[u8], path: &Path) -> Result<Vec<Item>, Rejection> {
     let malformed = |fault: String| Err(Rejection::new(Reason::Malformed, format!("expected GeoJSON: {fault}")));
     let Document { kind, features, crs } = match serde_json::from_str(text) {
         Ok(document) => document,
-        Err(_) if is_of_overpass(text) => return malformed(OVERPASS.to_owned()),
         Err(fault) => {
             let listed = features_of_array(text).or_else(|| features_of_lines(text));
             return listed.map_or_else(|| malformed(fault.to_string()), Ok);
@@ -210,13 +206,6 @@ fn items(document: &[u8], path: &Path) -> Result<Vec<Item>, Rejection> {
 
 fn numbered(places: impl Iterator<Item = Range<usize>>) -> Vec<Item> {
     places.zip(1..).map(|(text, position)| Item { text, position, fault: None }).collect()
-}
-
-/// What helps with the JSON of OpenStreetMap's interface, which is no GeoJSON.
-const OVERPASS: &str = "this is JSON of Overpass: export it as GeoJSON, or osmtogeojson FILE > geofences.geojson";
-
-fn is_of_overpass(text: &str) -> bool {
-    Object::parse(text).is_ok_and(|object| object.get("elements").is_some() && object.get("generator").is_some())
 }
 
 /// An array of features; nothing unless the first is one.

@@ -1,19 +1,19 @@
 //! Geofences from a GeoPackage that another program made, as QGIS and `ogr2ogr` do, or from our own one file.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use watchtower_core::events::{Limits, Reason};
 use watchtower_geopackage::{FeatureLayer, GeoPackage, TableFeature};
 
+use super::document::Refused;
 use super::geojson::GeoJson;
-use super::input::Input;
+use super::input::{Input, SPLIT};
 use super::made::Made;
 use super::reading::Reading;
 use super::wkb::geojson_of_wkb;
 use super::{Source, SourceError};
 
-/// Features that are held at once; a file of geofences is not larger.
-const MAX_FEATURES: usize = 1_000_000;
 /// The layer that alone is read of a file that has it: our own has others, of positions.
 const OURS: &str = "geofences";
 
@@ -41,8 +41,10 @@ pub(crate) fn geofences(
         }
         let mut made = Made::default();
         for layer in layers.iter().filter(|layer| layer.is_wgs84()) {
-            let most = MAX_FEATURES.saturating_sub(made.items.len());
-            file.features(&connection, layer, most, |feature| push(&mut made, &feature))?;
+            file.features(&connection, layer, |feature| {
+                push(&mut made, &feature);
+                if made.is_too_large() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
         }
         made.add_ends();
         Ok((layers, made))
@@ -50,6 +52,9 @@ pub(crate) fn geofences(
     let (layers, mut made) = read().map_err(|error: watchtower_geopackage::FileError| {
         foreign(format!("{error} (a file that is compressed has to be unpacked first)"))
     })?;
+    if made.is_too_large() {
+        return Ok(Box::new(Refused::too_large(path, input.progress(), input.head(), SPLIT)));
+    }
     if layers.is_empty() {
         return Err(foreign("it is an SQLite database without a layer of features".to_owned()));
     }

@@ -7,9 +7,9 @@ use watchtower_core::events::{Field, push_json_string};
 use super::aliases::{self, Slot, assign, is_utc, speed_unit_of};
 use super::draft::Terms;
 use super::reading::{ColumnMap, DateOrder, Reading, SpeedUnit};
-use super::rows::Row;
+use super::rows::{Row, joined};
 use super::times::{self, GivenBy, TimeRules, decided_order};
-use super::values;
+use super::values::{self, Axis};
 
 /// What helps where columns are missing.
 const WHAT_CSV_NEEDS: &str = "--columns ts=NAME,lon=NAME,.. names them; --vehicle-id ID gives the vehicle \
@@ -36,10 +36,10 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the first line. `head` is the beginning of the file, which may decide how dates are meant.
+    /// Reads a line. `below` is the beginning of the file behind it, which may decide how dates are meant.
     pub(crate) fn read(
         names: &[&str],
-        head: &str,
+        below: &str,
         separator: u8,
         reading: &Reading,
         path: &Path,
@@ -58,7 +58,7 @@ impl Header {
         let unit = named(Slot::Speed).filter(|_| !first_is_row).and_then(speed_unit_of);
         let is_ais = named(Slot::Speed).is_some_and(|name| aliases::normalized(name) == "sog");
         let terms = Terms {
-            times: time_rules(names, head, separator, &slots, reading),
+            times: time_rules(names, below, separator, &slots, reading),
             speed_unit: unit.or(reading.speed_unit).unwrap_or(SpeedUnit::Kmh),
             speed_unknown_from: is_ais.then_some(AIS_NO_SPEED_KMH),
             north_is_zero: is_ais,
@@ -96,6 +96,16 @@ impl Header {
             understood.push(("no column".to_owned(), format!("vehicle_id {vehicle}")));
         }
         understood
+    }
+
+    /// Whether a line has a longitude and a latitude where the columns for them are.
+    pub(crate) fn has_place(&self, row: &mut Row, line: &str, separator: u8) -> bool {
+        row.split(line, separator);
+        let is_there = |slot, axis| {
+            let columns = self.slots.iter().find(|(of, _)| *of == slot).map(|(_, columns)| columns.as_slice());
+            columns.is_some_and(|columns| values::degrees(&joined(columns, row, line), axis).is_some())
+        };
+        is_there(Slot::Lon, Axis::Longitude) && is_there(Slot::Lat, Axis::Latitude)
     }
 
     fn has(&self, slot: Slot) -> bool {
@@ -159,7 +169,13 @@ fn check_complete(names: &[&str], slots: &[(Slot, Vec<usize>)], has_vehicle: boo
     Err(format!("missing {}; the header has {}: {WHAT_CSV_NEEDS}", missing.join(", "), names.join(", ")))
 }
 
-fn time_rules(names: &[&str], head: &str, separator: u8, slots: &[(Slot, Vec<usize>)], reading: &Reading) -> TimeRules {
+fn time_rules(
+    names: &[&str],
+    below: &str,
+    separator: u8,
+    slots: &[(Slot, Vec<usize>)],
+    reading: &Reading,
+) -> TimeRules {
     let columns = slots.iter().find(|(slot, _)| *slot == Slot::Ts).map(|(_, columns)| columns.as_slice());
     let columns = columns.unwrap_or_default();
     let name_says_utc = columns.iter().any(|&column| is_utc(names[column]));
@@ -170,7 +186,7 @@ fn time_rules(names: &[&str], head: &str, separator: u8, slots: &[(Slot, Vec<usi
         && let Some(&column) = columns.first()
     {
         let mut row = Row::default();
-        let cells = head.lines().skip(1).take(ROWS_LOOKED_AT).filter_map(|line| {
+        let cells = below.lines().take(ROWS_LOOKED_AT).filter_map(|line| {
             row.split(line, separator);
             row.cell(line, column).map(str::to_owned)
         });

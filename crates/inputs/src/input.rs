@@ -10,9 +10,19 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::encoding::{CarriageReturns, Utf16};
 use super::{Progress, SourceError};
+use watchtower_core::events::{Reason, Rejection};
 
-/// The largest document. It is held in memory while its records are read.
-pub const MAX_DOCUMENT_BYTES: u64 = 1 << 30;
+/// The largest document, decompressed, in bytes. It is held in memory while its records are read, beside what is made of
+/// it, which may be several times as much.
+pub const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
+/// Bytes that deflate makes of one byte at most.
+const MAX_INFLATION: u64 = 1032;
+
+/// What helps with a document of geofences that is too large.
+pub(super) const SPLIT: &str =
+    "split it (ogr2ogr -f GeoJSONSeq makes one feature per line of it, and split -C 200m files of those lines)";
+/// What helps with a document of positions that is too large.
+pub(super) const ONE_PER_LINE: &str = "write one object per line, which is read line by line, or split it";
 
 const BUFFER_BYTES: usize = 256 << 10;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -27,6 +37,7 @@ pub(super) struct Input {
     content: Box<dyn BufRead + Send>,
     head: Vec<u8>,
     encoding: Encoding,
+    is_compressed: bool,
     bytes_read: Arc<AtomicU64>,
     bytes_total: u64,
 }
@@ -49,7 +60,8 @@ impl Input {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let counted = Counted { file, bytes_read: Arc::clone(&bytes_read) };
         let (magic, file) = peek(BufReader::with_capacity(BUFFER_BYTES, counted))?;
-        let content: Box<dyn BufRead + Send> = if magic.starts_with(&GZIP_MAGIC) {
+        let is_compressed = magic.starts_with(&GZIP_MAGIC);
+        let content: Box<dyn BufRead + Send> = if is_compressed {
             Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(file)))
         } else {
             Box::new(file)
@@ -72,7 +84,7 @@ impl Input {
             head.iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
             content = Box::new(BufReader::new(CarriageReturns(content)));
         }
-        Ok(Self { content, head, encoding, bytes_read, bytes_total })
+        Ok(Self { content, head, encoding, is_compressed, bytes_read, bytes_total })
     }
 
     pub(super) fn progress(&self) -> Progress {
@@ -98,13 +110,38 @@ impl Input {
         Self { content: Box::new(Cursor::new(content)), ..self }
     }
 
-    /// All of a document; nothing if it is larger than [`MAX_DOCUMENT_BYTES`].
+    /// All of a document; nothing if it is larger than [`MAX_DOCUMENT_BYTES`], of which no more is held than of any other
+    /// file that is read as it comes.
     pub(super) fn read_document(&mut self, path: &Path) -> Result<Option<Vec<u8>>, SourceError> {
+        let failed = |source| SourceError::Read { path: path.to_owned(), source };
+        if self.is_too_large(path).map_err(failed)? {
+            return Ok(None);
+        }
         let mut document = Vec::new();
-        let read = self.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut document);
-        read.map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
+        self.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut document).map_err(failed)?;
+        // A file may have grown, and the size of a pipe is not known.
         Ok((document.len() as u64 <= MAX_DOCUMENT_BYTES).then_some(document))
     }
+
+    /// Whether a file is larger than a document may be: by its size on disk, and of a compressed one by inflating it once
+    /// without keeping anything.
+    fn is_too_large(&self, path: &Path) -> io::Result<bool> {
+        let bytes_per_character = if self.encoding == Encoding::Utf16 { 2 } else { 1 };
+        if !self.is_compressed {
+            return Ok(self.bytes_total / bytes_per_character > MAX_DOCUMENT_BYTES);
+        }
+        if self.bytes_total.saturating_mul(MAX_INFLATION) <= MAX_DOCUMENT_BYTES || !path.is_file() {
+            return Ok(false);
+        }
+        let inflated = io::copy(&mut Self::open(path)?.take(MAX_DOCUMENT_BYTES + 1), &mut io::sink())?;
+        Ok(inflated > MAX_DOCUMENT_BYTES)
+    }
+}
+
+/// Why a document is refused that is larger than [`MAX_DOCUMENT_BYTES`].
+pub(super) fn too_large(cure: &str) -> Rejection {
+    let detail = format!("expected a document of at most {} MiB, decompressed: {cure}", MAX_DOCUMENT_BYTES >> 20);
+    Rejection::new(Reason::TooLarge, detail)
 }
 
 impl Read for Input {

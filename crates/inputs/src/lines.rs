@@ -1,5 +1,6 @@
 //! The lines of a file, each held whole unless it is too long to be an event.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
@@ -43,9 +44,11 @@ impl Lines {
         }
     }
 
-    /// The beginning of the file.
-    pub(super) fn head(&self) -> &[u8] {
-        self.input.head()
+    /// The beginning of the file behind the current line, as far as it was read at once.
+    pub(super) fn head_below(&self) -> Cow<'_, str> {
+        let head = self.input.head();
+        let lines = head.split_inclusive(|byte| *byte == b'\n').take(self.read as usize);
+        String::from_utf8_lossy(&head[lines.map(<[u8]>::len).sum()..])
     }
 
     /// Makes UTF-8 of a line that is Windows-1252. A file with characters of UTF-8 beyond ASCII before is not.

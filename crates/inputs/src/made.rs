@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::geojson::Item;
+use super::input::MAX_DOCUMENT_BYTES;
 use super::times;
 use watchtower_core::events::{Reason, Rejection};
 
@@ -44,6 +45,11 @@ impl Made {
     /// Adds what is none.
     pub(crate) fn refuse(&mut self, position: u64, text: &str, reason: Reason, detail: String) {
         self.text(position, text, Some(Rejection::new(reason, detail)));
+    }
+
+    /// Whether it has grown beyond what is held of a document.
+    pub(crate) fn is_too_large(&self) -> bool {
+        (self.document.len() + self.items.len() * size_of::<Item>()) as u64 > MAX_DOCUMENT_BYTES
     }
 
     /// Adds a deletion for each end of a version of our own table that no other version follows.

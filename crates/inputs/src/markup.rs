@@ -7,7 +7,7 @@ use watchtower_core::events::Limits;
 
 use super::document::Refused;
 use super::encoding::windows_1252;
-use super::input::{Input, MAX_DOCUMENT_BYTES};
+use super::input::{Input, MAX_DOCUMENT_BYTES, SPLIT};
 use super::reading::Reading;
 use super::xml::{Stream, Text, root_of};
 use super::{FileFormat, Source, SourceError, archive, gpx, kml};
@@ -29,7 +29,8 @@ pub(crate) fn open(
         return positions(&root, Stream { path, content, gauge, reading, limits });
     }
     let Some(document) = input.read_document(path)? else {
-        return Ok(Box::new(Refused::too_large(path, input.progress(), input.head())));
+        let cure = if format == FileFormat::GeoJson { SPLIT } else { "unzip it: KML is read placemark by placemark" };
+        return Ok(Box::new(Refused::too_large(path, input.progress(), input.head(), cure)));
     };
     let document = if document.starts_with(b"PK") {
         unzipped(&document).map_err(|fault| SourceError::Foreign { path: path.to_owned(), fault })?

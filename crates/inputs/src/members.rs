@@ -1,95 +1,25 @@
-//! Positions as JSON objects: our own, those of OwnTracks and Traccar, GeoJSON points, and any other whose members
-//! have names that are known.
+//! Positions as JSON objects: our own, those of OwnTracks and Traccar, GeoJSON points and tracks, and any other whose
+//! members have names that are known.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
-use std::ops::Range;
 
 use rustc_hash::FxBuildHasher;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use watchtower_core::events::{Event, Limits, Reason, Rejection, json, quoted};
 
 use super::aliases::{Slot, normalized, speed_unit_of};
 use super::draft::{Draft, Terms};
 use super::header::plain_time_rules;
 use super::notes::Notes;
+pub(crate) use super::object::{Object, as_text, place};
 use super::reading::{Reading, SpeedUnit};
 use super::times::GivenBy;
+use super::track::{self, Track};
+
+pub(crate) const OF_TRACKS: &str = "properties of tracks, of which only times and the vehicle are read: left out";
 
 /// Names of members that are remembered.
 const MAX_NAMES: usize = 4096;
-
-/// An object's members in their order, their values as they are written.
-pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, &'a str)>);
-
-impl<'a> Object<'a> {
-    /// Reads an object.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
-    }
-
-    /// Reads an object that is a whole record.
-    ///
-    /// # Errors
-    /// Malformed, if it is none.
-    pub(crate) fn of_record(text: &'a str) -> Result<Self, Rejection> {
-        Self::parse(text).map_err(|fault| json::malformed("a JSON object", text, &fault))
-    }
-
-    /// A member's value; of several with the name the first.
-    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
-    }
-
-    /// A member that is a string.
-    pub(crate) fn string(&self, name: &str) -> Option<String> {
-        self.get(name).filter(|value| value.starts_with('"')).and_then(|value| serde_json::from_str(value).ok())
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut members = Vec::with_capacity(12);
-                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &RawValue>()? {
-                    members.push((name, value.get()));
-                }
-                Ok(Object(members))
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-/// A name, borrowed where nothing in it is escaped.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Cow<'de, str>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(text))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_str(Text).map(Self)
-    }
-}
 
 /// What a member's name stands for.
 #[derive(Clone, Copy)]
@@ -113,6 +43,12 @@ pub(crate) struct Members {
     reading: Reading,
     terms: Terms,
     meanings: HashMap<String, Meaning, FxBuildHasher>,
+    /// Whether a line of GeoJSON is a track: of files, where a record may be many positions.
+    reads_tracks: bool,
+    /// The track whose positions come next.
+    track: Option<Track>,
+    /// What the last position of a track was made of.
+    fix: Option<String>,
     pub(crate) notes: Notes,
 }
 
@@ -132,6 +68,9 @@ impl Members {
             },
             reading: reading.clone(),
             meanings: HashMap::default(),
+            reads_tracks: true,
+            track: None,
+            fix: None,
             notes: Notes::default(),
         }
     }
@@ -140,11 +79,14 @@ impl Members {
     pub(crate) fn of_source(reading: &Reading) -> Self {
         let mut members = Self::new(reading, reading.vehicle_id.clone());
         members.terms.times.given_by = GivenBy::Source;
+        members.reads_tracks = false;
         members
     }
 
-    /// The event that an object is. `position` is its line or its place in the document.
+    /// The event that an object is; of a track its first position, [`Self::next_of_track`] has the others. `position` is
+    /// the line of the object or its place in the document.
     pub(crate) fn event<'a>(&mut self, text: &'a str, limits: &Limits, position: u64) -> Result<Event<'a>, Rejection> {
+        self.fix = None;
         json::check_size(text.as_bytes(), limits)?;
         let object = Object::of_record(text)?;
         let kind = object.string("type");
@@ -186,6 +128,9 @@ impl Members {
         let geometry = feature.get("geometry").and_then(|geometry| Object::parse(geometry).ok());
         let geometry = geometry.ok_or_else(|| malformed("geometry: expected a Point"))?;
         let kind = geometry.string("type").unwrap_or_default();
+        if self.reads_tracks && track::is_line(&kind) {
+            return self.begin_track(feature, &geometry, &kind, limits, position);
+        }
         if kind != "Point" {
             let detail = format!("geometry: expected a Point for a position, found {}", quoted(&kind));
             return Err(Rejection::new(Reason::Malformed, detail));
@@ -212,6 +157,66 @@ impl Members {
             draft.set(Slot::VehicleId, id);
         }
         draft.finish(&terms, limits, &mut self.notes, position)
+    }
+
+    /// The first position of a track. Of its properties only the vehicle counts, and not a mere name if the vehicle was
+    /// given.
+    fn begin_track<'a>(
+        &mut self,
+        feature: &Object<'a>,
+        geometry: &Object<'a>,
+        kind: &str,
+        limits: &Limits,
+        position: u64,
+    ) -> Result<Event<'a>, Rejection> {
+        let properties = feature.get("properties").filter(|properties| *properties != "null").unwrap_or("{}");
+        let properties =
+            Object::parse(properties).map_err(|fault| json::malformed("properties", properties, &fault))?;
+        let mapped = |field: &str| {
+            let found = self.reading.columns.iter().find(|(of, _)| *of == field);
+            found.map(|(_, columns)| columns[0].clone())
+        };
+        let (times, vehicle) = (mapped(Slot::Ts.name()), mapped(Slot::VehicleId.name()));
+        let coordinates = geometry.get("coordinates").unwrap_or("null");
+        let mut track = Track::read(kind, coordinates, &properties, times.as_deref())?;
+        let is_given = self.terms.vehicle_id.is_some();
+        let names_vehicle = |name: &str| match vehicle.as_deref() {
+            Some(vehicle) => name == vehicle,
+            None if is_given && matches!(name, "name" | "id") => false,
+            None => Slot::from_name(name) == Some(Slot::VehicleId),
+        };
+        let (ids, others): (Vec<_>, Vec<_>) =
+            properties.0.into_iter().filter(|(_, value)| *value != "null").partition(|(name, _)| names_vehicle(name));
+        let mut draft = self.draft(&Object(ids), Draft::default(), false, &mut self.terms.clone(), position)?;
+        let of_feature = || feature.get("id").filter(|_| !is_given).and_then(as_text);
+        track.vehicle_id = draft.take(Slot::VehicleId).or_else(of_feature).map(Cow::into_owned);
+        let left_out = others.iter().map(|(name, _)| name.as_ref());
+        let left_out: Vec<&str> = left_out.filter(|name| !track::holds_times(name, times.as_deref())).collect();
+        if !left_out.is_empty() {
+            self.notes.count(OF_TRACKS, "", position, &left_out.join(", "));
+        }
+        self.track = Some(track);
+        let empty = || Err(Rejection::new(Reason::Malformed, "coordinates: the line is empty"));
+        self.next_of_track(limits, position).unwrap_or_else(empty)
+    }
+
+    /// The next position of the track that was begun last; nothing if there is none.
+    pub(crate) fn next_of_track(
+        &mut self,
+        limits: &Limits,
+        position: u64,
+    ) -> Option<Result<Event<'static>, Rejection>> {
+        let Some((draft, text)) = self.track.as_mut()?.next() else {
+            (self.track, self.fix) = (None, None);
+            return None;
+        };
+        self.fix = Some(text);
+        Some(draft.finish(&self.terms, limits, &mut self.notes, position))
+    }
+
+    /// What the last event was made of: a vertex, or else the `record`.
+    pub(crate) fn text_of<'a>(&'a self, record: &'a [u8]) -> &'a [u8] {
+        self.fix.as_ref().map_or(record, |fix| fix.as_bytes())
     }
 
     /// What Traccar forwards: a position beside its device. What `given` has of the position counts first.
@@ -336,25 +341,4 @@ impl Members {
             None => Meaning::Attribute,
         }
     }
-}
-
-/// The text of a JSON string, number or flag.
-pub(crate) fn as_text(json: &str) -> Option<Cow<'_, str>> {
-    match json.as_bytes().first()? {
-        b'"' => {
-            let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-            if inner.contains('\\') {
-                return serde_json::from_str(json).ok().map(Cow::Owned);
-            }
-            Some(Cow::Borrowed(inner))
-        }
-        b'{' | b'[' => None,
-        _ => Some(Cow::Borrowed(json)),
-    }
-}
-
-/// Where `part` is in `whole`, of which it is a slice.
-pub(crate) fn place(whole: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr() - whole.as_ptr().addr();
-    start..start + part.len()
 }

@@ -8,7 +8,7 @@ use super::members::Members;
 use super::notes::Notes;
 use super::reading::Reading;
 use super::{Progress, Source, SourceError};
-use watchtower_core::events::{Limits, Record};
+use watchtower_core::events::{Limits, Raw, Record};
 
 /// An NDJSON file. Blank lines are passed over.
 pub struct Ndjson {
@@ -35,13 +35,18 @@ impl Ndjson {
 
 impl Source for Ndjson {
     fn next_record(&mut self) -> Result<Option<Record<'_>>, SourceError> {
+        if let Some(result) = self.members.next_of_track(&self.limits, self.lines.number()) {
+            let raw = Raw::complete(self.members.text_of(&[]));
+            return Ok(Some(Record { position: self.lines.number(), raw, result }));
+        }
         if !self.lines.advance()? {
             return Ok(None);
         }
         let Self { lines, limits, members } = self;
         let number = lines.number();
         let result = lines.text().and_then(|text| members.event(text, limits, number));
-        Ok(Some(Record { position: number, raw: lines.raw(), result }))
+        let raw = Raw { bytes: members.text_of(lines.raw().bytes), ..lines.raw() };
+        Ok(Some(Record { position: number, raw, result }))
     }
 
     fn progress(&self) -> Progress {

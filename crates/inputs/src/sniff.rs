@@ -9,10 +9,10 @@ use super::csv::Csv;
 use super::document::{Document, Listed, Refused, is_wrapper};
 use super::elements::array_start;
 use super::geojson::GeoJson;
-use super::input::Input;
+use super::input::{Input, ONE_PER_LINE};
 use super::ndjson::Ndjson;
 use super::reading::Reading;
-use super::{FileFormat, Source, SourceError, tables};
+use super::{FileFormat, Source, SourceError, overpass, tables};
 
 /// Lines at the beginning of a file of which one must be an event if it is NDJSON.
 const LINES_LOOKED_AT: usize = 20;
@@ -45,6 +45,11 @@ fn looks(head: &[u8]) -> Looks {
                     && !line.windows(19).any(|word| word == b"\"FeatureCollection\"")
                     && !std::str::from_utf8(line).is_ok_and(is_wrapper)
             };
+            // An array that goes on in the next line, whose last element may be alone on its line.
+            let is_open = |line: &[u8]| line.starts_with(b"[") && serde_json::from_slice::<IgnoredAny>(line).is_err();
+            if lines.clone().next().is_some_and(is_open) {
+                return Looks::JsonDocument;
+            }
             if lines.by_ref().take(LINES_LOOKED_AT).any(is_event) { Looks::JsonLines } else { Looks::JsonDocument }
         }
         [b'$' | b'!' | b'\\', ..] if text.iter().take(200).any(|byte| *byte == b',') => Looks::Nmea,
@@ -78,15 +83,18 @@ pub(crate) fn open(
         (FileFormat::GeoJson, _) => {
             let document = input.read_document(path)?;
             let progress = input.progress();
-            let traccar = document.as_ref().and_then(|text| tables::traccar(path, text, progress, reading, limits));
-            Ok(Box::new(traccar.unwrap_or_else(|| GeoJson::read(path, document, progress, reading, limits))))
+            let made = document.as_ref().and_then(|text| {
+                let traccar = tables::traccar(path, text, progress, reading, limits);
+                traccar.or_else(|| overpass::read(path, text, progress, reading, limits))
+            });
+            Ok(Box::new(made.unwrap_or_else(|| GeoJson::read(path, document, progress, reading, limits))))
         }
         (FileFormat::Csv | FileFormat::Ndjson, _) => {
             if let Some(start) = array_start(input.head()) {
                 return Ok(Box::new(Listed::new(path, input, start, reading, limits)?));
             }
             let Some(document) = input.read_document(path)? else {
-                return Ok(Box::new(Refused::too_large(path, input.progress(), input.head())));
+                return Ok(Box::new(Refused::too_large(path, input.progress(), input.head(), ONE_PER_LINE)));
             };
             match Document::read(path, &document, input.progress(), reading, limits) {
                 Some(read) => Ok(Box::new(read)),

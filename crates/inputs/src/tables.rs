@@ -6,14 +6,18 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::aliases::{Slot, normalized};
+use super::csv::MAX_ROW_BYTES;
+use super::document::Refused;
 use super::forms::Form;
 use super::geojson::GeoJson;
-use super::input::{Input, MAX_DOCUMENT_BYTES};
+use super::input::{Input, SPLIT};
 use super::lines::Lines;
 use super::made::Made;
 use super::members::Object;
+use super::notes::Notes;
 use super::reading::{Reading, SpeedUnit};
 use super::rows::{Row, separator_of};
+use super::titles::{self, NoHeader};
 use super::values::{self, Axis};
 use super::wkb;
 use super::wkt::{self, Axes};
@@ -35,8 +39,6 @@ const GEOMETRIES: [&str; 12] = [
     "polygon",
     "area",
 ];
-/// Rows that are held at once; a geofence file is not larger.
-const MAX_ROWS: usize = 10_000_000;
 
 /// Where a row has its geometry.
 enum Place {
@@ -88,6 +90,13 @@ impl Place {
         }
     }
 
+    /// Whether a line has a geometry in its place.
+    fn is_in(&self, line: &str, separator: u8) -> bool {
+        let mut row = Row::default();
+        row.split(line, separator);
+        self.geometry(&row.cells(line).collect::<Vec<_>>()).is_ok_and(|(geometry, _)| geometry != "null")
+    }
+
     /// How it is read, for the summary.
     fn words(&self, names: &[String]) -> String {
         match *self {
@@ -111,38 +120,68 @@ pub(crate) fn open_csv(
     let mut lines = Lines::new(path, input, limits);
     lines.advance()?;
     lines.make_utf8();
-    let header = lines.text().map_err(|rejection| fault(rejection.to_string()))?.to_owned();
-    let separator = separator_of(&header);
     let mut row = Row::default();
-    row.split(&header, separator);
-    let names: Vec<String> = row.cells(&header).map(|name| name.trim().to_owned()).collect();
-    let Some(place) = Place::of(&names, reading) else {
-        return Err(fault(format!(
-            "expected GeoJSON, KML, or CSV with a column of WKT called wkt or geometry, or with lat, lon and radius_m; \
-             the first line is {:.120}",
-            header.trim()
-        )));
-    };
+    let found = titles::find(&mut lines, |_, line| {
+        let separator = separator_of(line);
+        row.split(line, separator);
+        let names: Vec<String> = row.cells(line).map(|name| name.trim().to_owned()).collect();
+        match Place::of(&names, reading) {
+            Some(place) => Ok((names, separator, place)),
+            None => Err(NoHeader { fault: no_geometry(line), fields: 0 }),
+        }
+    })?
+    .map_err(fault)?;
+    let mut notes = Notes::default();
+    let (_, separator, place) = &found.header;
+    found.note_titles(&mut notes, |line| place.is_in(line, *separator)).map_err(fault)?;
+    let (names, separator, place) = found.header;
     let mut made = Made::default();
-    while made.items.len() < MAX_ROWS && lines.advance()? {
+    while lines.advance()? {
+        if made.is_too_large() {
+            return Ok(Box::new(Refused::too_large(path, lines.progress(), lines.raw().bytes, SPLIT)));
+        }
         lines.make_utf8();
-        while !lines.text().map_or(true, |line| row.split(line, separator)) && lines.extend()? {
-            lines.make_utf8();
-        }
-        let number = lines.number();
-        match lines.text() {
-            Err(rejection) => made.refuse(number, "", rejection.reason, rejection.detail),
-            Ok(line) => {
-                let cells: Vec<&str> = row.cells(line).collect();
-                make_row(&mut made, number, &names, &cells, &place, line);
-            }
-        }
+        read_row(&mut lines, &mut row, separator, &mut made, &names, &place)?;
     }
     made.add_ends();
-    let words = lines.encoding_words();
+    notes.format = format!("{}{}", place.words(&names), lines.encoding_words());
     let mut source = GeoJson::of(path, made.document, made.items, lines.progress(), reading, limits);
-    source.notes_mut().format = format!("{}{words}", place.words(&names));
+    *source.notes_mut() = notes;
     Ok(Box::new(source))
+}
+
+fn no_geometry(first: &str) -> String {
+    format!(
+        "expected GeoJSON, KML, or CSV with a column of WKT called wkt or geometry, or with lat, lon and radius_m; \
+         the first line is {:.120}",
+        first.trim()
+    )
+}
+
+/// Makes a feature of the current line, and of those that a quote joins to it.
+fn read_row(
+    lines: &mut Lines,
+    row: &mut Row,
+    separator: u8,
+    made: &mut Made,
+    names: &[String],
+    place: &Place,
+) -> Result<(), SourceError> {
+    let mut closed = lines.text().map_or(true, |line| row.split(line, separator));
+    while !closed && lines.raw().bytes.len() < MAX_ROW_BYTES && lines.extend()? {
+        lines.make_utf8();
+        closed = lines.text().map_or(true, |line| row.split(line, separator));
+    }
+    let number = lines.number();
+    match lines.text() {
+        Err(rejection) => made.refuse(number, "", rejection.reason, rejection.detail),
+        Ok(line) if !closed => made.refuse(number, line, Reason::Malformed, "a quote is not closed".to_owned()),
+        Ok(line) => {
+            let cells: Vec<&str> = row.cells(line).collect();
+            make_row(made, number, names, &cells, place, line);
+        }
+    }
+    Ok(())
 }
 
 fn mapped_geometry(reading: &Reading, names: &[String]) -> Option<usize> {
@@ -176,9 +215,6 @@ pub(crate) fn traccar(
     reading: &Reading,
     limits: &Limits,
 ) -> Option<GeoJson> {
-    if document.len() as u64 > MAX_DOCUMENT_BYTES {
-        return None;
-    }
     let text = std::str::from_utf8(document).ok()?;
     let items: Vec<&RawValue> = match text.trim_ascii_start().as_bytes().first()? {
         b'[' => serde_json::from_str(text).ok()?,

@@ -12,6 +12,7 @@ use super::notes::Notes;
 use super::reading::{Reading, SpeedUnit};
 use super::rows::{Row, check_cells, separator_of};
 use super::times::{self, TimeRules};
+use super::titles::{self, NoHeader};
 use super::values::{self, Optional};
 use super::{Progress, Source, SourceError};
 use watchtower_core::events::{Event, Limits, Reason, Record, Rejection, json as wire, quoted};
@@ -70,35 +71,22 @@ impl Vehicles {
         let mut lines = Lines::new(path, input, limits);
         lines.advance()?;
         lines.make_utf8();
-        let header = lines.text().map_err(|rejection| fault(rejection.to_string()))?;
-        let separator = separator_of(header);
         let mut row = Row::default();
-        row.split(header, separator);
-        let mut names: Vec<String> = row.cells(header).map(|name| name.trim().to_owned()).collect();
-        while names.last().is_some_and(String::is_empty) {
-            names.pop();
-        }
-        let mut columns = vec![None; names.len()];
-        for (field, aliases) in FIELDS {
-            let mapped = reading.columns.iter().find(|(of, _)| *of == field).map(|(_, columns)| columns[0].as_str());
-            let named = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
-            let found = match mapped {
-                Some(wanted) => {
-                    Some(named(wanted).ok_or_else(|| fault(format!("--columns: there is no column {wanted}")))?)
-                }
-                None => aliases.iter().find_map(|alias| names.iter().position(|name| normalized(name) == *alias)),
-            };
-            if let Some(column) = found.filter(|&column| columns[column].is_none()) {
-                columns[column] = Some(field);
+        let found = titles::find(&mut lines, |_, line| {
+            let separator = separator_of(line);
+            row.split(line, separator);
+            let mut names: Vec<String> = row.cells(line).map(|name| name.trim().to_owned()).collect();
+            while names.last().is_some_and(String::is_empty) {
+                names.pop();
             }
-        }
-        if !columns.contains(&Some("vehicle_id")) {
-            let names = names.join(", ");
-            return Err(fault(format!(
-                "expected the columns vehicle_id, name, fleet, speed_limit_kmh, offline_after_s; the header has {names}: \
-                 --columns vehicle_id=NAME names one"
-            )));
-        }
+            let columns = columns_of(&names, reading)?;
+            Ok((separator, names, columns))
+        })?
+        .map_err(fault)?;
+        let mut titles = Notes::default();
+        let (separator, _, columns) = &found.header;
+        found.note_titles(&mut titles, |line| is_row(line, *separator, columns.len())).map_err(fault)?;
+        let (separator, names, columns) = found.header;
         let understood = |(name, column): (&String, &Option<&str>)| {
             let unnamed = match name.as_str() {
                 "attributes" => "attributes",
@@ -110,11 +98,47 @@ impl Vehicles {
         let notes = Notes {
             format: "CSV of vehicles".to_owned(),
             columns: names.iter().zip(&columns).map(understood).collect(),
-            ..Notes::default()
+            ..titles
         };
         let times = plain_time_rules(reading);
         Ok(Self { lines, limits: limits.clone(), separator, names, columns, row, times, notes })
     }
+}
+
+/// The field that each column holds, by the names of the columns.
+fn columns_of(names: &[String], reading: &Reading) -> Result<Vec<Option<&'static str>>, NoHeader> {
+    let mut columns = vec![None; names.len()];
+    let missed = |fault: String, columns: &[Option<&str>]| NoHeader { fault, fields: columns.iter().flatten().count() };
+    for (field, aliases) in FIELDS {
+        let mapped = reading.columns.iter().find(|(of, _)| *of == field).map(|(_, columns)| columns[0].as_str());
+        let named = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
+        let found = match mapped {
+            Some(wanted) => {
+                let fault = || missed(format!("--columns: there is no column {wanted}"), &columns);
+                Some(named(wanted).ok_or_else(fault)?)
+            }
+            None => aliases.iter().find_map(|alias| names.iter().position(|name| normalized(name) == *alias)),
+        };
+        if let Some(column) = found.filter(|&column| columns[column].is_none()) {
+            columns[column] = Some(field);
+        }
+    }
+    if !columns.contains(&Some("vehicle_id")) {
+        let names = names.join(", ");
+        let fault = format!(
+            "expected the columns vehicle_id, name, fleet, speed_limit_kmh, offline_after_s; the header has {names}: \
+             --columns vehicle_id=NAME names one"
+        );
+        return Err(missed(fault, &columns));
+    }
+    Ok(columns)
+}
+
+/// Whether a line has as many cells as the header, and something in more than one of them.
+fn is_row(line: &str, separator: u8, columns: usize) -> bool {
+    let mut row = Row::default();
+    row.split(line, separator);
+    row.len() >= columns && row.cells(line).filter(|cell| !cell.trim().is_empty()).count() > 1
 }
 
 /// The vehicle of a row, by way of its event in JSON.

@@ -25,9 +25,10 @@ const IMPORT_EXAMPLE: &str = "\
 Example:
   watchtower geofences import depots.geojson --redis redis://127.0.0.1 --pipeline lagos
 
-Files may be GeoJSON, KML or KMZ, CSV with a column of WKT, or geofences of Traccar. Properties may be name,
-kind, tags, min_dwell_s, exit_buffer_m, speed_limit_kmh, anchor, radius_m (of a Point), buffer_m (of a line)
-and valid_from; others are passed over. The id is the feature's id, else the property of --id-from, else a name
+Files may be GeoJSON, KML or KMZ, CSV with a column of WKT, geofences of Traccar, or JSON of Overpass (end the
+query with out geom). One of more than 256 MiB has to be split. Properties may be name, kind, tags, min_dwell_s,
+exit_buffer_m, speed_limit_kmh, anchor, radius_m (of a Point), buffer_m (of a line) and valid_from; others are
+passed over. The id is the feature's id, else the property of --id-from, else a name
 that no other feature has, else the file's name and the feature's place in it. A geofence that is there already
 gets a new version: redrawn from valid_from on, unchanged before it.
 

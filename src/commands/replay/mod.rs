@@ -37,7 +37,7 @@ Example:
   column -s, -t tables/visits.csv | less
   watchtower replay --positions track.csv.gz --geofences depots.geojson --embedded fleet.gpkg
 
-Positions are CSV, GPX, KML, NMEA or JSON. A vehicle, a time, lon and lat are needed, under the
+Positions are CSV, GPX, KML, NMEA, GeoJSON or other JSON. A vehicle, a time, lon and lat are needed, under the
 names that trackers use or those of --columns; speed, heading, accuracy, altitude and ignition are
 known; other columns become attributes. `watchtower inspect FILE` shows what is made of a file.
 

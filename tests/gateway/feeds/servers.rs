@@ -1,13 +1,17 @@
 //! Feeds with servers: leases in Redis, and OwnTracks from a broker.
 
-use std::process::Command;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
 use watchtower_testing::servers::Mosquitto;
 
 use super::server::{FeedServer, Journal, TOKEN};
 use super::support::{Feeds, journal};
-use crate::gateway::support::now_s;
+use crate::gateway::support::{YARD, now_s, try_request};
 use crate::support::daemon::{Daemon, wait_until};
+use crate::support::python;
 use crate::support::servers::free_port;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
@@ -134,5 +138,83 @@ fn messages_of_a_broker_are_acknowledged_once_the_log_has_them() {
     assert_eq!(gateway.stop().code(), Some(0));
     let of_phone = "SELECT count(DISTINCT ts) FROM positions WHERE vehicle_id = 'ade/phone' AND speed_kmh = 36";
     assert_eq!((feeds.one.number(of_phone), refused()), (Some(5), 1));
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+/// The client library of many trackers and scripts.
+const PAHO: &str = "paho-mqtt==2.2.0";
+
+/// Publishes messages by paho, which speaks this version of MQTT.
+fn publish_by_paho(broker: &Mosquitto, version: u8, messages: &[Value]) -> bool {
+    let Some(python) = python::program(PAHO, "python") else { return false };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gateway/peers/publish.py");
+    let mut command = Command::new(python);
+    command.arg(script).args([broker.port().to_string(), version.to_string()]);
+    let mut process = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    process.stdin.take().unwrap().write_all(Value::from(messages).to_string().as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+/// A message that the broker keeps for new subscribers, as the app publishes its locations.
+fn retained(topic: &str, payload: &str) -> Value {
+    json!({"topic": topic, "payload": payload, "retain": true})
+}
+
+/// What the app publishes on a way into the yard and out of it, beside what is no position, and the last location of
+/// another phone, whose will the broker publishes.
+fn way_of_a_phone(start_s: i64) -> Vec<Value> {
+    let topic = "owntracks/ade/phone";
+    let lons = [3.30, 3.36, 3.361, 3.362, 3.40];
+    let locations = (0..).zip(lons).map(|(minute, lon)| retained(topic, &location(start_s + 60 * minute, lon)));
+    let event = format!(
+        r#"{{"_type":"transition","event":"enter","desc":"Yard","lat":6.44,"lon":3.3595,"acc":10,"tst":{},"wtst":{start_s}}}"#,
+        start_s + 90
+    );
+    let waypoint = format!(r#"{{"_type":"waypoint","desc":"Yard","lat":6.44,"lon":3.36,"rad":150,"tst":{start_s}}}"#);
+    let will = format!(r#"{{"_type":"lwt","tst":{start_s}}}"#);
+    let last = retained("owntracks/ben/phone", &location(start_s, 3.30));
+    let lost = json!({"topic": "owntracks/ben/phone", "payload": will, "retain": false, "last": last});
+    let others = [
+        json!({"topic": "owntracks/ade/phone/event", "payload": event, "retain": false}),
+        retained("owntracks/ade/phone/waypoint", &waypoint),
+        retained("owntracks/ade/phone/status", r#"{"_type":"status","android":{"wifi":1}}"#),
+        lost,
+    ];
+    locations.chain(others).collect()
+}
+
+#[test]
+fn what_paho_publishes_as_owntracks_ends_as_rows() {
+    let broker = Mosquitto::start().unwrap_or_else(|error| panic!("{error} (scripts/test installs it)"));
+    let feeds = Feeds::new(&format!(
+        "[[source]]\nname = \"phones\"\nformat = \"owntracks\"\nmqtt = \"mqtt://127.0.0.1:{}\"\n\
+         topics = [\"owntracks/#\"]\n",
+        broker.port()
+    ));
+    let start = now_s() - 900;
+    let (gateway, port) = feeds.spawn(&[]);
+    wait_until("it has subscribed", || gateway.log().contains("subscribed to the topics"));
+    let answer = try_request(port, "POST", "/v1/geofences", &[], YARD.as_bytes()).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let daemon = feeds.daemon();
+    if !publish_by_paho(&broker, 4, &way_of_a_phone(start)) {
+        return;
+    }
+    let rows = |sql: &str| feeds.one.number(&format!("SELECT count(*) FROM {sql}")).unwrap_or(0);
+    wait_until("all positions are rows", || rows("positions") == 7);
+    let of_phone = "positions WHERE vehicle_id = 'ade/phone' AND speed_kmh = 36 AND accuracy_m = 14";
+    assert_eq!((rows(of_phone), rows("positions WHERE vehicle_id = 'ben/phone'")), (5, 1));
+    let visit = "visits WHERE vehicle_id = 'ade/phone' AND geofence_id = 'yard' AND exited_at IS NOT NULL";
+    wait_until("the visit is there", || rows(visit) == 1);
+    // A new subscription delivers what the broker has retained once more; and version 5 is as good.
+    assert_eq!(gateway.stop().code(), Some(0));
+    let (gateway, _) = feeds.spawn(&[]);
+    wait_until("it has subscribed again", || gateway.log().contains("subscribed to the topics"));
+    assert!(publish_by_paho(&broker, 5, &[retained("owntracks/ade/phone", &location(start + 600, 3.41))]));
+    wait_until("the next position is a row", || rows("positions") == 8);
+    assert_eq!((rows(visit), rows("visits"), rows("rejected_events")), (1, 1, 0));
+    assert_eq!(gateway.stop().code(), Some(0));
     assert_eq!(daemon.stop().code(), Some(0));
 }

@@ -66,6 +66,48 @@ fn a_signature_is_accepted_within_five_minutes_both_ways() {
 }
 
 #[test]
+fn a_secret_without_its_prefix_is_base64_or_text() {
+    assert!(standard("webhook", SIGNATURE, NOW, &[&SECRET["whsec_".len()..]]).is_ok());
+    let signed = sign_standard(&[b"plain text".to_vec()], ID, NOW, BODY);
+    assert!(standard("webhook", &signed, NOW, &["plain text"]).is_ok());
+    // The text of a secret with its prefix is no key.
+    let signed = sign_standard(&[SECRET.as_bytes().to_vec()], ID, NOW, BODY);
+    assert_eq!(standard("webhook", &signed, NOW, &[SECRET]), Err(SignatureError::Wrong));
+}
+
+#[test]
+fn a_fraction_of_the_signed_second_is_ignored() {
+    let at = |timestamp: &str| {
+        let pairs = [("webhook-id", ID), ("webhook-timestamp", timestamp), ("webhook-signature", SIGNATURE)];
+        verify(&Scheme::StandardWebhooks, &[key(SECRET).unwrap()], headers(&pairs), BODY, NOW)
+    };
+    assert_eq!(at("1614265330.75"), Ok(Some(ID.to_owned())));
+    assert_eq!(at("1614265331.0"), Err(SignatureError::Wrong));
+    for timestamp in ["1614265330.7s", "1614265330,5", ".5", "1.6e9"] {
+        assert!(matches!(at(timestamp), Err(SignatureError::Unreadable { .. })), "{timestamp}");
+    }
+}
+
+#[test]
+fn a_local_time_that_is_signed_as_utc_is_named_with_its_offset() {
+    let keys = [key(SECRET).unwrap()];
+    let signed = |offset_s: i64, body: &[u8]| {
+        let signature = sign_standard(&keys, ID, NOW + offset_s, body);
+        let now = NOW.to_string();
+        let pairs = [("svix-id", ID), ("svix-timestamp", now.as_str()), ("svix-signature", signature.as_str())];
+        verify(&Scheme::StandardWebhooks, &keys, headers(&pairs), body, NOW)
+    };
+    for ahead_s in [3600, -12_600, 20_700, 50_400, -43_200] {
+        let header = "svix-timestamp".to_owned();
+        assert_eq!(signed(ahead_s, BODY), Err(SignatureError::OtherTime { header, ahead_s }));
+    }
+    let text = signed(3600, BODY).unwrap_err().to_string();
+    assert!(text.contains("3600 s ahead") && text.contains("local time signed as UTC"), "{text}");
+    assert_eq!(signed(60, BODY), Err(SignatureError::Wrong));
+    assert_eq!(signed(3600, &vec![b' '; MAX_BODY_OF_OFFSETS + 1]), Err(SignatureError::Wrong));
+}
+
+#[test]
 fn the_example_of_github_is_accepted() {
     let keys = [b"It's a Secret to Everybody".to_vec()];
     let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
