@@ -146,14 +146,14 @@ impl Timeline {
         let (vehicle, rules, head) = (fold.vehicle, fold.rules, self.track.head());
         let heard = head.heard.filter(|_| rules.horizon_ms.is_some() && rules.views.has_analytics())?;
         // Marked positions may come for weeks without a usable one.
-        let last = head.last.map_or(heard.since, |last| last.ts);
-        if !fold.is_silent(heard.ts, now) && !fold.is_silent(last, heard.ts) {
+        let (last, settled) = head.last.map_or((heard.since, heard.since), |last| (last.ts, head.settled_until()));
+        if !fold.is_silent(heard.ts, now) && (last == heard.ts || !fold.is_silent(last, heard.ts)) {
             return None;
         }
         let own = fold.roster.offline_after_ms(vehicle, last, fold.view);
         let behind_ms = reach_ms(rules).saturating_add(own.map_or(0, silence_reach_ms));
         let repaired = rules.retention_ms.map_or(BEGINNING, |retention_ms| heard.ts.saturating_sub(retention_ms));
-        let first = head.settled_until().min(last).min(repaired).saturating_sub(behind_ms);
+        let first = settled.min(last).min(repaired).saturating_sub(behind_ms);
         let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
         let counted_ms = rules.presence_limit_ms.max(rules.offline_count_ms);
         let last = rules.local_time.day(heard.ts.saturating_add(counted_ms));

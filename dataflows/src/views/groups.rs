@@ -9,8 +9,8 @@
 //! changes lies behind it, but for a little before: a visit may cease to be confirmed (`min_dwell_s`), an
 //! idling or a stop to last long enough, the position before may turn out to be an outlier (half the
 //! earth's circumference at `max_plausible`), a silence to be none (`offline_after`). With that as slack
-//! ([`reach_ms`], and the greatest `min_dwell_s` of any geofence so far), nothing accepted touches a group whose end is more than
-//! `horizon` + slack ago. It leaves memory; its row stands for ever.
+//! ([`reach_ms`], and the greatest `min_dwell_s` of any geofence so far), nothing accepted touches a group whose end is
+//! more than `horizon` + slack ago. It leaves memory; its row stands for ever.
 //!
 //! Days may change however long ago they were where what decides has not come yet: behind the last positions of a vehicle
 //! that is silent, which may still become a stop or outliers, or be corrected; and where it moved with its ignition
