@@ -119,6 +119,28 @@ fn an_array_with_an_object_on_each_line_is_an_array() {
     assert!(found.len() == 2 && found[0].starts_with("malformed") && found[1].starts_with("7 261120"), "{found:?}");
 }
 
+/// As `ogr2ogr -f GeoJSON` and others write few features: the last one is the only line that is an object.
+#[test]
+fn a_collection_with_a_feature_on_each_line_is_a_collection() {
+    let feature = |minute: u32| {
+        format!(
+            r#"{{ "type": "Feature", "properties": {{ "imei": 7, "time": "2026-11-20T06:0{minute}:00Z" }}, "geometry": {{ "type": "Point", "coordinates": [ 3.3, 6.5 ] }} }}"#
+        )
+    };
+    let features = format!("{},\n{}\n", feature(1), feature(2));
+    for head in [
+        "{\n\"type\": \"FeatureCollection\",\n\"name\": \"track_points\",\n\"features\": [\n",
+        "{\"type\":\"FeatureCollection\",\"features\":[\n",
+        "{ \"type\": \"FeatureCollection\",\n  \"features\": [\n",
+    ] {
+        let found = read("points.geojson", Csv, "", format!("{head}{features}]\n}}\n"));
+        assert_eq!(found.len(), 2, "{head}: {found:?}");
+    }
+    // A first line that is cut off costs itself.
+    let found = read("rows.ndjson", Csv, "", format!("{{\"imei\": 7, \"time\":\n{}\n{}\n", feature(1), feature(2)));
+    assert!(found.len() == 3 && found[0].starts_with("malformed"), "{found:?}");
+}
+
 #[test]
 fn an_array_that_is_cut_off_is_read_as_far_as_it_goes() {
     let item =

@@ -45,9 +45,7 @@ fn looks(head: &[u8]) -> Looks {
                     && !line.windows(19).any(|word| word == b"\"FeatureCollection\"")
                     && !std::str::from_utf8(line).is_ok_and(is_wrapper)
             };
-            // An array that goes on in the next line, whose last element may be alone on its line.
-            let is_open = |line: &[u8]| line.starts_with(b"[") && serde_json::from_slice::<IgnoredAny>(line).is_err();
-            if lines.clone().next().is_some_and(is_open) {
+            if is_open(lines.clone()) {
                 return Looks::JsonDocument;
             }
             if lines.by_ref().take(LINES_LOOKED_AT).any(is_event) { Looks::JsonLines } else { Looks::JsonDocument }
@@ -55,6 +53,18 @@ fn looks(head: &[u8]) -> Looks {
         [b'$' | b'!' | b'\\', ..] if text.iter().take(200).any(|byte| *byte == b',') => Looks::Nmea,
         _ => Looks::Other,
     }
+}
+
+/// Whether the first of these lines begins an array or object that goes on in the next, as GDAL writes collections: a feature
+/// on each line, the last of which, alone, could be an event. A line that is cut off is followed by another object.
+fn is_open<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> bool {
+    let Some(first) = lines.next() else { return false };
+    let goes_on = serde_json::from_slice::<IgnoredAny>(first).is_err_and(|fault| fault.is_eof());
+    goes_on
+        && (first.starts_with(b"[")
+            || first.ends_with(b"[")
+            || first.ends_with(b"{")
+            || lines.next().is_some_and(|second| !second.starts_with(b"{")))
 }
 
 /// Opens a file as what it looks like, given what it is said to hold.
