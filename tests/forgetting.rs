@@ -16,6 +16,7 @@ use watchtower_model::{Millis, Rules, Speed};
 use crate::support::harness::{Expected, check};
 use crate::support::log::{Case, Event};
 use crate::support::rng::Rng;
+use crate::support::{cases, number};
 
 const SECOND: Millis = 1_000;
 const MINUTE: Millis = 60 * SECOND;
@@ -224,15 +225,10 @@ fn case(rng: &mut Rng) -> Case {
     Case { rules, epochs, backwards: rng.chance(50), ahead: false, restarts_after }
 }
 
-/// `WATCHTOWER_TEST_SEEDS=100..200` is another range of seeds, `WATCHTOWER_TEST_SOAK` ten times as many.
 #[test]
 fn what_has_been_forgotten_is_never_missed() {
-    let seeds = std::env::var("WATCHTOWER_TEST_SEEDS").ok();
-    let cases = if std::env::var_os("WATCHTOWER_TEST_SOAK").is_some() { 10 * CASES } else { CASES };
-    let seeds = seeds
-        .as_deref()
-        .and_then(|seeds| seeds.split_once(".."))
-        .map_or(0..cases, |(first, end)| first.parse().expect("a seed")..end.parse().expect("a seed"));
+    let first = number("WATCHTOWER_SEED").unwrap_or(0);
+    let seeds = first..first + cases(CASES, 10);
     let (mut accepted, mut epochs) = (0, 0);
     for seed in seeds.clone() {
         let mut rng = Rng::new(seed);

@@ -12,6 +12,7 @@ use watchtower_model::{
 use crate::support::harness::{Expected, check};
 use crate::support::log::{Case, Event};
 use crate::support::rng::Rng;
+use crate::support::{cases, number};
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;
@@ -120,7 +121,8 @@ fn creeping(rng: &mut Rng) -> Vec<Vec<Event>> {
 }
 
 fn hold(kind: &str, generate: impl Fn(&mut Rng) -> Vec<Vec<Event>>) {
-    for seed in 0..CASES {
+    let first = number("WATCHTOWER_SEED").unwrap_or(0);
+    for seed in first..first + cases(CASES, 10) {
         let mut rng = Rng::new(seed);
         let epochs = generate(&mut rng);
         let restarts_after = rng.chance(60).then(|| 1 + rng.below(epochs.len() - 2));
