@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::timeline::deltas::{FactDeltas, Leg, Measured};
 use crate::timeline::fold::Fold;
+use crate::timeline::silences::Silences;
 use crate::timeline::state::days_of_way;
 use crate::timeline::sums::{DaySums, Days, Measures};
 use crate::timeline::track::Track;
@@ -26,6 +27,8 @@ pub struct Ledger {
     last_end: Millis,
     /// Ascending by day.
     motions: Vec<Motion>,
+    /// The silences around which facts may still change.
+    pub(super) silences: Silences,
     /// Emitted pins of days on which the vehicle moved with its ignition off. Emitted anew after a restart.
     #[serde(skip)]
     pins: Vec<Pin>,

@@ -23,6 +23,7 @@ mod refold;
 mod rewrite;
 mod route;
 mod runs;
+mod silences;
 #[cfg(test)]
 mod situations_tests;
 mod standing;
@@ -51,7 +52,6 @@ use serde::{Deserialize, Serialize};
 pub use track::{Past, Track, TrackParts};
 use update::Happened;
 use watchtower_model::Span;
-use watchtower_model::facts::Pin;
 use watchtower_model::geometry::BoundingBox;
 use watchtower_model::{
     BEGINNING, END, GeofenceEdit, Membership, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, VehicleState,
@@ -111,8 +111,6 @@ struct Timeline {
     ledger: Option<Box<Ledger>>,
     /// The entry of the timer queue that counts, [`END`] if none does; later entries of the same vehicle are stale.
     armed: Millis,
-    /// The days on which facts may change when it is heard of again, as emitted; none while it is.
-    pin: Option<Box<Pin>>,
 }
 
 /// Sizes of the timelines of one worker, and how often late events made them rewind.
@@ -249,7 +247,7 @@ impl Timelines {
     /// The timelines as they are now.
     pub fn snapshots(&self) -> impl Iterator<Item = TimelineSnapshot> {
         self.timelines.iter().enumerate().filter_map(|(slot, timeline)| {
-            let Timeline { track, newest, ledger, armed: _, pin: _ } = &**timeline.as_ref()?;
+            let Timeline { track, newest, ledger, armed: _ } = &**timeline.as_ref()?;
             let vehicle = VehicleId(slot as u32 * self.stride + self.offset);
             let ledger = ledger.as_deref().cloned().unwrap_or_default();
             Some(TimelineSnapshot { vehicle, newest: *newest, track: track.clone(), ledger })
@@ -278,10 +276,11 @@ impl Timelines {
         let armed = armed.unwrap_or(END);
         debug_assert!(self.timelines[slot].is_none(), "a timeline is restored before anything happens to it");
         let ledger = self.world.rules.views.has_analytics().then(|| Box::new(ledger));
-        let mut timeline = Timeline { track, newest, ledger, armed, pin: None };
+        let mut timeline = Timeline { track, newest, ledger, armed };
         let fold = self.world.fold(vehicle, View::New);
         if let Some(ledger) = &mut timeline.ledger {
             ledger.pin(vehicle, fold.rules, &mut out.facts);
+            ledger.silences.restate(&mut out.facts);
         }
         timeline.pin(&fold, now, &mut out.facts);
         self.timelines[slot] = Some(Box::new(timeline));

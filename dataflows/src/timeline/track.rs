@@ -140,6 +140,11 @@ impl Track {
         self.grown.as_ref().map_or(&[], |grown| &grown.sealed)
     }
 
+    /// Whether it is decided of all positions whether they are outliers.
+    pub fn is_decided(&self) -> bool {
+        self.undecided.is_none()
+    }
+
     /// The first chunk.
     fn first(&self) -> &Chunk {
         self.sealed().first().unwrap_or(&self.tail)

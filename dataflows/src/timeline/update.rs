@@ -48,7 +48,7 @@ struct Extended {
 impl Timeline {
     /// One of which nothing is known.
     fn unheard_of() -> Self {
-        Self { track: Track::default(), newest: BEGINNING, ledger: None, armed: END, pin: None }
+        Self { track: Track::default(), newest: BEGINNING, ledger: None, armed: END }
     }
 
     /// Takes in what the vehicle sent and what was edited around it. Returns when numbers may have become
@@ -128,18 +128,27 @@ impl Timeline {
         extended
     }
 
-    /// Emits on which days facts may change whenever the vehicle is heard of again, where that has changed.
+    /// Emits on which days facts may change though they were long ago, where that has changed.
     ///
     /// While positions come, what they change lies close behind them. Behind a silence there is a run that may yet become
     /// a stop, outliers that the next position tells, and positions that may be corrected as far back as tracks are
     /// kept.
     pub(super) fn pin(&mut self, fold: &Fold<'_>, now: Millis, facts: &mut FactDeltas) {
-        let pin = self.waits(fold, now);
-        if self.pin.as_deref() != pin.as_ref() {
-            facts.pins.extend(self.pin.take().map(|pin| (*pin, -1)));
-            facts.pins.extend(pin.map(|pin| (pin, 1)));
-            self.pin = pin.map(Box::new);
+        let lasting = self.waits(fold, now);
+        let Some(ledger) = &mut self.ledger else { return };
+        if lasting.is_none() && ledger.silences.is_empty() {
+            return;
         }
+        let (rules, heard) = (fold.rules, self.track.head().heard.map_or(BEGINNING, |heard| heard.ts));
+        // The mark of the first position after a silence is decided by those that follow, each less than an offline behind
+        // the one before.
+        let own = fold.roster.offline_after_ms(fold.vehicle, heard, fold.view);
+        let legs_ms = silence_reach_ms(own.unwrap_or(rules.offline_after_ms));
+        let kept_ms = rules.retention_ms.map(|retention_ms| retention_ms.saturating_add(legs_ms));
+        let is_decided = self.track.is_decided();
+        let kept_ms = kept_ms.filter(|_| is_decided);
+        let final_before = kept_ms.map_or(BEGINNING, |kept_ms| self.newest.min(now).saturating_sub(kept_ms));
+        ledger.silences.update(lasting, heard, final_before, facts);
     }
 
     fn waits(&self, fold: &Fold<'_>, now: Millis) -> Option<Pin> {
