@@ -187,7 +187,8 @@ fn rows_stand_when_their_groups_have_left_memory() {
             let rows: u64 = pipeline.sql(&format!("SELECT count(*) FROM {aggregate}")).parse().unwrap();
             let groups = metric(&daemon, "watchtower_groups", aggregate);
             println!("{aggregate}: {groups} groups in memory, {rows} rows");
-            assert!(groups > 0 && rows > 2 * groups, "{aggregate}: {groups} groups in memory, {rows} rows");
+            // The days around the last silences are kept, of all aggregates.
+            assert!(groups > 0 && 2 * rows > 3 * groups, "{aggregate}: {groups} groups in memory, {rows} rows");
             assert_eq!(metric(&daemon, "watchtower_group_late_updates", aggregate), 0, "{aggregate}");
         }
     }

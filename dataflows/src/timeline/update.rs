@@ -292,8 +292,7 @@ impl Timelines {
         let row_was = events.iter().all(|event| !event.position.is_accurate());
         let row_was = row_was.then(|| old.vehicle_state(timeline.track.head(), before));
         old.open_running(timeline.track.head(), before, facts);
-        let unsettled = timeline.track.head().settled_until();
-        let mut changed = Span { from: unsettled.min(heard.ts), until: END };
+        let mut changed = Span { from: timeline.track.head().settled_until().min(heard.ts), until: END };
         let Extended { begins_chunk, has_rewound } =
             timeline.extend(events, &new, &mut changed, &mut self.stats, facts);
         timeline.newest = timeline.newest.max(newest);
@@ -329,8 +328,8 @@ impl Timelines {
         if row_was.as_ref() != Some(&row) {
             out.states.push((vehicle, row));
         }
-        let due = new.due(head, now);
-        self.timers.extend(timeline.arm(due).map(|due| Reverse((due, vehicle))));
+        let due = timeline.arm(new.due(head, now));
+        self.timers.extend(due.map(|due| Reverse((due, vehicle))));
         // What is given up is given up by the chunk: to look for it once a chunk is enough.
         events.iter().for_each(|event| self.reaches[slot].add(event.position.place));
         if begins_chunk {

@@ -165,39 +165,41 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
                 if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
                     break;
                 }
-                let Pending {
-                    answer,
-                    mut facts,
-                    restored,
-                    pins,
-                    edits,
-                    now,
-                    dwell_ms,
-                    silence_ms,
-                    snapshot,
-                    is_restored,
-                } = first.remove();
-                let [rows_at, snapshots_at] = answer;
-                groups.keep_for(dwell_ms, silence_ms);
-                debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
-                restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
-                groups.edit(edits);
-                groups.pin(&pins);
-                let changed = groups.advance(if is_restored { &[] } else { &facts });
-                groups.unpin(&pins);
-                groups.seal(now);
-                told.set(groups.stats());
+                let pending = first.remove();
+                spare = take_epoch(&mut groups, pending, &told, &mut rows, &mut snapshots);
                 debug_assert_eq!(told.get().late_updates, 0, "{name}: nothing accepted touches a sealed group");
-                give(&mut rows, &rows_at, changed.into_iter());
-                if snapshot {
-                    give(&mut snapshots, &snapshots_at, groups.snapshots().map(|group| (group, 1)));
-                }
-                facts.clear();
-                spare = if is_restored { Vec::new() } else { facts };
             }
         }
     });
     Grouped { rows: rows_stream.as_collection(), snapshots: snapshots_stream.as_collection(), stats }
+}
+
+/// Takes in one epoch and emits what has changed. Returns what its facts were in, emptied, for those to come.
+fn take_epoch<G: Group>(
+    groups: &mut Groups<G>,
+    pending: Pending<G>,
+    told: &Cell<GroupStats>,
+    rows: &mut OutputBuilder<Epoch, Out<G::Row>>,
+    snapshots: &mut OutputBuilder<Epoch, Out<GroupSnapshot>>,
+) -> Vec<(Fact<G>, i64)> {
+    let Pending { answer, mut facts, restored, pins, edits, now, dwell_ms, silence_ms, snapshot, is_restored } =
+        pending;
+    let [rows_at, snapshots_at] = answer;
+    groups.keep_for(dwell_ms, silence_ms);
+    debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
+    restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
+    groups.edit(edits);
+    groups.pin(&pins);
+    let changed = groups.advance(if is_restored { &[] } else { &facts });
+    groups.unpin(&pins);
+    groups.seal(now);
+    told.set(groups.stats());
+    give(rows, &rows_at, changed.into_iter());
+    if snapshot {
+        give(snapshots, &snapshots_at, groups.snapshots().map(|group| (group, 1)));
+    }
+    facts.clear();
+    if is_restored { Vec::new() } else { facts }
 }
 
 /// Pins for each worker, with its number: they come in any epoch, and a worker has groups of any vehicle.
