@@ -1,14 +1,10 @@
 //! A fleet of constant size takes constant memory, however long it drives.
 
-use std::sync::Arc;
-
 use watchtower_dataflows::control::Control;
 use watchtower_engine::{Batch, Engine, EngineStats};
-use watchtower_model::geometry::Shape;
-use watchtower_model::{
-    BEGINNING, Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules,
-    Speed, Vehicle, VehicleId,
-};
+use watchtower_model::{Ignition, Millis, Rules, Speed};
+
+use crate::support::fleet::{circle, in_fleet, position};
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;
@@ -70,8 +66,9 @@ fn batch(epoch: u64) -> Batch {
     let now = START + epoch as Millis * MINUTE;
     let mut batch = Batch::default();
     if epoch == 0 {
-        batch.control = vec![geofence(0, "terminal", 3.3), geofence(1, "client", 3.4)];
-        batch.control.extend((0..VEHICLES).map(fleet));
+        let places = [circle(0, "terminal", 3.3, 300.0), circle(1, "client", 3.4, 300.0)];
+        batch.control.extend(places.map(Control::Geofence));
+        batch.control.extend((0..VEHICLES).map(|vehicle| Control::Vehicle(in_fleet(vehicle))));
     }
     for vehicle in 0..VEHICLES {
         let minute = (epoch as i64 + i64::from(vehicle) * 37) % 240;
@@ -79,38 +76,8 @@ fn batch(epoch: u64) -> Batch {
         let lon = 3.3 + 0.1 * ((way - 10) as f64 / 100.0).clamp(0.0, 1.0);
         let moving = (10..=110).contains(&way);
         let speed = Speed::from_kmh(if moving { 66.0 } else { 0.0 });
-        let place = Place::from_degrees(lon, 6.5);
-        let (heading, ignition) = (Heading::NONE, Ignition::On);
-        let position = Position { ts: now, place, speed, heading, ignition, mark: Mark::None };
-        batch.positions.push(PositionEvent { vehicle: VehicleId(vehicle), seq: 0, position, withdrawn: false });
+        batch.positions.push(position(vehicle, now, lon, speed, Ignition::On));
     }
     batch.control.push(Control::Now(now));
     batch
-}
-
-fn geofence(number: u32, kind: &str, lon: f64) -> Control {
-    let geofence = Geofence {
-        id: kind.into(),
-        name: None,
-        kind: Some(kind.to_owned()),
-        anchor: None,
-        tags: Vec::new(),
-        min_dwell_ms: 5 * MINUTE,
-        exit_buffer_m: 0.0,
-        speed_limit: Speed::NONE,
-        shape: Arc::new(Shape::circle([lon, 6.5], 300.0).unwrap()),
-    };
-    Control::Geofence(edit(GeofenceId(number), geofence))
-}
-
-fn fleet(vehicle: u32) -> Control {
-    let fleet = Some((vehicle % 2).to_string());
-    Control::Vehicle(edit(
-        VehicleId(vehicle),
-        Vehicle { name: None, fleet, speed_limit: Speed::NONE, offline_after_ms: None, attributes: None },
-    ))
-}
-
-fn edit<K, D>(key: K, definition: D) -> Edit<K, D> {
-    Edit { key, valid_from: BEGINNING, effective_from: BEGINNING, seq: 0, definition: Some(Arc::new(definition)) }
 }

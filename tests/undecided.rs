@@ -1,14 +1,9 @@
 //! What the next position decides, however long it takes to come: rows of days that are long past, and of groups that
 //! would have left memory.
 
-use std::sync::Arc;
+use watchtower_model::{Ignition, Millis, Rules, Speed};
 
-use watchtower_model::geometry::Shape;
-use watchtower_model::{
-    BEGINNING, Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules,
-    Speed, Vehicle, VehicleId,
-};
-
+use crate::support::fleet::{circle, in_fleet, position};
 use crate::support::harness::{Expected, check};
 use crate::support::log::{Case, Event};
 use crate::support::rng::Rng;
@@ -35,34 +30,15 @@ fn rules() -> Rules {
 }
 
 fn at(vehicle: u32, ts: Millis, lon: f64, ignition: Ignition) -> Event {
-    let (place, speed, heading) = (Place::from_degrees(lon, 6.5), Speed::NONE, Heading::NONE);
-    let position = Position { ts, place, speed, heading, ignition, mark: Mark::None };
-    Event::Position(PositionEvent { vehicle: VehicleId(vehicle), seq: 0, position, withdrawn: false })
-}
-
-fn edit<K, D>(key: K, definition: D) -> Edit<K, D> {
-    Edit { key, valid_from: BEGINNING, effective_from: BEGINNING, seq: 0, definition: Some(Arc::new(definition)) }
+    Event::Position(position(vehicle, ts, lon, Speed::NONE, ignition))
 }
 
 fn geofence(number: u32, kind: &str, lon: f64) -> Event {
-    let geofence = Geofence {
-        id: kind.into(),
-        name: None,
-        kind: Some(kind.to_owned()),
-        anchor: None,
-        tags: Vec::new(),
-        min_dwell_ms: 5 * MINUTE,
-        exit_buffer_m: 0.0,
-        speed_limit: Speed::NONE,
-        shape: Arc::new(Shape::circle([lon, 6.5], 3_000.0).unwrap()),
-    };
-    Event::Geofence(edit(GeofenceId(number), geofence), None)
+    Event::Geofence(circle(number, kind, lon, 3_000.0), None)
 }
 
 fn fleet(vehicle: u32) -> Event {
-    let fleet = Some((vehicle % 2).to_string());
-    let vehicle_now = Vehicle { name: None, fleet, speed_limit: Speed::NONE, offline_after_ms: None, attributes: None };
-    Event::Vehicle(edit(VehicleId(vehicle), vehicle_now))
+    Event::Vehicle(in_fleet(vehicle))
 }
 
 /// The places that geofences are around, and one that is far from all: 800 km.

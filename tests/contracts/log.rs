@@ -257,21 +257,13 @@ fn a_tick_is_an_entry_in_each_stream<L: Log>() {
     assert!(entries.iter().all(|(_, _, fields)| fields[0] == ("type".to_owned(), "clock".to_owned())));
 }
 
-macro_rules! contract {
-    ($backend:ident: $log:ty) => {
-        mod $backend {
-            contract!(@tests $log: entries_keep_their_order, events_share_entries, producers_follow_each_other,
-                values_come_back, a_tail_catches_up_and_follows, a_log_that_lacks_entries_is_refused,
-                a_tick_is_an_entry_in_each_stream);
-        }
-    };
-    (@tests $log:ty: $($name:ident),*) => {
-        $(#[test]
-        fn $name() {
-            super::$name::<$log>();
-        })*
-    };
+contract! {
+    redis: Redis, one_file: File;
+    entries_keep_their_order,
+    events_share_entries,
+    producers_follow_each_other,
+    values_come_back,
+    a_tail_catches_up_and_follows,
+    a_log_that_lacks_entries_is_refused,
+    a_tick_is_an_entry_in_each_stream,
 }
-
-contract!(redis: super::Redis);
-contract!(one_file: super::File);

@@ -269,20 +269,12 @@ fn without_tables_it_is_an_error<S: Store>() {
     assert!(error.contains("no daemon has run") || error.contains("there is no file"), "{error}");
 }
 
-macro_rules! contract {
-    ($backend:ident: $store:ty) => {
-        mod $backend {
-            contract!(@tests $store: cells_come_back_as_they_were, pages_hold_every_row_once, filters_find_their_rows,
-                an_answer_carries_its_commit, answers_are_of_one_commit, without_tables_it_is_an_error);
-        }
-    };
-    (@tests $store:ty: $($name:ident),*) => {
-        $(#[test]
-        fn $name() {
-            super::$name::<$store>();
-        })*
-    };
+contract! {
+    postgresql: Postgres, one_file: File;
+    cells_come_back_as_they_were,
+    pages_hold_every_row_once,
+    filters_find_their_rows,
+    an_answer_carries_its_commit,
+    answers_are_of_one_commit,
+    without_tables_it_is_an_error,
 }
-
-contract!(postgresql: super::Postgres);
-contract!(one_file: super::File);

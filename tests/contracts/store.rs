@@ -247,21 +247,13 @@ fn cells_come_back<S: Store>() {
     assert_eq!(found, [expected]);
 }
 
-macro_rules! contract {
-    ($backend:ident: $store:ty) => {
-        mod $backend {
-            contract!(@tests $store: a_commit_is_found_by_the_next_claim, values_are_set_and_deleted,
-                a_large_commit_is_like_a_small_one, a_replaced_writer_changes_nothing, another_plan_is_refused,
-                an_unreadable_cursor_is_named, cells_come_back);
-        }
-    };
-    (@tests $store:ty: $($name:ident),*) => {
-        $(#[test]
-        fn $name() {
-            super::$name::<$store>();
-        })*
-    };
+contract! {
+    postgresql: Postgres, one_file: File;
+    a_commit_is_found_by_the_next_claim,
+    values_are_set_and_deleted,
+    a_large_commit_is_like_a_small_one,
+    a_replaced_writer_changes_nothing,
+    another_plan_is_refused,
+    an_unreadable_cursor_is_named,
+    cells_come_back,
 }
-
-contract!(postgresql: super::Postgres);
-contract!(one_file: super::File);

@@ -10,6 +10,7 @@ pub(crate) mod entries;
 pub(crate) mod exact;
 pub(crate) mod facts;
 pub(crate) mod file;
+pub(crate) mod fleet;
 pub(crate) mod forwarder;
 pub(crate) mod generate;
 pub(crate) mod habits;

@@ -334,7 +334,7 @@ impl Fold<'_> {
     }
 
     /// How long the vehicle may be silent after `t` before it is offline.
-    fn offline_after_ms(&self, t: Millis) -> i64 {
+    pub(super) fn offline_after_ms(&self, t: Millis) -> i64 {
         self.roster.offline_after_ms(self.vehicle, t, self.view).unwrap_or(self.rules.offline_after_ms)
     }
 

@@ -142,8 +142,7 @@ impl Timeline {
         let (rules, heard) = (fold.rules, self.track.head().heard.map_or(BEGINNING, |heard| heard.ts));
         // The mark of the first position after a silence is decided by those that follow, each less than an offline behind
         // the one before.
-        let own = fold.roster.offline_after_ms(fold.vehicle, heard, fold.view);
-        let legs_ms = silence_reach_ms(own.unwrap_or(rules.offline_after_ms));
+        let legs_ms = silence_reach_ms(fold.offline_after_ms(heard));
         let kept_ms = rules.retention_ms.map(|retention_ms| retention_ms.saturating_add(legs_ms));
         let is_decided = self.track.is_decided();
         let kept_ms = kept_ms.filter(|_| is_decided);

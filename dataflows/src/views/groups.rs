@@ -20,7 +20,7 @@
 //! Facts whose changes cancel in a group that has left (a visit of three weeks ends: its entry is taken
 //! away and put back) are no concern of it. Others would be an error: they are counted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -168,8 +168,8 @@ pub struct Groups<G: Group> {
     pins: Pins,
     /// When versions of which geofences begin or end.
     edits: BTreeSet<(Millis, GeofenceId)>,
-    /// The groups that would have been sealed but for a pin, by their end; each has a key, no key is before all.
-    pinned: BTreeSet<(Millis, Option<G::Key>)>,
+    /// The groups that would have been sealed but for a pin, by their end.
+    pinned: BTreeMap<Millis, BTreeSet<G::Key>>,
     now: Millis,
     heap_bytes: usize,
     late_updates: u64,
@@ -198,7 +198,7 @@ impl<G: Group> Groups<G> {
             ends: BTreeSet::new(),
             pins: Pins::default(),
             edits: BTreeSet::new(),
-            pinned: BTreeSet::new(),
+            pinned: BTreeMap::new(),
             now: BEGINNING,
             heap_bytes: 0,
             late_updates: 0,
@@ -239,10 +239,8 @@ impl<G: Group> Groups<G> {
     /// Groups since the first day of a withdrawn pin are sealed next, unless another pin keeps them.
     fn reconsider(&mut self, pin: &Pin) {
         let from = self.local_time.day_spans(pin.first).next().map_or(BEGINNING, |span| span.from);
-        if self.pinned.last().is_some_and(|(end, _)| *end > from) {
-            let later = self.pinned.split_off(&(from, None));
-            self.ends.extend(later.into_iter().filter_map(|(end, key)| Some((end, key?))));
-        }
+        let later = self.pinned.split_off(&from);
+        self.ends.extend(later.into_iter().flat_map(|(end, keys)| keys.into_iter().map(move |key| (end, key))));
     }
 
     /// Whether a group may change though its end is long ago.
@@ -361,10 +359,11 @@ impl<G: Group> Groups<G> {
             let key = key.clone();
             self.remove(&key);
             if self.sealed_after_ms.is_some() {
-                let (end, key) = (key.end(&self.local_time), key);
-                if !self.ends.remove(&(end, key.clone())) {
-                    self.pinned.remove(&(end, Some(key)));
+                let end = key.end(&self.local_time);
+                if let Some(keys) = self.pinned.get_mut(&end) {
+                    keys.remove(&key);
                 }
+                self.ends.remove(&(end, key));
             }
         } else {
             self.heap_bytes += group.heap_bytes();
@@ -388,7 +387,7 @@ impl<G: Group> Groups<G> {
                 break;
             }
             if self.is_pinned(&key, end) {
-                self.pinned.insert((end, Some(key)));
+                self.pinned.entry(end).or_default().insert(key);
                 continue;
             }
             if let Some(held) = self.remove(&key) {
