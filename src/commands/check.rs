@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// If the configuration is wrong.
 pub fn run(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let (Configuration { daemon: options, gateway, has_gateway }, places) = args.load_all()?;
+    let (Configuration { daemon: options, gateway }, places) = args.load_all()?;
     writeln!(out, "{}{}", config::describe(&options), config::describe_gateway(&gateway))?;
     if let watchtower_log::Options::File { file, .. } = &places.log {
         writeln!(
@@ -37,7 +37,7 @@ pub fn run(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let findings = runtime()?.block_on(async {
         let mut findings = Findings::default();
         check(&options, &places, &mut findings).await;
-        gateway::check(&places, &gateway, has_gateway, &mut findings).await;
+        gateway::check(&places, &gateway, &mut findings).await;
         findings
     });
     for finding in &findings.0 {

@@ -95,8 +95,6 @@ pub struct Configuration {
     pub daemon: Options,
     /// `[gateway]` and `[[source]]`.
     pub gateway: gateway_room::Options,
-    /// Whether a key of `[gateway]` is set, or there is a `[[source]]`.
-    pub has_gateway: bool,
 }
 
 fn read(
@@ -160,8 +158,7 @@ fn parse_named(
     let mut reader = Reader::new(Document::parse(file, text), Variables::new(env));
     let daemon = options(&mut reader);
     let gateway = gateway(&mut reader);
-    let has_gateway = reader.is_set_in("gateway") || !gateway.sources.is_empty() || !gateway.feeds.is_empty();
-    let options = Configuration { daemon, gateway, has_gateway };
+    let options = Configuration { daemon, gateway };
     if naming == Naming::Required {
         reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
     }

@@ -96,11 +96,6 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem { place, text });
     }
 
-    /// Whether a key of this section is set.
-    pub(super) fn is_set_in(&self, section: &str) -> bool {
-        self.known.iter().any(|key| key.section == section && self.place(*key).is_some())
-    }
-
     /// Place where a key is set.
     fn place(&self, key: Key) -> Option<Place> {
         self.variables.get(key).or_else(|| self.document.get(key)).map(|(place, _)| place)

@@ -80,6 +80,15 @@ impl Options {
     pub fn is_open(&self) -> bool {
         self.listen.ip().is_loopback() && !self.require_tokens
     }
+
+    /// Whether some request is accepted with a token only.
+    pub fn needs_tokens(&self) -> bool {
+        let by_token = |source: &Source| match source.trust {
+            Trust::Token | Trust::Bearer | Trust::Basic | Trust::Path => true,
+            Trust::None | Trust::Signed(..) => false,
+        };
+        !self.is_open() || self.sources.iter().any(by_token)
+    }
 }
 
 /// A `[[source]]`: a sender of messages, at `/in/<name>`.

@@ -12,9 +12,8 @@ use super::{PATIENCE, listener};
 const MAX_SKEW_S: i64 = 5;
 
 /// Checks everything that a gateway with this configuration needs, whether `watchtower gateway` or `watchtower run` serves
-/// it; `is_configured` if the configuration names it. Secrets, variables and URLs were checked when the configuration was
-/// read. Changes nothing.
-pub(super) async fn check(places: &Places, gateway: &Options, is_configured: bool, findings: &mut Findings) {
+/// it. Secrets, variables and URLs were checked when the configuration was read. Changes nothing.
+pub(super) async fn check(places: &Places, gateway: &Options, findings: &mut Findings) {
     address(gateway, findings).await;
     match watchtower_gateway::check_tls(gateway) {
         Ok(true) => findings.good("[gateway] tls_certificate and tls_key fit together"),
@@ -35,9 +34,9 @@ pub(super) async fn check(places: &Places, gateway: &Options, is_configured: boo
         }
     }
     match tokio::time::timeout(PATIENCE, valid_tokens(places)).await {
-        Ok(Ok(valid)) => tokens(valid, gateway.is_open(), is_configured, findings),
+        Ok(Ok(valid)) => tokens(valid, gateway.needs_tokens(), findings),
         // What keeps the store from being read is among the findings about it.
-        Ok(Err(_)) | Err(_) if !is_configured => {}
+        Ok(Err(_)) | Err(_) if !gateway.needs_tokens() => {}
         Ok(Err(error)) => findings.warning(format!(
             "the tokens of the gateway cannot be read ({error}): until they can, requests with a token are answered with \
              503"
@@ -114,14 +113,14 @@ async fn valid_tokens(places: &Places) -> Result<Option<usize>, TokenError> {
 }
 
 /// Reports how many tokens are valid, and whether there are those that requests need.
-fn tokens(valid: Option<usize>, is_open: bool, is_configured: bool, findings: &mut Findings) {
+fn tokens(valid: Option<usize>, are_needed: bool, findings: &mut Findings) {
     match valid {
-        None if is_configured => findings.warning(
+        None if are_needed => findings.warning(
             "the table of the gateway's tokens does not exist yet: until it does, requests with a token are answered with \
              503; the first `run`, `migrate` or `token create` creates it",
         ),
         None => findings.good("the table of the gateway's tokens is made by the first `run`"),
-        Some(0) if !is_open => findings.warning(
+        Some(0) if are_needed => findings.warning(
             "the gateway demands tokens, and there is none: `watchtower token create --role ingest --name NAME` makes one",
         ),
         Some(valid) => findings.good(format!("{valid} valid tokens of the gateway")),
@@ -136,15 +135,14 @@ mod tests {
 
     #[test]
     fn a_missing_table_of_tokens_is_a_warning_only_to_who_uses_them() {
-        let found = |valid, is_open, is_configured| {
+        let found = |valid, are_needed| {
             let mut findings = Findings::default();
-            tokens(valid, is_open, is_configured, &mut findings);
+            tokens(valid, are_needed, &mut findings);
             findings.0.remove(0).severity
         };
-        assert_eq!(found(None, false, true), Severity::Warning);
-        assert_eq!(found(None, true, false), Severity::Good);
-        assert_eq!((found(Some(0), false, true), found(Some(0), true, true)), (Severity::Warning, Severity::Good));
-        assert_eq!(found(Some(2), false, true), Severity::Good);
+        assert_eq!((found(None, true), found(None, false)), (Severity::Warning, Severity::Good));
+        assert_eq!((found(Some(0), true), found(Some(0), false)), (Severity::Warning, Severity::Good));
+        assert_eq!((found(Some(2), true), found(Some(2), false)), (Severity::Good, Severity::Good));
     }
 
     #[test]
