@@ -12,9 +12,11 @@
 //! | [`roster`] | the speed limits and fleets of vehicles |
 //! | [`versions`] | which of several edits is in force when |
 //! | [`timeline`] | the resumable fold over one vehicle's positions, and its operator |
+//! | [`alerts`] | which facts alert rules select |
 //! | [`views`] | one file per computed table |
 //! | [`naive`] | all tables recomputed from the whole log, rule by rule: what the above is held to |
 
+pub mod alerts;
 pub mod catalogue;
 pub mod cells;
 pub mod control;

@@ -69,6 +69,21 @@ impl<K: Copy, D> History<K, D> {
         })
     }
 
+    /// The definition that an edit set, whether it is ever in force or not.
+    pub fn definition(&self, seq: u64) -> Option<&Arc<D>> {
+        self.edits.iter().find(|edit| edit.seq == seq)?.definition.as_ref()
+    }
+
+    /// When each edit that is ever in force comes into force, ascending, and whether it is a deletion. One that deletes
+    /// what does not exist is left out.
+    pub fn beginnings(&self) -> impl Iterator<Item = (Millis, bool)> {
+        let mut exists = false;
+        self.intervals().filter_map(move |(edit, span)| {
+            let existed = std::mem::replace(&mut exists, edit.definition.is_some());
+            (existed || exists).then_some((span.from, !exists))
+        })
+    }
+
     /// Whether a definition is in force at `t`.
     pub fn exists_at(&self, t: Millis) -> bool {
         self.intervals().any(|(edit, span)| edit.definition.is_some() && span.contains(t))

@@ -78,7 +78,8 @@ fn check_zero(event: &Event<'_>, limits: &Limits) -> Result<(), Rejection> {
         {
             Err(Rejection::new(Reason::NullIsland, "lon, lat: both 0, what a receiver without a fix reports"))
         }
-        Event::Position(_) | Event::Geofence(_) | Event::Vehicle(_) | Event::Clock(_) => Ok(()),
+        Event::Position(_) | Event::Geofence(_) | Event::Vehicle(_) => Ok(()),
+        Event::Rule(_) | Event::Clock(_) => Ok(()),
     }
 }
 

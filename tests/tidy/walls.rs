@@ -57,7 +57,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["watchtower", "watchtower-bench"]),
     ("anyhow", &["watchtower", "watchtower-testing"]),
     ("toml", &["watchtower"]),
-    ("humantime", &["watchtower"]),
+    ("humantime", &["watchtower", "watchtower-core"]),
     ("indicatif", &["watchtower", "watchtower-bench"]),
     ("flate2", &["watchtower-inputs", "watchtower-gateway", "watchtower", "watchtower-testing"]),
     ("i_overlay", &["watchtower-inputs"]),

@@ -26,6 +26,8 @@ pub struct FlowState {
     pub vehicles: Vec<Arc<str>>,
     /// The ids of all geofences, by number.
     pub geofences: Vec<Arc<str>>,
+    /// The ids of all alert rules, by number.
+    pub rules: Vec<Arc<str>>,
     /// All accepted edits, in the order of the log.
     pub edits: Vec<Control>,
     /// Log time, epoch milliseconds.

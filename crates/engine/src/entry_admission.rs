@@ -70,6 +70,11 @@ impl<H> EntryAdmission<'_, H> {
                 self.archive_edit(event, edit.valid_from, index);
                 self.batch.control.push(Control::Vehicle(edit));
             }
+            Accepted::Rule(edit) => {
+                self.lookup.remember_rule(&edit);
+                self.archive_edit(event, edit.valid_from, index);
+                self.batch.control.push(Control::Rule(edit));
+            }
             Accepted::Clock => {} // the least of all streams' clocks counts, when the epoch closes
         }
     }
@@ -107,6 +112,7 @@ impl<H> EntryAdmission<'_, H> {
         match &mut event {
             Event::Geofence(change) => change.valid_from = valid_from,
             Event::Vehicle(change) => change.valid_from = valid_from,
+            Event::Rule(change) => change.valid_from = valid_from,
             Event::Position(_) | Event::Clock(_) => {}
         }
         let (entry, entry_index) = (self.inlet.position.entries, index as u32);

@@ -128,7 +128,7 @@ impl<H: Clone> Flow<H> {
     /// After the epoch of a checkpoint; muted, for the tables may contain more.
     pub fn resume(settings: Settings, checkpoint: Checkpoint) -> Self {
         let Checkpoint { flow, snapshots } = checkpoint;
-        let FlowState { vehicles, geofences, edits, now, inlets } = flow;
+        let FlowState { vehicles, geofences, rules, edits, now, inlets } = flow;
         let inlet = |(i, state): (usize, InletState)| {
             let InletState { stream, position, admission, refused } = state;
             let admission = Admission::resume(settings.stream(i), settings.limits.clone(), admission);
@@ -142,10 +142,14 @@ impl<H: Clone> Flow<H> {
         for id in &geofences {
             flow.lookup.names.intern_geofence(id);
         }
+        for id in &rules {
+            flow.lookup.names.intern_rule(id);
+        }
         for edit in &edits {
             match edit {
                 Control::Geofence(edit) => flow.lookup.remember_geofence(edit),
                 Control::Vehicle(edit) => flow.lookup.remember_vehicle(edit),
+                Control::Rule(edit) => flow.lookup.remember_rule(edit),
                 Control::Now(_) | Control::Snapshot | Control::Restored => {}
             }
         }
@@ -359,6 +363,7 @@ impl<H: Clone> Flow<H> {
         FlowState {
             vehicles: self.lookup.names.vehicle_ids().to_vec(),
             geofences: self.lookup.names.geofence_ids().to_vec(),
+            rules: self.lookup.names.rule_ids().to_vec(),
             edits: self.edits.clone(),
             now: self.now,
             inlets: self.inlets.iter().map(inlet).collect(),

@@ -241,6 +241,7 @@ impl Notes {
                     (&change.geofence_id, change.valid_from)
                 }
                 Ok(Event::Vehicle(change)) => (&change.vehicle_id, change.valid_from),
+                Ok(Event::Rule(change)) => (&change.rule_id, change.valid_from),
                 Ok(Event::Position(_) | Event::Clock(_)) | Err(_) => continue,
             };
             if valid_from.is_some_and(|valid_from| Some(valid_from) < earliest) {

@@ -114,7 +114,7 @@ impl Context {
         let id = match &event {
             Event::Position(report) => &report.vehicle_id,
             Event::Vehicle(change) => &change.vehicle_id,
-            Event::Geofence(_) | Event::Clock(_) => return Ok(event),
+            Event::Geofence(_) | Event::Rule(_) | Event::Clock(_) => return Ok(event),
         };
         let most = self.options.max_ids;
         if self.ids.admit(&caller.name, id, most) {
@@ -140,7 +140,7 @@ impl Context {
                 let fleet = change.definition.as_ref().and_then(|definition| definition.fleet.as_deref());
                 may_edit && covers(&change.vehicle_id) && (grant.fleet.is_none() || fleet == grant.fleet.as_deref())
             }
-            Ok(Event::Geofence(_) | Event::Clock(_)) => may_edit && grant.covers_all_vehicles(),
+            Ok(Event::Geofence(_) | Event::Rule(_) | Event::Clock(_)) => may_edit && grant.covers_all_vehicles(),
             Err(refused) => grant.covers_all_vehicles() || refused.vehicle_id.as_deref().is_none_or(covers),
         }
     }

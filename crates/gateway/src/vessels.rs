@@ -56,7 +56,7 @@ impl Context {
     pub(crate) async fn retain_names(&self, items: &mut Vec<Item>) -> NewNames {
         let name = |item: &Item| match &item.result {
             Ok(event @ Event::Vehicle(change)) => Some((change.vehicle_id.to_string(), fingerprint(event))),
-            Ok(Event::Position(_) | Event::Geofence(_) | Event::Clock(_)) | Err(_) => None,
+            Ok(Event::Position(_) | Event::Geofence(_) | Event::Rule(_) | Event::Clock(_)) | Err(_) => None,
         };
         let is_new = |(id, fingerprint): &(String, Fingerprint)| self.vessels.is_new(id, fingerprint);
         if !items.iter().filter_map(name).any(|name| is_new(&name)) {

@@ -124,7 +124,8 @@ impl FileJudge {
     pub fn check(&self, event: &Event<'_>) -> Result<(), Rejection> {
         match event {
             Event::Position(report) if report.fix != Fix::Withdrawn => self.check_ts(report.ts),
-            Event::Position(_) | Event::Geofence(_) | Event::Vehicle(_) | Event::Clock(_) => Ok(()),
+            Event::Position(_) | Event::Geofence(_) | Event::Vehicle(_) => Ok(()),
+            Event::Rule(_) | Event::Clock(_) => Ok(()),
         }
     }
 

@@ -163,7 +163,7 @@ impl Looker {
                         looker.outline(&definition.geometry);
                     }
                 }
-                Ok(Event::Vehicle(_) | Event::Clock(_)) | Err(_) => {}
+                Ok(Event::Vehicle(_) | Event::Rule(_) | Event::Clock(_)) | Err(_) => {}
             }
         }
         looker.found.report.finish(source.as_ref());

@@ -26,6 +26,8 @@ pub struct FileReport {
     pub geofences: u64,
     /// Vehicles that were read.
     pub vehicles: u64,
+    /// Events that define or delete alert rules.
+    pub rules: u64,
     /// Clocks that were read.
     pub clocks: u64,
     /// What was refused, by reason, in the order in which reasons were first met.
@@ -53,6 +55,7 @@ impl FileReport {
             positions: 0,
             geofences: 0,
             vehicles: 0,
+            rules: 0,
             clocks: 0,
             refused: Vec::new(),
         }
@@ -64,6 +67,7 @@ impl FileReport {
             Ok(Event::Position(_)) => self.positions += 1,
             Ok(Event::Geofence(_)) => self.geofences += 1,
             Ok(Event::Vehicle(_)) => self.vehicles += 1,
+            Ok(Event::Rule(_)) => self.rules += 1,
             Ok(Event::Clock(_)) => self.clocks += 1,
             Err(rejection) => self.refuse(record.position, rejection),
         }
@@ -89,7 +93,7 @@ impl FileReport {
 
     /// Records that were read.
     pub fn read(&self) -> u64 {
-        self.positions + self.geofences + self.vehicles + self.clocks
+        self.positions + self.geofences + self.vehicles + self.rules + self.clocks
     }
 
     /// Records that were refused.
@@ -113,6 +117,7 @@ impl fmt::Display for FileReport {
             (self.positions, "position", "positions"),
             (self.geofences, "geofence", "geofences"),
             (self.vehicles, "vehicle", "vehicles"),
+            (self.rules, "rule", "rules"),
             (self.clocks, "clock", "clocks"),
         ];
         let mut counts: Vec<String> = counts

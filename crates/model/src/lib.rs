@@ -9,11 +9,13 @@
 //! | [`local_time`] | local days and hours |
 //! | [`positions`] | accepted positions |
 //! | [`edits`] | versions of geofences and of vehicles' metadata |
+//! | [`alerts`] | alert rules and the alerts that follow from them |
 //! | [`rules`] | the parameters that decide the contents of the tables |
 //! | [`facts`], [`presence`], [`aggregates`] | the rows: facts, the present, sums by hour and day |
 //! | [`computed_tables!`] | the one list of the tables they make |
 
 pub mod aggregates;
+pub mod alerts;
 pub mod edits;
 pub mod facts;
 pub mod geometry;
@@ -25,6 +27,7 @@ pub mod rules;
 mod tables;
 pub mod units;
 
+pub use alerts::{Alert, AlertKind, AlertRule, RuleEdit, RuleId};
 pub use edits::{Edit, Geofence, GeofenceEdit, InForce, Vehicle, VehicleEdit};
 pub use facts::{Offline, Visit};
 pub use positions::{Ignition, Mark, Marked, Position, PositionEvent};

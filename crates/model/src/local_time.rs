@@ -17,7 +17,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 pub struct Day(pub i32);
 
 /// The local time of a zone at every instant.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalTime {
     name: String,
     /// From when which offset to UTC holds, in milliseconds; ascending, the first since ever.
@@ -53,6 +53,13 @@ impl LocalTime {
     /// What the zone is called.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Difference of local time to UTC at `t`, milliseconds, and the interval in which it is that.
+    pub fn offset_and_span(&self, t: Millis) -> (i64, Span) {
+        let at = self.offset(t);
+        let (from, offset) = self.offsets[at];
+        (offset, Span { from, until: self.offsets.get(at + 1).map_or(END, |&(until, _)| until) })
     }
 
     /// The local date at `t`.

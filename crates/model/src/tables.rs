@@ -29,6 +29,8 @@ macro_rules! computed_tables {
             trips: $crate::facts::Trip,
             /// `turnarounds`: every turnaround.
             turnarounds: $crate::facts::Turnaround,
+            /// `alerts`: every fact that a rule selects.
+            alerts: $crate::Alert,
             /// `vehicle_daily`: each vehicle's day.
             vehicle_daily: $crate::aggregates::VehicleDaily,
             /// `geofence_hourly`: each geofence's hour.
@@ -43,6 +45,8 @@ macro_rules! computed_tables {
             vehicles: $crate::InForce<$crate::VehicleId>,
             /// `geofences`: versions of geofences.
             geofences: $crate::InForce<$crate::GeofenceId>,
+            /// `rules`: versions of alert rules.
+            rules: $crate::InForce<$crate::RuleId>,
             /// `position_marks`: the mark of every position that has one.
             marks: $crate::Marked,
         }

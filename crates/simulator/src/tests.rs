@@ -126,7 +126,7 @@ fn nothing_is_refused_but_what_is_meant_to_be() {
         };
         match event {
             Event::Position(_) => admit(0),
-            Event::Geofence(_) | Event::Vehicle(_) => admit(1),
+            Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_) => admit(1),
             Event::Clock(_) => [0, 1].map(admit).into_iter().collect(),
         }
         let read = json::encode(event);

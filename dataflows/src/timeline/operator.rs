@@ -214,7 +214,7 @@ impl Pending {
             Control::Geofence(edit) => self.arrivals.edits.push(edit),
             Control::Now(now) => self.arrivals.now = self.arrivals.now.max(now),
             Control::Vehicle(edit) => self.arrivals.vehicles.push(edit),
-            Control::Restored => {}
+            Control::Rule(_) | Control::Restored => {}
             Control::Snapshot => self.snapshot = true,
         }
     }

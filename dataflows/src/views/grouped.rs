@@ -257,6 +257,7 @@ impl<G: Group> Pending<G> {
             Control::Now(now) => self.now = self.now.max(now),
             Control::Snapshot => self.snapshot = true,
             Control::Restored => self.is_restored = true,
+            Control::Rule(_) => {}
             Control::Geofence(edit) => {
                 self.edits.push((edit.effective_from, edit.key));
                 let dwell_ms = edit.definition.map_or(0, |geofence| geofence.min_dwell_ms);

@@ -1,4 +1,4 @@
-//! `geofences` and `vehicles`: which version is in force from when until when.
+//! `geofences`, `vehicles` and `rules`: which version is in force from when until when.
 //!
 //! One edit can change the intervals of the versions around it. An epoch's answer is the difference
 //! between the rows of the edited things after it and before it.
@@ -17,7 +17,7 @@ use timely::dataflow::operators::generic::Operator;
 use crate::control::{Control, Epoch};
 use crate::versions::History;
 use crate::views::Rows;
-use watchtower_model::{Edit, GeofenceId, InForce, VehicleId};
+use watchtower_model::{Edit, GeofenceId, InForce, RuleId, VehicleId};
 
 /// The edits of one epoch, and the right to answer at it.
 type Arrivals<K, D> = BTreeMap<Epoch, (Capability<Epoch>, Vec<Edit<K, D>>)>;
@@ -29,7 +29,7 @@ type Numbered<K, D> = Option<(u32, Edit<K, D>)>;
 pub fn geofences(control: StreamVec<'_, Epoch, Control>) -> Rows<'_, InForce<GeofenceId>> {
     in_force(control, |control| match control {
         Control::Geofence(edit) => Some((edit.key.0, edit)),
-        Control::Vehicle(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
+        Control::Vehicle(_) | Control::Rule(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
     })
 }
 
@@ -37,7 +37,15 @@ pub fn geofences(control: StreamVec<'_, Epoch, Control>) -> Rows<'_, InForce<Geo
 pub fn vehicles(control: StreamVec<'_, Epoch, Control>) -> Rows<'_, InForce<VehicleId>> {
     in_force(control, |control| match control {
         Control::Vehicle(edit) => Some((edit.key.0, edit)),
-        Control::Geofence(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
+        Control::Geofence(_) | Control::Rule(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
+    })
+}
+
+/// The versions of alert rules.
+pub fn rules(control: StreamVec<'_, Epoch, Control>) -> Rows<'_, InForce<RuleId>> {
+    in_force(control, |control| match control {
+        Control::Rule(edit) => Some((edit.key.0, edit)),
+        Control::Geofence(_) | Control::Vehicle(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
     })
 }
 

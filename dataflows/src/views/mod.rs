@@ -13,7 +13,7 @@ pub mod kind_daily;
 mod occupancy;
 pub mod od_daily;
 pub mod peak;
-mod pins;
+pub(crate) mod pins;
 pub mod plain;
 mod present;
 #[cfg(test)]
@@ -27,6 +27,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::{Scope, StreamVec};
 
+use crate::alerts::operator::{Alerts, alerts};
+use crate::alerts::{AlertState, Owner};
 use crate::control::{Control, Epoch};
 use crate::timeline::operator::{Facts, timelines};
 pub use crate::timeline::operator::{Rows, States};
@@ -41,7 +43,8 @@ use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
 use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use watchtower_model::facts::{Idling, MovesOff, Overspeed, Stop, Trip, Turnaround};
 use watchtower_model::{
-    GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, Rules, VehicleId, ViewSet, Visit,
+    Alert, GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, RuleId, Rules, VehicleId, ViewSet,
+    Visit,
 };
 
 /// A group of an aggregate as it was after some epoch: what it takes to go on from there.
@@ -57,6 +60,8 @@ pub enum GroupSnapshot {
     FleetDaily(FleetDay, Arc<FleetDailyGroup>),
     /// Of `kind_daily`.
     KindDaily(KindDay, Arc<KindDailyGroup>),
+    /// No group: what `alerts` are made of.
+    Alerts(Owner, Arc<AlertState>),
 }
 
 /// The aggregates that are made of groups, in the order of [`Views::groups`].
@@ -93,6 +98,8 @@ pub struct Views<'s> {
     pub turnarounds: Rows<'s, Turnaround>,
     /// The last position of every vehicle, and what it is doing.
     pub vehicle_state: States<'s>,
+    /// Every fact that a rule selects.
+    pub alerts: Rows<'s, Alert>,
     /// Rows of `vehicle_daily`, by vehicle and local day.
     pub vehicle_daily: Rows<'s, VehicleDaily>,
     /// Rows of `geofence_hourly`, by geofence and hour.
@@ -111,6 +118,8 @@ pub struct Views<'s> {
     pub geofences: Rows<'s, InForce<GeofenceId>>,
     /// The versions of vehicles' metadata.
     pub vehicles: Rows<'s, InForce<VehicleId>>,
+    /// The versions of alert rules.
+    pub rules: Rows<'s, InForce<RuleId>>,
     /// No table: the timelines themselves, in the epochs in which they were asked for.
     pub timelines: Rows<'s, TimelineSnapshot>,
     /// No table: the groups of the aggregates, in the same epochs.
@@ -212,6 +221,10 @@ pub fn views<'s>(
     let facts = timelines(scope, positions, control.clone(), restored.timelines, rules.clone());
     let given = Given::new(control.clone(), restored.groups, facts.pins.clone(), &rules, reach_ms(&rules));
     let aggregates = Aggregates::of(set, scope, &facts, &given);
+    let alerts = match set {
+        ViewSet::Membership => Alerts::none(scope),
+        ViewSet::All => alerts(scope, &facts, &given, &rules),
+    };
     let Facts {
         marks,
         visits,
@@ -235,7 +248,9 @@ pub fn views<'s>(
         stats,
     } = facts;
     let (geofences, vehicles) = (in_force::geofences(control.clone()), in_force::vehicles(control.clone()));
+    let rules = in_force::rules(control.clone());
     let (groups, group_stats) = aggregates.told();
+    let Alerts { rows: alerts, snapshots: alert_states } = alerts;
     let Aggregates { vehicle_daily, geofence_hourly, od_daily, fleet_daily, kind_daily } = aggregates;
     let present = present::present(geofences.clone(), control);
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));
@@ -249,6 +264,7 @@ pub fn views<'s>(
         moves_off,
         trips,
         turnarounds,
+        alerts,
         vehicle_daily: vehicle_daily.rows,
         geofence_hourly: geofence_hourly.rows,
         od_daily: od_daily.rows,
@@ -259,8 +275,9 @@ pub fn views<'s>(
         occupancy,
         geofences,
         vehicles,
+        rules,
         timelines: snapshots,
-        groups,
+        groups: groups.concat(alert_states),
         stats,
         group_stats,
     }

@@ -9,7 +9,7 @@ use watchtower_model::local_time::Day;
 
 /// Days on which groups may change though their end is long ago, with the number of pins that say so.
 #[derive(Debug, Default)]
-pub(super) struct Pins {
+pub(crate) struct Pins {
     /// Where groups are each of one vehicle.
     own: BTreeMap<VehicleId, BTreeMap<(Day, Day), i64>>,
     /// Where they are not: on which days how many more, or fewer, pins hold than on the day before.
@@ -21,7 +21,7 @@ pub(super) struct Pins {
 
 impl Pins {
     /// Adds a pin so many times, or withdraws it. `by_vehicle`: groups are each of one vehicle.
-    pub(super) fn add(&mut self, pin: &Pin, diff: i64, by_vehicle: bool) {
+    pub(crate) fn add(&mut self, pin: &Pin, diff: i64, by_vehicle: bool) {
         let Pin { vehicle, first, last, groups } = *pin;
         if by_vehicle {
             let own = self.own.entry(vehicle).or_default();
@@ -36,12 +36,12 @@ impl Pins {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.own.is_empty() && self.others.is_empty()
     }
 
     /// Whether groups of a vehicle, or of no single one, are pinned on any day from one to another.
-    pub(super) fn has(&self, vehicle: Option<VehicleId>, from: Day, until: Day) -> bool {
+    pub(crate) fn has(&self, vehicle: Option<VehicleId>, from: Day, until: Day) -> bool {
         let overlaps = |&(first, last): &(Day, Day)| first <= until && from <= last;
         match vehicle {
             Some(vehicle) => self.own.get(&vehicle).is_some_and(|days| days.keys().any(overlaps)),
@@ -50,7 +50,7 @@ impl Pins {
     }
 
     /// The first day on which groups of a vehicle, or of no single one, are pinned.
-    pub(super) fn since(&self, vehicle: Option<VehicleId>) -> Day {
+    pub(crate) fn since(&self, vehicle: Option<VehicleId>) -> Day {
         let first = match vehicle {
             Some(vehicle) => self.own.get(&vehicle).and_then(|days| days.keys().next()),
             None => self.days.first(),
@@ -59,7 +59,7 @@ impl Pins {
     }
 
     /// To be called once pins have been added or withdrawn, before anything is asked.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         if !std::mem::take(&mut self.is_stale) {
             return;
         }

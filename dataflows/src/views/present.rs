@@ -54,7 +54,8 @@ pub fn present<'s, K: Data + Copy>(
                     for said in containers.flat_map(|batch| batch.drain(..)) {
                         match said {
                             Control::Now(t) => entry.now = entry.now.max(t),
-                            Control::Geofence(_) | Control::Vehicle(_) | Control::Snapshot | Control::Restored => {}
+                            Control::Geofence(_) | Control::Vehicle(_) | Control::Rule(_) => {}
+                            Control::Snapshot | Control::Restored => {}
                         }
                     }
                 });

@@ -97,6 +97,7 @@ fn what(correction: &Correction) -> (String, String) {
         Event::Position(report) => Some(report.ts),
         Event::Geofence(change) => change.valid_from,
         Event::Vehicle(change) => change.valid_from,
+        Event::Rule(change) => change.valid_from,
         Event::Clock(_) => None,
     });
     let since = since.map_or_else(String::new, clock);

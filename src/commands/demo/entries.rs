@@ -45,7 +45,7 @@ impl Entries {
         self.events += 1;
         match event {
             Event::Position(_) => self.put(POSITIONS, event, now),
-            Event::Geofence(_) | Event::Vehicle(_) => self.put(CONTROL, event, now),
+            Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_) => self.put(CONTROL, event, now),
             Event::Clock(_) => [POSITIONS, CONTROL].into_iter().for_each(|stream| self.put(stream, event, now)),
         }
     }

@@ -71,7 +71,7 @@ pub(super) fn instant(event: &Event<'_>) -> Option<Millis> {
     match event {
         Event::Position(report) => Some(report.ts),
         Event::Clock(clock) => Some(clock.now),
-        Event::Geofence(_) | Event::Vehicle(_) => None,
+        Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_) => None,
     }
 }
 
@@ -79,6 +79,7 @@ fn valid_from(event: &Event<'_>) -> Option<Millis> {
     match event {
         Event::Geofence(change) => change.valid_from,
         Event::Vehicle(change) => change.valid_from,
+        Event::Rule(change) => change.valid_from,
         Event::Position(_) | Event::Clock(_) => None,
     }
 }

@@ -67,6 +67,7 @@ pub(super) fn sort_key(event: &Event<'_>) -> Millis {
         Event::Clock(clock) => clock.now,
         Event::Geofence(change) => change.valid_from.unwrap_or(BEGINNING),
         Event::Vehicle(change) => change.valid_from.unwrap_or(BEGINNING),
+        Event::Rule(change) => change.valid_from.unwrap_or(BEGINNING),
     }
 }
 

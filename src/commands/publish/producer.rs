@@ -165,7 +165,7 @@ impl<'a> Producer<'a> {
                 self.counts.behind_horizon += u64::from(behind_ms > self.limits.horizon_ms);
                 Place::Positions(stream_of(&report.vehicle_id, self.layout.streams))
             }
-            Event::Geofence(_) | Event::Vehicle(_) => Place::Control,
+            Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_) => Place::Control,
             Event::Clock(clock) => {
                 self.push_clock(*clock, true)?;
                 return self.after_push();

@@ -5,16 +5,18 @@
 //! same. A refused event leaves no trace here: it gives no vehicle a number and moves no clock.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use watchtower_model::{
-    BEGINNING, Edit, GeofenceEdit, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Speed, VehicleEdit,
-    VehicleId,
+    BEGINNING, Edit, GeofenceEdit, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, RuleEdit, Speed,
+    VehicleEdit, VehicleId,
 };
 
 use crate::events::{
-    Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, VehicleChange, check_time, stream_of,
+    Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, RuleChange, VehicleChange, check_time,
+    stream_of, with_vehicles,
 };
 
 mod heard;
@@ -78,6 +80,8 @@ pub enum Accepted {
     Geofence(GeofenceEdit),
     /// A version of a vehicle's metadata.
     Vehicle(VehicleEdit),
+    /// A version of an alert rule.
+    Rule(RuleEdit),
     /// A clock event; [`Admission::now`] returns the new time.
     Clock,
 }
@@ -167,6 +171,7 @@ impl Admission {
             Event::Position(report) => self.position(report, arrival, names).map(Accepted::Position),
             Event::Geofence(change) => self.geofence(change, arrival, names).map(Accepted::Geofence),
             Event::Vehicle(change) => self.vehicle(change, arrival, names).map(Accepted::Vehicle),
+            Event::Rule(change) => self.rule(change, arrival, names).map(Accepted::Rule),
             Event::Clock(clock) => self.clock(*clock, arrival).map(|()| Accepted::Clock),
         }
     }
@@ -275,6 +280,21 @@ impl Admission {
         let key = names.intern_vehicle(&change.vehicle_id);
         self.named.insert(key);
         Ok(Edit { key, valid_from, effective_from, seq: self.next_edit(), definition: change.definition.clone() })
+    }
+
+    /// A rule holds from its arrival if it names no time, the first version too: it never concerns what was before.
+    fn rule(
+        &mut self,
+        change: &RuleChange<'_>,
+        arrival: Option<Millis>,
+        names: &mut Names,
+    ) -> Result<RuleEdit, Rejection> {
+        self.check_control("a rule")?;
+        let (valid_from, effective_from) = self.instants(change.valid_from, false, arrival)?;
+        let number = |id: &str| names.intern_vehicle(id);
+        let definition = change.definition.as_deref().map(|rule| Arc::new(with_vehicles(rule, number)));
+        let key = names.intern_rule(&change.rule_id);
+        Ok(Edit { key, valid_from, effective_from, seq: self.next_edit(), definition })
     }
 
     fn clock(&mut self, clock: Clock, arrival: Option<Millis>) -> Result<(), Rejection> {

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
-use watchtower_model::{GeofenceId, VehicleId};
+use watchtower_model::{GeofenceId, RuleId, VehicleId};
 
-/// The dense numbers of vehicles and geofences, given in the order in which they are first accepted.
+/// The dense numbers of vehicles, geofences and alert rules, given in the order in which they are first accepted.
 /// All streams of a process share one.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     vehicles: Interner,
     geofences: Interner,
+    rules: Interner,
 }
 
 impl Names {
@@ -43,6 +44,26 @@ impl Names {
     /// The ids of all geofences, by number.
     pub fn geofence_ids(&self) -> &[Arc<str>] {
         &self.geofences.ids
+    }
+
+    /// The number of a rule, if it has one.
+    pub fn rule(&self, id: &str) -> Option<RuleId> {
+        self.rules.get(id).map(RuleId)
+    }
+
+    /// The id of a rule that has a number.
+    pub fn rule_id(&self, rule: RuleId) -> &Arc<str> {
+        &self.rules.ids[rule.0 as usize]
+    }
+
+    /// The ids of all rules, by number.
+    pub fn rule_ids(&self) -> &[Arc<str>] {
+        &self.rules.ids
+    }
+
+    /// The number of a rule; if it has none, the next.
+    pub fn intern_rule(&mut self, id: &str) -> RuleId {
+        RuleId(self.rules.intern(id))
     }
 
     /// The number of a vehicle; if it has none, the next.

@@ -208,7 +208,7 @@ impl Batch {
         self.count += 1;
         match event {
             Event::Position(report) => self.push_position(report),
-            Event::Geofence(_) | Event::Vehicle(_) | Event::Clock(_) => {
+            Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_) | Event::Clock(_) => {
                 self.bytes.push(JSON);
                 self.push_json(&json::encode(event));
             }

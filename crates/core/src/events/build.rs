@@ -34,8 +34,12 @@ pub fn event<'a>(
         "geofence" => geofence(fields, limits),
         "vehicle" => vehicle(fields, limits),
         "clock" => clock(fields, limits),
+        "rule" => {
+            let detail = "type: a rule is written as JSON, in one field `json` or a file of events".to_owned();
+            Err(Rejection::new(Reason::UnknownType, detail))
+        }
         other => {
-            let detail = format!("type: expected position, geofence, vehicle or clock, found {}", quoted(other));
+            let detail = format!("type: expected position, geofence, vehicle, rule or clock, found {}", quoted(other));
             Err(Rejection::new(Reason::UnknownType, detail))
         }
     }

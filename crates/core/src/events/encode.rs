@@ -70,6 +70,8 @@ pub fn walk(event: &Event<'_>, emit: &mut dyn FnMut(Field, Token<'_>)) {
                 }
             }
         }
+        // Its members are no fields: see `rule::encode`.
+        Event::Rule(_) => emit(Field::Type, Token::Text("rule")),
         Event::Clock(clock) => {
             emit(Field::Type, Token::Text("clock"));
             emit(Field::Now, Token::Time(clock.now));

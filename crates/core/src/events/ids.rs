@@ -15,6 +15,11 @@ pub fn check_geofence_id(id: &str) -> Result<(), Rejection> {
     check(id, "geofence_id", Reason::Malformed)
 }
 
+/// An alert rule's id, if it is one. A bad one is `malformed`.
+pub fn check_rule_id(id: &str) -> Result<(), Rejection> {
+    check(id, "rule_id", Reason::Malformed)
+}
+
 fn check(id: &str, name: &str, reason: Reason) -> Result<(), Rejection> {
     let plain = !id.is_empty() && id.len() <= MAX_ID_CHARS && id.bytes().all(|byte| (b' '..0x7f).contains(&byte));
     if plain || ((1..=MAX_ID_CHARS).contains(&id.chars().count()) && !id.chars().any(char::is_control)) {

@@ -12,6 +12,7 @@ use super::encode::{Token, walk};
 use super::fields::{Field, Fields, Value};
 use super::limits::Limits;
 use super::rejection::{Reason, Rejection, quoted};
+use super::rule;
 use super::{Decoded, Event};
 
 /// Reads one event.
@@ -42,6 +43,9 @@ pub fn decode_many<'a>(bytes: &'a [u8], limits: &Limits, mut sink: impl FnMut(De
 
 /// Writes an event as one line, without a line break.
 pub fn encode(event: &Event<'_>) -> String {
+    if let Event::Rule(change) = event {
+        return rule::encode(change);
+    }
     let mut json = String::with_capacity(192);
     walk(event, &mut |field, token| {
         json.push(if json.is_empty() { '{' } else { ',' });
@@ -80,6 +84,9 @@ pub fn malformed(expected: &str, json: &str, fault: &serde_json::Error) -> Rejec
 fn decode_text<'a>(text: &'a str, limits: &Limits) -> Result<Event<'a>, Rejection> {
     let Members { known, unknown } =
         serde_json::from_str(text).map_err(|fault| malformed("a JSON object", text, &fault))?;
+    if known.string(Field::Type)?.as_deref() == Some("rule") {
+        return rule::decode(text, limits);
+    }
     build::event(&known, || attributes_of(&known, &unknown), limits)
 }
 

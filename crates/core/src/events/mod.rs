@@ -1,7 +1,8 @@
 //! The wire format: what an event is, and its three shapes.
 //!
 //! An event says where a vehicle was ([`PositionReport`]), what a geofence or vehicle is from some
-//! instant on ([`GeofenceChange`], [`VehicleChange`]), or what time it is ([`Clock`]). It travels as
+//! instant on ([`GeofenceChange`], [`VehicleChange`]), what an alert rule is ([`RuleChange`], as JSON only), or what time
+//! it is ([`Clock`]). It travels as
 //! JSON ([`json`]), as plain fields of a stream entry ([`plain`]) or in a binary batch ([`binary`]);
 //! an event that is written in any of them reads back equal. [`decode_entry`] takes an entry in
 //! whichever shape it is.
@@ -22,7 +23,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use watchtower_model::{Geofence, Heading, Millis, Place, Speed, Vehicle};
+use watchtower_model::{AlertRule, Geofence, Heading, Millis, Place, Speed, Vehicle};
 
 mod attributes;
 pub mod binary;
@@ -38,15 +39,17 @@ mod limits;
 pub mod plain;
 mod rejected;
 mod rejection;
+mod rule;
 mod time;
 
 pub use entry::{Decoded, decode_entry, field_lines, refused_fields};
 pub use fields::MAX_TEXT_CHARS;
 pub use geometry::{Geometry, Rings};
-pub use ids::{MAX_ID_CHARS, check_geofence_id, check_vehicle_id, stream_of};
+pub use ids::{MAX_ID_CHARS, check_geofence_id, check_rule_id, check_vehicle_id, stream_of};
 pub use limits::{Limits, default_max_retained_positions};
 pub use rejected::{MAX_KEPT_BYTES, Raw, RejectedEvent, Whole};
 pub use rejection::{Reason, Rejection, quoted};
+pub use rule::{RuleText, with_vehicles};
 
 pub use attributes::{Builder as AttributesBuilder, checked as checked_attributes, push_string as push_json_string};
 pub use build::{geofence_with_id, place, position};
@@ -64,6 +67,8 @@ pub enum Event<'a> {
     Geofence(GeofenceChange<'a>),
     /// Describes a vehicle from an instant on, or deletes it.
     Vehicle(VehicleChange<'a>),
+    /// Defines an alert rule from an instant on, or deletes it.
+    Rule(RuleChange<'a>),
     /// The log's own time.
     Clock(Clock),
 }
@@ -154,6 +159,19 @@ pub struct VehicleChange<'a> {
     pub definition: Option<Arc<Vehicle>>,
 }
 
+/// A version of an alert rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleChange<'a> {
+    /// Identifier of the rule; 1 to 128 characters.
+    pub rule_id: Cow<'a, str>,
+    /// Instant from which it holds; if absent, its arrival.
+    pub valid_from: Option<Millis>,
+    /// Arrival of the event as its producer reports it, epoch milliseconds.
+    pub received_at: Option<Millis>,
+    /// What holds from then on; nothing if it is deleted.
+    pub definition: Option<Arc<AlertRule>>,
+}
+
 /// The log's own time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
@@ -181,6 +199,7 @@ impl Event<'_> {
             Self::Position(event) => event.received_at,
             Self::Geofence(event) => event.received_at,
             Self::Vehicle(event) => event.received_at,
+            Self::Rule(event) => event.received_at,
             Self::Clock(event) => event.received_at,
         }
     }
@@ -191,6 +210,7 @@ impl Event<'_> {
             Self::Position(event) => &mut event.received_at,
             Self::Geofence(event) => &mut event.received_at,
             Self::Vehicle(event) => &mut event.received_at,
+            Self::Rule(event) => &mut event.received_at,
             Self::Clock(event) => &mut event.received_at,
         }
     }
@@ -208,6 +228,7 @@ impl Event<'_> {
             }),
             Self::Geofence(event) => Event::Geofence(GeofenceChange { geofence_id: owned(event.geofence_id), ..event }),
             Self::Vehicle(event) => Event::Vehicle(VehicleChange { vehicle_id: owned(event.vehicle_id), ..event }),
+            Self::Rule(event) => Event::Rule(RuleChange { rule_id: owned(event.rule_id), ..event }),
             Self::Clock(clock) => Event::Clock(clock),
         }
     }

@@ -11,6 +11,7 @@ use super::fields::{Field, Fields, Value};
 use super::json::utf8;
 use super::limits::Limits;
 use super::rejection::Rejection;
+use super::rule;
 
 /// Reads an event from names and values. The caller has checked their total size.
 pub fn decode<'a>(pairs: &[(&'a [u8], &'a [u8])], limits: &Limits) -> Result<Event<'a>, Rejection> {
@@ -36,8 +37,11 @@ pub fn decode<'a>(pairs: &[(&'a [u8], &'a [u8])], limits: &Limits) -> Result<Eve
     build::event(&fields, collect, limits)
 }
 
-/// Writes an event as names and values.
+/// Writes an event as names and values; a rule as the one field `json`.
 pub fn encode(event: &Event<'_>) -> Vec<(&'static str, String)> {
+    if let Event::Rule(change) = event {
+        return vec![("json", rule::encode(change))];
+    }
     let mut pairs = Vec::with_capacity(8);
     walk(event, &mut |field, token| pairs.push((field.name(), token.to_text())));
     pairs

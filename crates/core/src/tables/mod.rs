@@ -4,6 +4,7 @@
 //! (dense numbers) to cells (names, times, coordinates). No other code knows the columns. [`Deltas::visit`] passes the
 //! changes of all tables.
 
+pub mod alerts;
 mod change_set;
 mod deltas;
 pub mod fleet_daily;
@@ -23,8 +24,8 @@ pub mod positions;
 mod refused;
 pub mod rejected_counts;
 pub mod rejected_events;
+pub mod rules;
 pub mod stops;
-
 pub mod trips;
 pub mod turnarounds;
 pub mod vehicle_daily;
@@ -45,12 +46,14 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 use watchtower_model::geometry::Shape;
 use watchtower_model::local_time::Day;
-use watchtower_model::{Geofence, GeofenceEdit, GeofenceId, Millis, Speed, Vehicle, VehicleEdit, VehicleId};
+use watchtower_model::{
+    AlertRule, Geofence, GeofenceEdit, GeofenceId, Millis, RuleEdit, RuleId, Speed, Vehicle, VehicleEdit, VehicleId,
+};
 
 use crate::admission::Names;
 
 /// All tables, in the order in which documentation and exports list them.
-pub const TABLES: [&Table; 22] = [
+pub const TABLES: [&Table; 24] = [
     &vehicle_state::TABLE,
     &geofence_membership::TABLE,
     &geofence_occupancy::TABLE,
@@ -62,6 +65,7 @@ pub const TABLES: [&Table; 22] = [
     &moves_off::TABLE,
     &trips::TABLE,
     &turnarounds::TABLE,
+    &alerts::TABLE,
     &vehicle_daily::TABLE,
     &geofence_hourly::TABLE,
     &od_daily::TABLE,
@@ -69,6 +73,7 @@ pub const TABLES: [&Table; 22] = [
     &kind_daily::TABLE,
     &vehicles::TABLE,
     &geofences::TABLE,
+    &rules::TABLE,
     &position_marks::TABLE,
     &positions::TABLE,
     &rejected_events::TABLE,
@@ -284,10 +289,11 @@ pub trait TableRow: Clone + Debug + Eq + Hash {
 /// Data that the dataflow does not carry: names of dense numbers, and the contents of accepted edits.
 #[derive(Debug, Default)]
 pub struct Lookup {
-    /// Names of vehicles and geofences.
+    /// Names of vehicles, geofences and alert rules.
     pub names: Names,
     geofences: HashMap<(GeofenceId, u64), Arc<Geofence>, FxBuildHasher>,
     vehicles: HashMap<(VehicleId, u64), Arc<Vehicle>, FxBuildHasher>,
+    rules: HashMap<(RuleId, u64), Arc<AlertRule>, FxBuildHasher>,
 }
 
 impl Lookup {
@@ -303,6 +309,21 @@ impl Lookup {
         if let Some(definition) = &edit.definition {
             self.vehicles.insert((edit.key, edit.seq), Arc::clone(definition));
         }
+    }
+
+    /// Stores the definition in an accepted edit.
+    pub fn remember_rule(&mut self, edit: &RuleEdit) {
+        if let Some(definition) = &edit.definition {
+            self.rules.insert((edit.key, edit.seq), Arc::clone(definition));
+        }
+    }
+
+    /// The definition that an accepted edit set.
+    ///
+    /// # Panics
+    /// If the edit was not remembered, or was a deletion.
+    pub fn rule(&self, key: RuleId, seq: u64) -> &AlertRule {
+        self.rules.get(&(key, seq)).expect("accepted edits are stored before the dataflow gets them")
     }
 
     /// The definition that an accepted edit set.

@@ -55,7 +55,7 @@ impl Default for Options {
 pub const KEPT: usize = 2;
 
 /// Raised with every change of the contents of files.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 
 const CHECKPOINT: &str = "checkpoint";
 const CHUNKS: &str = "chunks";

@@ -29,7 +29,7 @@ pub use shuffle::permute_positions;
 pub struct Intake {
     rules: Rules,
     admission: Admission,
-    /// Names and definitions of vehicles and geofences.
+    /// Names and definitions of vehicles, geofences and alert rules.
     pub lookup: Lookup,
     /// Accepted positions, for the table `positions`.
     pub archive: Archive,
@@ -99,6 +99,10 @@ impl Intake {
             (Accepted::Vehicle(edit), _) => {
                 self.lookup.remember_vehicle(&edit);
                 Item::Control(Control::Vehicle(edit))
+            }
+            (Accepted::Rule(edit), _) => {
+                self.lookup.remember_rule(&edit);
+                Item::Control(Control::Rule(edit))
             }
             (Accepted::Clock, _) => Item::Clock(self.admission.now()),
         })

@@ -155,7 +155,7 @@ impl OpenLog {
             Entry::Event(event @ Event::Position(report)) => {
                 batches.push(positions(&report.vehicle_id), event, true, chunk);
             }
-            Entry::Event(event @ (Event::Geofence(_) | Event::Vehicle(_))) => {
+            Entry::Event(event @ (Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_))) => {
                 batches.push(Place::Control, event, true, chunk);
             }
             Entry::Event(event @ Event::Clock(_)) => {

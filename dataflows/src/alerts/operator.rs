@@ -1,0 +1,181 @@
+//! The alerts in the dataflow: facts exchanged by owner, control and pins as they come, epoch by epoch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use differential_dataflow::AsCollection;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder, operator::empty};
+use timely::dataflow::operators::vec::Map;
+use timely::dataflow::{Scope, StreamVec};
+
+use crate::alerts::fact::{Fact, Owner};
+use crate::alerts::owners::{AlertState, Arrivals, Owners};
+use crate::control::{Control, Epoch};
+use crate::timeline::operator::Facts;
+use crate::views::grouped::Given;
+use crate::views::groups::silence_reach_ms;
+use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::facts::Pin;
+use watchtower_model::{Alert, Rules, VehicleId};
+
+/// Input of an epoch at this worker, with the capabilities to produce its output.
+struct Pending {
+    answer: [Capability<Epoch>; 2],
+    arrivals: Arrivals,
+    restored: Vec<(Owner, Arc<AlertState>)>,
+    is_restored: bool,
+    snapshot: bool,
+    /// The longest dwell and the reach of the longest silence that edits ask for, milliseconds.
+    slack_ms: (i64, i64),
+}
+
+type Out<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
+
+/// Rows of `alerts`, and the states of all owners in the epochs in which they were requested.
+pub struct Alerts<'s> {
+    /// Rows of the table.
+    pub rows: Rows<'s, Alert>,
+    /// States, for checkpoints.
+    pub snapshots: Rows<'s, GroupSnapshot>,
+}
+
+impl<'s> Alerts<'s> {
+    /// Alerts that are not computed: no rows and no states.
+    pub fn none(scope: Scope<'s, Epoch>) -> Self {
+        Self { rows: empty(scope).as_collection(), snapshots: empty(scope).as_collection() }
+    }
+}
+
+impl std::fmt::Debug for Alerts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alerts").finish_non_exhaustive()
+    }
+}
+
+/// A fact, to be exchanged.
+type Owned = ((Owner, Fact), Epoch, i64);
+
+/// All facts that alerts may be about, in one stream.
+fn owned<'s>(facts: &Facts<'s>) -> StreamVec<'s, Epoch, Owned> {
+    macro_rules! of {
+        ($($rows:ident),*) => {
+            [$(facts.$rows.inner.clone().map(|(fact, epoch, diff)| {
+                let owner = Owner::Vehicle(fact.vehicle);
+                ((owner, Fact::from(fact)), epoch, diff)
+            }),)*]
+        };
+    }
+    let [visits, others @ ..] = of!(visits, offlines, stops, idlings, overspeeds, trips, turnarounds);
+    use timely::dataflow::operators::Concatenate;
+    visits.scope().concatenate(std::iter::once(visits).chain(others))
+}
+
+/// The alerts.
+pub fn alerts<'s>(scope: Scope<'s, Epoch>, facts: &Facts<'s>, given: &Given<'s>, rules: &Rules) -> Alerts<'s> {
+    let Given { control, restored, pins, local_time: _, sealed_after_ms } = given.clone();
+    let (index, peers) = (scope.index() as u64, scope.peers() as u64);
+    let restored = restored.flat_map(|snapshot| match snapshot {
+        GroupSnapshot::Alerts(owner, state) => Some((owner, state)),
+        _ => None,
+    });
+    let mut builder = OperatorBuilder::new("Alerts".to_owned(), scope);
+    let mut facts_input = builder.new_input(owned(facts), Exchange::new(|((owner, _), _, _): &Owned| owner.route()));
+    let mut control = builder.new_input(control, Pipeline);
+    let by_owner = Exchange::new(|(owner, _): &(Owner, Arc<AlertState>)| owner.route());
+    let mut restored = builder.new_input(restored, by_owner);
+    let by_vehicle = Exchange::new(|(pin, _, _): &(Pin, Epoch, i64)| {
+        let Pin { vehicle: VehicleId(number), .. } = pin;
+        u64::from(*number)
+    });
+    let mut pins = builder.new_input(pins.inner, by_vehicle);
+    let (rows, rows_stream) = builder.new_output();
+    let (snapshots, snapshots_stream) = builder.new_output();
+    let mut rows = OutputBuilder::<_, Out<Alert>>::from(rows);
+    let mut snapshots = OutputBuilder::<_, Out<GroupSnapshot>>::from(snapshots);
+    let rules = rules.clone();
+    builder.build(move |initial| {
+        drop(initial); // a kept capability would hold every view at epoch 0
+        let mut owners = Owners::new(rules, sealed_after_ms, index, peers);
+        let mut pending = BTreeMap::<Epoch, Pending>::new();
+        move |frontiers| {
+            facts_input.for_each_stamp(|cap, containers| {
+                for (fact, epoch, diff) in containers.flat_map(|batch| batch.drain(..)) {
+                    let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                    entry.arrivals.facts.push((fact, diff));
+                }
+            });
+            control.for_each_stamp(|cap, containers| {
+                let Some(&epoch) = cap.least() else { return };
+                let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                containers.for_each(|batch| batch.drain(..).for_each(|control| entry.take(control)));
+            });
+            restored.for_each_stamp(|cap, containers| {
+                let Some(&epoch) = cap.least() else { return };
+                let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                containers.for_each(|batch| entry.restored.append(batch));
+            });
+            pins.for_each_stamp(|cap, containers| {
+                for (pin, epoch, diff) in containers.flat_map(|batch| batch.drain(..)) {
+                    let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
+                    entry.arrivals.pins.push((pin, diff));
+                }
+            });
+            while let Some(first) = pending.first_entry() {
+                let epoch = *first.key();
+                if frontiers.iter().any(|frontier| frontier.less_equal(&epoch)) {
+                    break;
+                }
+                let Pending { answer: [rows_at, snapshots_at], mut arrivals, restored, is_restored, snapshot, slack_ms } =
+                    first.remove();
+                owners.keep_for(slack_ms.0, slack_ms.1);
+                debug_assert!(is_restored || restored.is_empty(), "states are restored where a control says so");
+                arrivals.restored = is_restored.then_some(restored);
+                let changes = owners.advance(arrivals);
+                if !changes.is_empty() {
+                    let changes = changes.into_iter().map(|(alert, diff)| (alert, epoch, diff));
+                    rows.activate().session(&rows_at).give_iterator(changes);
+                }
+                if snapshot {
+                    let states = owners.states().map(|(owner, state)| (GroupSnapshot::Alerts(owner, state), epoch, 1));
+                    snapshots.activate().session(&snapshots_at).give_iterator(states);
+                }
+            }
+        }
+    });
+    Alerts { rows: rows_stream.as_collection(), snapshots: snapshots_stream.as_collection() }
+}
+
+impl Pending {
+    fn new(capability: impl Fn(usize) -> Capability<Epoch>) -> Self {
+        Self {
+            answer: [0, 1].map(capability),
+            arrivals: Arrivals::default(),
+            restored: Vec::new(),
+            is_restored: false,
+            snapshot: false,
+            slack_ms: (0, 0),
+        }
+    }
+
+    fn take(&mut self, control: Control) {
+        match control {
+            Control::Now(now) => self.arrivals.now = self.arrivals.now.max(now),
+            Control::Snapshot => self.snapshot = true,
+            Control::Restored => self.is_restored = true,
+            Control::Rule(edit) => self.arrivals.rules.push(edit),
+            Control::Geofence(edit) => {
+                let dwell_ms = edit.definition.as_ref().map_or(0, |geofence| geofence.min_dwell_ms);
+                self.slack_ms.0 = self.slack_ms.0.max(dwell_ms);
+                self.arrivals.geofences.push(edit);
+            }
+            Control::Vehicle(edit) => {
+                let own = edit.definition.as_ref().and_then(|vehicle| vehicle.offline_after_ms);
+                self.slack_ms.1 = self.slack_ms.1.max(own.map_or(0, silence_reach_ms));
+                self.arrivals.vehicles.push(edit);
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Facts and alerts of vehicles and geofences, without the dataflow around them.
+//!
+//! An epoch's change is what the facts give in the world after it minus what they gave in the world before. Facts that
+//! have neither come nor gone are looked at only if something else may have changed their alerts: an edit, or an instant
+//! that they waited for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use differential_dataflow::consolidation::consolidate;
+use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
+
+use crate::alerts::cooldown::Chain;
+use crate::alerts::evaluate::evaluate;
+use crate::alerts::fact::{Fact, Owner};
+use crate::alerts::world::World;
+use crate::views::pins::Pins;
+use watchtower_model::alerts::AlertDetail;
+use watchtower_model::facts::Pin;
+use watchtower_model::{Alert, BEGINNING, END, GeofenceEdit, GeofenceId, Millis, RuleEdit, RuleId, Rules, VehicleEdit};
+
+/// Alerts that share a cooldown: of a version of a rule, and perhaps a geofence.
+type ChainKey = (RuleId, u64, Option<GeofenceId>);
+
+/// What is kept of the facts and alerts of one owner.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertState {
+    /// Facts whose alerts something else than a change of the fact can change, ascending.
+    facts: Vec<Fact>,
+    /// Alerts of rules with a cooldown that may still change.
+    chains: BTreeMap<ChainKey, Chain>,
+}
+
+/// The state of an owner, with its timer.
+#[derive(Debug)]
+struct Held {
+    state: Arc<AlertState>,
+    /// The entry of the timer queue that counts; [`END`] if none does.
+    armed: Millis,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self { state: Arc::default(), armed: END }
+    }
+}
+
+/// Input of an epoch.
+#[derive(Debug)]
+pub struct Arrivals {
+    /// Facts that come and go.
+    pub facts: Vec<((Owner, Fact), i64)>,
+    /// Edits of geofences, in the order of the log.
+    pub geofences: Vec<GeofenceEdit>,
+    /// Edits of vehicles.
+    pub vehicles: Vec<VehicleEdit>,
+    /// Edits of rules.
+    pub rules: Vec<RuleEdit>,
+    /// Days of vehicles on which facts may change however long ago they were.
+    pub pins: Vec<(Pin, i64)>,
+    /// The log's time; [`BEGINNING`] if it did not advance.
+    pub now: Millis,
+    /// States to continue from; then the facts are those that they hold.
+    pub restored: Option<Vec<(Owner, Arc<AlertState>)>>,
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self {
+            facts: Vec::new(),
+            geofences: Vec::new(),
+            vehicles: Vec::new(),
+            rules: Vec::new(),
+            pins: Vec::new(),
+            now: BEGINNING,
+            restored: None,
+        }
+    }
+}
+
+/// Facts and alerts of the owners of one worker.
+#[derive(Debug)]
+pub struct Owners {
+    world: World,
+    /// This worker has the owners whose number is `index` modulo `peers`.
+    index: u64,
+    peers: u64,
+    owners: HashMap<Owner, Held, FxBuildHasher>,
+    timers: BTreeSet<(Millis, Owner)>,
+    pins: Pins,
+    /// Alerts so long before the log's time change no more, unless they are pinned; `None`: any may.
+    sealed_after_ms: Option<i64>,
+    /// The longest dwell, and the reach of the longest silence, of any edit so far.
+    slack_ms: (i64, i64),
+}
+
+impl Owners {
+    /// Without any facts. Alerts change no more `sealed_after_ms` after their instant, if ever.
+    pub fn new(parameters: Rules, sealed_after_ms: Option<i64>, index: u64, peers: u64) -> Self {
+        Self {
+            world: World::new(parameters),
+            index,
+            peers,
+            owners: HashMap::default(),
+            timers: BTreeSet::new(),
+            pins: Pins::default(),
+            sealed_after_ms,
+            slack_ms: (0, 0),
+        }
+    }
+
+    /// Edits may make facts change so much longer afterwards: the longest dwell of a geofence and the reach of the longest
+    /// silence of a vehicle. Milliseconds.
+    pub fn keep_for(&mut self, dwell_ms: i64, silence_ms: i64) {
+        self.slack_ms = (self.slack_ms.0.max(dwell_ms), self.slack_ms.1.max(silence_ms));
+    }
+
+    /// Takes in one epoch. Returns the alerts that are no longer raised and those that are now.
+    pub fn advance(&mut self, arrivals: Arrivals) -> Vec<(Alert, i64)> {
+        let Arrivals { mut facts, geofences, vehicles, rules, pins, now, restored } = arrivals;
+        let now = now.max(self.world.now);
+        let mut changes = Vec::new();
+        self.pin(&pins, |diff| diff > 0);
+        if let Some(restored) = restored {
+            self.edit(geofences, vehicles, rules);
+            self.world.now = now;
+            restored.into_iter().for_each(|(owner, state)| self.restore(owner, state));
+            self.pin(&pins, |diff| diff < 0);
+            return changes;
+        }
+        let edited: BTreeSet<GeofenceId> = geofences.iter().map(|edit| edit.key).collect();
+        let mine = |geofence: &GeofenceId| u64::from(geofence.0) % self.peers == self.index;
+        let versioned: Vec<GeofenceId> = edited.iter().copied().filter(mine).collect();
+        facts.extend(self.versions_of(&versioned, -1));
+        let affected = self.affected(&edited, &vehicles, !rules.is_empty());
+        let due = self.due(now);
+
+        // Facts that have gone are known; those that are to come are not, but a version that goes may come again.
+        let gone = facts.iter().filter(|(_, diff)| *diff < 0).map(|(fact, _)| *fact);
+        let mut diffs = Vec::new();
+        let before: BTreeSet<(Owner, Fact)> = gone.chain(self.facts_of(affected.iter().chain(&due))).collect();
+        for (owner, fact) in &before {
+            self.diff(*owner, fact, -1, &mut diffs);
+        }
+        self.edit(geofences, vehicles, rules);
+        self.world.now = now;
+        facts.extend(self.versions_of(&versioned, 1));
+        consolidate(&mut facts);
+        self.apply(&facts);
+        let come = facts.iter().filter(|(_, diff)| *diff > 0).map(|(fact, _)| *fact);
+        let removed: BTreeSet<(Owner, Fact)> =
+            facts.iter().filter(|(_, diff)| *diff < 0).map(|(fact, _)| *fact).collect();
+        let after: BTreeSet<(Owner, Fact)> =
+            before.iter().copied().filter(|fact| !removed.contains(fact)).chain(come).collect();
+        let touched: BTreeSet<Owner> = after.iter().chain(&removed).map(|(owner, _)| *owner).collect();
+        for (owner, fact) in &after {
+            let due = self.diff(*owner, fact, 1, &mut diffs);
+            self.arm(*owner, due);
+        }
+        consolidate(&mut diffs);
+        self.raise(diffs, &mut changes);
+        self.pin(&pins, |diff| diff < 0);
+        touched.into_iter().for_each(|owner| self.forget(owner));
+        consolidate(&mut changes);
+        changes
+    }
+
+    /// The states as they are now.
+    pub fn states(&self) -> impl Iterator<Item = (Owner, Arc<AlertState>)> {
+        self.owners.iter().map(|(owner, held)| (*owner, Arc::clone(&held.state)))
+    }
+
+    fn pin(&mut self, pins: &[(Pin, i64)], which: impl Fn(i64) -> bool) {
+        for (pin, diff) in pins.iter().filter(|(_, diff)| which(*diff)) {
+            self.pins.add(pin, *diff, true);
+        }
+        self.pins.settle();
+    }
+
+    fn edit(&mut self, geofences: Vec<GeofenceEdit>, vehicles: Vec<VehicleEdit>, rules: Vec<RuleEdit>) {
+        geofences.into_iter().for_each(|edit| self.world.edit_geofence(edit));
+        vehicles.into_iter().for_each(|edit| self.world.edit_vehicle(edit));
+        self.world.edit_rules(rules);
+    }
+
+    /// The facts of the versions of geofences, `diff` times.
+    fn versions_of<'a>(&'a self, geofences: &'a [GeofenceId], diff: i64) -> Vec<((Owner, Fact), i64)> {
+        let of = |&geofence: &GeofenceId| {
+            self.world.changes(geofence).map(move |fact| ((Owner::Geofence(geofence), fact), diff))
+        };
+        geofences.iter().flat_map(of).collect()
+    }
+
+    /// Owners whose facts edits may concern.
+    fn affected(
+        &self,
+        geofences: &BTreeSet<GeofenceId>,
+        vehicles: &[VehicleEdit],
+        rules: bool,
+    ) -> BTreeSet<Owner> {
+        if rules {
+            return self.owners.keys().copied().collect();
+        }
+        if !self.world.has_rules() {
+            return BTreeSet::new();
+        }
+        let vehicles = vehicles.iter().map(|edit| Owner::Vehicle(edit.key));
+        let mut affected: BTreeSet<Owner> = vehicles.filter(|owner| self.owners.contains_key(owner)).collect();
+        if !geofences.is_empty() {
+            let is_in = |fact: &Fact| concerns(fact, geofences);
+            let inside = self.owners.iter().filter(|(_, held)| held.state.facts.iter().any(is_in));
+            affected.extend(inside.map(|(owner, _)| *owner));
+        }
+        affected
+    }
+
+    /// Takes the owners whose timers have come out of the queue.
+    fn due(&mut self, now: Millis) -> BTreeSet<Owner> {
+        let mut due = BTreeSet::new();
+        while let Some(&(at, owner)) = self.timers.first().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, owner));
+            if let Some(held) = self.owners.get_mut(&owner).filter(|held| held.armed == at) {
+                held.armed = END;
+                due.insert(owner);
+            }
+        }
+        due
+    }
+
+    fn facts_of<'a>(&'a self, owners: impl Iterator<Item = &'a Owner> + 'a) -> impl Iterator<Item = (Owner, Fact)> + 'a {
+        owners.flat_map(|owner| {
+            let held = self.owners.get(owner);
+            held.into_iter().flat_map(move |held| held.state.facts.iter().map(move |fact| (*owner, *fact)))
+        })
+    }
+
+    /// Appends the alerts of a fact `diff` times. Returns when they may change next.
+    fn diff(&self, owner: Owner, fact: &Fact, diff: i64, diffs: &mut Vec<(Alert, i64)>) -> Millis {
+        if !self.world.has_rules() {
+            return END;
+        }
+        let mut alerts = Vec::new();
+        let due = evaluate(&self.world, owner, fact, &mut alerts);
+        diffs.extend(alerts.into_iter().map(|alert| (alert, diff)));
+        due
+    }
+
+    /// Adds and removes facts.
+    fn apply(&mut self, facts: &[((Owner, Fact), i64)]) {
+        for ((owner, fact), diff) in facts {
+            if *diff > 0 {
+                let facts = &mut Arc::make_mut(&mut self.owners.entry(*owner).or_default().state).facts;
+                if let Err(place) = facts.binary_search(fact) {
+                    facts.insert(place, *fact);
+                }
+            } else if let Some(held) = self.owners.get_mut(owner)
+                && let Ok(place) = held.state.facts.binary_search(fact)
+            {
+                Arc::make_mut(&mut held.state).facts.remove(place);
+            }
+        }
+    }
+
+    /// Sees to it that an owner is looked at when the log's time is `due`.
+    fn arm(&mut self, owner: Owner, due: Millis) {
+        let Some(held) = self.owners.get_mut(&owner).filter(|held| due < held.armed) else { return };
+        self.timers.remove(&(held.armed, owner));
+        held.armed = due;
+        self.timers.insert((due, owner));
+    }
+
+    /// Passes on alerts, those of rules with a cooldown by their chains.
+    fn raise(&mut self, diffs: Vec<(Alert, i64)>, changes: &mut Vec<(Alert, i64)>) {
+        let mut chained = BTreeMap::<(Owner, ChainKey), Vec<(Alert, i64)>>::new();
+        for (alert, diff) in diffs {
+            if self.cooldown_ms(&alert) == 0 {
+                changes.push((alert, diff));
+                continue;
+            }
+            let key = (alert.rule, alert.seq, alert.geofence);
+            chained.entry((owner_of(&alert), key)).or_default().push((alert, diff));
+        }
+        for ((owner, key), diffs) in chained {
+            let cooldown_ms = self.cooldown_ms(&diffs[0].0);
+            let state = Arc::make_mut(&mut self.owners.entry(owner).or_default().state);
+            state.chains.entry(key).or_insert_with(|| Chain::new(cooldown_ms)).update(&diffs, changes);
+        }
+    }
+
+    /// Cooldown of the version that raised an alert.
+    fn cooldown_ms(&self, alert: &Alert) -> i64 {
+        self.world.cooldown_ms(alert.rule, alert.seq)
+    }
+
+    /// Gives up what can no longer change.
+    fn forget(&mut self, owner: Owner) {
+        let (dwell_ms, silence_ms) = self.slack_ms;
+        let sealed_before = self.sealed_after_ms.map(|kept_ms| {
+            self.world.now.saturating_sub(kept_ms.saturating_add(dwell_ms).saturating_add(silence_ms))
+        });
+        let edited_from = self.world.parameters.retention_ms.map(|kept_ms| self.world.now.saturating_sub(kept_ms));
+        let Some(held) = self.owners.get_mut(&owner) else { return };
+        let is_kept = |fact: &Fact| fact.until.is_none_or(|until| edited_from.is_none_or(|from| until >= from));
+        if !held.state.facts.iter().all(is_kept) {
+            Arc::make_mut(&mut held.state).facts.retain(is_kept);
+        }
+        if let Some(sealed_before) = sealed_before.filter(|_| !held.state.chains.is_empty()) {
+            let (pins, zone) = (&self.pins, &self.world.parameters.local_time);
+            let vehicle = match owner {
+                Owner::Vehicle(vehicle) => Some(vehicle),
+                Owner::Geofence(_) => None,
+            };
+            let is_pinned = |t: Millis| {
+                let day = zone.day(t);
+                let is_undecided = pins.has(vehicle, day, zone.day(t.saturating_add(dwell_ms)));
+                vehicle.is_some() && !pins.is_empty() && (is_undecided || pins.since(vehicle) <= day)
+            };
+            let is_sealed = |t: Millis| t < sealed_before && !is_pinned(t);
+            let state = Arc::make_mut(&mut held.state);
+            state.chains.values_mut().for_each(|chain| chain.forget(is_sealed));
+            state.chains.retain(|_, chain| !chain.is_over(sealed_before));
+        }
+        if held.state.facts.is_empty() && held.state.chains.is_empty() {
+            self.timers.remove(&(held.armed, owner));
+            self.owners.remove(&owner);
+        }
+    }
+
+    fn restore(&mut self, owner: Owner, state: Arc<AlertState>) {
+        let due = state.facts.iter().map(|fact| self.diff(owner, fact, 1, &mut Vec::new())).min().unwrap_or(END);
+        let before = self.owners.insert(owner, Held { state, armed: END });
+        debug_assert!(before.is_none(), "a state is restored before anything happens to its owner");
+        self.arm(owner, due);
+    }
+}
+
+/// Whether alerts of a fact may depend on one of the geofences.
+fn concerns(fact: &Fact, geofences: &BTreeSet<GeofenceId>) -> bool {
+    let reached = match fact.detail {
+        AlertDetail::From(geofence, _) => Some(geofence),
+        AlertDetail::None | AlertDetail::Place(_) | AlertDetail::LimitMicroKmh(_) => None,
+        AlertDetail::Vehicles(_) | AlertDetail::Deleted => None,
+    };
+    [fact.geofence, reached].into_iter().flatten().any(|geofence| geofences.contains(&geofence))
+}
+
+/// The owner of an alert: the vehicle, if it is about one.
+fn owner_of(alert: &Alert) -> Owner {
+    match (alert.vehicle, alert.geofence) {
+        (Some(vehicle), _) => Owner::Vehicle(vehicle),
+        (None, Some(geofence)) => Owner::Geofence(geofence),
+        (None, None) => unreachable!("an alert is about a vehicle or a geofence"),
+    }
+}
