@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V2__rules", include_str!("../../../../migrations/V2__rules.sql")),
     ("V3__cut_off", include_str!("../../../../migrations/V3__cut_off.sql")),
     ("V4__tokens", include_str!("../../../../migrations/V4__tokens.sql")),
+    ("V5__alerts", include_str!("../../../../migrations/V5__alerts.sql")),
 ];
 
 /// Runs the migrations that a schema lacks. The macros of `refinery` expand to `refinery_core`; with the macros, the
