@@ -44,17 +44,10 @@ pub(super) fn complete(workspace: &mut Workspace, bot: &Bot, arguments: &Argumen
         if channel.is_archived {
             return Err("is_archived");
         }
-        let message = Message {
-            ts,
-            thread_ts: thread(channel, arguments)?,
-            bot_id: Some(bot.id.clone()),
-            text: arguments.text("initial_comment").unwrap_or_default(),
-            earlier: Vec::new(),
-            blocks: None,
-            metadata: None,
-            has_previews: true,
-            files: ids.clone(),
-        };
+        let comment = arguments.text("initial_comment").unwrap_or_default();
+        let thread_ts = thread(channel, arguments)?;
+        let bot_id = Some(bot.id.clone());
+        let message = Message { thread_ts, bot_id, files: ids.clone(), ..Message::written(ts, &comment) };
         channel.messages.push(message);
     }
     let mut listed = Vec::new();

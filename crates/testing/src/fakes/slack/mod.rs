@@ -104,6 +104,15 @@ impl FakeSlack {
         self.state().hooks.remove(&path).expect("the webhook is there");
     }
 
+    /// Writes a message as a person does, and returns its `ts`.
+    pub fn write(&self, channel: &str, text: &str) -> String {
+        let mut state = self.state();
+        let message = Message::written(state.workspace.next_ts(), text);
+        let ts = message.ts.clone();
+        state.workspace.channel_mut(channel).messages.push(message);
+        ts
+    }
+
     /// Deletes a message, as an administrator does.
     pub fn delete(&self, channel: &str, ts: &str) {
         self.state().workspace.channel_mut(channel).messages.retain(|message| message.ts != ts);
@@ -113,6 +122,11 @@ impl FakeSlack {
     /// of all webhooks, `upload` that of the bytes of files.
     pub fn fail(&self, method: &str, fault: Fault) {
         self.state().faults.entry(method.to_owned()).or_default().push_back(fault);
+    }
+
+    /// How many faults of a method are still to come.
+    pub fn pending(&self, method: &str) -> usize {
+        self.state().faults.get(method).map_or(0, |faults| faults.len())
     }
 
     /// The messages of a channel with those in its threads, in the order of their posting.

@@ -26,16 +26,7 @@ pub(super) fn post(
         return (410, "channel_is_archived");
     }
     let flag = |name| arguments.flag(name).unwrap_or(true);
-    channel.messages.push(Message {
-        ts,
-        thread_ts: None,
-        bot_id: None,
-        text,
-        earlier: Vec::new(),
-        blocks,
-        metadata: None,
-        has_previews: flag("unfurl_links") || flag("unfurl_media"),
-        files: Vec::new(),
-    });
+    let has_previews = flag("unfurl_links") || flag("unfurl_media");
+    channel.messages.push(Message { blocks, has_previews, ..Message::written(ts, &text) });
     (200, "ok")
 }

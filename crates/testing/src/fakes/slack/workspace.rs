@@ -28,7 +28,7 @@ pub struct Message {
     pub ts: String,
     /// The first message of its thread, if it is a reply.
     pub thread_ts: Option<String>,
-    /// The ID of the bot that posted it; None if it came by a webhook.
+    /// The ID of the bot that posted it; None for a webhook or a person.
     pub bot_id: Option<String>,
     /// Its text now, mrkdwn.
     pub text: String,
@@ -42,6 +42,23 @@ pub struct Message {
     pub has_previews: bool,
     /// The IDs of its files.
     pub files: Vec<String>,
+}
+
+impl Message {
+    /// A message of a person.
+    pub(super) fn written(ts: String, text: &str) -> Self {
+        Self {
+            ts,
+            thread_ts: None,
+            bot_id: None,
+            text: text.to_owned(),
+            earlier: Vec::new(),
+            blocks: None,
+            metadata: None,
+            has_previews: true,
+            files: Vec::new(),
+        }
+    }
 }
 
 /// An incoming webhook.
