@@ -7,15 +7,15 @@ use watchtower_testing::fakes::slack::{Fault, Limits};
 
 use super::support::Fixture;
 
-/// Slack's limits, twenty-five times as fast.
+/// Slack's limits, many times as fast.
 fn fast() -> Limits {
-    Limits { post_interval: Duration::from_millis(40), window: Duration::from_millis(2400), ..Limits::default() }
+    Limits { post_interval: Duration::from_millis(40), window: Duration::from_millis(1500), ..Limits::default() }
 }
 
 /// The rates of the client, as much faster. A request may arrive later after it was taken than the next one, so some
 /// of what the tier allows is left.
 fn rates() -> Rates {
-    Rates { post: Rate::new(Duration::from_millis(40), 3), update: Rate::within(45, Duration::from_millis(2400), 5) }
+    Rates { post: Rate::new(Duration::from_millis(40), 3), update: Rate::within(45, Duration::from_millis(1500), 5) }
 }
 
 fn post(channel: &str) -> Bucket {
@@ -41,6 +41,9 @@ async fn whoever_asks_the_buckets_is_never_refused() {
     for number in 0..50 {
         turn(&mut buckets, &post(&fixture.channel)).await;
         fixture.client.post(&fixture.message(&number.to_string())).await.unwrap();
+    }
+    // More than a window has.
+    for number in 0..70 {
         turn(&mut buckets, &update()).await;
         let text = number.to_string();
         let update = Update { channel: &root.channel, ts: &root.ts, text: &text, blocks: None, metadata: None };

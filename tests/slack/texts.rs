@@ -25,7 +25,8 @@ async fn a_value_arrives_literally() {
     let fixture = Fixture::unlimited();
     let webhook = fixture.webhook(&options(&fixture.slack.base_url()));
     for value in VALUES {
-        let text = format!("*{}*", escape(value));
+        // A `<` of the value must not pair up with the `>` of the link.
+        let text = format!("*{}* <https://example.com/map|map>", escape(value));
         let posted = fixture.post(&text).await;
         webhook.post(&text, None).await.unwrap();
         let edited = fixture.post("before").await;
@@ -36,8 +37,9 @@ async fn a_value_arrives_literally() {
         assert_eq!(last[0].ts, posted.ts);
         for message in last {
             let shown = shown(&message.text);
-            assert_eq!(shown.text, format!("*{value}*"));
-            assert!(shown.mentions.is_empty() && shown.links.is_empty(), "{value}: {shown:?}");
+            assert_eq!(shown.text, format!("*{value}* map"));
+            assert!(shown.mentions.is_empty(), "{value}: {shown:?}");
+            assert_eq!(shown.links, ["https://example.com/map"], "{value}");
         }
     }
 }
