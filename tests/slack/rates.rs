@@ -34,7 +34,7 @@ async fn turn(buckets: &mut Buckets, bucket: &Bucket) {
 }
 
 #[tokio::test]
-async fn whoever_asks_the_buckets_is_never_refused() {
+async fn a_caller_that_asks_the_buckets_is_never_refused() {
     let fixture = Fixture::with_limits(fast());
     let mut buckets = Buckets::new(rates());
     let root = fixture.post("root").await;
@@ -53,7 +53,7 @@ async fn whoever_asks_the_buckets_is_never_refused() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_ask_is_refused() {
+async fn a_caller_that_does_not_ask_is_refused() {
     let fixture = Fixture::new();
     let mut refused = 0;
     for _ in 0..20 {

@@ -15,7 +15,7 @@ use crate::text::{MAX_TEXT, clip};
 #[derive(Clone, Debug)]
 pub struct Webhook {
     http: Http,
-    /// Whoever knows it can post.
+    /// A secret: the URL alone is enough to post.
     url: SecretString,
 }
 
