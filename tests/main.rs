@@ -29,6 +29,7 @@ mod publish;
 mod rebuild;
 mod redis_answers;
 mod reference;
+mod slack;
 mod streams;
 mod support;
 mod telemetry;

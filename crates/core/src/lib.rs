@@ -16,6 +16,7 @@ mod note;
 pub mod plan;
 pub mod random;
 mod remedy;
+pub mod retry_after;
 pub mod tables;
 pub mod time_zone;
 
