@@ -140,6 +140,13 @@ impl Owners {
         let mine = |geofence: &GeofenceId| u64::from(geofence.0) % self.peers == self.index;
         let versioned: Vec<GeofenceId> = edited.iter().copied().filter(mine).collect();
         facts.extend(self.versions_of(&versioned, -1));
+        if !self.world.has_rules() && rules.is_empty() {
+            self.edit(geofences, vehicles, rules);
+            self.world.now = now;
+            facts.extend(self.versions_of(&versioned, 1));
+            self.remember(facts, &pins);
+            return Changes::default();
+        }
         let affected = self.affected(&edited, &vehicles, !rules.is_empty());
         let due = self.due(now);
 
@@ -173,6 +180,16 @@ impl Owners {
         touched.into_iter().for_each(|owner| self.forget(owner));
         consolidate(&mut changes);
         Changes { alerts: changes, stays }
+    }
+
+    /// Takes in facts while there is no rule.
+    fn remember(&mut self, mut facts: Vec<((Owner, Fact), i64)>, pins: &[(Pin, i64)]) {
+        consolidate(&mut facts);
+        self.apply(&facts);
+        self.pin(pins, |diff| diff < 0);
+        for of_owner in facts.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+            self.forget(of_owner[0].0.0);
+        }
     }
 
     /// Visits that come and go; all that are kept, when they are asked for first.
