@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::{BenchError, Context, plot};
 
 /// The benchmarks in order, each with further arguments.
-const BENCHMARKS: [(&str, &[&str]); 9] = [
+const BENCHMARKS: [(&str, &[&str]); 10] = [
     ("kernel", &[]),
     ("engine", &["--postgis"]),
     ("late", &[]),
+    ("alerts", &[]),
     ("geofence-edit", &[]),
     ("memory", &[]),
     ("drain", &[]),

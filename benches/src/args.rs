@@ -15,7 +15,7 @@ use crate::loader::Shape;
 use crate::memory::MemoryPart;
 #[cfg(unix)]
 use crate::stage::{Setup, Urls};
-use crate::{Settings, engine, geofence_edit, kernel, late, memory};
+use crate::{Settings, alerts, engine, geofence_edit, kernel, late, memory};
 #[cfg(unix)]
 use crate::{drain, live, restart};
 #[cfg(unix)]
@@ -100,6 +100,8 @@ pub enum BenchCommand {
     /// 5 000 vehicles for more than an hour. The same events in any order must result in the same visits, or the
     /// benchmark fails.
     Late(LateArgs),
+    /// The cost of alert rules: the realistic track with and without them, in turns; all tables.
+    Alerts(AlertsArgs),
     /// Time from the start of the daemon to its first new commit, with a checkpoint of its whole state.
     ///
     /// Without an archive of positions, and with no more entries in Redis than the checkpoint needs.
@@ -160,6 +162,20 @@ pub struct LateArgs {
     /// The set of views to compute
     #[arg(long, value_name = "SET", default_value = "membership")]
     pub views: ViewsArg,
+    /// Worker threads of the engine
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+    /// Events per epoch
+    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epoch: u32,
+}
+
+/// Arguments of `bench alerts`.
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    /// Number of alert rules
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rules: u32,
     /// Worker threads of the engine
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
@@ -345,6 +361,7 @@ impl BenchCommand {
             Self::Live(_) => "live",
             Self::GeofenceEdit(_) => "geofence-edit",
             Self::Late(_) => "late",
+            Self::Alerts(_) => "alerts",
             #[cfg(unix)]
             Self::Restart(_) => "restart",
             Self::Memory(_) => "memory",
@@ -428,6 +445,13 @@ impl GeofenceEditArgs {
             views: self.views.into(),
             workers: self.workers.into(),
         }
+    }
+}
+
+impl AlertsArgs {
+    /// Parameters of the measurement.
+    pub fn options(&self) -> alerts::Options {
+        alerts::Options { rules: self.rules, workers: self.workers.into(), epoch: self.epoch as usize }
     }
 }
 

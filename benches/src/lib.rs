@@ -4,6 +4,7 @@
 //! baseline that gets the same events. Published figures are ratios within one run, because machines differ, and the
 //! same machine differs from one minute to the next. A benchmark whose results differ from its baseline's fails.
 
+pub mod alerts;
 pub mod all;
 pub mod args;
 pub mod baseline;
@@ -213,6 +214,7 @@ pub fn run(args: &BenchArgs, stop: &AtomicBool, out: &mut impl Write) -> Result<
         BenchCommand::Live(args) => live::run(&args.options(), &mut context, &mut report),
         BenchCommand::GeofenceEdit(args) => geofence_edit::run(&args.options(), &mut context, &mut report),
         BenchCommand::Late(args) => late::run(&args.options(), &mut context, &mut report),
+        BenchCommand::Alerts(args) => alerts::run(&args.options(), &mut context, &mut report),
         #[cfg(unix)]
         BenchCommand::Restart(args) => restart::run(&args.options(), &mut context, &mut report),
         #[cfg(unix)]
