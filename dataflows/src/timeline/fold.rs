@@ -23,11 +23,11 @@ use crate::catalogue::{Catalogue, View};
 use crate::cells::SafeRegion;
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::movement::{Item, Movement, Segment, Sink};
+use crate::timeline::movement::{Item, Movement, Segment, Sink, UNMEASURED};
 use crate::timeline::runs::{Limited, Runner, Runs};
 use crate::timeline::standing::Stopped;
 use crate::timeline::state::{Analytics, Heard, Inside, State};
-use crate::timeline::sums::Tally;
+use crate::timeline::sums::{Days, Tally};
 use turns::Scratch;
 use watchtower_model::Span;
 use watchtower_model::{
@@ -180,7 +180,7 @@ impl Fold<'_> {
         let Heard { since, ignition: known, .. } = *before.filter(|_| !is_silent).unwrap_or(&anew);
         let ignition = known.then(ignition);
         let (speed, is_usable) = (self.rules.plausible(next.speed), next.is_usable());
-        (Item { ts, place, speed, ignition, is_usable, is_silent, hop_mm: 0 }, Heard { ts, since, ignition })
+        (Item { ts, place, speed, ignition, is_usable, is_silent, hop_mm: UNMEASURED }, Heard { ts, since, ignition })
     }
 
     /// Takes nothing but movement on to a position.
@@ -223,7 +223,7 @@ impl Fold<'_> {
         self.forget_stayed(state);
     }
 
-    fn runner<'s>(&'s self, limits: &'s [Limited]) -> Runner<'s> {
+    pub(super) fn runner<'s>(&'s self, limits: &'s [Limited]) -> Runner<'s> {
         Runner { vehicle: self.vehicle, sign: self.sign, rules: self.rules, limits }
     }
 
@@ -256,7 +256,9 @@ impl Fold<'_> {
     /// The facts that have not ended, as they are at `now`, for a fold that has stayed until then, and those that
     /// have ended as far as is known as yet.
     pub fn open(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
-        self.open_running(state, now, facts);
+        let days = &mut Days::default();
+        let running = self.run(state, facts, days);
+        self.open_from(state, running, now, facts, |_| {});
         let Some(last) = &state.last else { return };
         facts.visits.extend(state.inside.iter().map(|inside| (inside.visit(self.vehicle, now), self.sign)));
         if let Some(analytics) = state.analytics.as_deref() {
@@ -265,26 +267,7 @@ impl Fold<'_> {
         }
     }
 
-    /// What [`Fold::open`] reports, but for the visits and trips that have not ended, and for presence: what every
-    /// position may make different.
-    pub fn open_running(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
-        let silence = self.open_silence(state, now);
-        facts.offlines.extend(silence.map(|offline| (offline, self.sign)));
-        let (Some(movement), Some(analytics)) = (&state.movement, state.analytics.as_deref()) else { return };
-        let (runner, mut runs) = (self.runner(&analytics.limits), analytics.runs);
-        movement.as_yet(self.rules, |segment| {
-            runner.step(&mut runs, segment, facts);
-            if !segment.has_next {
-                runner.open(runs, segment, silence.as_ref(), facts);
-            }
-        });
-        if let Some(stop) = movement.standing().stop() {
-            let has_ended = state.last.is_some_and(|last| stop.until < last.ts);
-            facts.stops.push((self.stop_fact(state, &stop, has_ended), self.sign));
-        }
-    }
-
-    fn open_silence(&self, state: &State, now: Millis) -> Option<Offline> {
+    pub(super) fn open_silence(&self, state: &State, now: Millis) -> Option<Offline> {
         let heard = state.heard.filter(|heard| self.is_silent(heard.ts, now))?;
         Some(Offline { vehicle: self.vehicle, started_at: heard.ts, ended_at: None })
     }

@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::timeline::standing::{Standing, Stopped};
-use watchtower_model::geometry::geodesic::distance_mm;
+use watchtower_model::geometry::geodesic::{at_most_mm, distance_mm};
 use watchtower_model::{BEGINNING, END, Ignition, Millis, Place, Rules, Speed, UTC_HOUR_MS};
+
+/// No speed depends on the distance between two items.
+pub const UNMEASURED: i64 = -1;
 
 /// A position, as far as movement is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +32,7 @@ pub struct Item {
     pub is_usable: bool,
     /// An offline ends here that began at the item before.
     pub is_silent: bool,
-    /// Distance from the usable item before, millimetres; 0 of marked ones.
+    /// Distance from the usable item before, millimetres, if a speed depends on it; else [`UNMEASURED`].
     pub hop_mm: i64,
 }
 
@@ -166,8 +169,10 @@ impl Odometer {
         }
         let way_mm = if is_first {
             0
-        } else if before == Some(self.counted_at) {
+        } else if before == Some(self.counted_at) && item.hop_mm != UNMEASURED {
             item.hop_mm
+        } else if !must_count && at_most_mm(self.counted, item.place) < rules.min_step_mm {
+            return 0; // as most are that are not counted, without a distance being computed
         } else {
             way_mm(self.counted, item.place)
         };
@@ -178,6 +183,18 @@ impl Odometer {
         (self.counted_at, self.counted, self.has_begun) = (item.ts, item.place, true);
         if is_plausible { way_mm } else { 0 }
     }
+}
+
+/// A walk through the segments that are not settled, in front of the last one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unsettled {
+    /// Instant of the first item that is not settled.
+    from: Millis,
+    /// Instant of the item that the walk has come to.
+    at: Millis,
+    /// The stop as it was taken into account.
+    stop: Option<Stopped>,
+    walk: Walk,
 }
 
 /// State of the fold that follows behind the last position: stops, speeds and legs.
@@ -194,13 +211,18 @@ impl Movement {
     /// At the first usable position of a track.
     pub fn start(first: Item) -> Self {
         let standing = Standing::start(first.ts, first.place);
-        let first = Item { is_silent: false, hop_mm: 0, ..first };
+        let first = Item { is_silent: false, ..first };
         Self { standing, odometer: Odometer::new(), window: SmallVec::from_iter([first]), settled: 0 }
     }
 
-    /// Something of all its lines in memory.
+    /// Something of its lines in memory.
+    pub fn peek_near(&self) -> i64 {
+        self.standing.anchor_at() ^ self.odometer.counted_at ^ i64::from(self.settled)
+    }
+
+    /// Something of what is looked at first behind these.
     pub fn peek(&self) -> i64 {
-        self.standing.anchor_at() ^ self.window[self.window.len() - 1].ts ^ i64::from(self.settled)
+        self.window[self.window.len() - 1].ts ^ self.window[self.settled as usize].ts
     }
 
     /// Where the vehicle stands.
@@ -211,6 +233,11 @@ impl Movement {
     /// The first instant whose segment is not settled.
     pub fn settled_until(&self) -> Millis {
         self.standing.settled()
+    }
+
+    /// Instant of the last usable position.
+    fn last_at(&self) -> Millis {
+        self.window[self.last()].ts
     }
 
     /// The last usable position.
@@ -230,7 +257,7 @@ impl Movement {
     fn push(&mut self, item: Item, heard: Millis) {
         let last = self.window[self.window.len() - 1];
         if item.is_silent && last.ts != heard {
-            let marked = Item { ts: heard, is_usable: false, is_silent: false, hop_mm: 0, ..last };
+            let marked = Item { ts: heard, is_usable: false, is_silent: false, hop_mm: UNMEASURED, ..last };
             self.window.push(marked);
         }
         self.window.push(item);
@@ -239,7 +266,7 @@ impl Movement {
     /// Goes on to a usable position. `heard` is the instant of the position before, of any kind.
     pub fn step(&mut self, mut next: Item, heard: Millis, rules: &Rules, sink: &mut impl Sink) {
         let last = self.window[self.last()];
-        next.hop_mm = way_mm(last.place, next.place);
+        next.hop_mm = hop_mm(&last, &next, rules);
         self.push(next, heard);
         let settled = self.standing.step((last.ts, last.place), (next.ts, next.place), rules);
         if let Some(stop) = &settled.ended {
@@ -260,9 +287,7 @@ impl Movement {
     pub fn step_unasked(&mut self, mut next: Item, heard: Millis, rules: &Rules) {
         let before = self.last();
         let last = self.window[before];
-        if next.speed == Speed::NONE {
-            next.hop_mm = way_mm(last.place, next.place);
-        }
+        next.hop_mm = hop_mm(&last, &next, rules);
         self.push(next, heard);
         self.standing.step((last.ts, last.place), (next.ts, next.place), rules);
         self.forget(before, rules);
@@ -272,8 +297,9 @@ impl Movement {
     fn settle(&mut self, until: Millis, stop: Option<&Stopped>, rules: &Rules, sink: &mut impl Sink) {
         let Self { standing: _, odometer, window, settled } = self;
         if window[*settled as usize].ts < until {
-            let next = walk(odometer, window, *settled as usize, until, stop, rules, |segment| sink.segment(segment));
-            *settled = next as u32;
+            let mut walk = Walk::new(*odometer, window, *settled as usize);
+            while walk.step(window, until, stop, rules, &mut |segment: &Segment<'_>| sink.segment(segment)) {}
+            (*odometer, *settled) = (walk.odometer, walk.at as u32);
         }
     }
 
@@ -289,10 +315,34 @@ impl Movement {
     }
 
     /// The segments that are not settled, as they are while nothing else is known.
-    pub fn as_yet(&self, rules: &Rules, sink: impl FnMut(&Segment<'_>)) {
-        let mut odometer = self.odometer;
-        let stop = self.standing.stop();
-        walk(&mut odometer, &self.window, self.settled as usize, END, stop.as_ref(), rules, sink);
+    pub fn as_yet(&self, rules: &Rules, mut sink: impl FnMut(&Segment<'_>)) {
+        self.last_as_yet(self.unsettled(rules, &mut sink), rules, sink);
+    }
+
+    /// The same but for the segment of the last position. Returns where that is.
+    pub fn unsettled(&self, rules: &Rules, mut sink: impl FnMut(&Segment<'_>)) -> Unsettled {
+        let (stop, first) = (self.standing.stop(), self.settled as usize);
+        let mut walk = Walk::new(self.odometer, &self.window, first);
+        while walk.step(&self.window, self.last_at(), stop.as_ref(), rules, &mut sink) {}
+        Unsettled { from: self.window[first].ts, at: self.window[walk.at].ts, stop, walk }
+    }
+
+    /// Goes on from where the last position was some steps ago, if none of them settled anything: the segments before
+    /// are as they were then. Returns where the last one is now.
+    pub fn go_on(&self, from: Unsettled, rules: &Rules, mut sink: impl FnMut(&Segment<'_>)) -> Option<Unsettled> {
+        let is_same = self.window[self.settled as usize].ts == from.from && self.standing.stop() == from.stop;
+        let mut walk = from.walk;
+        // Of the settled ones before fewer may be left, those behind are as many.
+        if !is_same || self.window.get(walk.at).is_none_or(|item| item.ts != from.at) {
+            return None;
+        }
+        while walk.step(&self.window, self.last_at(), from.stop.as_ref(), rules, &mut sink) {}
+        Some(Unsettled { at: self.window[walk.at].ts, walk, ..from })
+    }
+
+    /// The segment of the last position.
+    pub fn last_as_yet(&self, mut from: Unsettled, rules: &Rules, mut sink: impl FnMut(&Segment<'_>)) {
+        from.walk.step(&self.window, END, from.stop.as_ref(), rules, &mut sink);
     }
 
     /// The speed at the last position.
@@ -306,31 +356,47 @@ impl Movement {
     }
 }
 
-/// Walks through the usable items from number `first` on that are before `until`. Returns the number of the next.
-fn walk(
-    odometer: &mut Odometer,
-    window: &[Item],
-    first: usize,
-    until: Millis,
-    stop: Option<&Stopped>,
-    rules: &Rules,
-    mut sink: impl FnMut(&Segment<'_>),
-) -> usize {
-    let (mut at, mut speed_before) = (first, Speed::NONE);
-    let mut before = window[..first].iter().rfind(|item| item.is_usable).map(|item| item.ts);
-    loop {
-        let item = &window[at];
+/// A walk through the usable items of a window, segment by segment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Walk {
+    odometer: Odometer,
+    /// Number of the next item.
+    at: usize,
+    /// Instant of the usable item before it, if that is there.
+    before: Option<Millis>,
+    /// Speed of the segment before it.
+    speed_before: Speed,
+}
+
+impl Walk {
+    /// One that begins at the usable item with this number.
+    fn new(odometer: Odometer, window: &[Item], first: usize) -> Self {
+        let before = window[..first].iter().rfind(|item| item.is_usable).map(|item| item.ts);
+        Self { odometer, at: first, before, speed_before: Speed::NONE }
+    }
+
+    /// Hands out the next segment if it begins before `until`. Whether there is one behind it.
+    fn step(
+        &mut self,
+        window: &[Item],
+        until: Millis,
+        stop: Option<&Stopped>,
+        rules: &Rules,
+        sink: &mut impl FnMut(&Segment<'_>),
+    ) -> bool {
+        let Self { odometer, at, before, speed_before } = self;
+        let item = &window[*at];
         if item.ts >= until {
-            return at;
+            return false;
         }
         let stop = stop.filter(|stop| stop.holds(item.ts));
         let (leg_from, after_offline) = (odometer.leg_from, odometer.after_offline);
-        let leg_mm = odometer.leg_mm(item, before, stop, rules);
+        let leg_mm = odometer.leg_mm(item, *before, stop, rules);
         if stop.is_some() || odometer.counted_at == item.ts {
             odometer.leg_from = item.ts;
         }
-        let next = window[at + 1..].iter().position(|item| item.is_usable).map(|behind| at + 1 + behind);
-        let items = &window[at..=next.unwrap_or(window.len() - 1)];
+        let next = window[*at + 1..].iter().position(|item| item.is_usable).map(|behind| *at + 1 + behind);
+        let items = &window[*at..=next.unwrap_or(window.len() - 1)];
         let mut segment = Segment {
             items,
             has_next: next.is_some(),
@@ -343,22 +409,23 @@ fn walk(
             gap_at: BEGINNING,
         };
         let Some(next) = next else {
-            segment.speed = last_speed(item, stop.is_some(), || speed_before);
+            segment.speed = last_speed(item, stop.is_some(), || *speed_before);
             sink(&segment);
-            return at;
+            return false;
         };
         let stands = stop.is_some_and(|stop| stop.holds(window[next].ts));
         let silence = items[1..].iter().rfind(|item| item.is_silent);
         odometer.after_offline = silence.is_some();
-        segment.speed = if stands { Speed::ZERO } else { speed(window, at, next, rules) };
+        segment.speed = if stands { Speed::ZERO } else { speed(window, *at, next, rules) };
         if let Some(end) = silence.filter(|_| !stands) {
-            let (way_mm, elapsed_ms) = (window[next].hop_mm, window[next].ts - item.ts);
+            let (way_mm, elapsed_ms) = (way_mm(item.place, window[next].place), window[next].ts - item.ts);
             if Speed::mean(way_mm, elapsed_ms) <= rules.max_plausible {
                 (segment.gap_mm, segment.gap_at) = (way_mm, end.ts);
             }
         }
         sink(&segment);
-        (before, speed_before, at) = (Some(item.ts), segment.speed, next);
+        (*before, *speed_before, *at) = (Some(item.ts), segment.speed, next);
+        true
     }
 }
 
@@ -380,7 +447,7 @@ fn speed(window: &[Item], at: usize, next: usize, rules: &Rules) -> Speed {
         return Speed::NONE;
     }
     let lasted_ms = end.ts - item.ts;
-    if item.speed != Speed::NONE && lasted_ms <= rules.speed_hold_ms {
+    if holds(item, lasted_ms, rules) {
         return item.speed;
     }
     if lasted_ms >= rules.speed_span_ms {
@@ -396,6 +463,16 @@ fn speed(window: &[Item], at: usize, next: usize, rules: &Rules) -> Speed {
         }
     }
     Speed::NONE
+}
+
+/// Whether the reported speed is that of a segment that lasts so long.
+fn holds(item: &Item, lasted_ms: i64, rules: &Rules) -> bool {
+    item.speed != Speed::NONE && lasted_ms <= rules.speed_hold_ms
+}
+
+/// [`Item::hop_mm`] of the usable item behind `last`.
+fn hop_mm(last: &Item, next: &Item, rules: &Rules) -> i64 {
+    if holds(last, next.ts - last.ts, rules) { UNMEASURED } else { way_mm(last.place, next.place) }
 }
 
 fn way_mm(a: Place, b: Place) -> i64 {

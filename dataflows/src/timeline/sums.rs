@@ -38,6 +38,13 @@ impl Measures {
         self.max_speed = self.max_speed.max(*max_speed);
     }
 
+    /// A whole segment.
+    pub fn of(segment: &Segment<'_>, rules: &Rules) -> Self {
+        let mut measures = Self { distance_mm: segment.leg_mm, gap_mm: segment.gap_mm, ..Self::default() };
+        measures.add_time(segment, EVER, rules);
+        measures
+    }
+
     /// The part of a segment that lies in an interval.
     pub fn add_segment(&mut self, segment: &Segment<'_>, span: Span, rules: &Rules) {
         let at = segment.at();
@@ -90,6 +97,17 @@ pub struct DaySums {
     pub moved: Option<(Millis, Millis)>,
 }
 
+impl DaySums {
+    /// The first and last moving position, with one that a segment of the day begins at.
+    fn note_moved(&mut self, segment: &Segment<'_>, rules: &Rules) {
+        if segment.is_moving(rules) {
+            let at = segment.at();
+            let (first, last) = self.moved.unwrap_or((at, at));
+            self.moved = Some((first.min(at), last.max(at)));
+        }
+    }
+}
+
 /// Sums of the local days of a track or a part of it, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Days(Vec<DaySums>);
@@ -117,9 +135,19 @@ impl Days {
         self.0.iter()
     }
 
+    /// Forgets all, but not the memory for others.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Adds those of another part of the track.
     pub fn add(&mut self, other: &Self) {
-        for theirs in &other.0 {
+        self.add_all(&other.0);
+    }
+
+    /// Adds sums of days.
+    pub fn add_all(&mut self, others: &[DaySums]) {
+        for theirs in others {
             let DaySums { day, measures, offline_ms, positions, moved } = theirs;
             let mine = self.entry(*day);
             mine.measures.add(measures);
@@ -133,22 +161,34 @@ impl Days {
     }
 
     /// Counts a position.
-    pub fn add_position(&mut self, ts: Millis, zone: &LocalTime) {
-        self.entry(zone.day(ts)).positions += 1;
+    pub fn add_position(&mut self, day: Day) {
+        self.entry(day).positions += 1;
     }
 
     /// Adds a segment, cut at midnight.
     pub fn add_segment(&mut self, segment: &Segment<'_>, rules: &Rules) {
-        let zone = &*rules.local_time;
-        let (at, until) = (segment.at(), segment.until());
-        let (mut day, mut span) = zone.day_and_span(at);
+        let (day, span) = rules.local_time.day_and_span(segment.at());
+        if lies_in(segment, span) {
+            self.add_whole(segment, day, &Measures::of(segment, rules), rules);
+        } else {
+            self.add_cut(segment, (day, span), rules);
+        }
+    }
+
+    /// Adds a segment that lies within a day, and what it comes to.
+    fn add_whole(&mut self, segment: &Segment<'_>, day: Day, measures: &Measures, rules: &Rules) {
+        let sums = self.entry(day);
+        sums.measures.add(measures);
+        sums.note_moved(segment, rules);
+    }
+
+    /// Adds a segment that begins in a day and ends in a later one.
+    fn add_cut(&mut self, segment: &Segment<'_>, (mut day, mut span): (Day, Span), rules: &Rules) {
+        let (zone, until) = (&*rules.local_time, segment.until());
         let sums = self.entry(day);
         sums.measures.distance_mm += segment.leg_mm;
         sums.measures.add_time(segment, span, rules);
-        if segment.is_moving(rules) {
-            let (first, last) = sums.moved.unwrap_or((at, at));
-            sums.moved = Some((first.min(at), last.max(at)));
-        }
+        sums.note_moved(segment, rules);
         if segment.gap_mm != 0 {
             self.entry(zone.day(segment.gap_at)).measures.gap_mm += segment.gap_mm;
         }
@@ -231,11 +271,20 @@ impl<'t> Tally<'t> {
 
     /// Adds a settled segment.
     pub fn segment(&mut self, segment: &Segment<'_>) {
-        if let Some(sums) = &mut self.sums {
-            sums.total.add_segment(segment, EVER, self.rules);
-            sums.days.add_segment(segment, self.rules);
+        if self.sums.is_none() && self.days.is_none() {
+            return;
         }
-        self.days.iter_mut().for_each(|days| days.add_segment(segment, self.rules));
+        let (measures, rules) = (Measures::of(segment, self.rules), self.rules);
+        let (day, span) = rules.local_time.day_and_span(segment.at());
+        self.sums.iter_mut().for_each(|sums| sums.total.add(&measures));
+        let of_chunk = self.sums.as_deref_mut().map(|sums| &mut sums.days);
+        for days in of_chunk.into_iter().chain(self.days.as_deref_mut()) {
+            if lies_in(segment, span) {
+                days.add_whole(segment, day, &measures, rules);
+            } else {
+                days.add_cut(segment, (day, span), rules);
+            }
+        }
     }
 
     /// Adds the start of a stop.
@@ -245,7 +294,10 @@ impl<'t> Tally<'t> {
 
     /// Adds a position of any kind.
     pub fn position(&mut self, ts: Millis) {
-        self.each_day(|days, zone| days.add_position(ts, zone));
+        if self.sums.is_some() || self.days.is_some() {
+            let day = self.rules.local_time.day(ts);
+            self.each_day(|days, _| days.add_position(day));
+        }
     }
 
     /// Adds the silence before it.
@@ -258,6 +310,11 @@ impl<'t> Tally<'t> {
         self.sums.iter_mut().for_each(|sums| add(&mut sums.days, zone));
         self.days.iter_mut().for_each(|days| add(days, zone));
     }
+}
+
+/// Whether all that a segment adds counts in the interval in which it begins.
+fn lies_in(segment: &Segment<'_>, span: Span) -> bool {
+    segment.until() <= span.until && (segment.gap_mm == 0 || segment.gap_at < span.until)
 }
 
 /// Span of all instants.

@@ -16,7 +16,7 @@ use super::fold::Fold;
 use super::rewrite::Rewrite;
 use super::route::Route;
 use super::state::{Analytics, Inside, State};
-use super::track::{Appended, Rewound, Track};
+use super::track::{Appended, Rewound, Track, day};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
 use crate::views::groups::{reach_ms, silence_reach_ms};
@@ -284,22 +284,23 @@ impl Timelines {
         }
         let [old, new] = [View::Old, View::New].map(|view| self.world.fold(vehicle, view));
         let has_analytics = self.world.rules.views.has_analytics();
-        let facts = &mut self.facts;
+        let (facts, days, rules) = (&mut self.facts, &mut self.days, &self.world.rules);
 
         let was = Standing::of(timeline.track.head());
         // Positions that are marked as they come may leave the row as it is.
         let row_was = events.iter().all(|event| !event.position.is_accurate());
         let row_was = row_was.then(|| old.vehicle_state(timeline.track.head(), before));
-        old.open_running(timeline.track.head(), before, facts);
+        let running = old.run(timeline.track.head(), facts, days);
+        old.open_from(timeline.track.head(), running, before, facts, |_| {});
         let mut changed = Span { from: timeline.track.head().settled_until().min(heard.ts), until: END };
         let Extended { begins_chunk, has_rewound } =
             timeline.extend(events, &new, &mut changed, &mut self.stats, facts);
         timeline.newest = timeline.newest.max(newest);
         let (head, is) = (timeline.track.head(), Standing::of(timeline.track.head()));
-        new.open_running(head, now, facts);
+        let running = new.run_on(head, running.filter(|_| !has_rewound), facts, days);
+        new.open_from(head, running, now, facts, |segment| days.add_segment(segment, rules));
         if let Some(latest) = head.last.as_ref().filter(|_| has_analytics) {
-            let stays = Arc::ptr_eq(&was.inside, &is.inside);
-            let presences = &mut out.facts.presences;
+            let (stays, presences) = (Arc::ptr_eq(&was.inside, &is.inside), &mut out.facts.presences);
             if !stays || !new.prolong_presence(&is.inside, (&last, before), (latest, now), presences) {
                 old.open_presence(&was.inside, &last, before, facts);
                 new.open_presence(&is.inside, latest, now, facts);
@@ -312,10 +313,9 @@ impl Timelines {
                 is.open_route(&new, now, facts);
             }
             facts.consolidate();
-            let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.world.rules);
+            let (track, ledger) = (&timeline.track, timeline.ledger.get_or_insert_default());
             ledger.measure(track, changed, &new, facts);
-            let first = if changed.from == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(changed.from) };
-            ledger.tell_days(vehicle, track, new.silence(head, now), first, rules, facts);
+            ledger.tell_days(&new, track, new.silence(head, now), day(changed.from, rules), days, facts);
             Labels { vehicle, roster: &self.world.roster, rules }.label(facts, &mut out.fleet_days);
             timeline.pin(&new, now, facts);
         } else if has_rewound {
@@ -373,9 +373,9 @@ impl Timelines {
         if self.world.rules.views.has_analytics() {
             let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.world.rules);
             ledger.measure(track, changed, &new, &mut facts);
-            let first = if changed.is_empty() { untold } else { changed.from };
-            let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
-            ledger.tell_days(vehicle, track, new.silence(&is, self.now), first, rules, &mut facts);
+            let first = day(if changed.is_empty() { untold } else { changed.from }, rules);
+            let days = new.days_as_yet(&is, &mut self.days);
+            ledger.tell_days(&new, track, new.silence(&is, self.now), first, days, &mut facts);
             if happened.moves_fleet {
                 let mut under_way = FactDeltas::default();
                 if let Some(Analytics { route, .. }) = is.analytics.as_deref() {
