@@ -93,10 +93,7 @@ impl AlertChanges {
     /// Adds the changes of a later epoch of the same commit.
     pub fn then(&mut self, later: Self) {
         for (key, change) in later.changes {
-            self.changes
-                .entry(key)
-                .and_modify(|mine| mine.after = change.after.clone())
-                .or_insert(change);
+            self.changes.entry(key).and_modify(|mine| mine.after = change.after.clone()).or_insert(change);
         }
     }
 

@@ -102,7 +102,8 @@ struct Delivery {
 
 impl Delivery {
     fn of(version: &AlertVersion) -> Self {
-        let text: RuleText = serde_json::from_str(&version.definition).expect("a definition is a rule as it was written");
+        let text: RuleText =
+            serde_json::from_str(&version.definition).expect("a definition is a rule as it was written");
         let max_age = text.max_age.as_deref().and_then(|text| humantime::parse_duration(text).ok());
         Self {
             to: text.to.0.iter().map(|name| Arc::from(name.as_str())).collect(),

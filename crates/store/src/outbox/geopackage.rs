@@ -8,7 +8,7 @@ use watchtower_geopackage::layer::Layer;
 use watchtower_geopackage::{Connection, FileError, GeoPackage};
 use watchtower_model::Millis;
 
-use super::{ClaimedRow, Endpoint, Filter, ListedRow, Outcome, OutboxError, RawRow, RowState, stored_error};
+use super::{ClaimedRow, Endpoint, Filter, ListedRow, OutboxError, Outcome, RawRow, RowState, stored_error};
 use crate::geopackage::EmbeddedError;
 
 const TABLES: &str = "
@@ -146,7 +146,8 @@ WHERE o.endpoint = :endpoint AND o.state = 'pending' AND o.due_ms <= :now AND o.
 ORDER BY o.revision, o.subject LIMIT :limit";
 const LEASE: &str = "UPDATE outbox SET leased_by = ?2, leased_until_ms = ?3, attempts = attempts + 1 WHERE fid = ?1";
 
-const TAKE: &str = "DELETE FROM outbox WHERE endpoint = ?1 AND subject = ?2 AND revision = ?3 RETURNING old_subject, event";
+const TAKE: &str =
+    "DELETE FROM outbox WHERE endpoint = ?1 AND subject = ?2 AND revision = ?3 RETURNING old_subject, event";
 const MOVE: &str = "DELETE FROM deliveries WHERE endpoint = ?1 AND subject = ?2";
 const DELIVERED: &str = "
 INSERT INTO deliveries (endpoint, subject, revision, event, external_ref, delivered_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -208,7 +209,8 @@ impl Connections {
         doing: &str,
         statements: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, EmbeddedError> {
-        let mut guard: MutexGuard<'_, Option<Connection>> = self.open.lock().expect("nothing panics while it holds this");
+        let mut guard: MutexGuard<'_, Option<Connection>> =
+            self.open.lock().expect("nothing panics while it holds this");
         let mut connection = match guard.take() {
             Some(connection) => connection,
             None if !self.file.path().exists() => return Ok(None),
@@ -288,6 +290,11 @@ pub(crate) fn append(connection: &Connection, rows: &[OutboxRow], commit_seq: i6
     Ok(())
 }
 
+pub(super) fn enqueue(file: &Connections, rows: &[OutboxRow], revision: i64) -> Result<(), OutboxError> {
+    file.write("add to the outbox", |transaction| append(transaction, rows, revision))?;
+    Ok(())
+}
+
 /// Counts revisions on after a rebuild, before the old tables are dropped: see `outbox_base`.
 pub(crate) fn keep_counting(connection: &Connection) -> rusqlite::Result<()> {
     if !exists(connection)? {
@@ -330,8 +337,7 @@ pub(super) fn claim(
             *text = row.get(column)?;
         }
         let [revision, attempts] = [row.get(7)?, row.get(8)?];
-        let raw =
-            RawRow { texts, revision, attempts, failing_since: row.get(9)?, delivered_revision: row.get(10)? };
+        let raw = RawRow { texts, revision, attempts, failing_since: row.get(9)?, delivered_revision: row.get(10)? };
         Ok((row.get::<_, i64>(0)?, raw))
     };
     let claimed = file.write("claim deliveries", |transaction| {
@@ -413,7 +419,12 @@ pub(super) fn endpoint(file: &Connections, endpoint: &str) -> Result<Endpoint, O
     Ok(found.flatten().unwrap_or_default())
 }
 
-pub(super) fn set_endpoint(file: &Connections, name: &str, endpoint: &Endpoint, now: Millis) -> Result<(), OutboxError> {
+pub(super) fn set_endpoint(
+    file: &Connections,
+    name: &str,
+    endpoint: &Endpoint,
+    now: Millis,
+) -> Result<(), OutboxError> {
     let Endpoint { failing_since, failures, retry_at, disabled_at, error } = endpoint;
     let error = error.as_deref().map(stored_error);
     file.write("record the state of an endpoint", |transaction| {

@@ -17,7 +17,7 @@ pub(crate) mod postgres;
 use std::time::Duration;
 
 use tokio::task::block_in_place;
-use watchtower_core::outbox::{AlertEvent, Condition};
+use watchtower_core::outbox::{AlertEvent, Condition, OutboxRow};
 use watchtower_geopackage::GeoPackage;
 use watchtower_model::Millis;
 
@@ -39,7 +39,9 @@ pub enum OutboxError {
     #[error(transparent)]
     File(#[from] EmbeddedError),
     /// A row is not what this program writes.
-    #[error("the outbox has a row of subject {subject} with {found:?}, which this program does not know: was it written by a later one?")]
+    #[error(
+        "the outbox has a row of subject {subject} with {found:?}, which this program does not know: was it written by a later one?"
+    )]
     Unreadable {
         /// Subject of the row.
         subject: String,
@@ -248,9 +250,7 @@ impl Outbox {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let lease_ms = Millis::try_from(lease.as_millis()).unwrap_or(Millis::MAX);
         match &self.place {
-            Place::Postgres(sessions) => {
-                postgres::claim(sessions, endpoint, limit, &self.owner, lease_ms, now).await
-            }
+            Place::Postgres(sessions) => postgres::claim(sessions, endpoint, limit, &self.owner, lease_ms, now).await,
             Place::File(file) => {
                 block_in_place(|| geopackage::claim(file, endpoint, limit, &self.owner, lease_ms, now))
             }
@@ -329,6 +329,33 @@ impl Outbox {
         }
     }
 
+    /// Adds rows that follow from no commit; `revision` must be greater than that of earlier ones of the same subject.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn enqueue(&self, rows: &[OutboxRow], revision: i64) -> Result<(), OutboxError> {
+        match &self.place {
+            Place::Postgres(sessions) => postgres::enqueue(sessions, rows, revision).await,
+            Place::File(file) => block_in_place(|| geopackage::enqueue(file, rows, revision)),
+        }
+    }
+
+    /// Whether the tables are in PostgreSQL.
+    pub fn is_in_postgres(&self) -> bool {
+        matches!(self.place, Place::Postgres(_))
+    }
+
+    /// NOTIFY in the database of the tables. Does nothing in a file.
+    ///
+    /// # Errors
+    /// If PostgreSQL does not answer.
+    pub async fn notify(&self, channel: &str, payload: &str) -> Result<(), OutboxError> {
+        match &self.place {
+            Place::Postgres(sessions) => postgres::notify(sessions, channel, payload).await,
+            Place::File(_) => Ok(()),
+        }
+    }
+
     /// Deletes what was delivered before an instant, and rows that became dead before it: corrections of such alerts are
     /// no longer delivered. Pending rows of disabled endpoints become dead.
     ///
@@ -356,8 +383,10 @@ impl RawRow {
     fn parse(self, endpoint: &str) -> Result<ClaimedRow, OutboxError> {
         let [subject, old_subject, event, condition, body, external_ref] = self.texts;
         let subject = subject.unwrap_or_default();
-        let unreadable =
-            |found: &Option<String>| OutboxError::Unreadable { subject: subject.clone(), found: found.clone().unwrap_or_default() };
+        let unreadable = |found: &Option<String>| OutboxError::Unreadable {
+            subject: subject.clone(),
+            found: found.clone().unwrap_or_default(),
+        };
         let parsed = event.as_deref().and_then(AlertEvent::from_name);
         let event = parsed.ok_or_else(|| unreadable(&event))?;
         let parsed = condition.as_deref().and_then(Condition::from_name);

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Row, Statement};
 use watchtower_core::outbox::OutboxRow;
 use watchtower_model::Millis;
 
-use super::{ClaimedRow, Endpoint, Filter, ListedRow, Outcome, OutboxError, RawRow, RowState, stored_error};
+use super::{ClaimedRow, Endpoint, Filter, ListedRow, OutboxError, Outcome, RawRow, RowState, stored_error};
 use crate::postgres::encode::Time;
 use crate::postgres::queue::{Parameters, StatementQueue};
 use crate::postgres::{Database, StoreError};
@@ -224,18 +224,40 @@ pub(crate) async fn append(
     if rows.is_empty() {
         return Ok(());
     }
+    queue.execute(APPEND, &[], parameters(rows, commit_seq), "write the outbox".to_owned()).await
+}
+
+fn parameters<'a>(rows: &[OutboxRow], revision: i64) -> Parameters<'a> {
     let texts = |of: &dyn Fn(&OutboxRow) -> &str| rows.iter().map(|row| of(row).to_owned()).collect::<Vec<String>>();
     let old: Vec<Option<String>> = rows.iter().map(|row| row.old_subject.as_deref().map(str::to_owned)).collect();
-    let parameters: Parameters<'_> = vec![
+    vec![
         Box::new(texts(&|row| &row.endpoint)),
         Box::new(texts(&|row| &row.subject)),
         Box::new(old),
         Box::new(texts(&|row| row.event.name())),
         Box::new(texts(&|row| row.condition.name())),
         Box::new(texts(&|row| &row.body)),
-        Box::new(commit_seq),
-    ];
-    queue.execute(APPEND, &[], parameters, "write the outbox".to_owned()).await
+        Box::new(revision),
+    ]
+}
+
+pub(super) async fn enqueue(sessions: &Sessions, rows: &[OutboxRow], revision: i64) -> Result<(), OutboxError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut session = sessions.get().await?;
+    let parameters = parameters(rows, revision);
+    let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as _).collect();
+    session.execute("add to the outbox", APPEND, &values).await?;
+    session.keep();
+    Ok(())
+}
+
+pub(super) async fn notify(sessions: &Sessions, channel: &str, payload: &str) -> Result<(), OutboxError> {
+    let mut session = sessions.get().await?;
+    session.execute("notify listeners", "SELECT pg_notify($1, $2)", &[&channel, &payload]).await?;
+    session.keep();
+    Ok(())
 }
 
 pub(super) async fn due(sessions: &Sessions, endpoints: &[String], now: Millis) -> Result<Vec<String>, OutboxError> {
@@ -300,8 +322,7 @@ pub(super) async fn settle(
             Outcome::Dead { error } => (RowState::Dead, now, error),
         };
         let (state, error) = (state.name(), stored_error(error));
-        let values: Values<'_> =
-            &[endpoint, subject, revision, &owner, &state, &Time(at), &error, &Time(now)];
+        let values: Values<'_> = &[endpoint, subject, revision, &owner, &state, &Time(at), &error, &Time(now)];
         session.execute(doing, FAILED, values).await?;
     }
     if !endpoints.is_empty() {

@@ -109,10 +109,7 @@ fn a_fact_whose_start_moves_keeps_its_thread() {
     // Two that both move: each with its nearest.
     let both = changes(&[old("T1", 0), old("T1", 30), new("T1", 2), new("T1", 32)]);
     let subjects: Vec<String> = told(&both, T0).into_iter().map(|row| row.3).collect();
-    assert_eq!(
-        subjects,
-        ["in/enter/T1/yard/0 -> in/enter/T1/yard/2", "in/enter/T1/yard/30 -> in/enter/T1/yard/32"]
-    );
+    assert_eq!(subjects, ["in/enter/T1/yard/0 -> in/enter/T1/yard/2", "in/enter/T1/yard/30 -> in/enter/T1/yard/32"]);
 }
 
 #[test]
