@@ -101,8 +101,8 @@ fn flow(commit_seq: i64, edits: &[Control], now: Millis) -> FlowState {
     let admission = Memory { now, edits: edits.len() as u64, heard, named: vec![VehicleId(0)] };
     let inlet = InletState { stream: KEY.to_owned(), position: position(at), admission, refused };
     let ids = |kind: &str| (0..commit_seq).map(|number| format!("{kind}-{number}").into()).collect();
-    let (vehicles, geofences) = (ids("truck"), ids("yard"));
-    FlowState { vehicles, geofences, edits: edits.to_vec(), now, inlets: vec![inlet] }
+    let (vehicles, geofences, rules) = (ids("truck"), ids("yard"), ids("rule"));
+    FlowState { vehicles, geofences, rules, edits: edits.to_vec(), now, inlets: vec![inlet] }
 }
 
 fn position(entries: u64) -> StreamPosition {

@@ -154,6 +154,56 @@ fn rename(rng: &mut Rng, vehicle: usize, arrival: Millis) -> String {
     )
 }
 
+/// A version of an alert rule, or its end. Most have a cooldown: which alerts are raised then depends on earlier ones.
+fn alert_rule(rng: &mut Rng, rule: usize, arrival: Millis) -> String {
+    let valid_from = match rng.below(3) {
+        0 => format!(r#""valid_from":{},"#, arrival - rng.between(-2, 4) * 40 * MINUTE),
+        _ => String::new(),
+    };
+    if rng.chance(10) {
+        return format!(r#"{{"type":"rule","rule_id":"r{rule}",{valid_from}"deleted":true}}"#);
+    }
+    let on = *rng.pick(&[
+        r#""on":"enter""#,
+        r#""on":"exit","where":{"kind":["terminal","client"]}"#,
+        r#""on":"dwell","after":"40m""#,
+        r#""on":"overspeed","where":{"fleet":"f1"}"#,
+        r#""on":"idling","after":"1h""#,
+        r#""on":"stop","after":"20m","where":{"tags":[],"geofence":["p0","p1"]}"#,
+        r#""on":"offline""#,
+        r#""on":"back_online""#,
+        r#""on":"trip_started""#,
+        r#""on":"trip_completed""#,
+        r#""on":"turnaround_completed""#,
+        r#""on":"geofence_changed""#,
+    ]);
+    let cooldown = rng.pick(&["0s", "30m", "5h", "3d", "20d"]);
+    let hours = *rng.pick(&[
+        "",
+        "",
+        r#","hours":{"from":"22:00","to":"06:00"}"#,
+        r#","hours":{"from":"08:00","to":"17:30","days":"mon-fri","zone":"Africa/Lagos"}"#,
+    ]);
+    let mode = if rng.chance(15) { "final" } else { "immediate" };
+    format!(r#"{{"type":"rule","rule_id":"r{rule}",{valid_from}{on},"cooldown":"{cooldown}","mode":"{mode}"{hours}}}"#)
+}
+
+/// Edits of alert rules. They have their own randomness, so that the logs of old seeds stay what they were.
+fn alert_rules(rng: &mut Rng, end: Millis) -> Vec<(Millis, String)> {
+    let mut log = Vec::new();
+    for rule in 0..rng.below(6) {
+        log.push((START, alert_rule(rng, rule, START)));
+        let mut at = START;
+        while rng.chance(60) {
+            at += rng.between(1, 200) * HOUR;
+            if at < end {
+                log.push((at, alert_rule(rng, rule, at)));
+            }
+        }
+    }
+    log
+}
+
 /// Everything that is sent, in the order of arrival.
 fn sent(rng: &mut Rng, end: Millis) -> Vec<(Millis, String)> {
     let mut log = Vec::new();
@@ -174,6 +224,7 @@ fn sent(rng: &mut Rng, end: Millis) -> Vec<(Millis, String)> {
         let (place, vehicle) = (rng.below(PLACES.len()), rng.below(4));
         log.push((at, if rng.chance(60) { redraw(rng, place, at) } else { rename(rng, vehicle, at) }));
     }
+    log.extend(alert_rules(&mut Rng::new(rng.clone().next() ^ 0xA1E7), end));
     log.sort_by_key(|(arrival, _)| *arrival);
     log
 }
@@ -216,6 +267,7 @@ fn case(rng: &mut Rng) -> Case {
             Ok(Accepted::Position(position)) => epoch.push(Event::Position(position)),
             Ok(Accepted::Geofence(edit)) => epoch.push(Event::Geofence(edit, None)),
             Ok(Accepted::Vehicle(edit)) => epoch.push(Event::Vehicle(edit)),
+            Ok(Accepted::Rule(edit)) => epoch.push(Event::Rule(edit)),
             Ok(Accepted::Clock) | Err(_) => {}
         }
     }

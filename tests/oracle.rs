@@ -43,6 +43,8 @@ fn options(rules: Rules) -> Options {
         limits: Limits::for_replay(),
         present: Present::At(Millis::MAX),
         reading: Default::default(),
+        alert_rules: Vec::new(),
+        has_rule_events: true,
         rules,
     }
 }
@@ -188,7 +190,7 @@ fn replayed_case(case: &Case, out: &Path) -> Millis {
     let instants = case.events().filter_map(|event| match event {
         Event::Position(event) => (!event.withdrawn).then_some(event.position.ts),
         Event::Now(now) => Some(*now),
-        Event::Geofence(..) | Event::Vehicle(_) => None,
+        Event::Geofence(..) | Event::Vehicle(_) | Event::Rule(_) => None,
     });
     instants.max().unwrap_or(BEGINNING)
 }
@@ -201,6 +203,7 @@ fn computed_case(case: &Case, out: &Path) -> Millis {
     for number in 0..11_usize {
         lookup.names.intern_vehicle(&number.to_string());
         lookup.names.intern_geofence(&generate::geofence_id(number));
+        lookup.names.intern_rule(&generate::rule_id(number));
     }
     for event in case.epochs.iter_mut().flatten() {
         match event {
@@ -210,6 +213,7 @@ fn computed_case(case: &Case, out: &Path) -> Millis {
                 lookup.remember_geofence(edit);
             }
             Event::Vehicle(edit) => lookup.remember_vehicle(edit),
+            Event::Rule(edit) => lookup.remember_rule(edit),
             Event::Now(t) => now = now.max(*t),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use watchtower_dataflows::naive::Tables;
 use watchtower_model::geometry::Shape;
 use watchtower_model::{
-    Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed,
+    Alert, AlertKind, Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed,
     VehicleId, ViewSet,
 };
 
@@ -106,7 +106,7 @@ fn tables_of_the_membership_set_equal_a_recomputation_after_every_epoch() {
     }
     for seed in 0..100 {
         let (all, some) = (in_the_end(&generate::replay(2 * seed)), in_the_end(&case(2 * seed)));
-        let Tables { marks, visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, .. } = all;
+        let Tables { marks, visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, rules, .. } = all;
         let only = Tables {
             marks,
             visits,
@@ -116,6 +116,7 @@ fn tables_of_the_membership_set_equal_a_recomputation_after_every_epoch() {
             vehicle_state,
             geofences,
             vehicles,
+            rules,
             ..Tables::default()
         };
         assert_eq!(some, only, "the oracle itself, seed {}", 2 * seed);
@@ -192,6 +193,16 @@ fn a_version_between_two_chunks_is_seen_though_a_late_position_comes_with_it() {
     }
 }
 
+/// Whether the version of the rule has a cooldown.
+fn has_cooldown(case: &Case, alert: &Alert) -> bool {
+    case.events().any(|event| match event {
+        Event::Rule(edit) if edit.key == alert.rule && edit.seq == alert.seq => {
+            edit.definition.as_ref().is_some_and(|rule| rule.cooldown_ms > 0)
+        }
+        _ => false,
+    })
+}
+
 /// What the random logs are meant to be full of is there.
 #[test]
 fn random_logs_reach_what_matters() {
@@ -216,7 +227,11 @@ fn random_logs_reach_what_matters() {
         turnarounds,
         absent,
         days,
+        alerts,
+        openings,
+        cooled,
     } = seen;
+    assert!(alerts.iter().all(|&count| count >= 20), "alerts by kind: {seen:?}");
     let counts = [
         open,
         confirmed,
@@ -233,6 +248,8 @@ fn random_logs_reach_what_matters() {
         turnarounds,
         absent,
         days,
+        openings,
+        cooled,
     ];
     assert!(counts.iter().all(|&count| count >= 20), "{seen:?}");
 }
@@ -259,6 +276,12 @@ struct Seen {
     absent: usize,
     /// Vehicles with more than one day.
     days: usize,
+    /// Alerts of each kind but occupancy.
+    alerts: [usize; 12],
+    /// Alerts because the hours of a rule begin.
+    openings: usize,
+    /// Alerts of rules with a cooldown.
+    cooled: usize,
 }
 
 impl Seen {
@@ -268,7 +291,7 @@ impl Seen {
         let positions = || {
             case.events().filter_map(|event| match event {
                 Event::Position(event) => Some(event),
-                Event::Geofence(..) | Event::Vehicle(_) | Event::Now(_) => None,
+                Event::Geofence(..) | Event::Vehicle(_) | Event::Rule(_) | Event::Now(_) => None,
             })
         };
         self.open += tables.membership.len();
@@ -290,6 +313,13 @@ impl Seen {
         let mid_hour = |at: Millis| zone.hour_span(at).from != at;
         self.absent += tables.presences.iter().filter(|p| again(p.from) && mid_hour(p.from)).count();
         self.days += tables.motions.len() - tables.vehicle_state.len();
+        for alert in &tables.alerts {
+            let kind = AlertKind::NAMES.iter().filter(|(_, kind)| *kind != AlertKind::Occupancy);
+            let index = kind.into_iter().position(|(_, kind)| *kind == alert.kind).unwrap();
+            self.alerts[index] += 1;
+            self.openings += usize::from(alert.is_opening);
+            self.cooled += usize::from(has_cooldown(case, alert));
+        }
         self.several_versions += usize::from(tables.geofences.iter().any(|row| row.key.0 == 0 && row.seq > 1));
     }
 }

@@ -148,6 +148,7 @@ fn expected(options: &Options, streams: u16) -> (Vec<Vec<Read>>, Millis) {
                 Event::Clock(clock) => (0, Some(clock.now), None),
                 Event::Geofence(change) => (streams, None, change.valid_from),
                 Event::Vehicle(change) => (streams, None, change.valid_from),
+                Event::Rule(change) => (streams, None, change.valid_from),
             };
             let withdraws = matches!(&event, Event::Position(report) if report.fix == Fix::Withdrawn);
             let counted = newest.max(instant);
@@ -168,7 +169,7 @@ fn expected(options: &Options, streams: u16) -> (Vec<Vec<Read>>, Millis) {
 fn clocks(events: &[Read]) -> Vec<Millis> {
     let now = |event: &Read| match event {
         Ok(Event::Clock(clock)) => Some(clock.now),
-        Ok(Event::Position(_) | Event::Geofence(_) | Event::Vehicle(_)) | Err(_) => None,
+        Ok(Event::Position(_) | Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_)) | Err(_) => None,
     };
     events.iter().filter_map(now).collect()
 }

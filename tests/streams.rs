@@ -97,6 +97,10 @@ fn read(log: &[Vec<Entry>], rng: &mut Rng, workers: usize) -> (BTreeSet<String>,
                     batch.control.push(Control::Geofence(edit));
                 }
                 Ok(Accepted::Vehicle(edit)) => batch.control.push(Control::Vehicle(edit)),
+                Ok(Accepted::Rule(edit)) => {
+                    lookup.remember_rule(&edit);
+                    batch.control.push(Control::Rule(edit));
+                }
                 Ok(Accepted::Clock) => {}
                 Err(_) => refused[stream] += 1,
             }

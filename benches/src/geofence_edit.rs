@@ -127,7 +127,7 @@ fn measure(
 fn now(batch: &Batch) -> Millis {
     let said = batch.control.iter().map(|control| match control {
         Control::Now(now) => *now,
-        Control::Geofence(_) | Control::Vehicle(_) | Control::Snapshot | Control::Restored => Millis::MIN,
+        Control::Geofence(_) | Control::Vehicle(_) | Control::Rule(_) | Control::Snapshot | Control::Restored => Millis::MIN,
     });
     said.max().unwrap_or(Millis::MIN)
 }
@@ -180,7 +180,7 @@ mod tests {
     fn each_edit_moves_the_geofence() {
         let shape = |edit: u64| match redrawn(GeofenceId(7), edit * EDIT_EVERY + EDIT_EVERY / 2, 0) {
             Control::Geofence(edit) => edit.definition.map(|definition| Arc::clone(&definition.shape)),
-            Control::Vehicle(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
+            Control::Vehicle(_) | Control::Rule(_) | Control::Now(_) | Control::Snapshot | Control::Restored => None,
         };
         assert_ne!(shape(0), shape(1));
         assert_ne!(shape(1), shape(2));

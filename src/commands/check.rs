@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// If the configuration is wrong.
 pub fn run(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let (Configuration { daemon: options, gateway }, places) = args.load_all()?;
+    let (Configuration { daemon: options, gateway, alert_rules: _ }, places) = args.load_all()?;
     writeln!(out, "{}{}", config::describe(&options), config::describe_gateway(&gateway))?;
     if let watchtower_log::Options::File { file, .. } = &places.log {
         writeln!(

@@ -1,5 +1,7 @@
 //! The commands: one file or folder each, with its arguments and its `run`.
 
+mod alerts;
+mod announce;
 mod arguments;
 mod check;
 pub mod demo;
@@ -34,6 +36,7 @@ use crate::interrupt;
 use publish::PublishError;
 use resume::ResumeError;
 
+pub use alerts::AlertsCommand;
 pub use arguments::{ConfigArgs, FileArgs, PlaceArgs, TargetArgs};
 pub use export::ExportArgs;
 pub use gateway::GatewayArgs;
@@ -144,6 +147,9 @@ pub enum Command {
     /// Show the vehicles of a pipeline, or change what is known of them: names, fleets, speed limits.
     #[command(subcommand)]
     Vehicles(VehiclesCommand),
+    /// Show what alert rules report.
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
     /// Create, list and revoke the tokens of clients of the HTTP interfaces.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -170,6 +176,7 @@ fn carry_out(command: &Command, out: &mut Printed) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args),
         Command::Gateway(args) => gateway::run(args),
         Command::Token(command) => token::run(command, out),
+        Command::Alerts(command) => alerts::run(command, out),
         Command::Check(args) => check::run(args, out),
         Command::Migrate(args) => migrate::run(args, out),
         Command::Status(args) => status::run(args, out),

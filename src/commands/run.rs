@@ -10,7 +10,7 @@ use watchtower_daemon::{self as daemon, telemetry};
 use watchtower_gateway::Gateway;
 
 use super::arguments::PlaceArgs;
-use super::{END_WITHIN, gateway, runtime};
+use super::{END_WITHIN, announce, gateway, runtime};
 use crate::config::{self, Configuration};
 use crate::interrupt;
 
@@ -63,7 +63,7 @@ impl Serving {
 /// # Errors
 /// If an error does not pass by itself.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let (Configuration { daemon: options, gateway, .. }, places) = args.place.load_all()?;
+    let (Configuration { daemon: options, gateway, alert_rules }, places) = args.place.load_all()?;
     telemetry::log::init(options.log.format, &options.log.level)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pipeline = places.log.pipeline(), "watchtower starts");
     tracing::debug!("configuration:\n{}{}", config::describe(&options), config::describe_gateway(&gateway));
@@ -88,7 +88,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                 serving.stop().await;
             }
         };
-        daemon::run(options, &places, args.takeover, stop).await?;
+        let announcing = tokio::spawn(announce::announce(alert_rules, options.limits.clone(), places.clone()));
+        let ended = daemon::run(options, &places, args.takeover, stop).await;
+        announcing.abort();
+        ended?;
         anyhow::Ok(())
     });
     runtime.shutdown_timeout(END_WITHIN);

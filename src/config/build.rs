@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use watchtower_core::events::{Limits, default_max_retained_positions};
+use watchtower_core::events::{Limits, RuleText, default_max_retained_positions};
 use watchtower_daemon::telemetry::{http, log};
 use watchtower_daemon::{Embedded, Engine, Options, checkpoint};
 use watchtower_gateway as gateway_room;
@@ -11,6 +11,7 @@ use watchtower_log::{ClockSource, redis};
 use watchtower_model::{Millis, Outliers, Rules, Speed, ViewSet};
 use watchtower_store::postgres;
 
+use super::alert_rules::alert_rules;
 use super::document::{Document, position};
 use super::duration::{DAY_MS, HOUR_MS, SECOND_MS, format_ms};
 use super::environment::Variables;
@@ -95,6 +96,8 @@ pub struct Configuration {
     pub daemon: Options,
     /// `[gateway]` and `[[source]]`.
     pub gateway: gateway_room::Options,
+    /// `[[rule]]`: alert rules.
+    pub alert_rules: Vec<RuleText>,
 }
 
 fn read(
@@ -158,7 +161,8 @@ fn parse_named(
     let mut reader = Reader::new(Document::parse(file, text), Variables::new(env));
     let daemon = options(&mut reader);
     let gateway = gateway(&mut reader);
-    let options = Configuration { daemon, gateway };
+    let alert_rules = alert_rules(&mut reader, &daemon.limits);
+    let options = Configuration { daemon, gateway, alert_rules };
     if naming == Naming::Required {
         reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
     }

@@ -16,6 +16,7 @@
 //! The result is [`watchtower_daemon::Options`], and with it those of other rooms ([`Configuration`]): each section is the
 //! `Options` of the module that uses it.
 
+mod alert_rules;
 mod build;
 mod describe;
 mod document;

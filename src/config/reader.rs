@@ -226,6 +226,11 @@ impl Entry<'_> {
         self.known.push(name);
     }
 
+    /// All keys with their values.
+    pub(super) fn table(&self) -> &DeTable<'_> {
+        self.table
+    }
+
     /// Whether a key is set.
     pub(super) fn has(&self, name: &str) -> bool {
         self.table.contains_key(name)

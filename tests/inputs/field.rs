@@ -91,6 +91,7 @@ fn brief(event: &Event<'_>) -> String {
             format!("{}{kind}: {shape}", change.geofence_id)
         }
         Event::Vehicle(change) => format!("vehicle {}", change.vehicle_id),
+        Event::Rule(change) => format!("rule {}", change.rule_id),
         Event::Clock(_) => "clock".to_owned(),
     }
 }

@@ -48,6 +48,8 @@ fn come_to_the_tables_of_a_replay(file: &str, refused: &str, counts: &str, shape
         positions: vec![positions.clone()],
         geofences: vec![geofences.clone()],
         events: Vec::new(),
+        alert_rules: Vec::new(),
+        has_rule_events: true,
         shuffle: None,
         workers: 2,
         limits: Limits::for_replay(),

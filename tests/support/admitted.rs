@@ -8,8 +8,8 @@ use watchtower_core::admission::{Accepted, Admission, Stream};
 use watchtower_core::events::{Event, Fix, Limits, Measured, Raw, RejectedEvent, Rejection, decode_entry, field_lines};
 use watchtower_core::tables::Deltas;
 use watchtower_core::tables::{Lookup, Materialized, positions};
-use watchtower_dataflows::naive;
-use watchtower_model::{GeofenceEdit, Millis, PositionEvent, Rules, VehicleEdit, VehicleId, computed_tables};
+use watchtower_dataflows::naive::{self, Edits};
+use watchtower_model::{GeofenceEdit, Millis, PositionEvent, RuleEdit, Rules, VehicleEdit, VehicleId, computed_tables};
 use watchtower_store::csv;
 
 use crate::support::entries::{Entry, Log};
@@ -28,6 +28,7 @@ pub(crate) struct Admitted {
     latest: BTreeMap<(VehicleId, Millis), Option<Measured<'static>>>,
     geofences: Vec<GeofenceEdit>,
     vehicles: Vec<VehicleEdit>,
+    rules: Vec<RuleEdit>,
     pub(crate) now: Millis,
     pub(crate) events: u64,
     /// The refused events, with the times in the ids of their entries.
@@ -98,13 +99,18 @@ impl Admitted {
                 self.lookup.remember_vehicle(&edit);
                 self.vehicles.push(edit);
             }
+            Accepted::Rule(edit) => {
+                self.lookup.remember_rule(&edit);
+                self.rules.push(edit);
+            }
             Accepted::Clock => {}
         }
     }
 
     /// Writes the tables as CSV.
     pub(crate) fn write(&self, rules: &Rules, folder: &Path) {
-        let tables = naive::recompute(&self.positions, &self.geofences, &self.vehicles, self.now, rules);
+        let edits = Edits { geofences: &self.geofences, vehicles: &self.vehicles, rules: &self.rules };
+        let tables = naive::recompute_with_alerts(&self.positions, edits, self.now, rules);
         let marked: BTreeMap<_, _> = tables.marks.iter().map(|row| ((row.vehicle, row.ts), row.mark)).collect();
         let mut materialized = Materialized::default();
         materialized.apply(deltas(tables));

@@ -42,7 +42,7 @@ fn arrivals(batch: Batch) -> Arrivals {
             Control::Geofence(edit) => arrivals.edits.push(edit),
             Control::Vehicle(edit) => arrivals.vehicles.push(edit),
             Control::Now(t) => arrivals.now = arrivals.now.max(t),
-            Control::Snapshot | Control::Restored => {}
+            Control::Rule(_) | Control::Snapshot | Control::Restored => {}
         }
     }
     arrivals

@@ -2,6 +2,7 @@
 //! vehicles, so that late, repeated, corrected, withdrawn and simultaneous events are the rule.
 
 mod edits;
+mod rules;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,11 @@ use crate::support::shapes::{CELLS, Outline};
 /// numbers.
 pub(crate) fn geofence_id(number: usize) -> String {
     (number * 7 % 11).to_string()
+}
+
+/// The id of the rule with this number.
+pub(crate) fn rule_id(number: usize) -> String {
+    format!("rule/{number}%")
 }
 
 /// A log whose positions were all accepted, in any order.
@@ -45,8 +51,9 @@ fn generate(seed: u64, live: bool) -> Case {
 }
 
 fn generate_by(mut rng: Rng, habits: Habits) -> Case {
-    let rules = habits.rules.clone();
-    let log = Generator::new(&mut rng, habits).log();
+    let (rules, lateness) = (habits.rules.clone(), habits.lateness);
+    let with_rules = rules::RuleGenerator::new(&habits, &rng);
+    let log = with_rules.among(Generator::new(&mut rng, habits).log(), lateness);
     let epochs = cut(&mut rng, log);
     case(&mut rng, rules, epochs)
 }
@@ -60,7 +67,7 @@ pub(crate) fn permuted(seed: u64, original: &Case) -> Case {
 
     let key = |event: &Event| match event {
         Event::Position(event) => (event.vehicle, event.position.ts),
-        Event::Geofence(..) | Event::Vehicle(_) | Event::Now(_) => unreachable!("partitioned"),
+        Event::Geofence(..) | Event::Vehicle(_) | Event::Rule(_) | Event::Now(_) => unreachable!("partitioned"),
     };
     let mut in_order = BTreeMap::<_, std::vec::IntoIter<Event>>::new();
     for (key, events) in grouped(&positions, key) {

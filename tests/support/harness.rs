@@ -108,6 +108,7 @@ fn resume(engine: &mut Engine, batch: Batch, before: &Accumulated) -> String {
         overspeeds: before.overspeeds.iter().filter(|(f, _)| f.ended_at.is_none()).map(|(f, n)| (*f, *n)).collect(),
         trips: before.trips.iter().filter(|(t, _)| t.arrival.is_none()).map(|(t, n)| (*t, *n)).collect(),
         marks: BTreeMap::new(),
+        alerts: BTreeMap::new(),
         moves_off: BTreeMap::new(),
         turnarounds: BTreeMap::new(),
         vehicle_daily: BTreeMap::new(),

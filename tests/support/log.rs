@@ -4,12 +4,13 @@ use std::fmt;
 
 use serde_json::{Value, json};
 use watchtower_dataflows::control::Control;
-use watchtower_dataflows::naive::{self, Tables};
+use watchtower_core::events::{RuleChange, json as event_json};
+use watchtower_dataflows::naive::{self, Edits, Tables};
 use watchtower_dataflows::views::Snapshots;
 use watchtower_engine::Batch;
-use watchtower_model::{BEGINNING, GeofenceEdit, Mark, Millis, PositionEvent, Rules, VehicleEdit};
+use watchtower_model::{BEGINNING, GeofenceEdit, Mark, Millis, PositionEvent, RuleEdit, Rules, VehicleEdit};
 
-use crate::support::generate::INACCURATE_M;
+use crate::support::generate::{INACCURATE_M, rule_id};
 use crate::support::shapes::Outline;
 
 /// What was accepted. The `seq` of a position is assigned when an epoch is handed in.
@@ -19,6 +20,7 @@ pub(crate) enum Event {
     /// With the outline of its definition, if it has one.
     Geofence(GeofenceEdit, Option<Outline>),
     Vehicle(VehicleEdit),
+    Rule(RuleEdit),
     Now(Millis),
 }
 
@@ -50,6 +52,7 @@ impl Case {
                 Event::Position(position) => batch.positions.push(PositionEvent { seq, ..*position }),
                 Event::Geofence(edit, _) => batch.control.push(Control::Geofence(edit.clone())),
                 Event::Vehicle(edit) => batch.control.push(Control::Vehicle(edit.clone())),
+                Event::Rule(edit) => batch.control.push(Control::Rule(edit.clone())),
                 Event::Now(t) => now = now.max(Some(*t)),
             }
         }
@@ -82,16 +85,19 @@ impl Case {
 
     /// The tables after the first `epochs` epochs.
     pub(crate) fn expected(&self, epochs: usize) -> Tables {
-        let (mut positions, mut geofences, mut vehicles, mut now) = (Vec::new(), Vec::new(), Vec::new(), BEGINNING);
+        let (mut positions, mut geofences, mut vehicles) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rules, mut now) = (Vec::new(), BEGINNING);
         for event in self.epochs[..epochs].iter().flatten() {
             match event {
                 Event::Position(position) => positions.push(*position),
                 Event::Geofence(edit, _) => geofences.push(edit.clone()),
                 Event::Vehicle(edit) => vehicles.push(edit.clone()),
+                Event::Rule(edit) => rules.push(edit.clone()),
                 Event::Now(t) => now = now.max(*t),
             }
         }
-        naive::recompute(&positions, &geofences, &vehicles, now, &self.rules)
+        let edits = Edits { geofences: &geofences, vehicles: &vehicles, rules: &rules };
+        naive::recompute_with_alerts(&positions, edits, now, &self.rules)
     }
 }
 
@@ -127,6 +133,7 @@ fn json(event: &Event) -> Value {
             "speed_limit_kmh": edit.definition.as_ref().and_then(|vehicle| vehicle.speed_limit.kmh()),
             "fleet": edit.definition.as_ref().and_then(|vehicle| vehicle.fleet.as_deref()),
         }),
+        Event::Rule(edit) => rule_json(edit),
         Event::Now(now) => json!({"type": "clock", "now": now}),
     };
     if let Value::Object(fields) = &mut object {
@@ -148,6 +155,18 @@ fn position_json(event: &PositionEvent) -> Value {
         "ignition": position.ignition.is_on(),
         "accuracy_m": (position.mark == Mark::Inaccurate).then_some(INACCURATE_M),
     })
+}
+
+/// As it would be written: `effective_from` and `seq` are left out.
+fn rule_json(edit: &RuleEdit) -> Value {
+    let change = RuleChange {
+        rule_id: rule_id(edit.key.0 as usize).into(),
+        valid_from: (edit.valid_from != BEGINNING).then_some(edit.valid_from),
+        received_at: None,
+        definition: edit.definition.clone(),
+    };
+    let written = event_json::encode(&watchtower_core::events::Event::Rule(change));
+    serde_json::from_str(&written).unwrap()
 }
 
 fn geofence_json(edit: &GeofenceEdit, outline: Option<&Outline>) -> Value {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use watchtower_core::tables::{TABLES, Table};
+use watchtower_core::tables::{Kind, TABLES, Table};
 use watchtower_model::{Outliers, Rules, Speed, ViewSet};
 
 use crate::support::servers::postgres::try_psql;
@@ -34,10 +34,11 @@ enum Answer {
 }
 
 /// The files in an order in which each may use the results of those before it.
-const ORACLES: [(&str, Answer, &str); 20] = [
+const ORACLES: [(&str, Answer, &str); 22] = [
     ("positions", Answer::Offenders, include_str!("../oracle/positions.sql")),
     ("vehicles", Answer::Offenders, include_str!("../oracle/vehicles.sql")),
     ("geofences", Answer::Offenders, include_str!("../oracle/geofences.sql")),
+    ("rules", Answer::Offenders, include_str!("../oracle/rules.sql")),
     ("position_marks", Answer::Rows, include_str!("../oracle/position_marks.sql")),
     ("visits", Answer::Rows, include_str!("../oracle/visits.sql")),
     ("offlines", Answer::Rows, include_str!("../oracle/offlines.sql")),
@@ -50,6 +51,7 @@ const ORACLES: [(&str, Answer, &str); 20] = [
     ("moves_off", Answer::Within(&["distance_m"]), include_str!("../oracle/moves_off.sql")),
     ("trips", Answer::Within(&["distance_m", "gap_m", "max_speed_kmh"]), include_str!("../oracle/trips.sql")),
     ("turnarounds", Answer::Within(&["distance_m"]), include_str!("../oracle/turnarounds.sql")),
+    ("alerts", Answer::Rows, include_str!("../oracle/alerts.sql")),
     (
         "vehicle_daily",
         Answer::Within(&["distance_m", "gap_m", "towed_m", "max_speed_kmh"]),
@@ -154,7 +156,7 @@ fn push_rules(script: &mut String, rules: &Rules) {
         presence_limit_ms,
         local_time,
         horizon_ms: _,
-        retention_ms: _,
+        retention_ms,
     } = rules
     else {
         panic!("the oracle knows all tables");
@@ -178,6 +180,7 @@ fn push_rules(script: &mut String, rules: &Rules) {
         ("overspeed_min_ms", overspeed_min_ms.to_string()),
         ("default_speed_limit_kmh", kmh(default_speed_limit)),
         ("presence_limit_ms", presence_limit_ms.to_string()),
+        ("retention_ms", retention_ms.unwrap_or(0).to_string()),
         ("time_zone", local_time.name().to_owned()),
     ];
     for (name, value) in settings {
@@ -193,7 +196,11 @@ fn table(name: &str) -> &'static Table {
 fn push_rows(script: &mut String, table: &Table, schema: &str, near: &[&str]) {
     let name = table.name;
     let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-    let exact = columns.iter().filter(|column| !near.contains(column)).copied().collect::<Vec<_>>().join(", ");
+    let exact = table.columns.iter().filter(|column| !near.contains(&column.name)).map(|column| match column.kind {
+        Kind::Json => format!("{}::jsonb", column.name), // JSON has no equality of its own
+        _ => column.name.to_owned(),
+    });
+    let exact = exact.collect::<Vec<_>>().join(", ");
     let (wanted, found) =
         (format!("SELECT {exact} FROM oracle_{name}"), format!("SELECT {exact} FROM {schema}.{name}"));
     push_listing(script, &format!("{name}: missing"), &format!("{wanted} EXCEPT ALL {found}"));

@@ -160,6 +160,13 @@ fn of_its_own(mut event: Event<'static>, seed: u64) -> Event<'static> {
             }
             change.geofence_id = id.into();
         }
+        Event::Rule(change) => {
+            let id = format!("{seed}-{}", change.rule_id);
+            if let Some(definition) = &mut change.definition {
+                Arc::make_mut(definition).id = id.as_str().into();
+            }
+            change.rule_id = id.into();
+        }
         Event::Clock(_) => {}
     }
     event
@@ -170,7 +177,7 @@ fn sent(rng: &mut Rng, limits: &Limits, streams: u16, events: Vec<Result<Event<'
     let items = vec![Vec::new(); usize::from(streams) + 1];
     let positions = events.iter().flatten().filter_map(|event| match event {
         Event::Position(report) => Some(report.ts),
-        Event::Geofence(_) | Event::Vehicle(_) | Event::Clock(_) => None,
+        Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_) | Event::Clock(_) => None,
     });
     let first = positions.min().unwrap_or(TOGETHER);
     let mut sending = Sending { rng, limits, streams, sent: first, items };
@@ -219,7 +226,7 @@ impl Sending<'_> {
         let instant = match &event {
             Event::Position(report) => Some(report.ts),
             Event::Clock(clock) => Some(clock.now),
-            Event::Geofence(_) | Event::Vehicle(_) => None,
+            Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_) => None,
         };
         self.sent = self.sent.max(instant.unwrap_or(0));
         let arrival = self.arrival(instant.unwrap_or(self.sent));
@@ -227,7 +234,7 @@ impl Sending<'_> {
         let control = usize::from(self.streams);
         let belongs = match &event {
             Event::Position(report) => usize::from(stream_of(&report.vehicle_id, self.streams)),
-            Event::Geofence(_) | Event::Vehicle(_) => control,
+            Event::Geofence(_) | Event::Vehicle(_) | Event::Rule(_) => control,
             Event::Clock(_) => {
                 for stream in 0..=control {
                     if self.rng.chance(95) {
@@ -292,7 +299,7 @@ impl Sending<'_> {
                     vehicle.attributes = Some(serde_json::json!({ "said": text }).to_string());
                 }
             }
-            Event::Clock(_) => {}
+            Event::Rule(_) | Event::Clock(_) => {}
         }
     }
 }

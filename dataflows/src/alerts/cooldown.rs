@@ -4,8 +4,6 @@
 //! if the last one raised lies a cooldown or longer before it. So a late alert may silence later ones, and those raise
 //! others that they had silenced: everything behind a change is decided anew.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use watchtower_model::{Alert, Millis};
@@ -15,8 +13,8 @@ use watchtower_model::{Alert, Millis};
 pub struct Chain {
     /// Cooldown of the version, milliseconds.
     cooldown_ms: i64,
-    /// Alerts that may still change, and whether each is raised.
-    alerts: BTreeMap<Alert, bool>,
+    /// Alerts that may still change, ascending, and whether each is raised.
+    alerts: Vec<(Alert, bool)>,
     /// Instant of the last raised one that can no longer change.
     raised_before: Option<Millis>,
 }
@@ -24,22 +22,27 @@ pub struct Chain {
 impl Chain {
     /// No alerts yet.
     pub fn new(cooldown_ms: i64) -> Self {
-        Self { cooldown_ms, alerts: BTreeMap::new(), raised_before: None }
+        Self { cooldown_ms, alerts: Vec::new(), raised_before: None }
     }
 
     /// Adds and removes alerts. Appends to `changes` which are raised now and which are no longer.
     pub fn update(&mut self, diffs: &[(Alert, i64)], changes: &mut Vec<(Alert, i64)>) {
         let Some(first) = diffs.iter().map(|(alert, _)| *alert).min() else { return };
         for &(alert, diff) in diffs {
-            if diff > 0 {
-                self.alerts.insert(alert, false);
-            } else if self.alerts.remove(&alert) == Some(true) {
-                changes.push((alert, -1));
+            match self.alerts.binary_search_by_key(&alert, |(alert, _)| *alert) {
+                Err(place) if diff > 0 => self.alerts.insert(place, (alert, false)),
+                Ok(place) if diff < 0 => {
+                    let (_, was_raised) = self.alerts.remove(place);
+                    changes.extend(was_raised.then_some((alert, -1)));
+                }
+                Ok(_) | Err(_) => debug_assert!(false, "an alert comes once and goes once: {alert:?} {diff}"),
             }
         }
-        let raised = self.alerts.range(..first).rev().find(|(_, is_raised)| **is_raised);
+        let place = self.alerts.partition_point(|(alert, _)| *alert < first);
+        let (before, behind) = self.alerts.split_at_mut(place);
+        let raised = before.iter().rev().find(|(_, is_raised)| *is_raised);
         let mut last = raised.map(|(alert, _)| alert.at).or(self.raised_before);
-        for (alert, is_raised) in self.alerts.range_mut(first..) {
+        for (alert, is_raised) in behind {
             let raises = last.is_none_or(|last| alert.at - last >= self.cooldown_ms);
             if raises {
                 last = Some(alert.at);
@@ -52,11 +55,10 @@ impl Chain {
 
     /// Forgets the first alerts as long as they are `sealed`: they can no longer change.
     pub fn forget(&mut self, sealed: impl Fn(Millis) -> bool) {
-        while let Some(first) = self.alerts.first_entry().filter(|first| sealed(first.key().at)) {
-            let (alert, is_raised) = first.remove_entry();
-            if is_raised {
-                self.raised_before = Some(alert.at);
-            }
+        let count = self.alerts.iter().take_while(|(alert, _)| sealed(alert.at)).count();
+        let raised = self.alerts.drain(..count).filter(|(_, is_raised)| *is_raised);
+        if let Some((alert, _)) = raised.last() {
+            self.raised_before = Some(alert.at);
         }
     }
 

@@ -28,8 +28,8 @@ type ChainKey = (RuleId, u64, Option<GeofenceId>);
 pub struct AlertState {
     /// Facts whose alerts something else than a change of the fact can change, ascending.
     facts: Vec<Fact>,
-    /// Alerts of rules with a cooldown that may still change.
-    chains: BTreeMap<ChainKey, Chain>,
+    /// Alerts of rules with a cooldown that may still change, ascending by key.
+    chains: Vec<(ChainKey, Chain)>,
 }
 
 /// The state of an owner, with its timer.
@@ -284,7 +284,11 @@ impl Owners {
         for ((owner, key), diffs) in chained {
             let cooldown_ms = self.cooldown_ms(&diffs[0].0);
             let state = Arc::make_mut(&mut self.owners.entry(owner).or_default().state);
-            state.chains.entry(key).or_insert_with(|| Chain::new(cooldown_ms)).update(&diffs, changes);
+            let place = state.chains.binary_search_by_key(&key, |(key, _)| *key).unwrap_or_else(|place| {
+                state.chains.insert(place, (key, Chain::new(cooldown_ms)));
+                place
+            });
+            state.chains[place].1.update(&diffs, changes);
         }
     }
 
@@ -318,8 +322,8 @@ impl Owners {
             };
             let is_sealed = |t: Millis| t < sealed_before && !is_pinned(t);
             let state = Arc::make_mut(&mut held.state);
-            state.chains.values_mut().for_each(|chain| chain.forget(is_sealed));
-            state.chains.retain(|_, chain| !chain.is_over(sealed_before));
+            state.chains.iter_mut().for_each(|(_, chain)| chain.forget(is_sealed));
+            state.chains.retain(|(_, chain)| !chain.is_over(sealed_before));
         }
         if held.state.facts.is_empty() && held.state.chains.is_empty() {
             self.timers.remove(&(held.armed, owner));

@@ -13,6 +13,7 @@
 //! * Marked positions are left out first (`marks`). What is said of geofences rests on visits, and what is said
 //!   of movement on stops, speeds and legs: see `visits` and `path`.
 
+mod alerts;
 mod fact_sums;
 mod groups;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alerts::Surroundings;
 pub use fact_sums::FactSums;
 
 use crate::views::plain::{self, PlainFacts};
@@ -40,8 +42,8 @@ use versions::{histories, in_force_rows};
 use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use watchtower_model::facts::{Idling, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround};
 use watchtower_model::{
-    GeofenceEdit, GeofenceId, InForce, Mark, Marked, Membership, Millis, Occupancy, Offline, Position, PositionEvent,
-    Rules, Status, VehicleEdit, VehicleId, VehicleState, Visit,
+    Alert, GeofenceEdit, GeofenceId, InForce, Mark, Marked, Membership, Millis, Occupancy, Offline, Position,
+    PositionEvent, RuleEdit, RuleId, Rules, Status, VehicleEdit, VehicleId, VehicleState, Visit,
 };
 
 /// Every table, each row once.
@@ -69,6 +71,8 @@ pub struct Tables {
     pub trips: BTreeSet<Trip>,
     /// Rows of `turnarounds`.
     pub turnarounds: BTreeSet<Turnaround>,
+    /// Rows of `alerts`.
+    pub alerts: BTreeSet<Alert>,
     /// No table: what days are made of.
     pub motions: BTreeSet<Motion>,
     /// No table: what a geofence's hours are made of.
@@ -93,6 +97,8 @@ pub struct Tables {
     pub geofences: BTreeSet<InForce<GeofenceId>>,
     /// Rows of `vehicles`.
     pub vehicles: BTreeSet<InForce<VehicleId>>,
+    /// Rows of `rules`.
+    pub rules: BTreeSet<InForce<RuleId>>,
 }
 
 /// The tables after a prefix of the log: `positions`, all accepted, in the order of the log (their
@@ -105,10 +111,32 @@ pub fn recompute(
     now: Millis,
     rules: &Rules,
 ) -> Tables {
+    recompute_with_alerts(positions, Edits { geofences, vehicles, rules: &[] }, now, rules)
+}
+
+/// Accepted edits, in any order.
+#[derive(Clone, Copy, Debug)]
+pub struct Edits<'a> {
+    /// Of geofences.
+    pub geofences: &'a [GeofenceEdit],
+    /// Of vehicles' metadata.
+    pub vehicles: &'a [VehicleEdit],
+    /// Of alert rules.
+    pub rules: &'a [RuleEdit],
+}
+
+/// As [`recompute`], with the alerts of rules.
+pub fn recompute_with_alerts(positions: &[PositionEvent], edits: Edits<'_>, now: Millis, rules: &Rules) -> Tables {
+    let Edits { geofences, vehicles, rules: alert_rules } = edits;
+    let alert_rules = histories(alert_rules);
     let geofences = histories(geofences);
     let vehicles = histories(vehicles);
-    let mut tables =
-        Tables { geofences: in_force_rows(&geofences), vehicles: in_force_rows(&vehicles), ..Tables::default() };
+    let mut tables = Tables {
+        geofences: in_force_rows(&geofences),
+        vehicles: in_force_rows(&vehicles),
+        rules: in_force_rows(&alert_rules),
+        ..Tables::default()
+    };
 
     let has_analytics = rules.views.has_analytics();
 
@@ -153,6 +181,9 @@ pub fn recompute(
     tables.od_daily.extend(plain::od_daily(&facts, zone));
     tables.fleet_daily = groups::fleet_daily(&tables, &vehicles, zone);
     tables.kind_daily = groups::kind_daily(&tables, &geofences, zone);
+    let (vehicles, geofences) = (&vehicles, &geofences);
+    let surroundings = Surroundings { rules: alert_rules, vehicles, geofences, now, parameters: rules };
+    tables.alerts = surroundings.alerts(&tables);
     tables
 }
 

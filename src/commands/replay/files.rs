@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use watchtower_core::events::{Limits, Reason};
+use watchtower_core::events::{Event, Limits, Reason, Rejection, RuleText};
 use watchtower_core::tables::{Row, Table, rejected_events};
 use watchtower_engine::replay::{Driver, Intake, permute_positions};
 use watchtower_inputs::{
@@ -39,6 +39,10 @@ pub struct Options {
     pub present: Present,
     /// Rules by which the tables are computed.
     pub rules: Rules,
+    /// Alert rules that are in force before the first event.
+    pub alert_rules: Vec<RuleText>,
+    /// Whether `rule` events of the files count; others are passed over.
+    pub has_rule_events: bool,
 }
 
 /// Why a replay stopped.
@@ -47,6 +51,9 @@ pub enum ReplayError {
     /// A file is not what it should be.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// An alert rule makes no sense.
+    #[error("{}", .0.detail)]
+    Rule(Rejection),
     /// A table could not be written.
     #[error(transparent)]
     Csv(#[from] CsvError),
@@ -94,6 +101,11 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
     let mut intake = Intake::new(options.limits.clone(), options.rules.clone());
     let mut driver = Driver::start(options.workers, options.rules.clone());
     let (mut log, mut reports) = (Vec::new(), Vec::new());
+    for rule in &options.alert_rules {
+        let change = rule.change(&options.limits).map_err(ReplayError::Rule)?;
+        driver.push(intake.admit(&Event::Rule(change)).map_err(ReplayError::Rule)?);
+    }
+    intake.events = 0; // those of the files are counted
     let files = inputs::in_order(&options.geofences, &options.positions, &options.events);
     let files =
         files.map(|(path, format)| InputFile::new(path, format, &options.reading)).collect::<Result<Vec<_>, _>>()?;
@@ -110,6 +122,9 @@ pub fn replay(options: &Options, progress: &mut dyn FnMut(&Path, Progress)) -> R
         let mut report = FileReport::new(path, file.format());
         let mut records = 0u64;
         while let Some(record) = source.next_record()? {
+            if !options.has_rule_events && matches!(record.result, Ok(Event::Rule(_))) {
+                continue;
+            }
             report.count(&record);
             if let Some(item) = intake.take(&name, record, |event| judge.check(event)) {
                 match options.shuffle {

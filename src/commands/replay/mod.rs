@@ -60,8 +60,8 @@ pub struct ReplayArgs {
     /// [default: however late, it counts]
     #[arg(long, value_name = "DURATION", value_parser = config::duration::parse_ms, conflicts_with = "embedded")]
     pub lateness: Option<i64>,
-    /// Take the [rules] of a daemon's configuration, as speed limits and the time zone of days; nothing else
-    /// of it matters for CSV [default: the rules as `watchtower example` has them]
+    /// Take the [rules] of a daemon's configuration, as speed limits and the time zone of days, and its alert
+    /// rules ([[rule]]); nothing else of it matters for CSV [default: the rules as `watchtower example` has them]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Which tables are computed, the others stay empty: all, or membership, which is visits, who is where now,
@@ -109,9 +109,10 @@ impl ReplayArgs {
     /// # Errors
     /// If the configuration cannot be read, or is wrong.
     pub fn options(&self) -> Result<files::Options, ConfigError> {
-        let configured = self.config.as_ref().map(|path| config::load(path, environment()));
-        let configured = configured.transpose()?.map(|options| (options.rules, options.limits));
-        let (rules, Limits { refuse_zero, isolated_after_ms, .. }) = configured.unwrap_or_default();
+        let configured = self.config.as_ref().map(|path| config::load_all(path, environment()));
+        let configured = configured.transpose()?;
+        let configured = configured.map(|all| (all.daemon.rules, all.daemon.limits, all.alert_rules));
+        let (rules, Limits { refuse_zero, isolated_after_ms, .. }, alert_rules) = configured.unwrap_or_default();
         let views = self.views.unwrap_or(rules.views);
         Ok(files::Options {
             geofences: self.input.geofences.clone(),
@@ -124,6 +125,8 @@ impl ReplayArgs {
             present: self.input.present(),
             // Nothing leaves memory: a replay refuses nothing by arrival.
             rules: Rules { views, retention_ms: None, horizon_ms: None, ..rules },
+            alert_rules,
+            has_rule_events: true,
         })
     }
 }

@@ -265,7 +265,7 @@ impl World {
                     found.entry((report.vehicle_id.into_owned(), report.ts)).or_default().push(measured.place);
                 }
                 Event::Geofence(_) => {}
-                Event::Vehicle(_) | Event::Clock(_) => panic!("an event that was not sent"),
+                Event::Vehicle(_) | Event::Rule(_) | Event::Clock(_) => panic!("an event that was not sent"),
             });
             decoded.unwrap();
         }

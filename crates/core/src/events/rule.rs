@@ -76,6 +76,9 @@ pub struct RuleText {
     /// Names of channels.
     #[serde(default, skip_serializing_if = "Many::is_empty")]
     pub to: Many,
+    /// Who maintains the rule: `configuration` if a configuration does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// Template of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

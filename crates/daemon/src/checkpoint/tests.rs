@@ -83,7 +83,7 @@ impl Drive {
             refused: watchtower_core::tables::Refused::default(),
         };
         let (vehicles, geofences) = (ids("vehicle"), ids("geofence"));
-        let flow = FlowState { vehicles, geofences, edits: Vec::new(), now, inlets: vec![inlet] };
+        let flow = FlowState { vehicles, geofences, rules: Vec::new(), edits: Vec::new(), now, inlets: vec![inlet] };
         Checkpoint { flow, snapshots: completed.snapshots }
     }
 

@@ -72,7 +72,7 @@ fn what_pyais_writes_is_read_as_pyais_reads_it() {
                     let ship_type = if sample["ship_type"] == 0 { &Value::Null } else { &sample["ship_type"] };
                     assert_eq!(&attributes["ship_type"], ship_type, "{sample}");
                 }
-                Event::Geofence(_) | Event::Clock(_) => panic!("{sample}"),
+                Event::Geofence(_) | Event::Rule(_) | Event::Clock(_) => panic!("{sample}"),
             }
         }
         let expected = match sample["type"].as_u64().unwrap() {
