@@ -123,6 +123,11 @@ pub struct Column {
 }
 
 impl Column {
+    /// The name in quotes, for statements: some names are words of SQL.
+    pub fn quoted(&self) -> String {
+        format!("\"{}\"", self.name)
+    }
+
     /// Of every table of vehicles.
     const VEHICLE_ID: Self =
         Self { name: "vehicle_id", kind: Kind::Text, comment: "Identifier of the vehicle, as its tracker sends it." };

@@ -71,7 +71,7 @@ pub(super) fn write_marks(connection: &Connection, changes: &TableChanges) -> ru
 
 fn delete_sql(table: &Table) -> String {
     let key: Vec<String> =
-        table.columns[..table.key].iter().enumerate().map(|(i, c)| format!("{} = ?{}", c.name, i + 1)).collect();
+        table.columns[..table.key].iter().enumerate().map(|(i, c)| format!("{} = ?{}", c.quoted(), i + 1)).collect();
     format!("DELETE FROM {} WHERE {}", table.name, key.join(" AND "))
 }
 

@@ -7,7 +7,7 @@ use rustc_hash::FxHasher;
 
 use super::encode::column_type;
 use super::error::EmbeddedError;
-use watchtower_core::tables::{Kind, TABLES, Table};
+use watchtower_core::tables::{Column, Kind, TABLES, Table};
 use watchtower_geopackage::layer::{Geometry, Layer};
 use watchtower_geopackage::{Connection, GeoPackage};
 
@@ -136,10 +136,10 @@ pub fn place_columns(table: &Table) -> Option<(usize, usize)> {
     Some((of("lon")?, of("lat")?))
 }
 
-/// Names of the columns that a row of a table is written to, in order.
-pub fn column_names(table: &Table) -> Vec<&'static str> {
-    let point = place_columns(table).map(|_| POINT);
-    table.columns.iter().map(|column| column.name).chain(point).collect()
+/// Names of the columns that a row of a table is written to, in order and in quotes.
+pub fn column_names(table: &Table) -> Vec<String> {
+    let point = place_columns(table).map(|_| POINT.to_owned());
+    table.columns.iter().map(Column::quoted).chain(point).collect()
 }
 
 /// The `CREATE TABLE` statement of a table.
@@ -147,7 +147,7 @@ fn definition(table: &Table) -> String {
     let mut sql = format!("CREATE TABLE {} (fid INTEGER PRIMARY KEY", table.name);
     for (index, column) in table.columns.iter().enumerate() {
         let needed = if index < table.key { " NOT NULL" } else { "" };
-        sql.push_str(&format!(", {} {}{needed}", column.name, column_type(column.kind)));
+        sql.push_str(&format!(", {} {}{needed}", column.quoted(), column_type(column.kind)));
     }
     if place_columns(table).is_some() {
         sql.push_str(&format!(", {POINT} POINT"));

@@ -13,9 +13,9 @@ use crate::geopackage::{EmbeddedError, claim, switch};
 
 const DIALECT: Dialect = Dialect {
     parameter: '?',
-    select: |column| column.name.to_owned(),
+    select: Column::quoted,
     // SQLite compares text by its bytes.
-    sort: |column| column.name.to_owned(),
+    sort: Column::quoted,
     is_in: |column, parameter| format!("{column} IN (SELECT value FROM json_each({parameter}))"),
 };
 

@@ -40,7 +40,7 @@ impl<'q> Statement<'q> {
         let mut statement = Self { sql: String::new(), parameters: Vec::new(), dialect_parameter: dialect.parameter };
         let mut conditions: Vec<String> = filters
             .iter()
-            .map(|(index, condition)| statement.condition(columns[*index].name, condition, dialect))
+            .map(|(index, condition)| statement.condition(&columns[*index].quoted(), condition, dialect))
             .collect();
         let order: Vec<String> = columns[..*key].iter().map(dialect.sort).collect();
         if let Some(after) = after {
