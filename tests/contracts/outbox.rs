@@ -150,7 +150,7 @@ fn rows_come_with_their_commit<S: Store>() {
     );
     let rows = claim(&outbox, "a", 9, LEASE, T0);
     let body: serde_json::Value = serde_json::from_str(&rows[0].body).unwrap();
-    assert_eq!((&body["alert"]["subject"], &body["now"]), (&"t1".into(), &"2026-11-23T06:00:00Z".into()));
+    assert_eq!((&body["alert"]["subject"], &body["now"]), (&"t1".into(), &"2026-11-23T06:00:00.000Z".into()));
     let expected = first.alerts.rows(T0);
     assert_eq!(rows[0].body, *expected[0].body, "byte for byte");
 }

@@ -10,7 +10,7 @@ use watchtower_store::outbox::ClaimedRow;
 pub struct Notice {
     /// Name of the delivery, the same on every attempt: a receiver that has seen it may ignore it.
     pub key: String,
-    /// Name of the pipeline; empty in a file.
+    /// Name of the pipeline; of a file its name without the extension.
     pub pipeline: String,
     /// Subject of the alert.
     pub subject: String,

@@ -4,7 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use lettre::message::Mailbox;
+use lettre::{AsyncSmtpTransport, Tokio1Executor};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
 use watchtower_auth::guard::AddressGuard;
 
 /// Names of channels that need no definition: one line of the program's log, and nothing at all.
@@ -103,6 +106,19 @@ pub enum ChannelKind {
 impl ChannelKind {
     /// Names of the kinds, as they are configured.
     pub const NAMES: [&'static str; 7] = ["webhook", "email", "redis", "postgres", "slack", "log", "discard"];
+
+    /// Name of the kind.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Webhook(_) => "webhook",
+            Self::Email(_) => "email",
+            Self::Redis(_) => "redis",
+            Self::Postgres(_) => "postgres",
+            Self::Slack(_) => "slack",
+            Self::Log => "log",
+            Self::Discard => "discard",
+        }
+    }
 }
 
 /// A receiver of webhooks.
@@ -120,6 +136,20 @@ pub struct Webhook {
     pub headers: Vec<(String, SecretString)>,
     /// PEM file of the authorities to trust instead of the public ones.
     pub ca_file: Option<PathBuf>,
+}
+
+impl Webhook {
+    /// Whether an address can be one of a receiver.
+    ///
+    /// # Errors
+    /// What is wrong with it; it is not repeated.
+    pub fn check_url(url: &SecretString) -> Result<(), &'static str> {
+        let parsed = Url::parse(url.expose_secret()).map_err(|_| "expected a URL such as https://example.org/alerts")?;
+        match (parsed.scheme(), parsed.host_str()) {
+            ("https" | "http", Some(host)) if !host.is_empty() => Ok(()),
+            _ => Err("expected a URL of https or http"),
+        }
+    }
 }
 
 /// Keys of signatures; never printed.
@@ -162,6 +192,21 @@ pub struct Email {
     pub to: Vec<String>,
     /// PEM file of the authorities to trust instead of the public ones.
     pub ca_file: Option<PathBuf>,
+}
+
+impl Email {
+    /// Whether the addresses can be used.
+    ///
+    /// # Errors
+    /// The key, and what is wrong with it; no URL is repeated.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let Self { url, from, to, ca_file: _ } = self;
+        AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret())
+            .map_err(|_| ("url", "expected smtps://user:password@host:port, or smtp://".to_owned()))?;
+        let mailbox = |text: &String| text.parse::<Mailbox>().map(drop).map_err(|error| format!("{text}: {error}"));
+        mailbox(from).map_err(|fault| ("from", fault))?;
+        to.iter().try_for_each(mailbox).map_err(|fault| ("to", fault))
+    }
 }
 
 /// A Redis.

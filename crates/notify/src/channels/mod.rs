@@ -57,7 +57,7 @@ impl SendError {
 /// What channels need besides their own options.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
-    /// Name of the pipeline; empty in a file.
+    /// Name of the pipeline; of a file its name without the extension.
     pub(crate) pipeline: String,
     /// Zone of times in messages.
     pub(crate) zone: Arc<LocalTime>,

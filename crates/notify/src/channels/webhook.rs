@@ -44,10 +44,8 @@ pub(crate) struct Sender {
 impl Sender {
     pub(super) fn open(options: &Webhook, timeout: Duration, around: &Surroundings) -> Result<Self, String> {
         let Webhook { url, keys, format, guard, headers, ca_file } = options;
-        let url = Url::parse(url.expose_secret()).map_err(|_| "the url is none".to_owned())?;
-        if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
-            return Err("the url is none of http or https".to_owned());
-        }
+        Webhook::check_url(url).map_err(|fault| format!("url: {fault}"))?;
+        let url = Url::parse(url.expose_secret()).map_err(|_| "url: not a URL".to_owned())?;
         let tls = tls::client_config(ca_file.as_deref()).map_err(|fault| format!("ca_file: {fault}"))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
