@@ -20,7 +20,6 @@ mod service;
 mod worker;
 
 pub use clock::Clock;
-pub use envelope::schema;
 pub use message::{Escape, Texts, check_template};
 pub use notice::Notice;
 pub use options::{BUILT_IN, Channel, ChannelKind, Email, Format, Keys, Options, Postgres, Redis, Slack, Webhook};

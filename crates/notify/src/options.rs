@@ -165,7 +165,7 @@ impl fmt::Debug for Keys {
 /// What the body of a webhook is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// The envelope of [`crate::schema`].
+    /// The envelope of [`watchtower_core::outbox::schema`].
     #[default]
     Native,
     /// A notification of a geofence of Tile38; corrections have no form there and are not sent.

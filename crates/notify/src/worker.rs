@@ -23,7 +23,7 @@ use crate::options::Options;
 use crate::retry::wait_ms;
 
 /// How long a claim outlasts the time limit of an attempt.
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
+const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// Pause after an error of the store.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Rows that are not to be sent are settled so many at once.

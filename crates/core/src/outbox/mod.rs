@@ -21,9 +21,11 @@
 
 mod changes;
 mod row;
+mod schema;
 
 pub use changes::{AlertChanges, AlertVersion};
 pub use row::{AlertEvent, Condition, OutboxRow};
+pub use schema::schema;
 
 use watchtower_model::Millis;
 
