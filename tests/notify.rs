@@ -2,6 +2,7 @@
 
 mod channels;
 mod kills;
+mod live;
 mod peers;
 mod receiver;
 mod support;
