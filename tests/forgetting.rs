@@ -176,6 +176,9 @@ fn alert_rule(rng: &mut Rng, rule: usize, arrival: Millis) -> String {
         r#""on":"trip_completed""#,
         r#""on":"turnaround_completed""#,
         r#""on":"geofence_changed""#,
+        r#""on":"occupancy","more_than":1,"after":"30m""#,
+        r#""on":"occupancy","fewer_than":1,"after":"2h","where":{"kind":"terminal"}"#,
+        r#""on":"occupancy","more_than":0,"where":{"fleet":["f0","f2"]}"#,
     ]);
     let cooldown = rng.pick(&["0s", "30m", "5h", "3d", "20d"]);
     let hours = *rng.pick(&[

@@ -30,6 +30,7 @@ mod publish;
 mod rebuild;
 mod redis_answers;
 mod reference;
+mod slack;
 mod streams;
 mod support;
 mod telemetry;

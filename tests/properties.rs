@@ -8,8 +8,8 @@ use std::sync::Arc;
 use watchtower_dataflows::naive::Tables;
 use watchtower_model::geometry::Shape;
 use watchtower_model::{
-    Alert, AlertKind, Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent, Rules, Speed,
-    VehicleId, ViewSet,
+    Alert, AlertKind, Edit, Geofence, GeofenceId, Heading, Ignition, Mark, Millis, Place, Position, PositionEvent,
+    Rules, Speed, VehicleId, ViewSet,
 };
 
 use crate::support::facts;
@@ -106,7 +106,9 @@ fn tables_of_the_membership_set_equal_a_recomputation_after_every_epoch() {
     }
     for seed in 0..100 {
         let (all, some) = (in_the_end(&generate::replay(2 * seed)), in_the_end(&case(2 * seed)));
-        let Tables { marks, visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, rules, .. } = all;
+        let Tables {
+            marks, visits, membership, occupancy, offlines, vehicle_state, geofences, vehicles, rules, ..
+        } = all;
         let only = Tables {
             marks,
             visits,
@@ -276,8 +278,8 @@ struct Seen {
     absent: usize,
     /// Vehicles with more than one day.
     days: usize,
-    /// Alerts of each kind but occupancy.
-    alerts: [usize; 12],
+    /// Alerts of each kind.
+    alerts: [usize; AlertKind::NAMES.len()],
     /// Alerts because the hours of a rule begin.
     openings: usize,
     /// Alerts of rules with a cooldown.
@@ -314,9 +316,7 @@ impl Seen {
         self.absent += tables.presences.iter().filter(|p| again(p.from) && mid_hour(p.from)).count();
         self.days += tables.motions.len() - tables.vehicle_state.len();
         for alert in &tables.alerts {
-            let kind = AlertKind::NAMES.iter().filter(|(_, kind)| *kind != AlertKind::Occupancy);
-            let index = kind.into_iter().position(|(_, kind)| *kind == alert.kind).unwrap();
-            self.alerts[index] += 1;
+            self.alerts[alert.kind as usize] += 1;
             self.openings += usize::from(alert.is_opening);
             self.cooled += usize::from(has_cooldown(case, alert));
         }

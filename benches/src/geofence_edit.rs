@@ -127,7 +127,9 @@ fn measure(
 fn now(batch: &Batch) -> Millis {
     let said = batch.control.iter().map(|control| match control {
         Control::Now(now) => *now,
-        Control::Geofence(_) | Control::Vehicle(_) | Control::Rule(_) | Control::Snapshot | Control::Restored => Millis::MIN,
+        Control::Geofence(_) | Control::Vehicle(_) | Control::Rule(_) | Control::Snapshot | Control::Restored => {
+            Millis::MIN
+        }
     });
     said.max().unwrap_or(Millis::MIN)
 }

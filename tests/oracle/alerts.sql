@@ -106,20 +106,90 @@ WITH version AS (
 )
 SELECT row_number() OVER () AS fact, fact.* FROM fact;
 
+-- counted: visits of vehicles that a rule about occupancy is about.
+CREATE TEMP TABLE counted AS
+SELECT rule_id, rule.effective_from AS version, geofence_id, entered_at, exited_at
+FROM rule_version AS rule, visits
+LEFT JOIN LATERAL (SELECT fleet FROM vehicles AS v
+                   WHERE v.vehicle_id = visits.vehicle_id AND v.effective_from <= entered_at
+                     AND (v.effective_until > entered_at OR v.effective_until IS NULL)) AS vehicle ON true
+WHERE kind = 'occupancy'
+  AND (scope -> 'vehicle' IS NULL OR coalesce(scope -> 'vehicle' ? vehicle_id, false))
+  AND (scope -> 'fleet' IS NULL OR coalesce(scope -> 'fleet' ? fleet, false));
+
+-- How many of these vehicles are in a geofence at an instant.
+CREATE FUNCTION pg_temp.occupants(of_rule text, of_version timestamptz, place text, t timestamptz) RETURNS bigint
+STABLE LANGUAGE sql AS $$
+    SELECT count(*) FROM counted
+    WHERE rule_id = of_rule AND version = of_version AND geofence_id = place
+      AND entered_at <= t AND (exited_at > t OR exited_at IS NULL)
+$$;
+
+-- holding: where the number of vehicles in a geofence meets a rule about it, within the interval of its version.
+CREATE TEMP TABLE holding AS
+WITH rule AS (
+    SELECT rule_version.*, definition ->> 'more_than' AS more_than, definition ->> 'fewer_than' AS fewer_than
+    FROM rule_version JOIN rules USING (rule_id, effective_from)
+    WHERE rule_version.kind = 'occupancy'
+), step AS (
+    SELECT rule_id, rule.effective_from AS version, effective_until AS ends, more_than, fewer_than, geofence_id, t
+    FROM rule, (SELECT DISTINCT geofence_id FROM geofences) AS geofence,
+         LATERAL (SELECT rule.effective_from AS t
+                  UNION
+                  SELECT instant FROM counted, LATERAL (VALUES (entered_at), (exited_at)) AS ends (instant)
+                  WHERE counted.rule_id = rule.rule_id AND counted.version = rule.effective_from
+                    AND counted.geofence_id = geofence.geofence_id
+                  UNION
+                  SELECT instant FROM geofences AS g,
+                         LATERAL (VALUES (g.effective_from), (g.effective_until)) AS ends (instant)
+                  WHERE g.geofence_id = geofence.geofence_id) AS instants
+    WHERE t >= rule.effective_from AND (t < effective_until OR effective_until IS NULL)
+), judged AS (
+    SELECT step.*, lead(t) OVER following AS next_t,
+           (number > more_than::bigint OR number < fewer_than::bigint) AND is_there AS holds
+    FROM step,
+         LATERAL (SELECT pg_temp.occupants(rule_id, version, geofence_id, t) AS number) AS numbers,
+         LATERAL (SELECT EXISTS (SELECT FROM geofences AS g
+                                 WHERE g.geofence_id = step.geofence_id AND g.effective_from <= t
+                                   AND (g.effective_until > t OR g.effective_until IS NULL)) AS is_there) AS existence
+    WINDOW following AS (PARTITION BY rule_id, version, geofence_id ORDER BY t)
+), island AS (
+    SELECT *, count(*) FILTER (WHERE NOT coalesce(holds, false))
+                  OVER (PARTITION BY rule_id, version, geofence_id ORDER BY t) AS number
+    FROM judged
+)
+SELECT rule_id, version, geofence_id, min(t) AS started_at,
+       CASE WHEN bool_or(next_t IS NULL) THEN max(ends) ELSE max(next_t) END AS until
+FROM island
+WHERE holds
+GROUP BY rule_id, version, geofence_id, number;
+
 -- candidate: when rules select facts.
 CREATE TEMP TABLE alert_candidate AS
-WITH met AS (
+WITH held AS (
+    -- Judged as the geofence is at the instant of the alert.
+    SELECT -row_number() OVER () AS fact, kind, NULL AS vehicle_id, geofence_id, NULL::timestamptz AS judged_at, started_at,
+           NULL::timestamptz AS instant, until AS ended_at, interval '0' AS least, false AS says_end, '{}'::jsonb AS detail,
+           rule_id, effective_from, effective_until, severity, scope, hours, cooldown, waits, started_at + after AS since
+    FROM pipeline, holding
+    JOIN rule_version AS rule USING (rule_id)
+    WHERE rule.effective_from = version AND started_at > '-infinity' AND started_at + after <= now
+      AND (started_at + after < until OR until IS NULL)
+), met AS (
     SELECT fact.*, rule_id, effective_from, effective_until, severity, scope, hours, cooldown, waits, since
     FROM pipeline, alert_fact AS fact
     JOIN rule_version USING (kind),
     LATERAL (SELECT coalesce(instant, started_at + greatest(least, after)) AS since) AS from_then
     WHERE instant IS NOT NULL OR ended_at >= since OR (ended_at IS NULL AND (now >= since OR after <= least))
+    UNION ALL
+    TABLE held
 ), raised AS (
     SELECT *, since AS at, false AS opening FROM met
     UNION ALL
     SELECT met.*, t, true
     FROM pipeline, met, generate_series(date_trunc('minute', since) + interval '1 minute',
-                                        coalesce(ended_at - interval '1 ms', now), interval '1 minute') AS t
+                                        coalesce(least(ended_at - interval '1 ms', CASE WHEN fact < 0 THEN now END), now),
+                                        interval '1 minute') AS t
     WHERE instant IS NULL AND hours IS NOT NULL AND NOT pg_temp.is_active(hours, t - interval '1 ms')
 ), selected AS (
     SELECT raised.*, row_number() OVER (PARTITION BY fact, rule_id, CASE WHEN opening THEN at END ORDER BY at) AS place
@@ -129,12 +199,13 @@ WITH met AS (
                          AND (v.effective_until > at OR v.effective_until IS NULL)) AS vehicle ON true
     LEFT JOIN LATERAL (SELECT g.geofence_id AS id, coalesce(g.kind, '') AS geofence_kind, to_jsonb(tags) AS tags
                        FROM geofences AS g
-                       WHERE g.geofence_id = raised.geofence_id AND g.effective_from <= judged_at
-                         AND (g.effective_until > judged_at OR g.effective_until IS NULL)) AS geofence ON true
+                       WHERE g.geofence_id = raised.geofence_id AND g.effective_from <= coalesce(judged_at, at)
+                         AND (g.effective_until > coalesce(judged_at, at) OR g.effective_until IS NULL)) AS geofence
+        ON true
     WHERE effective_from <= at AND (effective_until > at OR effective_until IS NULL)
       AND pg_temp.is_active(hours, at)
-      AND (scope -> 'vehicle' IS NULL OR coalesce(scope -> 'vehicle' ? vehicle_id, false))
-      AND (scope -> 'fleet' IS NULL OR coalesce(scope -> 'fleet' ? fleet, false))
+      AND (fact < 0 OR scope -> 'vehicle' IS NULL OR coalesce(scope -> 'vehicle' ? vehicle_id, false))
+      AND (fact < 0 OR scope -> 'fleet' IS NULL OR coalesce(scope -> 'fleet' ? fleet, false))
       AND (scope -> 'geofence' IS NULL OR coalesce(scope -> 'geofence' ? id, false))
       AND (scope -> 'kind' IS NULL OR coalesce(scope -> 'kind' ? geofence_kind, false))
       AND (scope -> 'tags' IS NULL
@@ -172,6 +243,9 @@ SELECT rule_id,
                                            'duration_s', pg_temp.milliseconds(ended_at - started_at) / 1000)
                    ELSE '{}' END
            || detail
+           || CASE WHEN kind = 'occupancy'
+                   THEN jsonb_build_object('vehicles', pg_temp.occupants(rule_id, effective_from, geofence_id, at))
+                   ELSE '{}' END
            || CASE WHEN opening THEN '{"opening": true}'::jsonb ELSE '{}' END AS values
 FROM series
 WHERE is_raised;

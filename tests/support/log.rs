@@ -3,8 +3,8 @@
 use std::fmt;
 
 use serde_json::{Value, json};
-use watchtower_dataflows::control::Control;
 use watchtower_core::events::{RuleChange, json as event_json};
+use watchtower_dataflows::control::Control;
 use watchtower_dataflows::naive::{self, Edits, Tables};
 use watchtower_dataflows::views::Snapshots;
 use watchtower_engine::Batch;

@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod plan;
 pub mod random;
 mod remedy;
+pub mod retry_after;
 pub mod tables;
 pub mod time_zone;
 

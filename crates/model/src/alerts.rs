@@ -340,8 +340,9 @@ mod tests {
                     let hours = hours(days, from, until);
                     let (begin, end) = (day - 3 * DAY_MS, day + 9 * DAY_MS);
                     let minutes = (begin + MINUTE_MS..end).step_by(MINUTE_MS as usize);
-                    let expected: Vec<Millis> =
-                        minutes.filter(|&t| hours.is_active(t, &zone) && !hours.is_active(t - MINUTE_MS, &zone)).collect();
+                    let expected: Vec<Millis> = minutes
+                        .filter(|&t| hours.is_active(t, &zone) && !hours.is_active(t - MINUTE_MS, &zone))
+                        .collect();
                     let mut found = Vec::new();
                     let mut t = begin;
                     while let Some(opening) = hours.next_opening(t, end, &zone) {

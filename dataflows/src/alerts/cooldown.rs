@@ -4,9 +4,39 @@
 //! if the last one raised lies a cooldown or longer before it. So a late alert may silence later ones, and those raise
 //! others that they had silenced: everything behind a change is decided anew.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use watchtower_model::{Alert, Millis};
+use crate::alerts::world::World;
+use watchtower_model::{Alert, GeofenceId, Millis, RuleId};
+
+/// Alerts of one owner that share a cooldown: of a version of a rule, and perhaps a geofence.
+pub type ChainKey = (RuleId, u64, Option<GeofenceId>);
+
+/// Passes on changes of the alerts of one owner, those of rules with a cooldown by their chains, which ascend by key.
+pub fn raise(
+    world: &World,
+    diffs: Vec<(Alert, i64)>,
+    chains: &mut Vec<(ChainKey, Chain)>,
+    changes: &mut Vec<(Alert, i64)>,
+) {
+    let mut chained = BTreeMap::<ChainKey, Vec<(Alert, i64)>>::new();
+    for (alert, diff) in diffs {
+        if world.cooldown_ms(alert.rule, alert.seq) == 0 {
+            changes.push((alert, diff));
+        } else {
+            chained.entry((alert.rule, alert.seq, alert.geofence)).or_default().push((alert, diff));
+        }
+    }
+    for (key, diffs) in chained {
+        let place = chains.binary_search_by_key(&key, |(key, _)| *key).unwrap_or_else(|place| {
+            chains.insert(place, (key, Chain::new(world.cooldown_ms(key.0, key.1))));
+            place
+        });
+        chains[place].1.update(&diffs, changes);
+    }
+}
 
 /// The alerts of one version of a rule, vehicle and geofence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

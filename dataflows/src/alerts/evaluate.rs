@@ -5,24 +5,20 @@
 //! is active. The version of the rule in force at that instant decides; of several versions that would raise the same
 //! alert, as a dwell whose time was changed amid a visit, the first one does.
 
+use std::sync::Arc;
+
 use crate::alerts::fact::{Fact, FactKind, Owner};
 use crate::alerts::world::{RuleVersion, World};
 use watchtower_model::alerts::{AlertDetail, AlertMode, Scope};
-use watchtower_model::{Alert, AlertKind, END, Geofence, GeofenceId, Millis};
+use watchtower_model::{Alert, AlertKind, END, Geofence, GeofenceId, Millis, VehicleId};
 
 /// When something happens that a kind of alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occurrence {
     /// At an instant.
-    Change {
-        at: Millis,
-    },
+    Change { at: Millis },
     /// From an instant on, until `end` if it has ended; of others it is true only once the log's time is `known_from`.
-    Condition {
-        since: Millis,
-        end: Option<Millis>,
-        known_from: Option<Millis>,
-    },
+    Condition { since: Millis, end: Option<Millis>, known_from: Option<Millis> },
 }
 
 /// Appends the alerts of a fact to `alerts`. Returns the next instant of the log's time at which they may become
@@ -138,14 +134,12 @@ fn occurrence(world: &World, owner: Owner, fact: &Fact, version: &RuleVersion) -
         AlertKind::Idling => condition(rules.idle_min_ms),
         AlertKind::Stop => condition(rules.stop_min_ms),
         AlertKind::Offline => condition(offline_after_ms(world, owner, from)),
-        AlertKind::Occupancy => condition(0),
+        AlertKind::Occupancy => None, // no fact of its own: see `crowds`
         AlertKind::TripStarted => change(from),
         AlertKind::Exit | AlertKind::BackOnline | AlertKind::TripCompleted | AlertKind::TurnaroundCompleted => {
             until.and_then(change)
         }
-        AlertKind::GeofenceChanged => {
-            Some(Occurrence::Condition { since: from, end: until, known_from: Some(from) })
-        }
+        AlertKind::GeofenceChanged => Some(Occurrence::Condition { since: from, end: until, known_from: Some(from) }),
     }
 }
 
@@ -161,30 +155,43 @@ fn offline_after_ms(world: &World, owner: Owner, t: Millis) -> i64 {
 /// Whether the rule is about the fact: about its vehicle as it is at `at`, and about its geofence as it was when the fact
 /// began there.
 fn is_in_scope(world: &World, owner: Owner, fact: &Fact, version: &RuleVersion, at: Millis) -> bool {
-    let Scope { vehicle_ids, vehicles, fleets, geofences, kinds, tags } = &version.definition.scope;
-    let asks_vehicle = !vehicle_ids.is_empty() || !fleets.is_empty();
-    let asks_geofence = !geofences.is_empty() || !kinds.is_empty() || !tags.is_empty();
-    if asks_vehicle {
-        let Owner::Vehicle(vehicle) = owner else { return false };
-        if !vehicle_ids.is_empty() && vehicles.binary_search(&vehicle).is_err() {
-            return false;
+    let is_about_owner = match owner {
+        Owner::Vehicle(vehicle) => is_about_vehicle(world, version, vehicle, at),
+        Owner::Geofence(_) => true,
+    };
+    is_about_owner
+        && match place_in_question(version.definition.kind, fact) {
+            (Some(geofence), t) => is_about_geofence(world, version, geofence, t),
+            (None, _) => !asks_geofence(&version.definition.scope),
         }
-        let fleet = || world.vehicle(vehicle, at).and_then(|vehicle| vehicle.fleet.as_deref());
-        if !fleets.is_empty() && !fleet().is_some_and(|fleet| fleets.iter().any(|wanted| **wanted == *fleet)) {
-            return false;
-        }
+}
+
+/// Whether the rule is about a vehicle, with the fleet that it has at `t`.
+pub fn is_about_vehicle(world: &World, version: &RuleVersion, vehicle: VehicleId, t: Millis) -> bool {
+    let Scope { vehicle_ids, vehicles, fleets, .. } = &version.definition.scope;
+    if !vehicle_ids.is_empty() && vehicles.binary_search(&vehicle).is_err() {
+        return false;
     }
-    if !asks_geofence {
+    let fleet = || world.vehicle(vehicle, t).and_then(|vehicle| vehicle.fleet.as_deref());
+    fleets.is_empty() || fleet().is_some_and(|fleet| fleets.iter().any(|wanted| **wanted == *fleet))
+}
+
+/// Whether the rule is about a geofence, in the version in force at `t`.
+pub fn is_about_geofence(world: &World, version: &RuleVersion, geofence: GeofenceId, t: Millis) -> bool {
+    let scope = &version.definition.scope;
+    if !asks_geofence(scope) {
         return true;
     }
-    let (geofence, t) = place_in_question(version.definition.kind, fact);
-    let Some(Geofence { id, kind, tags: has, .. }) = geofence.and_then(|geofence| world.geofence(geofence, t)) else {
-        return false;
-    };
-    let is_any = |wanted: &[std::sync::Arc<str>], of: &str| wanted.is_empty() || wanted.iter().any(|one| **one == *of);
-    is_any(geofences, id)
-        && is_any(kinds, kind.as_deref().unwrap_or_default())
-        && (tags.is_empty() || tags.iter().any(|tag| has.iter().any(|one| **one == **tag)))
+    let Some(Geofence { id, kind, tags, .. }) = world.geofence(geofence, t) else { return false };
+    let is_any = |wanted: &[Arc<str>], of: &str| wanted.is_empty() || wanted.iter().any(|one| **one == *of);
+    is_any(&scope.geofences, id)
+        && is_any(&scope.kinds, kind.as_deref().unwrap_or_default())
+        && (scope.tags.is_empty() || tags.iter().any(|tag| is_any(&scope.tags, tag)))
+}
+
+/// Whether the rule is about some geofences only.
+fn asks_geofence(scope: &Scope) -> bool {
+    !scope.geofences.is_empty() || !scope.kinds.is_empty() || !scope.tags.is_empty()
 }
 
 /// The geofence of an alert, and the instant whose version of it counts.

@@ -12,15 +12,18 @@
 //! | [`world`] | versions of rules, geofences and vehicles, and the log's time |
 //! | [`evaluate`] | the alerts of one fact |
 //! | [`cooldown`] | which of several alerts are raised |
+//! | [`crowds`] | alerts about how many vehicles geofences hold |
 //! | [`owners`] | facts and alerts of vehicles and geofences, epoch by epoch |
-//! | [`operator`] | the same in the dataflow |
+//!
+//! [`crate::views::alerts`] is the same in the dataflow.
 
 pub mod cooldown;
+pub mod crowds;
 pub mod evaluate;
 pub mod fact;
-pub mod operator;
 pub mod owners;
 pub mod world;
 
+pub use crowds::CrowdState;
 pub use fact::Owner;
 pub use owners::AlertState;

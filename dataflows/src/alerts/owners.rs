@@ -11,17 +11,15 @@ use differential_dataflow::consolidation::consolidate;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
-use crate::alerts::cooldown::Chain;
+use crate::alerts::cooldown::{Chain, ChainKey, raise};
+use crate::alerts::crowds::Stay;
 use crate::alerts::evaluate::evaluate;
-use crate::alerts::fact::{Fact, Owner};
+use crate::alerts::fact::{Fact, FactKind, Owner};
 use crate::alerts::world::World;
 use crate::views::pins::Pins;
 use watchtower_model::alerts::AlertDetail;
 use watchtower_model::facts::Pin;
-use watchtower_model::{Alert, BEGINNING, END, GeofenceEdit, GeofenceId, Millis, RuleEdit, RuleId, Rules, VehicleEdit};
-
-/// Alerts that share a cooldown: of a version of a rule, and perhaps a geofence.
-type ChainKey = (RuleId, u64, Option<GeofenceId>);
+use watchtower_model::{Alert, BEGINNING, END, GeofenceEdit, GeofenceId, Millis, RuleEdit, Rules, VehicleEdit};
 
 /// What is kept of the facts and alerts of one owner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -79,6 +77,15 @@ impl Default for Arrivals {
     }
 }
 
+/// What an epoch changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Alerts that are no longer raised and those that are now.
+    pub alerts: Vec<(Alert, i64)>,
+    /// Visits that come and go, once there is a rule about how many vehicles geofences hold: then all that are kept.
+    pub stays: Vec<((GeofenceId, Stay), i64)>,
+}
+
 /// Facts and alerts of the owners of one worker.
 #[derive(Debug)]
 pub struct Owners {
@@ -116,8 +123,8 @@ impl Owners {
         self.slack_ms = (self.slack_ms.0.max(dwell_ms), self.slack_ms.1.max(silence_ms));
     }
 
-    /// Takes in one epoch. Returns the alerts that are no longer raised and those that are now.
-    pub fn advance(&mut self, arrivals: Arrivals) -> Vec<(Alert, i64)> {
+    /// Takes in one epoch.
+    pub fn advance(&mut self, arrivals: Arrivals) -> Changes {
         let Arrivals { mut facts, geofences, vehicles, rules, pins, now, restored } = arrivals;
         let now = now.max(self.world.now);
         let mut changes = Vec::new();
@@ -127,7 +134,7 @@ impl Owners {
             self.world.now = now;
             restored.into_iter().for_each(|(owner, state)| self.restore(owner, state));
             self.pin(&pins, |diff| diff < 0);
-            return changes;
+            return Changes::default();
         }
         let edited: BTreeSet<GeofenceId> = geofences.iter().map(|edit| edit.key).collect();
         let mine = |geofence: &GeofenceId| u64::from(geofence.0) % self.peers == self.index;
@@ -143,11 +150,13 @@ impl Owners {
         for (owner, fact) in &before {
             self.diff(*owner, fact, -1, &mut diffs);
         }
+        let had_occupancy = self.world.has_occupancy();
         self.edit(geofences, vehicles, rules);
         self.world.now = now;
         facts.extend(self.versions_of(&versioned, 1));
         consolidate(&mut facts);
         self.apply(&facts);
+        let stays = self.stays(&facts, had_occupancy);
         let come = facts.iter().filter(|(_, diff)| *diff > 0).map(|(fact, _)| *fact);
         let removed: BTreeSet<(Owner, Fact)> =
             facts.iter().filter(|(_, diff)| *diff < 0).map(|(fact, _)| *fact).collect();
@@ -163,7 +172,23 @@ impl Owners {
         self.pin(&pins, |diff| diff < 0);
         touched.into_iter().for_each(|owner| self.forget(owner));
         consolidate(&mut changes);
-        changes
+        Changes { alerts: changes, stays }
+    }
+
+    /// Visits that come and go; all that are kept, when they are asked for first.
+    fn stays(&self, facts: &[((Owner, Fact), i64)], had_occupancy: bool) -> Vec<((GeofenceId, Stay), i64)> {
+        match (self.world.has_occupancy(), had_occupancy) {
+            (false, _) => Vec::new(),
+            (true, true) => {
+                facts.iter().filter_map(|((owner, fact), diff)| Some((stay(*owner, fact)?, *diff))).collect()
+            }
+            (true, false) => {
+                let kept = self.owners.iter().flat_map(|(owner, held)| {
+                    held.state.facts.iter().filter_map(|fact| Some((stay(*owner, fact)?, 1)))
+                });
+                kept.collect()
+            }
+        }
     }
 
     /// The states as they are now.
@@ -193,12 +218,7 @@ impl Owners {
     }
 
     /// Owners whose facts edits may concern.
-    fn affected(
-        &self,
-        geofences: &BTreeSet<GeofenceId>,
-        vehicles: &[VehicleEdit],
-        rules: bool,
-    ) -> BTreeSet<Owner> {
+    fn affected(&self, geofences: &BTreeSet<GeofenceId>, vehicles: &[VehicleEdit], rules: bool) -> BTreeSet<Owner> {
         if rules {
             return self.owners.keys().copied().collect();
         }
@@ -228,7 +248,10 @@ impl Owners {
         due
     }
 
-    fn facts_of<'a>(&'a self, owners: impl Iterator<Item = &'a Owner> + 'a) -> impl Iterator<Item = (Owner, Fact)> + 'a {
+    fn facts_of<'a>(
+        &'a self,
+        owners: impl Iterator<Item = &'a Owner> + 'a,
+    ) -> impl Iterator<Item = (Owner, Fact)> + 'a {
         owners.flat_map(|owner| {
             let held = self.owners.get(owner);
             held.into_iter().flat_map(move |held| held.state.facts.iter().map(move |fact| (*owner, *fact)))
@@ -270,39 +293,29 @@ impl Owners {
         self.timers.insert((due, owner));
     }
 
-    /// Passes on alerts, those of rules with a cooldown by their chains.
+    /// Passes on changes of alerts, owner by owner.
     fn raise(&mut self, diffs: Vec<(Alert, i64)>, changes: &mut Vec<(Alert, i64)>) {
-        let mut chained = BTreeMap::<(Owner, ChainKey), Vec<(Alert, i64)>>::new();
+        let mut by_owner = BTreeMap::<Owner, Vec<(Alert, i64)>>::new();
         for (alert, diff) in diffs {
-            if self.cooldown_ms(&alert) == 0 {
-                changes.push((alert, diff));
+            by_owner.entry(owner_of(&alert)).or_default().push((alert, diff));
+        }
+        for (owner, diffs) in by_owner {
+            let has_cooldown = |alert: &Alert| self.world.cooldown_ms(alert.rule, alert.seq) > 0;
+            if !diffs.iter().any(|(alert, _)| has_cooldown(alert)) {
+                changes.extend(diffs);
                 continue;
             }
-            let key = (alert.rule, alert.seq, alert.geofence);
-            chained.entry((owner_of(&alert), key)).or_default().push((alert, diff));
-        }
-        for ((owner, key), diffs) in chained {
-            let cooldown_ms = self.cooldown_ms(&diffs[0].0);
             let state = Arc::make_mut(&mut self.owners.entry(owner).or_default().state);
-            let place = state.chains.binary_search_by_key(&key, |(key, _)| *key).unwrap_or_else(|place| {
-                state.chains.insert(place, (key, Chain::new(cooldown_ms)));
-                place
-            });
-            state.chains[place].1.update(&diffs, changes);
+            raise(&self.world, diffs, &mut state.chains, changes);
         }
-    }
-
-    /// Cooldown of the version that raised an alert.
-    fn cooldown_ms(&self, alert: &Alert) -> i64 {
-        self.world.cooldown_ms(alert.rule, alert.seq)
     }
 
     /// Gives up what can no longer change.
     fn forget(&mut self, owner: Owner) {
         let (dwell_ms, silence_ms) = self.slack_ms;
-        let sealed_before = self.sealed_after_ms.map(|kept_ms| {
-            self.world.now.saturating_sub(kept_ms.saturating_add(dwell_ms).saturating_add(silence_ms))
-        });
+        let sealed_before = self
+            .sealed_after_ms
+            .map(|kept_ms| self.world.now.saturating_sub(kept_ms.saturating_add(dwell_ms).saturating_add(silence_ms)));
         let edited_from = self.world.parameters.retention_ms.map(|kept_ms| self.world.now.saturating_sub(kept_ms));
         let Some(held) = self.owners.get_mut(&owner) else { return };
         let is_kept = |fact: &Fact| fact.until.is_none_or(|until| edited_from.is_none_or(|from| until >= from));
@@ -336,6 +349,16 @@ impl Owners {
         let before = self.owners.insert(owner, Held { state, armed: END });
         debug_assert!(before.is_none(), "a state is restored before anything happens to its owner");
         self.arm(owner, due);
+    }
+}
+
+/// The visit that a fact is, with its geofence.
+fn stay(owner: Owner, fact: &Fact) -> Option<(GeofenceId, Stay)> {
+    match (owner, fact.kind, fact.geofence) {
+        (Owner::Vehicle(vehicle), FactKind::Visit, Some(geofence)) => {
+            Some((geofence, (fact.from, fact.until, vehicle)))
+        }
+        _ => None,
     }
 }
 

@@ -37,6 +37,8 @@ pub struct World {
     /// The log's time.
     pub now: Millis,
     rules: Histories<RuleId, AlertRule>,
+    /// Whether a rule ever was about occupancy.
+    has_occupancy: bool,
     /// Versions of rules by the kind of their alerts.
     by_kind: [Vec<RuleVersion>; AlertKind::NAMES.len()],
     geofences: Histories<GeofenceId, Geofence>,
@@ -50,6 +52,7 @@ impl World {
             parameters,
             now: BEGINNING,
             rules: Histories::default(),
+            has_occupancy: false,
             by_kind: Default::default(),
             geofences: Histories::default(),
             vehicles: Histories::default(),
@@ -59,6 +62,11 @@ impl World {
     /// Whether there is any rule.
     pub fn has_rules(&self) -> bool {
         !self.rules.is_empty()
+    }
+
+    /// Whether a rule is, or was, about how many vehicles geofences hold.
+    pub fn has_occupancy(&self) -> bool {
+        self.has_occupancy
     }
 
     /// The versions of all rules about a kind of alert.
@@ -77,7 +85,11 @@ impl World {
         if edits.is_empty() {
             return;
         }
-        edits.into_iter().for_each(|edit| insert(&mut self.rules, edit));
+        for edit in edits {
+            let is_about = |rule: &Arc<AlertRule>| rule.kind == AlertKind::Occupancy;
+            self.has_occupancy |= edit.definition.as_ref().is_some_and(is_about);
+            insert(&mut self.rules, edit);
+        }
         self.by_kind = Default::default();
         for (rule, history) in &self.rules {
             for version in history.versions() {
@@ -112,6 +124,11 @@ impl World {
     /// The metadata of a vehicle in force at `t`.
     pub fn vehicle(&self, vehicle: VehicleId, t: Millis) -> Option<&Vehicle> {
         at(&self.vehicles, vehicle, t)
+    }
+
+    /// The instants at which versions of a geofence begin or end.
+    pub fn begins_and_ends(&self, geofence: GeofenceId) -> impl Iterator<Item = Millis> {
+        self.geofences.get(&geofence).into_iter().flat_map(History::beginnings).map(|(t, _)| t)
     }
 
     /// The instants at which versions of a geofence begin, or at which it is deleted.

@@ -1,8 +1,10 @@
 //! Alerts: every fact against every version of every rule, instant by instant.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Tables;
+use super::crowds::Version;
 use super::versions::{Geofences, Histories, changes, definition_at, geofence_at, name};
 use watchtower_model::alerts::{AlertDetail, AlertMode};
 use watchtower_model::{
@@ -53,15 +55,20 @@ impl Surroundings<'_> {
                     }
                 }
                 // A fact is raised once, but for openings, each of which is a raise of its own.
-                let first = found.iter().filter(|(alert, _)| !alert.is_opening).map(|(alert, _)| (alert.at, alert.seq)).min();
+                let first =
+                    found.iter().filter(|(alert, _)| !alert.is_opening).map(|(alert, _)| (alert.at, alert.seq)).min();
                 found.retain(|(alert, _)| alert.is_opening || Some((alert.at, alert.seq)) == first);
                 of_rule.extend(found);
             }
+            for (i, (from, edit)) in begun.iter().enumerate() {
+                let span = Span { from: *from, until: begun.get(i + 1).map_or(END, |(until, _)| *until) };
+                let Some(definition) = edit.definition.as_deref() else { continue };
+                let version = Version { rule: *rule, seq: edit.seq, definition, span };
+                of_rule.extend(self.occupancy(version, tables).into_iter().map(|alert| (alert, definition)));
+            }
             of_rule.retain(|(alert, definition)| match definition.mode {
                 AlertMode::Immediate => true,
-                AlertMode::Final => {
-                    self.now >= alert.at.saturating_add(self.parameters.retention_ms.unwrap_or(0))
-                }
+                AlertMode::Final => self.now >= alert.at.saturating_add(self.parameters.retention_ms.unwrap_or(0)),
             });
             alerts.extend(after_cooldowns(of_rule));
         }
@@ -88,8 +95,7 @@ impl Surroundings<'_> {
         let mut raise = |at: Millis, is_opening: bool| {
             if span.contains(at) && is_active(at) && self.is_about(definition, candidate, at) {
                 let ended_at = ended_at_then;
-                let alert =
-                    Alert { at, rule, seq, kind, vehicle, geofence, started_at, is_opening, ended_at, detail };
+                let alert = Alert { at, rule, seq, kind, vehicle, geofence, started_at, is_opening, ended_at, detail };
                 found.push((alert, definition));
             }
         };
@@ -130,19 +136,17 @@ impl Surroundings<'_> {
         }
     }
 
-    fn vehicle_at(&self, vehicle: Option<VehicleId>, t: Millis) -> Option<&Vehicle> {
+    pub(super) fn vehicle_at(&self, vehicle: Option<VehicleId>, t: Millis) -> Option<&Vehicle> {
         definition_at(self.vehicles.get(&vehicle?)?, t)
     }
 
     fn is_about(&self, rule: &AlertRule, candidate: &Candidate, at: Millis) -> bool {
         let scope = &rule.scope;
-        let has = |wanted: &[std::sync::Arc<str>], value: Option<&str>| {
-            wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|one| **one == *value))
-        };
-        let vehicle = scope.vehicle_ids.is_empty()
-            || candidate.vehicle.is_some_and(|vehicle| scope.vehicles.contains(&vehicle));
+        let vehicle =
+            scope.vehicle_ids.is_empty() || candidate.vehicle.is_some_and(|vehicle| scope.vehicles.contains(&vehicle));
         let fleet = self.vehicle_at(candidate.vehicle, at).and_then(|vehicle| vehicle.fleet.as_deref());
-        let geofence = candidate.geofence.and_then(|geofence| geofence_at(self.geofences, geofence, candidate.judged_at));
+        let geofence =
+            candidate.geofence.and_then(|geofence| geofence_at(self.geofences, geofence, candidate.judged_at));
         let id = geofence.and(candidate.geofence).and_then(|geofence| name(self.geofences, geofence));
         let kind = geofence.map(|geofence| geofence.kind.as_deref().unwrap_or_default());
         let tagged =
@@ -228,8 +232,7 @@ impl Surroundings<'_> {
             });
         }
         for turnaround in &tables.turnarounds {
-            let started =
-                of_vehicle(AlertKind::TurnaroundCompleted, turnaround.vehicle, turnaround.departed_at, None);
+            let started = of_vehicle(AlertKind::TurnaroundCompleted, turnaround.vehicle, turnaround.departed_at, None);
             all.push(Candidate {
                 geofence: Some(turnaround.terminal_reached),
                 judged_at: turnaround.returned_at,
@@ -278,4 +281,9 @@ fn after_cooldowns(alerts: Vec<(Alert, &AlertRule)>) -> Vec<Alert> {
         }
     }
     raised
+}
+
+/// Whether a list of a rule is empty or has the value.
+pub(super) fn has(wanted: &[Arc<str>], value: Option<&str>) -> bool {
+    wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|one| **one == *value))
 }

@@ -14,6 +14,7 @@
 //!   of movement on stops, speeds and legs: see `visits` and `path`.
 
 mod alerts;
+mod crowds;
 mod fact_sums;
 mod groups;
 #[cfg(test)]

@@ -203,7 +203,7 @@ fn take_epoch<G: Group>(
 }
 
 /// Pins for each worker, with its number: they come in any epoch, and a worker has groups of any vehicle.
-fn to_all_workers<'s>(pins: Rows<'s, Pin>) -> StreamVec<'s, Epoch, (u64, Pin, i64)> {
+pub fn to_all_workers<'s>(pins: Rows<'s, Pin>) -> StreamVec<'s, Epoch, (u64, Pin, i64)> {
     let workers = pins.inner.scope().peers() as u64;
     pins.inner.flat_map(move |(pin, _, diff)| (0..workers).map(move |worker| (worker, pin, diff)))
 }

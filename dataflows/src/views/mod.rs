@@ -3,6 +3,8 @@
 //! [`Views`] is the checklist: it is always taken apart without `..`, so that a view without a
 //! destination does not compile.
 
+pub mod alerts;
+pub mod crowds;
 pub mod fleet_daily;
 pub mod geofence_hourly;
 pub mod grouped;
@@ -27,12 +29,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::alerts::operator::{Alerts, alerts};
-use crate::alerts::{AlertState, Owner};
+use crate::alerts::{AlertState, CrowdState, Owner};
 use crate::control::{Control, Epoch};
 use crate::timeline::operator::{Facts, timelines};
 pub use crate::timeline::operator::{Rows, States};
 use crate::timeline::{Stats, TimelineSnapshot};
+use alerts::Alerts;
 use fleet_daily::{FleetDailyGroup, FleetDay};
 use geofence_hourly::{GeofenceHour, GeofenceHourlyGroup};
 use grouped::{Given, Grouped};
@@ -43,8 +45,8 @@ use vehicle_daily::{VehicleDailyGroup, VehicleDay, VehicleFacts};
 use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use watchtower_model::facts::{Idling, MovesOff, Overspeed, Stop, Trip, Turnaround};
 use watchtower_model::{
-    Alert, GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, RuleId, Rules, VehicleId, ViewSet,
-    Visit,
+    Alert, GeofenceId, InForce, Marked, Membership, Occupancy, Offline, PositionEvent, RuleId, Rules, VehicleId,
+    ViewSet, Visit,
 };
 
 /// A group of an aggregate as it was after some epoch: what it takes to go on from there.
@@ -62,6 +64,8 @@ pub enum GroupSnapshot {
     KindDaily(KindDay, Arc<KindDailyGroup>),
     /// No group: what `alerts` are made of.
     Alerts(Owner, Arc<AlertState>),
+    /// No group: what alerts about occupancy are made of.
+    Crowds(GeofenceId, Arc<CrowdState>),
 }
 
 /// The aggregates that are made of groups, in the order of [`Views::groups`].
@@ -217,14 +221,10 @@ pub fn views<'s>(
     restored: Restored<'s>,
     rules: Rules,
 ) -> Views<'s> {
-    let set = rules.views;
     let facts = timelines(scope, positions, control.clone(), restored.timelines, rules.clone());
     let given = Given::new(control.clone(), restored.groups, facts.pins.clone(), &rules, reach_ms(&rules));
-    let aggregates = Aggregates::of(set, scope, &facts, &given);
-    let alerts = match set {
-        ViewSet::Membership => Alerts::none(scope),
-        ViewSet::All => alerts(scope, &facts, &given, &rules),
-    };
+    let aggregates = Aggregates::of(rules.views, scope, &facts, &given);
+    let Alerts { rows: alerts, snapshots: alert_states } = Alerts::of(scope, &facts, &given, &rules);
     let Facts {
         marks,
         visits,
@@ -250,7 +250,6 @@ pub fn views<'s>(
     let (geofences, vehicles) = (in_force::geofences(control.clone()), in_force::vehicles(control.clone()));
     let rules = in_force::rules(control.clone());
     let (groups, group_stats) = aggregates.told();
-    let Alerts { rows: alerts, snapshots: alert_states } = alerts;
     let Aggregates { vehicle_daily, geofence_hourly, od_daily, fleet_daily, kind_daily } = aggregates;
     let present = present::present(geofences.clone(), control);
     let occupancy = occupancy::occupancy(membership.clone(), present.map(|version| version.key));

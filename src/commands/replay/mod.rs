@@ -109,7 +109,7 @@ impl ReplayArgs {
     /// # Errors
     /// If the configuration cannot be read, or is wrong.
     pub fn options(&self) -> Result<files::Options, ConfigError> {
-        let configured = self.config.as_ref().map(|path| config::load_all(path, environment()));
+        let configured = self.config.as_ref().map(|path| config::load_all_embedded(Some(path), environment()));
         let configured = configured.transpose()?;
         let configured = configured.map(|all| (all.daemon.rules, all.daemon.limits, all.alert_rules));
         let (rules, Limits { refuse_zero, isolated_after_ms, .. }, alert_rules) = configured.unwrap_or_default();

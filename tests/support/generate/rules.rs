@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use watchtower_core::events::{Limits, RuleText, with_vehicles};
+use watchtower_model::local_time::LocalTime;
 use watchtower_model::{AlertKind, AlertRule, BEGINNING, Edit, Millis, RuleId, VehicleId};
 
 use super::rule_id;
@@ -18,15 +19,17 @@ pub(super) struct RuleGenerator {
     rng: Rng,
     unit: Millis,
     base: Millis,
-    zone: String,
+    zone: Arc<LocalTime>,
+    /// Vehicles go from anchor to anchor.
+    roads: bool,
     edits: u64,
 }
 
 impl RuleGenerator {
     pub(super) fn new(habits: &Habits, rng: &Rng) -> Self {
         let rng = Rng::new(rng.clone().next() ^ 0xA1E7);
-        let zone = habits.rules.local_time.name().to_owned();
-        Self { rng, unit: habits.unit, base: habits.base, zone, edits: 0 }
+        let Habits { rules, unit, base, roads, .. } = habits;
+        Self { rng, unit: *unit, base: *base, zone: Arc::clone(&rules.local_time), roads: *roads, edits: 0 }
     }
 
     /// The log with edits of rules in it.
@@ -75,10 +78,10 @@ impl RuleGenerator {
     }
 
     fn rule(&mut self, rule: usize) -> AlertRule {
-        let (name, kind) = *self.rng.pick(&AlertKind::NAMES);
-        if kind == AlertKind::Occupancy {
-            return self.rule(rule);
-        }
+        let (name, kind) = match self.roads && self.rng.chance(45) {
+            true => ("turnaround_completed", AlertKind::TurnaroundCompleted),
+            false => *self.rng.pick(&AlertKind::NAMES),
+        };
         let mut text = json!({ "rule_id": rule_id(rule), "on": name });
         let mut put = |name: &str, value: Value| text[name] = value;
         let unit = self.unit;
@@ -86,13 +89,17 @@ impl RuleGenerator {
         if kind == AlertKind::Dwell || (kind.lasts() && kind != AlertKind::Enter && self.rng.chance(40)) {
             put("after", seconds(*self.rng.pick(&[unit, unit + 1, 4 * unit, 30 * unit])));
         }
+        if kind == AlertKind::Occupancy {
+            let number = if self.rng.chance(50) { "more_than" } else { "fewer_than" };
+            put(number, Value::from(self.rng.below(4)));
+        }
         if self.rng.chance(30) {
             put("cooldown", seconds(*self.rng.pick(&[1, unit, 3 * unit, 60 * unit])));
         }
         if self.rng.chance(15) {
             put("mode", "final".into());
         }
-        if self.rng.chance(25) {
+        if self.rng.chance(if kind.lasts() { 50 } else { 15 }) {
             put("hours", self.hours());
         }
         if self.rng.chance(40) {
@@ -106,15 +113,13 @@ impl RuleGenerator {
 
     /// Hours that begin or end around the time of the log.
     fn hours(&mut self) -> Value {
-        let zone = if self.rng.chance(50) { self.zone.clone() } else { "Africa/Lagos".to_owned() };
-        let minute = |rng: &mut Rng| format!("{:02}:{:02}", rng.below(24), rng.below(60));
-        let (mut from, mut to) = (minute(&mut self.rng), minute(&mut self.rng));
-        if self.rng.chance(70) {
-            (from, to) = ("00:00".to_owned(), format!("{:02}:{:02}", self.rng.below(3), self.rng.below(60)));
-            if self.rng.chance(50) {
-                (from, to) = (to, from);
-            }
-        }
+        let zone = if self.rng.chance(50) { self.zone.name() } else { "Africa/Lagos" };
+        let mut clock = || {
+            let t = self.base + self.rng.between(0, 150) * self.unit;
+            let minute = (t + self.zone.offset_and_span(t).0).rem_euclid(24 * 3_600_000) / 60_000;
+            format!("{:02}:{:02}", minute / 60, minute % 60)
+        };
+        let (from, to) = (clock(), clock());
         let days = *self.rng.pick(&["mon-sun", "mon-sun", "mon-fri", "sat,sun", "wed"]);
         match self.rng.below(3) {
             0 => json!({ "from": from, "to": to }),
@@ -125,13 +130,13 @@ impl RuleGenerator {
 
     fn scope(&mut self, kind: AlertKind) -> Value {
         let mut scope = json!({});
-        let some = |rng: &mut Rng, of: &[&str]| {
-            (0..1 + rng.below(2)).map(|_| (*rng.pick(of)).to_owned()).collect::<Vec<_>>()
-        };
-        if kind.has_vehicle() && self.rng.chance(50) {
+        let some =
+            |rng: &mut Rng, of: &[&str]| (0..1 + rng.below(2)).map(|_| (*rng.pick(of)).to_owned()).collect::<Vec<_>>();
+        let has_vehicle = kind != AlertKind::GeofenceChanged;
+        if has_vehicle && self.rng.chance(50) {
             scope["vehicle"] = some(&mut self.rng, &["0", "1", "2", "7"]).into();
         }
-        if kind.has_vehicle() && self.rng.chance(40) {
+        if has_vehicle && self.rng.chance(40) {
             scope["fleet"] = some(&mut self.rng, &["0", "1", "2"]).into();
         }
         if kind.has_geofence() && self.rng.chance(40) {

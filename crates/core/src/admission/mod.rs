@@ -15,8 +15,8 @@ use watchtower_model::{
 };
 
 use crate::events::{
-    Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, RuleChange, VehicleChange, check_time,
-    stream_of, with_vehicles,
+    Clock, Event, Fix, GeofenceChange, Limits, PositionReport, Reason, Rejection, RuleChange, VehicleChange,
+    check_time, stream_of, with_vehicles,
 };
 
 mod heard;

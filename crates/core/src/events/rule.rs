@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use watchtower_model::alerts::{ActiveHours, AlertKind, AlertMode, AlertRule, Scope, Severity, Than};
 use watchtower_model::Millis;
+use watchtower_model::alerts::{ActiveHours, AlertKind, AlertMode, AlertRule, Scope, Severity, Than};
 
 use super::fields::check_time;
 use super::ids::check_rule_id;
-use super::json::malformed;
+
 use super::limits::Limits;
 use super::rejection::{Reason, Rejection, quoted};
 use super::time;
@@ -178,7 +178,9 @@ impl<'de> Deserialize<'de> for Instant {
 
 /// A rule event, from the text of a JSON object with `type` `rule`.
 pub(super) fn decode(text: &str, limits: &Limits) -> Result<Event<'static>, Rejection> {
-    let rule: RuleText = serde_json::from_str(text).map_err(|fault| malformed("a rule", text, &fault))?;
+    let rule: RuleText = serde_json::from_str(text).map_err(|fault| {
+        Rejection::new(Reason::Malformed, format!("expected a rule, found {}: {fault}", quoted(text)))
+    })?;
     rule.change(limits).map(Event::Rule)
 }
 
@@ -231,9 +233,8 @@ impl RuleText {
     /// If a member is missing or makes no sense, the reason.
     pub fn change(&self, limits: &Limits) -> Result<RuleChange<'static>, Rejection> {
         check_rule_id(&self.rule_id)?;
-        let time = |name: &str, instant: Option<Instant>| {
-            instant.map(|Instant(ms)| check_time(name, ms, limits)).transpose()
-        };
+        let time =
+            |name: &str, instant: Option<Instant>| instant.map(|Instant(ms)| check_time(name, ms, limits)).transpose();
         let definition = if self.deleted == Some(true) { None } else { Some(Arc::new(self.rule()?)) };
         Ok(RuleChange {
             rule_id: self.rule_id.clone().into(),
@@ -377,10 +378,7 @@ fn days(texts: &Many) -> Result<[bool; 7], Rejection> {
 }
 
 /// Numbers the vehicles that a rule names.
-pub fn with_vehicles(
-    rule: &AlertRule,
-    mut number: impl FnMut(&str) -> watchtower_model::VehicleId,
-) -> AlertRule {
+pub fn with_vehicles(rule: &AlertRule, mut number: impl FnMut(&str) -> watchtower_model::VehicleId) -> AlertRule {
     let mut rule = rule.clone();
     rule.scope.vehicles = rule.scope.vehicle_ids.iter().map(|id| number(id)).collect();
     rule.scope.vehicles.sort_unstable();

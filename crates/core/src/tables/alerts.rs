@@ -57,7 +57,8 @@ impl TableRow for Alert {
     const TABLE: &'static Table = &TABLE;
 
     fn cells(&self, lookup: &Lookup) -> Row {
-        let Alert { at, rule, seq, kind, vehicle, geofence, started_at: _, is_opening: _, ended_at: _, detail: _ } = *self;
+        let Alert { at, rule, seq, kind, vehicle, geofence, started_at: _, is_opening: _, ended_at: _, detail: _ } =
+            *self;
         let AlertRule { id, severity, .. } = lookup.rule(rule, seq);
         vec![
             Cell::Text(id.clone()),

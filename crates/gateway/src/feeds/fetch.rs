@@ -8,10 +8,10 @@ use reqwest::header::{
 use reqwest::{Client, Method, StatusCode, Url};
 use secrecy::ExposeSecret;
 use watchtower_auth::tls;
+use watchtower_core::retry_after::retry_after;
 
 use super::cursor;
 use super::options::Poll;
-use super::pace::retry_after;
 use crate::now_ms;
 
 /// Time limit for a connection.
