@@ -5,5 +5,6 @@ mod kills;
 mod live;
 mod peers;
 mod receiver;
+mod slack;
 mod support;
 mod webhooks;

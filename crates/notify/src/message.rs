@@ -105,6 +105,8 @@ fn sample() -> Notice {
         before: Some(alert),
         template: None,
         external_ref: None,
+        attempts: 1,
+        failing_since: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use watchtower_core::outbox::AlertEvent;
+use watchtower_model::Millis;
 use watchtower_store::outbox::ClaimedRow;
 
 /// An event of an alert for an endpoint.
@@ -30,6 +31,10 @@ pub struct Notice {
     pub template: Option<String>,
     /// Name that the receiver has for the last message of the subject.
     pub external_ref: Option<String>,
+    /// Number of attempts, this one included.
+    pub attempts: u32,
+    /// Instant of the first failure.
+    pub failing_since: Option<Millis>,
 }
 
 impl Notice {
@@ -54,6 +59,8 @@ impl Notice {
             before: member("before"),
             template: text(member("message")),
             external_ref: row.external_ref.clone(),
+            attempts: row.attempts,
+            failing_since: row.failing_since,
         };
         if notice.alert.is_none() && notice.before.is_none() {
             return Err(unreadable());

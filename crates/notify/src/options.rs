@@ -249,5 +249,5 @@ pub struct Slack {
 
 impl Slack {
     /// Address of Slack's API.
-    pub const BASE_URL: &'static str = "https://slack.com/api";
+    pub const BASE_URL: &'static str = "https://slack.com/api/";
 }

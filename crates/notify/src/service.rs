@@ -15,7 +15,7 @@ use watchtower_store::outbox::{Outbox, OutboxError};
 
 use crate::channels::{Sender, Surroundings};
 use crate::clock::Clock;
-use crate::options::{Channel, Options};
+use crate::options::{Channel, ChannelKind, Options};
 use crate::worker::Worker;
 
 /// Interval between two looks at the outbox: half of it is the mean time until an alert is noticed.
@@ -96,7 +96,9 @@ impl Notifier {
         let options = Arc::new(options.clone());
         let worker = |channel: Channel| -> Result<Worker, NotifyError> {
             let sender = open(&channel, &around)?;
-            let Channel { id, kind: _, timeout, concurrency } = channel;
+            let Channel { id, kind, timeout, concurrency } = channel;
+            // Slack accepts one message per second and channel.
+            let concurrency = if matches!(kind, ChannelKind::Slack(_)) { 1 } else { concurrency };
             let seed = RandomState::new().hash_one(&id); // of the system's random numbers
             Ok(Worker {
                 id,

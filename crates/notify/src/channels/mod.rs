@@ -5,6 +5,7 @@ mod email;
 mod log;
 mod postgres;
 mod redis;
+mod slack;
 mod webhook;
 
 use std::sync::Arc;
@@ -72,6 +73,7 @@ pub(crate) enum Sender {
     Email(Box<email::Sender>),
     Redis(Box<redis::Sender>),
     Postgres(postgres::Sender),
+    Slack(Box<slack::Sender>),
     Log(log::Sender),
     Discard,
 }
@@ -91,8 +93,7 @@ impl Sender {
             }
             ChannelKind::Redis(options) => Self::Redis(Box::new(redis::Sender::open(options, around)?)),
             ChannelKind::Postgres(options) => Self::Postgres(postgres::Sender::open(options, around)?),
-            // The client of Slack belongs here.
-            ChannelKind::Slack(_) => return Err("this program has no client of Slack".to_owned()),
+            ChannelKind::Slack(options) => Self::Slack(Box::new(slack::Sender::open(options, channel.timeout, around)?)),
             ChannelKind::Log => Self::Log(log::Sender::open(&channel.id, around)),
             ChannelKind::Discard => Self::Discard,
         })
@@ -108,6 +109,7 @@ impl Sender {
             Self::Email(sender) => sender.send(notice).await,
             Self::Redis(sender) => sender.send(notice).await,
             Self::Postgres(sender) => sender.send(notice).await,
+            Self::Slack(sender) => sender.send(notice).await,
             Self::Log(sender) => Ok(sender.send(notice)),
             Self::Discard => Ok(discard::send(notice)),
         }
