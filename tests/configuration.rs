@@ -127,7 +127,8 @@ fn the_example_explains_every_key() {
         lines.map(|line| line.split(" = ").next().unwrap().to_owned()).filter(|key| key != "url").collect()
     };
     let gateway = config::describe_gateway(&Default::default());
-    assert_eq!(keys(EXAMPLE), keys(&(config::describe(&config::default_for("lagos")) + &gateway)));
+    let notify = config::describe_notify(&Default::default());
+    assert_eq!(keys(EXAMPLE), keys(&(config::describe(&config::default_for("lagos")) + &gateway + &notify)));
     let mut explained = false;
     for line in EXAMPLE.lines() {
         match line.chars().next() {

@@ -21,5 +21,6 @@ macro_rules! contract {
 }
 
 mod log;
+mod outbox;
 mod queries;
 mod store;

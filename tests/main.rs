@@ -23,6 +23,7 @@ mod inputs;
 mod listing;
 mod live;
 mod memory;
+mod notify;
 mod oracle;
 mod properties;
 mod publish;

@@ -265,8 +265,9 @@ fn commits(flow: &mut Flow<()>, keys: &[String], replies: &[(usize, Reply)]) -> 
 
 /// Appends a later commit to an earlier one.
 fn join(earlier: &mut Commit, later: Commit) {
-    let Commit { changes, archive, edits, cursors, now, events, expired, note } = later;
+    let Commit { changes, alerts, archive, edits, cursors, now, events, expired, note } = later;
     earlier.changes.then(changes);
+    earlier.alerts.then(alerts);
     earlier.archive.extend(archive);
     earlier.edits.extend(edits);
     (earlier.cursors, earlier.now) = (cursors, now);

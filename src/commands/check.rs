@@ -25,8 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// If the configuration is wrong.
 pub fn run(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let (Configuration { daemon: options, gateway, alert_rules: _ }, places) = args.load_all()?;
-    writeln!(out, "{}{}", config::describe(&options), config::describe_gateway(&gateway))?;
+    let (Configuration { daemon: options, gateway, notify, alert_rules: _ }, places) = args.load_all()?;
+    let described = [config::describe(&options), config::describe_gateway(&gateway), config::describe_notify(&notify)];
+    writeln!(out, "{}", described.concat())?;
     if let watchtower_log::Options::File { file, .. } = &places.log {
         writeln!(
             out,
@@ -38,6 +39,12 @@ pub fn run(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         let mut findings = Findings::default();
         check(&options, &places, &mut findings).await;
         gateway::check(&places, &gateway, &mut findings).await;
+        for channel in &notify.channels {
+            match watchtower_notify::check_channel(channel, &super::notify::context(notify.clone(), &options, &places)) {
+                Ok(()) => findings.good(format!("channel {} can be used", channel.id)),
+                Err(error) => findings.wrong(error.to_string()),
+            }
+        }
         findings
     });
     for finding in &findings.0 {

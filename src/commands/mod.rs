@@ -4,6 +4,7 @@ mod alerts;
 mod announce;
 mod arguments;
 mod check;
+mod deliveries;
 pub mod demo;
 mod export;
 mod files;
@@ -11,6 +12,7 @@ mod gateway;
 mod geofences;
 mod inspect;
 mod migrate;
+mod notify;
 pub mod publish;
 mod rebuild;
 pub mod replay;
@@ -38,10 +40,12 @@ use resume::ResumeError;
 
 pub use alerts::AlertsCommand;
 pub use arguments::{ConfigArgs, FileArgs, PlaceArgs, TargetArgs};
+pub use deliveries::DeliveriesCommand;
 pub use export::ExportArgs;
 pub use gateway::GatewayArgs;
 pub use geofences::GeofencesCommand;
 pub use inspect::InspectArgs;
+pub use notify::NotifyArgs;
 pub use rebuild::RebuildArgs;
 pub use resume::ResumeArgs;
 pub use run::RunArgs;
@@ -80,6 +84,14 @@ pub enum Command {
     /// 127.0.0.1:8420 unless configured otherwise ([gateway]).
     #[command(after_help = gateway::EXAMPLE)]
     Gateway(GatewayArgs),
+    /// Deliver alerts to the channels of the configuration, until stopped; any number of processes may do so.
+    ///
+    /// Takes them from the outbox that the daemon writes with its tables: see docs/alerts.md.
+    #[command(after_help = notify::EXAMPLE)]
+    Notify(NotifyArgs),
+    /// Show what waits to be delivered, what was given up and what was delivered; attempt again, or delete.
+    #[command(subcommand)]
+    Deliveries(DeliveriesCommand),
     /// Check everything that a daemon needs and report all faults at once; changes nothing.
     Check(PlaceArgs),
     /// Create or migrate the schema of a pipeline.
@@ -175,6 +187,8 @@ fn carry_out(command: &Command, out: &mut Printed) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Gateway(args) => gateway::run(args),
+        Command::Notify(args) => notify::run(args),
+        Command::Deliveries(command) => deliveries::run(command, out),
         Command::Token(command) => token::run(command, out),
         Command::Alerts(command) => alerts::run(command, out),
         Command::Check(args) => check::run(args, out),

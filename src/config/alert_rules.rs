@@ -3,7 +3,9 @@
 use serde_json::{Map, Value as Json};
 use toml::de::{DeTable, DeValue};
 use watchtower_core::events::{Limits, RuleText};
+use watchtower_notify::{Options, check_template};
 
+use super::notify::unknown_channel;
 use super::reader::{Entry, Reader};
 
 /// Keys of a rule.
@@ -27,10 +29,10 @@ const KEYS: [&str; 16] = [
 ];
 
 /// The rules of the file, in its order.
-pub(super) fn alert_rules(reader: &mut Reader<'_>, limits: &Limits) -> Vec<RuleText> {
+pub(super) fn alert_rules(reader: &mut Reader<'_>, limits: &Limits, notify: &Options) -> Vec<RuleText> {
     let mut ids = Vec::new();
     let rules = reader.list("rule", |entry| {
-        let rule = rule(entry, limits)?;
+        let rule = rule(entry, limits, notify)?;
         if ids.contains(&rule.rule_id) {
             entry.problem_at("id", "another [[rule]] has it too; each needs its own");
         }
@@ -40,7 +42,7 @@ pub(super) fn alert_rules(reader: &mut Reader<'_>, limits: &Limits) -> Vec<RuleT
     rules.into_iter().flatten().collect()
 }
 
-fn rule(entry: &mut Entry<'_>, limits: &Limits) -> Option<RuleText> {
+fn rule(entry: &mut Entry<'_>, limits: &Limits, notify: &Options) -> Option<RuleText> {
     KEYS.into_iter().for_each(|key| entry.declare(key));
     let mut members = object(entry.table());
     members.retain(|name, _| KEYS.contains(&name.as_str()));
@@ -60,6 +62,12 @@ fn rule(entry: &mut Entry<'_>, limits: &Limits) -> Option<RuleText> {
         let field = if field == "rule_id" { "id" } else { field.split(['.', ',']).next().unwrap_or("id") };
         entry.problem_at(field, wrong);
         return None;
+    }
+    for fault in text.to.0.iter().filter_map(|name| unknown_channel(notify, name)) {
+        entry.problem_at("to", &fault);
+    }
+    if let Some(Err(fault)) = text.message.as_deref().map(check_template) {
+        entry.problem_at("message", &format!("the template cannot be used: {fault}"));
     }
     Some(text)
 }

@@ -18,6 +18,7 @@ use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
 use super::gateway::gateway;
 use super::key::Key;
+use super::notify::notify;
 use super::reader::Reader;
 use super::{kinds, urls};
 
@@ -96,6 +97,8 @@ pub struct Configuration {
     pub daemon: Options,
     /// `[gateway]` and `[[source]]`.
     pub gateway: gateway_room::Options,
+    /// `[notify]` and `[[channel]]`.
+    pub notify: watchtower_notify::Options,
     /// `[[rule]]`: alert rules.
     pub alert_rules: Vec<RuleText>,
 }
@@ -161,8 +164,9 @@ fn parse_named(
     let mut reader = Reader::new(Document::parse(file, text), Variables::new(env));
     let daemon = options(&mut reader);
     let gateway = gateway(&mut reader);
-    let alert_rules = alert_rules(&mut reader, &daemon.limits);
-    let options = Configuration { daemon, gateway, alert_rules };
+    let notify = notify(&mut reader);
+    let alert_rules = alert_rules(&mut reader, &daemon.limits, &notify);
+    let options = Configuration { daemon, gateway, notify, alert_rules };
     if naming == Naming::Required {
         reader.require(PIPELINE, "the name of this pipeline: write pipeline = \"lagos\" at the top");
     }

@@ -214,7 +214,7 @@ fn subscription(entry: &mut Entry<'_>) -> Supply {
 }
 
 /// A text in which `${NAME}` stands for a variable of the environment. Neither is repeated in a fault.
-fn secret(value: Value<'_>, expected: &str) -> Result<SecretString, Wrong> {
+pub(super) fn secret(value: Value<'_>, expected: &str) -> Result<SecretString, Wrong> {
     let Ok(written) = text(value, expected) else { return Err(format!("expected {expected}, in quotes")) };
     expanded(written, |name| std::env::var(name).ok()).map(SecretString::from)
 }
@@ -242,7 +242,7 @@ fn table<'a>(value: Value<'a>, expected: &str) -> Result<Vec<(String, Value<'a>)
     Ok(pairs.collect())
 }
 
-fn headers(value: Value<'_>) -> Result<Vec<(String, SecretString)>, Wrong> {
+pub(super) fn headers(value: Value<'_>) -> Result<Vec<(String, SecretString)>, Wrong> {
     let pairs = table(value, "a table such as { Authorization = \"Bearer ${TOKEN}\" }")?;
     let pair = |(name, value): (String, Value<'_>)| {
         let name = header(Value::Variable(&name))?;

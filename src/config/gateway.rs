@@ -178,7 +178,7 @@ fn trust(entry: &mut Entry<'_>, gateway: &Options) -> Trust {
 }
 
 /// The keys of secrets: a list of texts, or one. No secret is ever repeated in a fault.
-fn secrets(value: Value<'_>) -> Result<Vec<Vec<u8>>, Wrong> {
+pub(super) fn secrets(value: Value<'_>) -> Result<Vec<Vec<u8>>, Wrong> {
     let expected = || "expected a secret, or a list of secrets, in quotes".to_owned();
     let texts: Vec<&str> = match value {
         Value::Toml(DeValue::String(text)) => vec![text.as_ref()],
@@ -194,7 +194,7 @@ fn secrets(value: Value<'_>) -> Result<Vec<Vec<u8>>, Wrong> {
     keys(texts.into_iter())
 }
 
-fn secrets_file(value: Value<'_>) -> Result<Vec<Vec<u8>>, Wrong> {
+pub(super) fn secrets_file(value: Value<'_>) -> Result<Vec<Vec<u8>>, Wrong> {
     let path = PathBuf::from(text(value, "the path of a file with a secret on each line")?.trim());
     let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     keys(text.lines().map(str::trim).filter(|line| !line.is_empty()))

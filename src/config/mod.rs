@@ -18,6 +18,7 @@
 
 mod alert_rules;
 mod build;
+mod channels;
 mod describe;
 mod document;
 pub mod duration;
@@ -28,6 +29,7 @@ mod gateway;
 mod key;
 mod kinds;
 mod nearest;
+mod notify;
 mod reader;
 mod source_kinds;
 mod urls;
@@ -37,6 +39,7 @@ pub use describe::describe;
 pub use environment::environment;
 pub use error::{ConfigError, Place, Problem};
 pub use gateway::describe_gateway;
+pub use notify::describe_notify;
 
 /// A configuration file that explains every key and has its default. It works unchanged with a Redis and a PostgreSQL
 /// on the same machine.

@@ -118,6 +118,8 @@ fn an_unknown_address_method_or_source_is_refused() {
     assert_eq!(gateway.request("OPTIONS", "/v1/events", &[("Origin", "http://a")], "").status, 405, "no CORS");
     let description = gateway.request("GET", "/openapi.json", &[], "");
     assert!(description.json()["paths"]["/v1/events"]["post"].is_object());
+    let schema = gateway.request("GET", "/schemas/alert.json", &[], "");
+    assert_eq!((schema.status, &schema.json()["properties"]["data"]["required"][0]), (200, &"subject".into()));
     assert_eq!(gateway.request("GET", "/healthz", &[], "").body, "ok\n");
 }
 

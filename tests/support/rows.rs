@@ -38,7 +38,7 @@ pub(crate) fn differences(found: &Rows, wanted: &Rows) -> String {
 /// The rows in a GeoPackage.
 pub(crate) fn of_a_file(connection: &Connection) -> Rows {
     let rows_of = |table: &&'static Table| {
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+        let names: Vec<String> = table.columns.iter().map(Column::quoted).collect();
         let mut statement = connection.prepare(&format!("SELECT {} FROM {}", names.join(", "), table.name)).unwrap();
         let mut rows = statement.query(()).unwrap();
         let mut found = Vec::new();

@@ -1,8 +1,9 @@
-//! Who may do what, and what is trusted: tokens with their roles, signatures of webhooks, and the certificate authorities
-//! of servers. Bytes in, decisions out: no I/O but for certificates in files.
+//! Who may do what, and what is trusted: tokens with their roles, signatures of webhooks, certificate authorities of
+//! servers, and addresses that may be connected to. Bytes in, decisions out: no I/O but for certificates in files.
 
 mod encoding;
 mod grant;
+pub mod guard;
 pub mod signature;
 pub mod tls;
 mod token;

@@ -4,6 +4,7 @@ use watchtower_model::Millis;
 
 use super::archived::{ArchivedEdit, ArchivedPosition};
 use super::cursor::Cursor;
+use super::outbox::AlertChanges;
 use crate::tables::{ChangeSet, vehicle_state};
 
 /// The contents of one transaction.
@@ -11,6 +12,8 @@ use crate::tables::{ChangeSet, vehicle_state};
 pub struct Commit {
     /// Rows of transactional tables.
     pub changes: ChangeSet,
+    /// Changes of `alerts` with the rows before, from which the outbox is written.
+    pub alerts: AlertChanges,
     /// Accepted positions; empty if positions are not archived.
     pub archive: Vec<ArchivedPosition>,
     /// Accepted edits, always archived.

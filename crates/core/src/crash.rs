@@ -35,8 +35,11 @@ pub const POINTS: [&str; 14] = [
 /// The points of the gateway: between the acknowledgement of the log and the mark that the data of a source is done.
 pub const GATEWAY_POINTS: [&str; 2] = ["before-cursor", "before-broker-ack"];
 
+/// The points of the notifier, in the order in which a delivery passes them.
+pub const NOTIFY_POINTS: [&str; 4] = ["notify-claimed", "notify-sent", "notify-before-mark", "notify-marked"];
+
 fn is_point(name: &str) -> bool {
-    POINTS.contains(&name) || GATEWAY_POINTS.contains(&name)
+    POINTS.contains(&name) || GATEWAY_POINTS.contains(&name) || NOTIFY_POINTS.contains(&name)
 }
 
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl Wanted {
     fn read(variable: &str, signal: &'static str) -> Option<Self> {
         let value = std::env::var(variable).ok()?;
         let (name, hit) = value.split_once(':').unwrap_or((&value, "1"));
-        assert!(is_point(name), "{variable}: {name} is none of {POINTS:?} and {GATEWAY_POINTS:?}");
+        assert!(is_point(name), "{variable}: {name} is none of {POINTS:?}, {GATEWAY_POINTS:?} and {NOTIFY_POINTS:?}");
         Some(Self { name: name.to_owned(), hit: hit.parse().expect("the number of the hit"), signal })
     }
 }

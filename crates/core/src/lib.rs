@@ -13,6 +13,7 @@ mod entry_id;
 pub mod events;
 mod finding;
 mod note;
+pub mod outbox;
 pub mod plan;
 pub mod random;
 mod remedy;

@@ -80,9 +80,10 @@ impl Group {
         self.events.iter_mut().zip(events).for_each(|(sum, more)| *sum += more);
         refused.into_iter().for_each(|(reason, more)| *self.refused.entry(reason).or_default() += more);
         // Only `resume` writes `note`; a running daemon never does.
-        let Commit { changes, archive, edits, cursors, now, events, expired, note: _ } = commit;
+        let Commit { changes, alerts, archive, edits, cursors, now, events, expired, note: _ } = commit;
         let mine = &mut self.commit;
         mine.changes.then(changes);
+        mine.alerts.then(alerts);
         mine.archive.extend(archive);
         mine.edits.extend(edits);
         mine.cursors = cursors;

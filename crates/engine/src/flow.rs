@@ -21,6 +21,7 @@ use crate::inlet::{Inlet, OpenEpoch};
 use crate::item::Item;
 use watchtower_core::admission::{Admission, Stream, reach_ms, retention_ms};
 use watchtower_core::events::{Decoded, Event, Fix, Limits, PositionReport, decode_entry, json, stream_of};
+use watchtower_core::outbox::AlertChanges;
 use watchtower_core::tables::{self, ChangeSet, Deltas, Lookup, Refused, vehicle_state};
 use watchtower_core::{Archived, Commit, Cursor, EntryId, StreamPosition};
 
@@ -460,6 +461,7 @@ impl<H: Clone> Flow<H> {
         if self.muted {
             return None;
         }
+        commit.alerts = AlertChanges::of_epoch(&deltas.alerts, &self.lookup);
         commit.changes.then(ChangeSet::of_epoch(tables::transactional_changes(&deltas, &self.lookup)));
         let checkpoint = checkpoint.map(|flow| Checkpoint { flow, snapshots });
         Some(ClosedEpoch { commit, oldest_entry, counts, state: None, checkpoint, held })

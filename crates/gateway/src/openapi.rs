@@ -97,6 +97,9 @@ fn responses(route: &Route) -> Value {
         (Need::Nothing, "/openapi.json") => {
             json!({"200": {"description": "This description.", "content": {"application/json": {}}}})
         }
+        (Need::Nothing, "/schemas/alert.json") => {
+            json!({"200": {"description": "The schema.", "content": {"application/json": {}}}})
+        }
         (Need::Nothing, _) => json!({"200": text("The page.")}),
         (Need::Role(_) | Need::Source, _) => json!({
             "200": {"description": "The log has acknowledged.", "content": schema("Received")},

@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post, put};
 use watchtower_inputs::messages::{Format, decoded};
 
-use crate::answer::Failure;
+use crate::answer::{Failure, answer};
 use crate::table::{Need, Route};
 use crate::{Context, Shared, edits, metrics, openapi, sources};
 
@@ -20,6 +21,7 @@ pub(crate) fn router(context: Shared) -> Router {
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(ready))
         .route("/openapi.json", get(openapi::page))
+        .route("/schemas/alert.json", get(alert_schema))
         .route("/v1/events", post(edits::events))
         .route("/v1/geofences", post(edits::geofences))
         .route("/v1/geofences/{id}", put(edits::put_geofence))
@@ -70,6 +72,11 @@ async fn authorize(State(context): State<Shared>, mut request: Request, next: Ne
         request.extensions_mut().insert(caller);
     }
     next.run(request).await
+}
+
+/// What webhooks of alerts carry.
+async fn alert_schema() -> Response {
+    answer(StatusCode::OK, &watchtower_core::outbox::schema())
 }
 
 async fn ready(State(context): State<Shared>) -> Response {

@@ -37,10 +37,11 @@ const MESSAGES: &[&str] =
     &["application/json", "application/x-www-form-urlencoded", "text/plain", "application/octet-stream"];
 
 /// Every address.
-pub const ROUTES: [Route; 12] = [
+pub const ROUTES: [Route; 13] = [
     Route::new("GET", "/healthz", Need::Nothing, "Answers ok while the process lives.", NO_BODY),
     Route::new("GET", "/readyz", Need::Nothing, "Whether the event log accepts events.", NO_BODY),
     Route::new("GET", "/openapi.json", Need::Nothing, "This description.", NO_BODY),
+    Route::new("GET", "/schemas/alert.json", Need::Nothing, "The JSON Schema of webhooks of alerts.", NO_BODY),
     Route::new("POST", "/v1/events", Need::Role(Role::Ingest), "Append one event, an array, or one a line.", EVENTS),
     Route::new(
         "POST",

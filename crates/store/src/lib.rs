@@ -16,6 +16,7 @@ mod claim;
 pub mod csv;
 pub mod geopackage;
 mod open;
+pub mod outbox;
 pub mod postgres;
 mod progress;
 pub mod query;

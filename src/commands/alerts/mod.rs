@@ -1,5 +1,6 @@
 //! `watchtower alerts`: what rules say.
 
+mod tail;
 mod test;
 
 use std::io::Write;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub use tail::TailArgs;
 pub use test::TestArgs;
 
 /// A command about alerts.
@@ -17,6 +19,11 @@ pub enum AlertsCommand {
     /// The rule counts as in force since the beginning, and no alert is too old. Needs no server.
     #[command(after_help = test::EXAMPLE)]
     Test(TestArgs),
+    /// Print alerts as they are raised, corrected and retracted, until Ctrl-C.
+    ///
+    /// Follows the table `alerts`; changes nothing.
+    #[command(after_help = tail::EXAMPLE)]
+    Tail(TailArgs),
 }
 
 /// Runs a command about alerts.
@@ -26,5 +33,6 @@ pub enum AlertsCommand {
 pub fn run(command: &AlertsCommand, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     match command {
         AlertsCommand::Test(args) => test::run(args, out),
+        AlertsCommand::Tail(args) => tail::run(args, out),
     }
 }

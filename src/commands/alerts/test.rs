@@ -108,7 +108,7 @@ fn count(rule: &str, alerts: usize, summary: &Summary) -> String {
 }
 
 /// The columns of a row as members.
-fn object(row: &Row) -> Value {
+pub(super) fn object(row: &Row) -> Value {
     let members = alerts::TABLE.columns.iter().zip(row).map(|(column, cell)| (column.name.to_owned(), json(cell)));
     Value::Object(members.collect::<Map<_, _>>())
 }
@@ -123,7 +123,7 @@ fn json(cell: &Cell) -> Value {
 }
 
 /// A row for people.
-fn line(row: &Row) -> String {
+pub(super) fn line(row: &Row) -> String {
     let text = |name: &str| {
         let cell = alerts::TABLE.column(name).map(|index| &row[index]);
         match cell {

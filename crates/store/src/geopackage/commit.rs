@@ -7,7 +7,7 @@ use rusqlite::{TransactionBehavior, params};
 use super::claim::fenced;
 use super::error::EmbeddedError;
 use super::rows;
-use crate::Claim;
+use crate::{Claim, outbox};
 use watchtower_core::crash;
 use watchtower_core::tables::position_marks;
 use watchtower_core::{Commit, Cursor, ExpiredRejected, StreamPosition};
@@ -54,7 +54,7 @@ impl Writer {
     /// the same commit may be retried.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), EmbeddedError> {
         // The log in the same file is also the archive of edits.
-        let Commit { changes, archive, edits: _, cursors, now, events, expired, note } = commit;
+        let Commit { changes, alerts, archive, edits: _, cursors, now, events, expired, note } = commit;
         let next = self.commit_seq + 1;
         let file = &self.file;
         let doing = |what: &str| file.failed(format!("{what} commit {next}"));
@@ -77,6 +77,7 @@ impl Writer {
         for changes in changes.tables().iter().filter(|changes| changes.table.name == position_marks::TABLE.name) {
             rows::write_marks(&transaction, changes).map_err(doing("mark positions in"))?;
         }
+        outbox::geopackage::append(&transaction, &alerts.rows(*now), next).map_err(doing("write the outbox in"))?;
         for ExpiredRejected { stream, until } in expired {
             let drop = "DELETE FROM rejected_events WHERE stream = ?1 AND arrived_at <= ?2";
             transaction

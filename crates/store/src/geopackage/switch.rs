@@ -4,6 +4,7 @@ use rusqlite::{TransactionBehavior, params};
 
 use super::error::EmbeddedError;
 use super::schema::{self, PROGRESS_TABLES, column_names};
+use crate::outbox;
 use watchtower_core::tables::TABLES;
 use watchtower_geopackage::layer::Layer;
 use watchtower_geopackage::{Connection, GeoPackage};
@@ -27,6 +28,7 @@ pub fn put_in_place(file: &GeoPackage, mut connection: Connection, beside: &GeoP
     connection.execute("ATTACH DATABASE ?1 AS beside", [beside.path().display().to_string()]).map_err(doing())?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(doing())?;
     let copy = || -> rusqlite::Result<()> {
+        outbox::geopackage::keep_counting(&transaction)?;
         let term: i64 = transaction.query_row("SELECT term FROM pipeline", (), |row| row.get(0))?;
         for table in TABLES.iter().map(|table| table.name).chain(PROGRESS_TABLES) {
             Layer::drop(&transaction, table)?;

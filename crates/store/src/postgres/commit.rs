@@ -12,7 +12,7 @@ use super::encode::Time;
 use super::error::StoreError;
 use super::queue::{Parameters, SessionCache, StatementQueue, only_if_one};
 use super::statements;
-use crate::Claim;
+use crate::{Claim, outbox};
 use watchtower_core::crash;
 use watchtower_core::{Commit, Cursor, ExpiredRejected};
 
@@ -148,7 +148,7 @@ async fn write<'a>(
     next: i64,
     commit: &'a Commit,
 ) -> Result<(), StoreError> {
-    let Commit { changes, archive, edits, cursors, now, events, expired, note } = commit;
+    let Commit { changes, alerts, archive, edits, cursors, now, events, expired, note } = commit;
     let doing = |what: &str| format!("{what} commit {next}");
     queue.begin(doing("begin")).await?;
     let Claimed { pipeline, term, owner } = claim;
@@ -169,6 +169,7 @@ async fn write<'a>(
         statements::write(queue, table).await?;
         queue.crash_point("mid-upserts").await?;
     }
+    outbox::postgres::append(queue, &alerts.rows(*now), next).await?;
     archive::append_edits(queue, edits).await?;
     for ExpiredRejected { stream, until } in expired {
         let drop = "DELETE FROM rejected_events WHERE stream = $1 AND arrived_at <= $2";

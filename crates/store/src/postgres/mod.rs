@@ -23,7 +23,7 @@ pub mod lagging;
 pub(crate) mod open;
 mod options;
 pub(crate) mod progress;
-mod queue;
+pub(crate) mod queue;
 pub(crate) mod rebuild;
 pub mod schema;
 mod statements;

@@ -79,6 +79,16 @@ async fn switch(client: &Client, schema: &str, beside: &str) -> Result<(), Store
              IF to_regclass('\"{schema}_before_rebuild\".tokens') IS NOT NULL THEN
                  INSERT INTO \"{schema}\".tokens SELECT * FROM \"{schema}_before_rebuild\".tokens;
              END IF;
+             -- What the rebuild wrote was written before, and is known to the endpoints.
+             TRUNCATE \"{schema}\".outbox;
+             IF to_regclass('\"{schema}_before_rebuild\".outbox') IS NOT NULL THEN
+                 INSERT INTO \"{schema}\".outbox SELECT * FROM \"{schema}_before_rebuild\".outbox;
+                 INSERT INTO \"{schema}\".deliveries SELECT * FROM \"{schema}_before_rebuild\".deliveries;
+                 INSERT INTO \"{schema}\".endpoints SELECT * FROM \"{schema}_before_rebuild\".endpoints;
+                 INSERT INTO \"{schema}\".outbox_base
+                 SELECT commit_seq + coalesce((SELECT base FROM \"{schema}_before_rebuild\".outbox_base), 0)
+                 FROM \"{schema}_before_rebuild\".pipeline;
+             END IF;
          END $$;
          UPDATE \"{schema}\".pipeline SET term = term + (SELECT term FROM \"{schema}_before_rebuild\".pipeline);
          COMMIT"

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V3__cut_off", include_str!("../../../../migrations/V3__cut_off.sql")),
     ("V4__tokens", include_str!("../../../../migrations/V4__tokens.sql")),
     ("V5__alerts", include_str!("../../../../migrations/V5__alerts.sql")),
+    ("V6__outbox", include_str!("../../../../migrations/V6__outbox.sql")),
 ];
 
 /// Runs the migrations that a schema lacks. The macros of `refinery` expand to `refinery_core`; with the macros, the
@@ -189,7 +190,8 @@ async fn grant(client: &Client, database: &Database, role: &str) -> Result<(), S
     let grants = format!(
         "GRANT USAGE ON SCHEMA \"{schema}\" TO \"{role}\";
          GRANT SELECT ON ALL TABLES IN SCHEMA \"{schema}\" TO \"{role}\";
-         REVOKE ALL ON \"{schema}\".tokens FROM \"{role}\";
+         REVOKE ALL ON \"{schema}\".tokens, \"{schema}\".outbox, \"{schema}\".deliveries, \"{schema}\".endpoints,
+                       \"{schema}\".outbox_base FROM \"{role}\";
          ALTER DEFAULT PRIVILEGES IN SCHEMA \"{schema}\" GRANT SELECT ON TABLES TO \"{role}\";"
     );
     client.batch_execute(&grants).await.map_err(StoreError::statement(format!("grant reading to role {role}")))
