@@ -40,7 +40,8 @@ pub fn run(args: &PlaceArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         check(&options, &places, &mut findings).await;
         gateway::check(&places, &gateway, &mut findings).await;
         for channel in &notify.channels {
-            match watchtower_notify::check_channel(channel, &super::notify::context(notify.clone(), &options, &places)) {
+            match watchtower_notify::check_channel(channel, &super::notify::context(notify.clone(), &options, &places))
+            {
                 Ok(()) => findings.good(format!("channel {} can be used", channel.id)),
                 Err(error) => findings.wrong(error.to_string()),
             }
