@@ -23,7 +23,7 @@ use crate::catalogue::{Catalogue, View};
 use crate::cells::SafeRegion;
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::movement::{Item, Movement, Segment, Sink};
+use crate::timeline::movement::{Item, Movement, Segment, Sink, Unsettled};
 use crate::timeline::runs::{Limited, Runner, Runs};
 use crate::timeline::standing::Stopped;
 use crate::timeline::state::{Analytics, Heard, Inside, State};
@@ -113,6 +113,13 @@ impl Sink for Settling<'_, '_> {
     fn stop_ended(&mut self, stop: &Stopped) {
         self.ended = Some(*stop);
     }
+}
+
+/// Runs as they are as yet, in front of the last position.
+#[derive(Clone, Copy, Debug)]
+pub struct Running {
+    unsettled: Unsettled,
+    runs: Runs,
 }
 
 impl Fold<'_> {
@@ -268,15 +275,63 @@ impl Fold<'_> {
     /// What [`Fold::open`] reports, but for the visits and trips that have not ended, and for presence: what every
     /// position may make different.
     pub fn open_running(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
+        let running = self.run(state, facts, |_| {});
+        self.open_running_from(state, running, now, facts, |_| {});
+    }
+
+    /// Takes the runs through the segments that are not settled, but for that of the last position, as they are as yet.
+    /// `segments` is passed these, too.
+    pub fn run(
+        &self,
+        state: &State,
+        facts: &mut FactDeltas,
+        mut segments: impl FnMut(&Segment<'_>),
+    ) -> Option<Running> {
+        let (movement, analytics) = (state.movement.as_ref()?, state.analytics.as_deref()?);
+        let (runner, mut runs) = (self.runner(&analytics.limits), analytics.runs);
+        let unsettled = movement.unsettled(self.rules, |segment| {
+            runner.step(&mut runs, segment, facts);
+            segments(segment);
+        });
+        Some(Running { unsettled, runs })
+    }
+
+    /// Takes them on from where they were some positions ago, of which none was rewritten. `None` if more is settled now.
+    pub fn run_on(
+        &self,
+        state: &State,
+        was: &Running,
+        facts: &mut FactDeltas,
+        mut segments: impl FnMut(&Segment<'_>),
+    ) -> Option<Running> {
+        let (movement, analytics) = (state.movement.as_ref()?, state.analytics.as_deref()?);
+        let (runner, mut runs) = (self.runner(&analytics.limits), was.runs);
+        let unsettled = movement.go_on(was.unsettled, self.rules, |segment| {
+            runner.step(&mut runs, segment, facts);
+            segments(segment);
+        })?;
+        Some(Running { unsettled, runs })
+    }
+
+    /// Reports what [`Fold::open_running`] does, for runs that have been taken up to the last position. `last` is passed
+    /// the segment of that.
+    pub fn open_running_from(
+        &self,
+        state: &State,
+        running: Option<Running>,
+        now: Millis,
+        facts: &mut FactDeltas,
+        mut last: impl FnMut(&Segment<'_>),
+    ) {
         let silence = self.open_silence(state, now);
         facts.offlines.extend(silence.map(|offline| (offline, self.sign)));
         let (Some(movement), Some(analytics)) = (&state.movement, state.analytics.as_deref()) else { return };
-        let (runner, mut runs) = (self.runner(&analytics.limits), analytics.runs);
-        movement.as_yet(self.rules, |segment| {
+        let Some(Running { unsettled, mut runs }) = running else { return };
+        let runner = self.runner(&analytics.limits);
+        movement.last_as_yet(unsettled, self.rules, |segment| {
             runner.step(&mut runs, segment, facts);
-            if !segment.has_next {
-                runner.open(runs, segment, silence.as_ref(), facts);
-            }
+            runner.open(runs, segment, silence.as_ref(), facts);
+            last(segment);
         });
         if let Some(stop) = movement.standing().stop() {
             let has_ended = state.last.is_some_and(|last| stop.until < last.ts);

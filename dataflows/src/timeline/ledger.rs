@@ -118,30 +118,28 @@ impl Ledger {
         }
     }
 
-    /// Says anew what has changed of the days from `first` on. `silence` is the one that lasts.
+    /// Says anew what has changed of the days from `first` on. `silence` is the one that lasts; `days` holds what is not
+    /// settled, and is left with all.
     pub fn tell_days(
         &mut self,
-        vehicle: VehicleId,
+        fold: &Fold<'_>,
         track: &Track,
         silence: Option<Span>,
         first: Day,
-        rules: &Rules,
+        days: &mut Days,
         facts: &mut FactDeltas,
     ) {
-        let mut days: Days = track.days_since(first).iter().copied().collect();
-        if let Some(movement) = &track.head().movement {
-            movement.as_yet(rules, |segment| days.add_segment(segment, rules));
-        }
+        let Fold { vehicle, rules, .. } = *fold;
+        days.add_all(track.days_since(first));
         if let Some(silence) = silence {
             days.add_silence(silence, &rules.local_time);
         }
-        let motions = days.iter().filter(|sums| sums.day >= first).map(|sums| motion(vehicle, sums));
-        let motions: Vec<Motion> = motions.filter(is_something).collect();
+        let motions = || days.since(first).iter().map(|sums| motion(vehicle, sums)).filter(is_something);
         let same_until = self.motions.partition_point(|motion| motion.day < first);
-        if self.motions[same_until..] != motions[..] {
+        if !motions().eq(self.motions[same_until..].iter().copied()) {
             facts.motions.extend(self.motions.drain(same_until..).map(|motion| (motion, -1)));
-            facts.motions.extend(motions.iter().map(|motion| (*motion, 1)));
-            self.motions.extend(motions);
+            facts.motions.extend(motions().map(|motion| (motion, 1)));
+            self.motions.extend(motions());
         }
     }
 

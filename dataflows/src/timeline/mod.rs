@@ -49,6 +49,7 @@ use fold::World;
 pub use ledger::Ledger;
 use order::Order;
 use serde::{Deserialize, Serialize};
+use sums::Days;
 pub use track::{Past, Track, TrackParts};
 use update::Happened;
 use watchtower_model::Span;
@@ -141,6 +142,8 @@ pub struct Timelines {
     stats: Stats,
     /// Emptied after each vehicle; what it has allocated is used again.
     facts: FactDeltas,
+    /// The same, for days that are added up.
+    days: Days,
     /// Buffers of an earlier epoch, emptied, for reuse.
     spare: Changes,
     order: Order,
@@ -159,6 +162,7 @@ impl Timelines {
             timers: BinaryHeap::new(),
             stats: Stats::default(),
             facts: FactDeltas::default(),
+            days: Days::default(),
             spare: Changes::default(),
             order: Order::default(),
         }

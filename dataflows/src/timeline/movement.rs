@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::timeline::standing::{Standing, Stopped};
-use watchtower_model::geometry::geodesic::distance_mm;
+use watchtower_model::geometry::geodesic::{at_most_mm, distance_mm};
 use watchtower_model::{BEGINNING, END, Ignition, Millis, Place, Rules, Speed, UTC_HOUR_MS};
 
 /// A position, as far as movement is concerned.
@@ -168,6 +168,8 @@ impl Odometer {
             0
         } else if before == Some(self.counted_at) {
             item.hop_mm
+        } else if !must_count && at_most_mm(self.counted, item.place) < rules.min_step_mm {
+            return 0; // as most are that are not counted, without a distance being computed
         } else {
             way_mm(self.counted, item.place)
         };
@@ -178,6 +180,18 @@ impl Odometer {
         (self.counted_at, self.counted, self.has_begun) = (item.ts, item.place, true);
         if is_plausible { way_mm } else { 0 }
     }
+}
+
+/// A walk through the segments that are not settled, in front of the last one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unsettled {
+    /// Instant of the first item that is not settled.
+    from: Millis,
+    /// Instant of the item that the walk has come to.
+    at: Millis,
+    /// The stop as it was taken into account.
+    stop: Option<Stopped>,
+    walk: Walk,
 }
 
 /// State of the fold that follows behind the last position: stops, speeds and legs.
@@ -211,6 +225,11 @@ impl Movement {
     /// The first instant whose segment is not settled.
     pub fn settled_until(&self) -> Millis {
         self.standing.settled()
+    }
+
+    /// Instant of the last usable position.
+    fn last_at(&self) -> Millis {
+        self.window[self.last()].ts
     }
 
     /// The last usable position.
@@ -272,8 +291,9 @@ impl Movement {
     fn settle(&mut self, until: Millis, stop: Option<&Stopped>, rules: &Rules, sink: &mut impl Sink) {
         let Self { standing: _, odometer, window, settled } = self;
         if window[*settled as usize].ts < until {
-            let next = walk(odometer, window, *settled as usize, until, stop, rules, |segment| sink.segment(segment));
-            *settled = next as u32;
+            let mut walk = Walk::new(*odometer, window, *settled as usize);
+            while walk.step(window, until, stop, rules, &mut |segment: &Segment<'_>| sink.segment(segment)) {}
+            (*odometer, *settled) = (walk.odometer, walk.at as u32);
         }
     }
 
@@ -289,10 +309,34 @@ impl Movement {
     }
 
     /// The segments that are not settled, as they are while nothing else is known.
-    pub fn as_yet(&self, rules: &Rules, sink: impl FnMut(&Segment<'_>)) {
-        let mut odometer = self.odometer;
-        let stop = self.standing.stop();
-        walk(&mut odometer, &self.window, self.settled as usize, END, stop.as_ref(), rules, sink);
+    pub fn as_yet(&self, rules: &Rules, mut sink: impl FnMut(&Segment<'_>)) {
+        self.last_as_yet(self.unsettled(rules, &mut sink), rules, sink);
+    }
+
+    /// The same but for the segment of the last position. Returns where that is.
+    pub fn unsettled(&self, rules: &Rules, mut sink: impl FnMut(&Segment<'_>)) -> Unsettled {
+        let (stop, first) = (self.standing.stop(), self.settled as usize);
+        let mut walk = Walk::new(self.odometer, &self.window, first);
+        while walk.step(&self.window, self.last_at(), stop.as_ref(), rules, &mut sink) {}
+        Unsettled { from: self.window[first].ts, at: self.window[walk.at].ts, stop, walk }
+    }
+
+    /// Goes on from where the last position was some steps ago, if none of them settled anything: the segments before
+    /// are as they were then. Returns where the last one is now.
+    pub fn go_on(&self, from: Unsettled, rules: &Rules, mut sink: impl FnMut(&Segment<'_>)) -> Option<Unsettled> {
+        let is_same = self.window[self.settled as usize].ts == from.from && self.standing.stop() == from.stop;
+        let mut walk = from.walk;
+        // Of the settled ones before fewer may be left, those behind are as many.
+        if !is_same || self.window.get(walk.at).is_none_or(|item| item.ts != from.at) {
+            return None;
+        }
+        while walk.step(&self.window, self.last_at(), from.stop.as_ref(), rules, &mut sink) {}
+        Some(Unsettled { at: self.window[walk.at].ts, walk, ..from })
+    }
+
+    /// The segment of the last position.
+    pub fn last_as_yet(&self, mut from: Unsettled, rules: &Rules, mut sink: impl FnMut(&Segment<'_>)) {
+        from.walk.step(&self.window, END, from.stop.as_ref(), rules, &mut sink);
     }
 
     /// The speed at the last position.
@@ -306,31 +350,47 @@ impl Movement {
     }
 }
 
-/// Walks through the usable items from number `first` on that are before `until`. Returns the number of the next.
-fn walk(
-    odometer: &mut Odometer,
-    window: &[Item],
-    first: usize,
-    until: Millis,
-    stop: Option<&Stopped>,
-    rules: &Rules,
-    mut sink: impl FnMut(&Segment<'_>),
-) -> usize {
-    let (mut at, mut speed_before) = (first, Speed::NONE);
-    let mut before = window[..first].iter().rfind(|item| item.is_usable).map(|item| item.ts);
-    loop {
-        let item = &window[at];
+/// A walk through the usable items of a window, segment by segment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Walk {
+    odometer: Odometer,
+    /// Number of the next item.
+    at: usize,
+    /// Instant of the usable item before it, if that is there.
+    before: Option<Millis>,
+    /// Speed of the segment before it.
+    speed_before: Speed,
+}
+
+impl Walk {
+    /// One that begins at the usable item with this number.
+    fn new(odometer: Odometer, window: &[Item], first: usize) -> Self {
+        let before = window[..first].iter().rfind(|item| item.is_usable).map(|item| item.ts);
+        Self { odometer, at: first, before, speed_before: Speed::NONE }
+    }
+
+    /// Hands out the next segment if it begins before `until`. Whether there is one behind it.
+    fn step(
+        &mut self,
+        window: &[Item],
+        until: Millis,
+        stop: Option<&Stopped>,
+        rules: &Rules,
+        sink: &mut impl FnMut(&Segment<'_>),
+    ) -> bool {
+        let Self { odometer, at, before, speed_before } = self;
+        let item = &window[*at];
         if item.ts >= until {
-            return at;
+            return false;
         }
         let stop = stop.filter(|stop| stop.holds(item.ts));
         let (leg_from, after_offline) = (odometer.leg_from, odometer.after_offline);
-        let leg_mm = odometer.leg_mm(item, before, stop, rules);
+        let leg_mm = odometer.leg_mm(item, *before, stop, rules);
         if stop.is_some() || odometer.counted_at == item.ts {
             odometer.leg_from = item.ts;
         }
-        let next = window[at + 1..].iter().position(|item| item.is_usable).map(|behind| at + 1 + behind);
-        let items = &window[at..=next.unwrap_or(window.len() - 1)];
+        let next = window[*at + 1..].iter().position(|item| item.is_usable).map(|behind| *at + 1 + behind);
+        let items = &window[*at..=next.unwrap_or(window.len() - 1)];
         let mut segment = Segment {
             items,
             has_next: next.is_some(),
@@ -343,14 +403,14 @@ fn walk(
             gap_at: BEGINNING,
         };
         let Some(next) = next else {
-            segment.speed = last_speed(item, stop.is_some(), || speed_before);
+            segment.speed = last_speed(item, stop.is_some(), || *speed_before);
             sink(&segment);
-            return at;
+            return false;
         };
         let stands = stop.is_some_and(|stop| stop.holds(window[next].ts));
         let silence = items[1..].iter().rfind(|item| item.is_silent);
         odometer.after_offline = silence.is_some();
-        segment.speed = if stands { Speed::ZERO } else { speed(window, at, next, rules) };
+        segment.speed = if stands { Speed::ZERO } else { speed(window, *at, next, rules) };
         if let Some(end) = silence.filter(|_| !stands) {
             let (way_mm, elapsed_ms) = (window[next].hop_mm, window[next].ts - item.ts);
             if Speed::mean(way_mm, elapsed_ms) <= rules.max_plausible {
@@ -358,7 +418,8 @@ fn walk(
             }
         }
         sink(&segment);
-        (before, speed_before, at) = (Some(item.ts), segment.speed, next);
+        (*before, *speed_before, *at) = (Some(item.ts), segment.speed, next);
+        true
     }
 }
 

@@ -117,9 +117,19 @@ impl Days {
         self.0.iter()
     }
 
+    /// Forgets all, but not the memory for others.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Adds those of another part of the track.
     pub fn add(&mut self, other: &Self) {
-        for theirs in &other.0 {
+        self.add_all(&other.0);
+    }
+
+    /// Adds sums of days.
+    pub fn add_all(&mut self, others: &[DaySums]) {
+        for theirs in others {
             let DaySums { day, measures, offline_ms, positions, moved } = theirs;
             let mine = self.entry(*day);
             mine.measures.add(measures);
