@@ -72,6 +72,10 @@ impl Reach {
         self.north = self.north.max(place.lat);
     }
 
+    pub(super) fn west(&self) -> i32 {
+        self.west
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         self.west = self.west.min(other.west);
         self.east = self.east.max(other.east);

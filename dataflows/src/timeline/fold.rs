@@ -23,7 +23,7 @@ use crate::catalogue::{Catalogue, View};
 use crate::cells::SafeRegion;
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::movement::{Item, Movement, Segment, Sink, Unsettled};
+use crate::timeline::movement::{Item, Movement, Segment, Sink, UNMEASURED, Unsettled};
 use crate::timeline::runs::{Limited, Runner, Runs};
 use crate::timeline::standing::Stopped;
 use crate::timeline::state::{Analytics, Heard, Inside, State};
@@ -187,7 +187,7 @@ impl Fold<'_> {
         let Heard { since, ignition: known, .. } = *before.filter(|_| !is_silent).unwrap_or(&anew);
         let ignition = known.then(ignition);
         let (speed, is_usable) = (self.rules.plausible(next.speed), next.is_usable());
-        (Item { ts, place, speed, ignition, is_usable, is_silent, hop_mm: 0 }, Heard { ts, since, ignition })
+        (Item { ts, place, speed, ignition, is_usable, is_silent, hop_mm: UNMEASURED }, Heard { ts, since, ignition })
     }
 
     /// Takes nothing but movement on to a position.

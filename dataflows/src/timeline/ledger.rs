@@ -45,9 +45,14 @@ impl Ledger {
         &self.motions
     }
 
-    /// Something of all that is looked at where only a day goes on.
+    /// Something of its own lines in memory.
+    pub fn peek_near(&self) -> i64 {
+        self.last_end ^ self.motions.len() as i64
+    }
+
+    /// Something of all behind these that is looked at where only a day goes on.
     pub fn peek(&self) -> i64 {
-        self.last_end ^ self.motions.last().map_or(0, |motion| motion.positions)
+        self.motions.last().map_or(0, |motion| motion.positions)
     }
 
     /// The intervals whose sums were reported: see [`Track::measure`].

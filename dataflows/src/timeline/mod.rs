@@ -345,16 +345,24 @@ impl Timelines {
     /// Reads what positions that come next will be put to, for nothing but to have read it.
     fn look_ahead<'a>(&self, events: impl Iterator<Item = &'a PositionEvent> + Clone) {
         let timelines = events.filter_map(|event| {
-            let timeline = self.timelines.get(self.slot(event.vehicle))?.as_deref()?;
-            Some((timeline, event.position))
+            let slot = self.slot(event.vehicle);
+            let timeline = self.timelines.get(slot)?.as_deref()?;
+            Some((timeline, event.position, slot))
         });
-        let peek =
-            |timeline: &Timeline| timeline.track.peek() ^ timeline.ledger.as_ref().map_or(0, |ledger| ledger.peek());
-        let read = timelines.clone().fold(0, |read, (timeline, _)| read ^ peek(timeline));
-        std::hint::black_box(read);
+        // Of all vehicles first what is nearest: what one is waited for does not depend on what another is.
+        let own = timelines.clone().fold(0, |read, (timeline, _, slot)| {
+            read ^ timeline.newest ^ timeline.armed ^ timeline.track.peek_own() ^ i64::from(self.reaches[slot].west())
+        });
+        let near = timelines.clone().fold(0, |read, (timeline, ..)| {
+            read ^ timeline.track.peek_near() ^ timeline.ledger.as_ref().map_or(0, |ledger| ledger.peek_near())
+        });
+        let rest = timelines.clone().fold(0, |read, (timeline, ..)| {
+            read ^ timeline.track.peek() ^ timeline.ledger.as_ref().map_or(0, |ledger| ledger.peek())
+        });
+        std::hint::black_box((own, near, rest));
         let generation = self.world.catalogue.generation();
-        let leaving = timelines.filter(|(timeline, position)| !timeline.track.is_safe_at(position, generation));
-        self.world.catalogue.look_ahead(leaving.map(|(_, position)| position.place));
+        let leaving = timelines.filter(|(timeline, position, _)| !timeline.track.is_safe_at(position, generation));
+        self.world.catalogue.look_ahead(leaving.map(|(_, position, _)| position.place));
     }
 
     fn make_room(&mut self, slot: usize) {

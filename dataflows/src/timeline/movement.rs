@@ -14,6 +14,9 @@ use crate::timeline::standing::{Standing, Stopped};
 use watchtower_model::geometry::geodesic::{at_most_mm, distance_mm};
 use watchtower_model::{BEGINNING, END, Ignition, Millis, Place, Rules, Speed, UTC_HOUR_MS};
 
+/// No speed depends on the distance between two items.
+pub const UNMEASURED: i64 = -1;
+
 /// A position, as far as movement is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
@@ -29,7 +32,7 @@ pub struct Item {
     pub is_usable: bool,
     /// An offline ends here that began at the item before.
     pub is_silent: bool,
-    /// Distance from the usable item before, millimetres; 0 of marked ones.
+    /// Distance from the usable item before, millimetres, if a speed depends on it; else [`UNMEASURED`].
     pub hop_mm: i64,
 }
 
@@ -166,7 +169,7 @@ impl Odometer {
         }
         let way_mm = if is_first {
             0
-        } else if before == Some(self.counted_at) {
+        } else if before == Some(self.counted_at) && item.hop_mm != UNMEASURED {
             item.hop_mm
         } else if !must_count && at_most_mm(self.counted, item.place) < rules.min_step_mm {
             return 0; // as most are that are not counted, without a distance being computed
@@ -208,13 +211,18 @@ impl Movement {
     /// At the first usable position of a track.
     pub fn start(first: Item) -> Self {
         let standing = Standing::start(first.ts, first.place);
-        let first = Item { is_silent: false, hop_mm: 0, ..first };
+        let first = Item { is_silent: false, ..first };
         Self { standing, odometer: Odometer::new(), window: SmallVec::from_iter([first]), settled: 0 }
     }
 
-    /// Something of all its lines in memory.
+    /// Something of its lines in memory.
+    pub fn peek_near(&self) -> i64 {
+        self.standing.anchor_at() ^ self.odometer.counted_at ^ i64::from(self.settled)
+    }
+
+    /// Something of what is looked at first behind these.
     pub fn peek(&self) -> i64 {
-        self.standing.anchor_at() ^ self.window[self.window.len() - 1].ts ^ i64::from(self.settled)
+        self.window[self.window.len() - 1].ts ^ self.window[self.settled as usize].ts
     }
 
     /// Where the vehicle stands.
@@ -249,7 +257,7 @@ impl Movement {
     fn push(&mut self, item: Item, heard: Millis) {
         let last = self.window[self.window.len() - 1];
         if item.is_silent && last.ts != heard {
-            let marked = Item { ts: heard, is_usable: false, is_silent: false, hop_mm: 0, ..last };
+            let marked = Item { ts: heard, is_usable: false, is_silent: false, hop_mm: UNMEASURED, ..last };
             self.window.push(marked);
         }
         self.window.push(item);
@@ -258,7 +266,7 @@ impl Movement {
     /// Goes on to a usable position. `heard` is the instant of the position before, of any kind.
     pub fn step(&mut self, mut next: Item, heard: Millis, rules: &Rules, sink: &mut impl Sink) {
         let last = self.window[self.last()];
-        next.hop_mm = way_mm(last.place, next.place);
+        next.hop_mm = hop_mm(&last, &next, rules);
         self.push(next, heard);
         let settled = self.standing.step((last.ts, last.place), (next.ts, next.place), rules);
         if let Some(stop) = &settled.ended {
@@ -279,9 +287,7 @@ impl Movement {
     pub fn step_unasked(&mut self, mut next: Item, heard: Millis, rules: &Rules) {
         let before = self.last();
         let last = self.window[before];
-        if next.speed == Speed::NONE {
-            next.hop_mm = way_mm(last.place, next.place);
-        }
+        next.hop_mm = hop_mm(&last, &next, rules);
         self.push(next, heard);
         self.standing.step((last.ts, last.place), (next.ts, next.place), rules);
         self.forget(before, rules);
@@ -412,7 +418,7 @@ impl Walk {
         odometer.after_offline = silence.is_some();
         segment.speed = if stands { Speed::ZERO } else { speed(window, *at, next, rules) };
         if let Some(end) = silence.filter(|_| !stands) {
-            let (way_mm, elapsed_ms) = (window[next].hop_mm, window[next].ts - item.ts);
+            let (way_mm, elapsed_ms) = (way_mm(item.place, window[next].place), window[next].ts - item.ts);
             if Speed::mean(way_mm, elapsed_ms) <= rules.max_plausible {
                 (segment.gap_mm, segment.gap_at) = (way_mm, end.ts);
             }
@@ -441,7 +447,7 @@ fn speed(window: &[Item], at: usize, next: usize, rules: &Rules) -> Speed {
         return Speed::NONE;
     }
     let lasted_ms = end.ts - item.ts;
-    if item.speed != Speed::NONE && lasted_ms <= rules.speed_hold_ms {
+    if holds(item, lasted_ms, rules) {
         return item.speed;
     }
     if lasted_ms >= rules.speed_span_ms {
@@ -457,6 +463,16 @@ fn speed(window: &[Item], at: usize, next: usize, rules: &Rules) -> Speed {
         }
     }
     Speed::NONE
+}
+
+/// Whether the reported speed is that of a segment that lasts so long.
+fn holds(item: &Item, lasted_ms: i64, rules: &Rules) -> bool {
+    item.speed != Speed::NONE && lasted_ms <= rules.speed_hold_ms
+}
+
+/// [`Item::hop_mm`] of the usable item behind `last`.
+fn hop_mm(last: &Item, next: &Item, rules: &Rules) -> i64 {
+    if holds(last, next.ts - last.ts, rules) { UNMEASURED } else { way_mm(last.place, next.place) }
 }
 
 fn way_mm(a: Place, b: Place) -> i64 {

@@ -103,9 +103,14 @@ pub struct Analytics {
 
 impl Analytics {
     /// Something of all its lines in memory.
-    pub fn peek(&self) -> i64 {
+    pub fn peek_near(&self) -> i64 {
         let Self { runs, limits, route, stayed: _ } = self;
         i64::from(runs.overspeed.is_some()) ^ limits.len() as i64 ^ Arc::as_ptr(route).addr() as i64
+    }
+
+    /// Something of what is looked at first behind these.
+    pub fn peek(&self) -> i64 {
+        Arc::strong_count(&self.route) as i64
     }
 }
 

@@ -38,6 +38,13 @@ impl Measures {
         self.max_speed = self.max_speed.max(*max_speed);
     }
 
+    /// A whole segment.
+    pub fn of(segment: &Segment<'_>, rules: &Rules) -> Self {
+        let mut measures = Self { distance_mm: segment.leg_mm, gap_mm: segment.gap_mm, ..Self::default() };
+        measures.add_time(segment, EVER, rules);
+        measures
+    }
+
     /// The part of a segment that lies in an interval.
     pub fn add_segment(&mut self, segment: &Segment<'_>, span: Span, rules: &Rules) {
         let at = segment.at();
@@ -88,6 +95,17 @@ pub struct DaySums {
     pub positions: i64,
     /// The first and the last usable one of them that was moving.
     pub moved: Option<(Millis, Millis)>,
+}
+
+impl DaySums {
+    /// The first and last moving position, with one that a segment of the day begins at.
+    fn note_moved(&mut self, segment: &Segment<'_>, rules: &Rules) {
+        if segment.is_moving(rules) {
+            let at = segment.at();
+            let (first, last) = self.moved.unwrap_or((at, at));
+            self.moved = Some((first.min(at), last.max(at)));
+        }
+    }
 }
 
 /// Sums of the local days of a track or a part of it, ascending.
@@ -149,16 +167,28 @@ impl Days {
 
     /// Adds a segment, cut at midnight.
     pub fn add_segment(&mut self, segment: &Segment<'_>, rules: &Rules) {
-        let zone = &*rules.local_time;
-        let (at, until) = (segment.at(), segment.until());
-        let (mut day, mut span) = zone.day_and_span(at);
+        let (day, span) = rules.local_time.day_and_span(segment.at());
+        if lies_in(segment, span) {
+            self.add_whole(segment, day, &Measures::of(segment, rules), rules);
+        } else {
+            self.add_cut(segment, (day, span), rules);
+        }
+    }
+
+    /// Adds a segment that lies within a day, and what it comes to.
+    fn add_whole(&mut self, segment: &Segment<'_>, day: Day, measures: &Measures, rules: &Rules) {
+        let sums = self.entry(day);
+        sums.measures.add(measures);
+        sums.note_moved(segment, rules);
+    }
+
+    /// Adds a segment that begins in a day and ends in a later one.
+    fn add_cut(&mut self, segment: &Segment<'_>, (mut day, mut span): (Day, Span), rules: &Rules) {
+        let (zone, until) = (&*rules.local_time, segment.until());
         let sums = self.entry(day);
         sums.measures.distance_mm += segment.leg_mm;
         sums.measures.add_time(segment, span, rules);
-        if segment.is_moving(rules) {
-            let (first, last) = sums.moved.unwrap_or((at, at));
-            sums.moved = Some((first.min(at), last.max(at)));
-        }
+        sums.note_moved(segment, rules);
         if segment.gap_mm != 0 {
             self.entry(zone.day(segment.gap_at)).measures.gap_mm += segment.gap_mm;
         }
@@ -241,11 +271,20 @@ impl<'t> Tally<'t> {
 
     /// Adds a settled segment.
     pub fn segment(&mut self, segment: &Segment<'_>) {
-        if let Some(sums) = &mut self.sums {
-            sums.total.add_segment(segment, EVER, self.rules);
-            sums.days.add_segment(segment, self.rules);
+        if self.sums.is_none() && self.days.is_none() {
+            return;
         }
-        self.days.iter_mut().for_each(|days| days.add_segment(segment, self.rules));
+        let (measures, rules) = (Measures::of(segment, self.rules), self.rules);
+        let (day, span) = rules.local_time.day_and_span(segment.at());
+        self.sums.iter_mut().for_each(|sums| sums.total.add(&measures));
+        let of_chunk = self.sums.as_deref_mut().map(|sums| &mut sums.days);
+        for days in of_chunk.into_iter().chain(self.days.as_deref_mut()) {
+            if lies_in(segment, span) {
+                days.add_whole(segment, day, &measures, rules);
+            } else {
+                days.add_cut(segment, (day, span), rules);
+            }
+        }
     }
 
     /// Adds the start of a stop.
@@ -268,6 +307,11 @@ impl<'t> Tally<'t> {
         self.sums.iter_mut().for_each(|sums| add(&mut sums.days, zone));
         self.days.iter_mut().for_each(|days| add(days, zone));
     }
+}
+
+/// Whether all that a segment adds counts in the interval in which it begins.
+fn lies_in(segment: &Segment<'_>, span: Span) -> bool {
+    segment.until() <= span.until && (segment.gap_mm == 0 || segment.gap_at < span.until)
 }
 
 /// Span of all instants.

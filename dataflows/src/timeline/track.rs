@@ -162,15 +162,31 @@ impl Track {
         reach
     }
 
-    /// Something of all that [`Track::append`] looks at first.
+    /// Something of its own lines in memory.
+    pub fn peek_own(&self) -> i64 {
+        let Self { head, undecided, .. } = self;
+        let of = |t: Option<Millis>| t.unwrap_or(0);
+        of(head.heard.map(|heard| heard.ts)) ^ of(head.last.map(|last| last.ts)) ^ of(*undecided)
+    }
+
+    /// Something of all that it points to and [`Track::append`] looks at.
+    pub fn peek_near(&self) -> i64 {
+        let Self { grown, tail, head, undecided: _, region: _ } = self;
+        let analytics = head.analytics.as_ref().map_or(0, |analytics| analytics.peek_near());
+        let movement = head.movement.as_ref().map_or(0, |movement| movement.peek_near());
+        let inside = head.inside.iter().fold(0, |read, inside| read ^ inside.present_from);
+        let chunk = tail.positions.len() ^ usize::from(tail.before.is_some());
+        chunk as i64 ^ inside ^ analytics ^ movement ^ grown.as_ref().map_or(0, |grown| grown.sealed.len() as i64)
+    }
+
+    /// Something of all behind that which is looked at first.
     pub fn peek(&self) -> i64 {
         let Self { grown, tail, head, undecided: _, region: _ } = self;
         let last = tail.positions.last().map_or(0, |position| position.ts);
-        let inside = head.inside.iter().fold(0, |read, inside| read ^ inside.present_from);
         let analytics = head.analytics.as_ref().map_or(0, |analytics| analytics.peek());
         let movement = head.movement.as_ref().map_or(0, |movement| movement.peek());
         let sums = tail.sums.as_ref().map_or(0, |sums| sums.peek());
-        last ^ inside ^ analytics ^ movement ^ sums ^ grown.as_ref().map_or(0, |grown| grown.days.peek())
+        last ^ analytics ^ movement ^ sums ^ grown.as_ref().map_or(0, |grown| grown.days.peek())
     }
 
     /// Whether the head's geofences are known to hold for a position to come, in this generation.

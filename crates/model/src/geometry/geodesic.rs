@@ -84,7 +84,7 @@ pub fn distance_mm(a: Place, b: Place) -> i64 {
 pub fn at_most_mm(a: Place, b: Place) -> i64 {
     let north = (f64::from(a.lat) - f64::from(b.lat)).abs();
     let east = (f64::from(a.lon) - f64::from(b.lon)).abs();
-    ((north + east) * (GREATEST_RADIUS * UNIT) * 1000.0).ceil() as i64 + 1
+    ((north + east) * (GREATEST_RADIUS * UNIT) * 1000.0) as i64 + 2
 }
 
 /// Whether `distance_m(a, b) <= limit_m`.

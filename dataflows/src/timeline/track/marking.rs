@@ -1,10 +1,15 @@
 //! The marks of a track's positions: which are outliers, and which are marked anew when others come.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::Track;
 use crate::timeline::fold::Fold;
 use crate::timeline::marks::{self, AHEAD, Accurate, Pass};
 use crate::timeline::rewrite::{Rewrite, merge};
 use watchtower_model::{END, Mark, Millis, Outliers, Position};
+
+/// Accurate positions, hardly ever more than decide about one.
+type Ahead = SmallVec<[Accurate; AHEAD]>;
 
 /// Marks after a position is appended: see [`Track::append`].
 pub(super) struct Marking {
@@ -30,7 +35,7 @@ impl Track {
             return Marking { mark: Mark::None, changed: Vec::new(), undecided };
         }
         let first = undecided.unwrap_or(next.ts);
-        let mut ahead = vec![Accurate { position: *next, after_offline: false }];
+        let mut ahead: Ahead = smallvec![Accurate { position: *next, after_offline: false }];
         let before = self.walk_back(fold, END, &mut ahead, |ahead| ahead.position.ts <= first);
         ahead.reverse();
         let mut pass = Pass::new(before);
@@ -57,7 +62,7 @@ impl Track {
         &self,
         fold: &Fold<'_>,
         before: Millis,
-        ahead: &mut Vec<Accurate>,
+        ahead: &mut Ahead,
         mut is_enough: impl FnMut(&Accurate) -> bool,
     ) -> Option<Position> {
         let mut later = ahead.last().map(|ahead| ahead.position.ts);
@@ -150,7 +155,7 @@ impl Track {
 
     /// Where a pass can begin whose decisions are as before up to an instant: from when on, after which usable position.
     fn decided_before(&self, fold: &Fold<'_>, t: Millis) -> (Option<Position>, Millis) {
-        let (mut behind, mut count) = (Vec::new(), 0);
+        let (mut behind, mut count) = (Ahead::new(), 0);
         let before = self.walk_back(fold, t, &mut behind, |_| {
             count += 1;
             count >= AHEAD
