@@ -161,8 +161,8 @@ impl Days {
     }
 
     /// Counts a position.
-    pub fn add_position(&mut self, ts: Millis, zone: &LocalTime) {
-        self.entry(zone.day(ts)).positions += 1;
+    pub fn add_position(&mut self, day: Day) {
+        self.entry(day).positions += 1;
     }
 
     /// Adds a segment, cut at midnight.
@@ -294,7 +294,10 @@ impl<'t> Tally<'t> {
 
     /// Adds a position of any kind.
     pub fn position(&mut self, ts: Millis) {
-        self.each_day(|days, zone| days.add_position(ts, zone));
+        if self.sums.is_some() || self.days.is_some() {
+            let day = self.rules.local_time.day(ts);
+            self.each_day(|days, _| days.add_position(day));
+        }
     }
 
     /// Adds the silence before it.
