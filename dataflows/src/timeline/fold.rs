@@ -23,11 +23,11 @@ use crate::catalogue::{Catalogue, View};
 use crate::cells::SafeRegion;
 use crate::roster::Roster;
 use crate::timeline::deltas::FactDeltas;
-use crate::timeline::movement::{Item, Movement, Segment, Sink, UNMEASURED, Unsettled};
+use crate::timeline::movement::{Item, Movement, Segment, Sink, UNMEASURED};
 use crate::timeline::runs::{Limited, Runner, Runs};
 use crate::timeline::standing::Stopped;
 use crate::timeline::state::{Analytics, Heard, Inside, State};
-use crate::timeline::sums::Tally;
+use crate::timeline::sums::{Days, Tally};
 use turns::Scratch;
 use watchtower_model::Span;
 use watchtower_model::{
@@ -113,13 +113,6 @@ impl Sink for Settling<'_, '_> {
     fn stop_ended(&mut self, stop: &Stopped) {
         self.ended = Some(*stop);
     }
-}
-
-/// Runs as they are as yet, in front of the last position.
-#[derive(Clone, Copy, Debug)]
-pub struct Running {
-    unsettled: Unsettled,
-    runs: Runs,
 }
 
 impl Fold<'_> {
@@ -230,7 +223,7 @@ impl Fold<'_> {
         self.forget_stayed(state);
     }
 
-    fn runner<'s>(&'s self, limits: &'s [Limited]) -> Runner<'s> {
+    pub(super) fn runner<'s>(&'s self, limits: &'s [Limited]) -> Runner<'s> {
         Runner { vehicle: self.vehicle, sign: self.sign, rules: self.rules, limits }
     }
 
@@ -263,7 +256,9 @@ impl Fold<'_> {
     /// The facts that have not ended, as they are at `now`, for a fold that has stayed until then, and those that
     /// have ended as far as is known as yet.
     pub fn open(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
-        self.open_running(state, now, facts);
+        let days = &mut Days::default();
+        let running = self.run(state, facts, days);
+        self.open_from(state, running, now, facts, |_| {});
         let Some(last) = &state.last else { return };
         facts.visits.extend(state.inside.iter().map(|inside| (inside.visit(self.vehicle, now), self.sign)));
         if let Some(analytics) = state.analytics.as_deref() {
@@ -272,74 +267,7 @@ impl Fold<'_> {
         }
     }
 
-    /// What [`Fold::open`] reports, but for the visits and trips that have not ended, and for presence: what every
-    /// position may make different.
-    pub fn open_running(&self, state: &State, now: Millis, facts: &mut FactDeltas) {
-        let running = self.run(state, facts, |_| {});
-        self.open_running_from(state, running, now, facts, |_| {});
-    }
-
-    /// Takes the runs through the segments that are not settled, but for that of the last position, as they are as yet.
-    /// `segments` is passed these, too.
-    pub fn run(
-        &self,
-        state: &State,
-        facts: &mut FactDeltas,
-        mut segments: impl FnMut(&Segment<'_>),
-    ) -> Option<Running> {
-        let (movement, analytics) = (state.movement.as_ref()?, state.analytics.as_deref()?);
-        let (runner, mut runs) = (self.runner(&analytics.limits), analytics.runs);
-        let unsettled = movement.unsettled(self.rules, |segment| {
-            runner.step(&mut runs, segment, facts);
-            segments(segment);
-        });
-        Some(Running { unsettled, runs })
-    }
-
-    /// Takes them on from where they were some positions ago, of which none was rewritten. `None` if more is settled now.
-    pub fn run_on(
-        &self,
-        state: &State,
-        was: &Running,
-        facts: &mut FactDeltas,
-        mut segments: impl FnMut(&Segment<'_>),
-    ) -> Option<Running> {
-        let (movement, analytics) = (state.movement.as_ref()?, state.analytics.as_deref()?);
-        let (runner, mut runs) = (self.runner(&analytics.limits), was.runs);
-        let unsettled = movement.go_on(was.unsettled, self.rules, |segment| {
-            runner.step(&mut runs, segment, facts);
-            segments(segment);
-        })?;
-        Some(Running { unsettled, runs })
-    }
-
-    /// Reports what [`Fold::open_running`] does, for runs that have been taken up to the last position. `last` is passed
-    /// the segment of that.
-    pub fn open_running_from(
-        &self,
-        state: &State,
-        running: Option<Running>,
-        now: Millis,
-        facts: &mut FactDeltas,
-        mut last: impl FnMut(&Segment<'_>),
-    ) {
-        let silence = self.open_silence(state, now);
-        facts.offlines.extend(silence.map(|offline| (offline, self.sign)));
-        let (Some(movement), Some(analytics)) = (&state.movement, state.analytics.as_deref()) else { return };
-        let Some(Running { unsettled, mut runs }) = running else { return };
-        let runner = self.runner(&analytics.limits);
-        movement.last_as_yet(unsettled, self.rules, |segment| {
-            runner.step(&mut runs, segment, facts);
-            runner.open(runs, segment, silence.as_ref(), facts);
-            last(segment);
-        });
-        if let Some(stop) = movement.standing().stop() {
-            let has_ended = state.last.is_some_and(|last| stop.until < last.ts);
-            facts.stops.push((self.stop_fact(state, &stop, has_ended), self.sign));
-        }
-    }
-
-    fn open_silence(&self, state: &State, now: Millis) -> Option<Offline> {
+    pub(super) fn open_silence(&self, state: &State, now: Millis) -> Option<Offline> {
         let heard = state.heard.filter(|heard| self.is_silent(heard.ts, now))?;
         Some(Offline { vehicle: self.vehicle, started_at: heard.ts, ended_at: None })
     }

@@ -22,6 +22,7 @@ mod presence;
 mod refold;
 mod rewrite;
 mod route;
+mod running;
 mod runs;
 mod silences;
 #[cfg(test)]

@@ -397,7 +397,8 @@ const MARGIN: usize = AHEAD + 10;
 /// Chunks that are kept for it at most. Of a tracker that is hardly ever accurate, marks become final so much sooner.
 const MARGIN_CHUNKS: usize = 8;
 
-fn day(t: Millis, rules: &Rules) -> Day {
+/// The local day at `t`; the first there is at the beginning of time.
+pub(super) fn day(t: Millis, rules: &Rules) -> Day {
     if t == Millis::MIN { Day(i32::MIN) } else { rules.local_time.day(t) }
 }
 

@@ -16,7 +16,7 @@ use super::fold::Fold;
 use super::rewrite::Rewrite;
 use super::route::Route;
 use super::state::{Analytics, Inside, State};
-use super::track::{Appended, Rewound, Track};
+use super::track::{Appended, Rewound, Track, day};
 use super::{Changes, Stats, Timeline, Timelines};
 use crate::catalogue::{Change, View};
 use crate::views::groups::{reach_ms, silence_reach_ms};
@@ -208,26 +208,6 @@ fn as_arrived(position: Position) -> Position {
     Position { mark, ..position }
 }
 
-/// Facts of runs that both folds report alike: the first of each kind.
-struct Unsaid {
-    idlings: usize,
-    spells: usize,
-    legs: usize,
-}
-
-impl Unsaid {
-    /// Those reported so far, where runs are the first to report any.
-    fn of(facts: &FactDeltas) -> Self {
-        Self { idlings: facts.idlings.len(), spells: facts.spells.len(), legs: facts.legs.len() }
-    }
-
-    fn drop_from(self, facts: &mut FactDeltas) {
-        facts.idlings.drain(..self.idlings);
-        facts.spells.drain(..self.spells);
-        facts.legs.drain(..self.legs);
-    }
-}
-
 /// What of a state begins and ends seldom: shared with it, so that to see whether it is the same costs
 /// nothing.
 struct Standing {
@@ -310,29 +290,17 @@ impl Timelines {
         // Positions that are marked as they come may leave the row as it is.
         let row_was = events.iter().all(|event| !event.position.is_accurate());
         let row_was = row_was.then(|| old.vehicle_state(timeline.track.head(), before));
-        days.clear();
-        let running = old.run(timeline.track.head(), facts, |segment| days.add_segment(segment, rules));
-        let unsaid = Unsaid::of(facts);
-        old.open_running_from(timeline.track.head(), running, before, facts, |_| {});
+        let running = old.run(timeline.track.head(), facts, days);
+        old.open_from(timeline.track.head(), running, before, facts, |_| {});
         let mut changed = Span { from: timeline.track.head().settled_until().min(heard.ts), until: END };
         let Extended { begins_chunk, has_rewound } =
             timeline.extend(events, &new, &mut changed, &mut self.stats, facts);
         timeline.newest = timeline.newest.max(newest);
         let (head, is) = (timeline.track.head(), Standing::of(timeline.track.head()));
-        let went_on = running.as_ref().filter(|_| !has_rewound).and_then(|running| {
-            new.run_on(head, running, facts, |segment| days.add_segment(segment, rules))
-        });
-        let running = if went_on.is_some() {
-            unsaid.drop_from(facts);
-            went_on
-        } else {
-            days.clear();
-            new.run(head, facts, |segment| days.add_segment(segment, rules))
-        };
-        new.open_running_from(head, running, now, facts, |segment| days.add_segment(segment, rules));
+        let running = new.run_on(head, running.filter(|_| !has_rewound), facts, days);
+        new.open_from(head, running, now, facts, |segment| days.add_segment(segment, rules));
         if let Some(latest) = head.last.as_ref().filter(|_| has_analytics) {
-            let stays = Arc::ptr_eq(&was.inside, &is.inside);
-            let presences = &mut out.facts.presences;
+            let (stays, presences) = (Arc::ptr_eq(&was.inside, &is.inside), &mut out.facts.presences);
             if !stays || !new.prolong_presence(&is.inside, (&last, before), (latest, now), presences) {
                 old.open_presence(&was.inside, &last, before, facts);
                 new.open_presence(&is.inside, latest, now, facts);
@@ -347,8 +315,7 @@ impl Timelines {
             facts.consolidate();
             let (track, ledger) = (&timeline.track, timeline.ledger.get_or_insert_default());
             ledger.measure(track, changed, &new, facts);
-            let first = if changed.from == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(changed.from) };
-            ledger.tell_days(&new, track, new.silence(head, now), first, days, facts);
+            ledger.tell_days(&new, track, new.silence(head, now), day(changed.from, rules), days, facts);
             Labels { vehicle, roster: &self.world.roster, rules }.label(facts, &mut out.fleet_days);
             timeline.pin(&new, now, facts);
         } else if has_rewound {
@@ -406,13 +373,9 @@ impl Timelines {
         if self.world.rules.views.has_analytics() {
             let (track, ledger, rules) = (&timeline.track, timeline.ledger.get_or_insert_default(), &self.world.rules);
             ledger.measure(track, changed, &new, &mut facts);
-            let first = if changed.is_empty() { untold } else { changed.from };
-            let first = if first == BEGINNING { Day(i32::MIN) } else { rules.local_time.day(first) };
-            self.days.clear();
-            if let Some(movement) = &is.movement {
-                movement.as_yet(rules, |segment| self.days.add_segment(segment, rules));
-            }
-            ledger.tell_days(&new, track, new.silence(&is, self.now), first, &mut self.days, &mut facts);
+            let first = day(if changed.is_empty() { untold } else { changed.from }, rules);
+            let days = new.days_as_yet(&is, &mut self.days);
+            ledger.tell_days(&new, track, new.silence(&is, self.now), first, days, &mut facts);
             if happened.moves_fleet {
                 let mut under_way = FactDeltas::default();
                 if let Some(Analytics { route, .. }) = is.analytics.as_deref() {
