@@ -28,3 +28,7 @@ pub use entry_id::{EntryId, NoEntryId};
 pub use finding::{Finding, Findings, Severity};
 pub use note::Note;
 pub use remedy::Remedy;
+
+/// A future that is compiled in the crate that returns it, once. Any other is compiled where it is awaited, with all that
+/// it awaits: at the door of a room, that would be the whole room in each program.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -38,7 +38,7 @@ use crate::checkpoint::SaveError;
 use crate::telemetry::health::Health;
 use crate::telemetry::http::HttpError;
 use crate::telemetry::{http, metrics};
-use watchtower_core::Cursor;
+use watchtower_core::{BoxFuture, Cursor};
 use watchtower_engine::flow::Unreadable;
 use watchtower_log::file::LogError;
 use watchtower_log::redis::{ProtocolError, RedisError};
@@ -169,7 +169,7 @@ pub async fn run(
     if !takeover {
         store.refuse_occupied()?;
     }
-    let ended = run_for(options, places, Purpose::Serve { takeover }, shutdown).await;
+    let ended = run_for(options, places, Purpose::Serve { takeover }, Box::pin(shutdown)).await;
     store.settle();
     ended
 }
@@ -186,7 +186,7 @@ pub async fn rebuild(
     from: RebuildFrom,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DaemonError> {
-    run_for(options, places, Purpose::Rebuild(from), shutdown).await
+    run_for(options, places, Purpose::Rebuild(from), Box::pin(shutdown)).await
 }
 
 /// Source of a rebuild.
@@ -211,13 +211,21 @@ enum Purpose {
     Rebuild(RebuildFrom),
 }
 
-async fn run_for(
+fn run_for<'a>(
+    options: Options,
+    places: &'a Places,
+    purpose: Purpose,
+    shutdown: BoxFuture<'a, ()>,
+) -> BoxFuture<'a, Result<(), DaemonError>> {
+    Box::pin(serve_purpose(options, places, purpose, shutdown))
+}
+
+async fn serve_purpose(
     options: Options,
     places: &Places,
     purpose: Purpose,
-    shutdown: impl Future<Output = ()> + Send,
+    mut shutdown: BoxFuture<'_, ()>,
 ) -> Result<(), DaemonError> {
-    tokio::pin!(shutdown);
     let store = Store::new(&places.store)?;
     let health = Health::starting("connecting");
     let metrics = metrics::install().map_err(|error| DaemonError::Metrics(error.to_string()))?;
@@ -240,7 +248,7 @@ async fn run_for(
             Ok(running) => {
                 // Without a service manager this does nothing.
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-                running.until(shutdown, &health).await
+                running.until(&mut shutdown, &health).await
             }
             Err(error) => Err(error),
         },

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
+use watchtower_core::BoxFuture;
 use watchtower_core::events::Limits;
 use watchtower_log::ingest::Ingest;
 use watchtower_store::tokens::Tokens;
@@ -115,7 +116,15 @@ impl Gateway {
     }
 
     /// Serves until `shutdown` completes; requests in progress may then finish within `GRACE`.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        self.run_until(Box::pin(shutdown)).await;
+    }
+
+    fn run_until(self, shutdown: BoxFuture<'_, ()>) -> BoxFuture<'_, ()> {
+        Box::pin(self.serve(shutdown))
+    }
+
+    async fn serve(self, mut shutdown: BoxFuture<'_, ()>) {
         let Self { listener, address: _, tls, context, log } = self;
         metrics::describe(&context.options);
         let feeds = Feeds::start(&context, &log);
@@ -123,7 +132,6 @@ impl Gateway {
         let router = routes::router(Arc::clone(&context));
         let (stopping, stop) = watch::channel(());
         let mut tasks = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,

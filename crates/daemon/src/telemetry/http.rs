@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::health::Health;
+use watchtower_core::BoxFuture;
 
 /// Values of `[http]`.
 #[derive(Clone, Debug)]
@@ -164,7 +165,7 @@ impl Server {
         metrics: PrometheusHandle,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), HttpError> {
-        self.serve(router(Pages { health, metrics: metrics.clone() }), metrics, shutdown).await
+        self.serve_boxed(router(Pages { health, metrics: metrics.clone() }), metrics, Box::pin(shutdown)).await
     }
 
     /// Serves `/metrics` alone until the returned future is dropped.
@@ -174,14 +175,23 @@ impl Server {
     pub async fn run_metrics(self, metrics: PrometheusHandle) -> Result<(), HttpError> {
         let render = metrics.clone();
         let page = get(move || async move { rendered(&render) });
-        self.serve(Router::new().route("/metrics", page), metrics, std::future::pending()).await
+        self.serve_boxed(Router::new().route("/metrics", page), metrics, Box::pin(std::future::pending())).await
+    }
+
+    fn serve_boxed(
+        self,
+        router: Router,
+        metrics: PrometheusHandle,
+        shutdown: BoxFuture<'static, ()>,
+    ) -> BoxFuture<'static, Result<(), HttpError>> {
+        Box::pin(self.serve(router, metrics, shutdown))
     }
 
     async fn serve(
         self,
         router: Router,
         metrics: PrometheusHandle,
-        shutdown: impl Future<Output = ()> + Send + 'static,
+        shutdown: BoxFuture<'static, ()>,
     ) -> Result<(), HttpError> {
         let Self { listener, address } = self;
         let (ending, mut ended) = watch::channel(());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use watchtower_core::EntryId;
+use watchtower_core::{BoxFuture, EntryId};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,7 +38,11 @@ impl Reader {
     ///
     /// # Errors
     /// If the server cannot be reached or does not let us in.
-    pub async fn connect(server: &Server) -> Result<Self, RedisError> {
+    pub fn connect(server: &Server) -> BoxFuture<'_, Result<Self, RedisError>> {
+        Box::pin(Self::open(server))
+    }
+
+    async fn open(server: &Server) -> Result<Self, RedisError> {
         let stream = server.dial().await?;
         let mut reader = Self { server: server.clone(), stream, buffer: BytesMut::new(), count: 100 };
         for command in server.greeting() {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use watchtower_auth::tls;
+use watchtower_core::BoxFuture;
 
 use super::answers::{error_answers, is_out_of_memory, passes};
 use super::resp::ProtocolError;
@@ -211,7 +212,11 @@ impl Server {
     ///
     /// # Errors
     /// If the server cannot be reached or refuses us.
-    pub async fn connect(&self) -> Result<redis::aio::MultiplexedConnection, RedisError> {
+    pub fn connect(&self) -> BoxFuture<'_, Result<redis::aio::MultiplexedConnection, RedisError>> {
+        Box::pin(self.connect_or_explain())
+    }
+
+    async fn connect_or_explain(&self) -> Result<redis::aio::MultiplexedConnection, RedisError> {
         let error = match self.connect_once().await {
             Err(error) if !is_away(&error) => error,
             connected => return connected.map_err(self.failed("connect")),

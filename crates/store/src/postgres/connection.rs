@@ -8,6 +8,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use watchtower_auth::tls;
+use watchtower_core::BoxFuture;
 
 use super::connection_string::{self, split_ssl_mode};
 use super::error::StoreError;
@@ -120,15 +121,17 @@ impl Database {
     ///
     /// # Errors
     /// If the server cannot be reached or refuses the login.
-    pub async fn connect(&self) -> Result<Client, StoreError> {
+    pub fn connect(&self) -> BoxFuture<'_, Result<Client, StoreError>> {
         let session = async {
             let client = self.open().await?;
             self.prepare(&client).await?;
             Ok(client)
         };
-        tokio::time::timeout(CONNECT_TIMEOUT, session)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::TimedOut { server: self.server(), after: CONNECT_TIMEOUT }))
+        Box::pin(async {
+            tokio::time::timeout(CONNECT_TIMEOUT, session)
+                .await
+                .unwrap_or_else(|_| Err(StoreError::TimedOut { server: self.server(), after: CONNECT_TIMEOUT }))
+        })
     }
 
     async fn open(&self) -> Result<Client, StoreError> {

@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 
 use super::connection::Database;
 use super::error::StoreError;
+use watchtower_core::BoxFuture;
 use watchtower_core::tables::{TABLES, Table};
 
 /// The migrations, oldest first: name and SQL. A test compares them with the folder.
@@ -89,7 +90,15 @@ pub async fn standing(client: &Client, database: &Database) -> Result<Standing, 
 ///
 /// # Errors
 /// If a right or PostGIS is missing, or a migration fails and is rolled back.
-pub async fn migrate(
+pub fn migrate<'a>(
+    client: &'a mut Client,
+    database: &'a Database,
+    reader_role: Option<&'a str>,
+) -> BoxFuture<'a, Result<Migrated, StoreError>> {
+    Box::pin(bring_up_to_date(client, database, reader_role))
+}
+
+async fn bring_up_to_date(
     client: &mut Client,
     database: &Database,
     reader_role: Option<&str>,
