@@ -39,7 +39,10 @@ pub(super) fn channel(entry: &mut Entry<'_>) -> Option<Channel> {
     let timeout = entry.read("timeout", Channel::TIMEOUT, kinds::span(100..=MAX_TIMEOUT_MS));
     let concurrency = entry.read("concurrency", Channel::CONCURRENCY, kinds::whole(1..=256));
     if !entry.has("kind") {
-        entry.problem_at("kind", &format!("missing; expected {}", either(ChannelKind::NAMES.map(|name| format!("{name:?}")))));
+        entry.problem_at(
+            "kind",
+            &format!("missing; expected {}", either(ChannelKind::NAMES.map(|name| format!("{name:?}")))),
+        );
     }
     let own = KEYS.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, keys)| keys);
     for key in KEYS.iter().flat_map(|(_, keys)| *keys) {
@@ -136,7 +139,8 @@ fn slack(entry: &mut Entry<'_>) -> Slack {
     let slack = Slack {
         webhook_url: entry.read("webhook_url", None, |value| secret(value, "the address of a webhook").map(Some)),
         token: entry.read("token", None, |value| secret(value, "a bot token").map(Some)),
-        channel: entry.read("channel", None, |value| text(value, "a channel of Slack").map(|name| Some(name.to_owned()))),
+        channel: entry
+            .read("channel", None, |value| text(value, "a channel of Slack").map(|name| Some(name.to_owned()))),
         base_url: entry.read("base_url", Slack::BASE_URL.to_owned(), |value| text(value, "a URL").map(str::to_owned)),
     };
     match (&slack.webhook_url, &slack.token, &slack.channel) {
@@ -150,7 +154,10 @@ fn slack(entry: &mut Entry<'_>) -> Slack {
 
 /// Networks that a receiver may be in although they are not public.
 fn networks(value: Value<'_>) -> Result<Vec<Network>, Wrong> {
-    texts(value)?.iter().map(|text| text.parse::<Network>().map_err(|fault| format!("{fault}, found {text:?}"))).collect()
+    texts(value)?
+        .iter()
+        .map(|text| text.parse::<Network>().map_err(|fault| format!("{fault}, found {text:?}")))
+        .collect()
 }
 
 /// A list of texts, or one.

@@ -125,7 +125,11 @@ fn a_mail_server_gets_one_mail_per_event_in_one_conversation() {
     server.wait().unwrap();
     assert_eq!(mails[0]["to"], json!(["ops@example.org", "boss@example.org"]));
     assert!(mails[0]["subject"].as_str().unwrap().starts_with("[WARNING] <b>t<1></b>"), "{}", mails[0]["subject"]);
-    assert!(mails[0]["plain"].as_str().unwrap().contains("<b>t<1></b> & co: t<1> entered yard"), "{}", mails[0]["plain"]);
+    assert!(
+        mails[0]["plain"].as_str().unwrap().contains("<b>t<1></b> & co: t<1> entered yard"),
+        "{}",
+        mails[0]["plain"]
+    );
     assert!(mails[0]["html"].as_str().unwrap().contains("<b>t&lt;1&gt;</b>"), "{}", mails[0]["html"]);
     assert_eq!(mails[1]["references"], mails[0]["message_id"]);
     assert_ne!(mails[1]["message_id"], mails[0]["message_id"]);
@@ -140,5 +144,8 @@ fn deliveries_from_postgresql_are_those_from_a_file() {
     let (_, rows) = deliver(desk.notifier(Vec::new()));
     assert_eq!(rows, 3);
     let subject = subject("t1");
-    assert_eq!(desk.listed(), [format!("discard {subject} raised delivered"), format!("log {subject} corrected delivered")]);
+    assert_eq!(
+        desk.listed(),
+        [format!("discard {subject} raised delivered"), format!("log {subject} corrected delivered")]
+    );
 }

@@ -81,12 +81,9 @@ fn an_entry_is_raised_corrected_by_a_late_position_and_retracted_when_it_did_not
         "type": "geofence", "geofence_id": "yard", "geometry": {"type": "Point", "coordinates": [3.36, 6.44]}, "radius_m": 150,
     });
     let begin = jiff::Timestamp::now().as_millisecond() + 1_000;
-    let at = |seconds: i64, lon: f64| {
-        json!({"type": "position", "vehicle_id": "T1", "ts": begin + seconds * 1_000, "lon": lon, "lat": 6.44})
-    };
-    let withdrawn = |seconds: i64| {
-        json!({"type": "position", "vehicle_id": "T1", "ts": begin + seconds * 1_000, "deleted": true})
-    };
+    let at = |seconds: i64, lon: f64| json!({"type": "position", "vehicle_id": "T1", "ts": begin + seconds * 1_000, "lon": lon, "lat": 6.44});
+    let withdrawn =
+        |seconds: i64| json!({"type": "position", "vehicle_id": "T1", "ts": begin + seconds * 1_000, "deleted": true});
     publish(&file, &[yard, at(0, 3.35), at(30, 3.36)]);
     wait_for("it is raised", || receiver.seen().len() == 1);
     publish(&file, &[at(20, 3.36)]);

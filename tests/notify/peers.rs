@@ -30,11 +30,12 @@ fn the_library_verifies_with_the_old_secret_and_with_the_new_one() {
     let other = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
     let seen = receiver.seen();
     assert_eq!(seen.len(), 2);
-    let messages: Vec<Value> =
-        seen.iter().flat_map(|request| [SECRETS[0], SECRETS[1], other].map(|secret| message(request, secret))).collect();
+    let messages: Vec<Value> = seen
+        .iter()
+        .flat_map(|request| [SECRETS[0], SECRETS[1], other].map(|secret| message(request, secret)))
+        .collect();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gateway/peers/sign.py");
-    let mut process =
-        Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut process = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     process.stdin.take().unwrap().write_all(Value::from(messages).to_string().as_bytes()).unwrap();
     let output = process.wait_with_output().unwrap();
     let answers: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();

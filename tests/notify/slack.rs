@@ -34,9 +34,12 @@ fn a_subject_is_one_message_that_is_edited_with_what_changed_in_its_thread() {
     assert_eq!((roots.len(), messages.len()), (1, 3), "{messages:?}");
     let text = "Retracted, it did not happen: &lt;!here&gt; &amp; co entered yard at 2026-11-23 06:00 UTC";
     assert!(roots[0].text.ends_with(text), "{}", roots[0].text);
-    assert!(messages.iter().filter(|message| message.thread_ts.is_some()).all(|message| {
-        message.thread_ts.as_deref() == Some(roots[0].ts.as_str())
-    }));
+    assert!(
+        messages
+            .iter()
+            .filter(|message| message.thread_ts.is_some())
+            .all(|message| { message.thread_ts.as_deref() == Some(roots[0].ts.as_str()) })
+    );
     assert_eq!(desk.listed(), [format!("chat {} retracted delivered", subject("<!here> & co"))]);
 }
 

@@ -207,8 +207,17 @@ fn private_addresses_are_refused_in_every_form() {
     let receiver = Receiver::willing();
     let mut desk = Desk::new();
     let hosts = [
-        "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
-        "[::ffff:7f00:1]", "0.0.0.0", "[64:ff9b::7f00:1]",
+        "127.0.0.1",
+        "localhost",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "0.0.0.0",
+        "[64:ff9b::7f00:1]",
     ];
     let ids: Vec<String> = (0..hosts.len()).map(|i| format!("c{i}")).collect();
     let names: Vec<&str> = ids.iter().map(String::as_str).collect();

@@ -144,7 +144,8 @@ impl Webhook {
     /// # Errors
     /// What is wrong with it; it is not repeated.
     pub fn check_url(url: &SecretString) -> Result<(), &'static str> {
-        let parsed = Url::parse(url.expose_secret()).map_err(|_| "expected a URL such as https://example.org/alerts")?;
+        let parsed =
+            Url::parse(url.expose_secret()).map_err(|_| "expected a URL such as https://example.org/alerts")?;
         match (parsed.scheme(), parsed.host_str()) {
             ("https" | "http", Some(host)) if !host.is_empty() => Ok(()),
             _ => Err("expected a URL of https or http"),

@@ -80,7 +80,8 @@ async fn follow(args: &TailArgs, store: &Store, stop: &AtomicBool, out: &mut imp
         let mut reader = store.reader().await?;
         let [answer] = reader.read([&query]).await?;
         if as_of != Some(answer.as_of) {
-            let rows: BTreeMap<Key, Row> = answer.rows.into_iter().map(|row| (key(&alerts::TABLE, &row), row)).collect();
+            let rows: BTreeMap<Key, Row> =
+                answer.rows.into_iter().map(|row| (key(&alerts::TABLE, &row), row)).collect();
             if as_of.is_some() || args.since.is_some() {
                 for (event, row) in changes(&known, &rows) {
                     print(args, event, row, out)?;

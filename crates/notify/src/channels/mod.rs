@@ -93,7 +93,9 @@ impl Sender {
             }
             ChannelKind::Redis(options) => Self::Redis(Box::new(redis::Sender::open(options, around)?)),
             ChannelKind::Postgres(options) => Self::Postgres(postgres::Sender::open(options, around)?),
-            ChannelKind::Slack(options) => Self::Slack(Box::new(slack::Sender::open(options, channel.timeout, around)?)),
+            ChannelKind::Slack(options) => {
+                Self::Slack(Box::new(slack::Sender::open(options, channel.timeout, around)?))
+            }
             ChannelKind::Log => Self::Log(log::Sender::open(&channel.id, around)),
             ChannelKind::Discard => Self::Discard,
         })
