@@ -1,6 +1,6 @@
 //! A receiver of webhooks that does what a test asks for: it answers, hangs, drips, or goes away.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;

@@ -22,10 +22,12 @@
 mod changes;
 mod row;
 mod schema;
+mod version;
 
-pub use changes::{AlertChanges, AlertVersion};
+pub use changes::AlertChanges;
 pub use row::{AlertEvent, Condition, OutboxRow};
 pub use schema::schema;
+pub use version::AlertVersion;
 
 use watchtower_model::Millis;
 

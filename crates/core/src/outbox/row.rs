@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use watchtower_model::{Millis, rfc3339};
 
 use super::DEFAULT_MAX_AGE_MS;
-use super::changes::AlertVersion;
+use super::version::AlertVersion;
 use crate::events::RuleText;
 use crate::tables::{Cell, Column, alerts};
 

@@ -8,13 +8,6 @@ use crate::tables::alerts;
 
 /// The JSON Schema of the envelope, as `/schemas/alert.json` has it.
 pub fn schema() -> Value {
-    let time = || json!({"type": "string", "format": "date-time"});
-    let text_or_null = |description: &str| json!({"type": ["string", "null"], "description": description});
-    let kinds: Vec<&str> = AlertKind::NAMES.iter().map(|(name, _)| *name).chain(["endpoint_disabled"]).collect();
-    let comment = |name: &str| {
-        let column = alerts::TABLE.column(name).map(|index| alerts::TABLE.columns[index].comment);
-        column.expect("the table has this column")
-    };
     let events: Vec<String> = AlertEvent::NAMES.iter().map(|(name, _)| format!("alert.{name}")).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -49,37 +42,49 @@ pub fn schema() -> Value {
                 },
             },
         },
-        "$defs": {
-            "alert": {
+        "$defs": {"alert": alert()},
+    })
+}
+
+/// The schema of a row of `alerts`.
+fn alert() -> Value {
+    let time = || json!({"type": "string", "format": "date-time"});
+    let text_or_null = |description: &str| json!({"type": ["string", "null"], "description": description});
+    let kinds: Vec<&str> = AlertKind::NAMES.iter().map(|(name, _)| *name).chain(["endpoint_disabled"]).collect();
+    json!({
+        "type": "object",
+        "required": ["rule_id", "subject", "at", "kind", "vehicle_id", "geofence_id", "severity", "values"],
+        "properties": {
+            "rule_id": {"type": "string"},
+            "subject": {"type": "string"},
+            "at": time(),
+            "kind": {"enum": kinds},
+            "vehicle_id": text_or_null(comment("vehicle_id")),
+            "geofence_id": text_or_null(comment("geofence_id")),
+            "severity": {"enum": ["info", "warning", "critical"]},
+            "values": {
                 "type": "object",
-                "required": ["rule_id", "subject", "at", "kind", "vehicle_id", "geofence_id", "severity", "values"],
+                "description": comment("values"),
                 "properties": {
-                    "rule_id": {"type": "string"},
-                    "subject": {"type": "string"},
-                    "at": time(),
-                    "kind": {"enum": kinds},
-                    "vehicle_id": text_or_null(comment("vehicle_id")),
-                    "geofence_id": text_or_null(comment("geofence_id")),
-                    "severity": {"enum": ["info", "warning", "critical"]},
-                    "values": {
-                        "type": "object",
-                        "description": comment("values"),
-                        "properties": {
-                            "started_at": time(),
-                            "ended_at": time(),
-                            "duration_s": {"type": "number"},
-                            "limit_kmh": {"type": "number"},
-                            "lon": {"type": "number"},
-                            "lat": {"type": "number"},
-                            "origin_id": {"type": "string"},
-                            "distance_m": {"type": "number"},
-                            "vehicles": {"type": "integer"},
-                            "opening": {"const": true},
-                            "deleted": {"const": true},
-                        },
-                    },
+                    "started_at": time(),
+                    "ended_at": time(),
+                    "duration_s": {"type": "number"},
+                    "limit_kmh": {"type": "number"},
+                    "lon": {"type": "number"},
+                    "lat": {"type": "number"},
+                    "origin_id": {"type": "string"},
+                    "distance_m": {"type": "number"},
+                    "vehicles": {"type": "integer"},
+                    "opening": {"const": true},
+                    "deleted": {"const": true},
                 },
             },
         },
     })
+}
+
+/// The comment of a column of `alerts`.
+fn comment(name: &str) -> &'static str {
+    let column = alerts::TABLE.column(name).map(|index| alerts::TABLE.columns[index].comment);
+    column.expect("the table has this column")
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::outbox::Condition;
+use crate::tables::Cell;
 
 const MINUTE: Millis = 60_000;
 /// 2026-11-23T06:00:00Z.
