@@ -86,8 +86,8 @@ impl Chain {
     /// Forgets the first alerts as long as they are `sealed`: they can no longer change.
     pub fn forget(&mut self, sealed: impl Fn(Millis) -> bool) {
         let count = self.alerts.iter().take_while(|(alert, _)| sealed(alert.at)).count();
-        let raised = self.alerts.drain(..count).filter(|(_, is_raised)| *is_raised);
-        if let Some((alert, _)) = raised.last() {
+        let mut raised = self.alerts.drain(..count).filter(|(_, is_raised)| *is_raised);
+        if let Some((alert, _)) = raised.next_back() {
             self.raised_before = Some(alert.at);
         }
     }

@@ -1,15 +1,12 @@
 //! Alerts: every fact against every version of every rule, instant by instant.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::Tables;
-use super::crowds::Version;
-use super::versions::{Geofences, Histories, changes, definition_at, geofence_at, name};
+use super::surroundings::{Surroundings, Version, has};
+use super::versions::{changes, geofence_at, name};
 use watchtower_model::alerts::{AlertDetail, AlertMode};
-use watchtower_model::{
-    Alert, AlertKind, AlertRule, BEGINNING, END, GeofenceId, Millis, RuleId, Rules, Span, Vehicle, VehicleId,
-};
+use watchtower_model::{Alert, AlertKind, AlertRule, BEGINNING, END, GeofenceId, Millis, RuleId, Span, VehicleId};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -26,15 +23,6 @@ struct Candidate {
     instant: Option<Millis>,
     ended_at: Option<Millis>,
     detail: AlertDetail,
-}
-
-/// The other things that rules ask about.
-pub(super) struct Surroundings<'a> {
-    pub(super) rules: Histories<'a, RuleId, AlertRule>,
-    pub(super) vehicles: &'a Histories<'a, VehicleId, Vehicle>,
-    pub(super) geofences: &'a Geofences<'a>,
-    pub(super) now: Millis,
-    pub(super) parameters: &'a Rules,
 }
 
 impl Surroundings<'_> {
@@ -134,10 +122,6 @@ impl Surroundings<'_> {
             }
             _ => 0,
         }
-    }
-
-    pub(super) fn vehicle_at(&self, vehicle: Option<VehicleId>, t: Millis) -> Option<&Vehicle> {
-        definition_at(self.vehicles.get(&vehicle?)?, t)
     }
 
     fn is_about(&self, rule: &AlertRule, candidate: &Candidate, at: Millis) -> bool {
@@ -281,9 +265,4 @@ fn after_cooldowns(alerts: Vec<(Alert, &AlertRule)>) -> Vec<Alert> {
         }
     }
     raised
-}
-
-/// Whether a list of a rule is empty or has the value.
-pub(super) fn has(wanted: &[Arc<str>], value: Option<&str>) -> bool {
-    wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|one| **one == *value))
 }

@@ -3,21 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Tables;
-use super::alerts::{Surroundings, has};
+use super::surroundings::{Surroundings, Version, has};
 use super::versions::{changes, geofence_at, name};
 use watchtower_model::alerts::{AlertDetail, Than};
-use watchtower_model::{Alert, AlertKind, AlertRule, BEGINNING, GeofenceId, Millis, RuleId, Span, Visit};
+use watchtower_model::{Alert, AlertKind, AlertRule, BEGINNING, GeofenceId, Millis, Span, Visit};
 
 const MINUTE_MS: i64 = 60_000;
-
-/// A version of a rule about occupancy.
-#[derive(Clone, Copy)]
-pub(super) struct Version<'a> {
-    pub(super) rule: RuleId,
-    pub(super) seq: u64,
-    pub(super) definition: &'a AlertRule,
-    pub(super) span: Span,
-}
 
 impl Surroundings<'_> {
     /// The alerts of a version, before cooldowns.

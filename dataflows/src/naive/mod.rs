@@ -26,6 +26,7 @@ mod overspeeds;
 mod path;
 mod presence;
 mod stays;
+mod surroundings;
 mod versions;
 mod visits;
 
@@ -34,11 +35,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alerts::Surroundings;
 pub use fact_sums::FactSums;
 
 use crate::views::plain::{self, PlainFacts};
 use path::Path;
+use surroundings::Surroundings;
 use versions::{histories, in_force_rows};
 use watchtower_model::aggregates::{FleetDaily, GeofenceHourly, KindDaily, OdDaily, VehicleDaily};
 use watchtower_model::facts::{Idling, Motion, MovesOff, Overspeed, Presence, Spell, Stop, Towing, Trip, Turnaround};
