@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 use watchtower_core::events::Limits;
-use watchtower_core::tables::{Kind, TABLES, Table};
+use watchtower_core::tables::{Column, Kind, TABLES, Table};
 use watchtower_core::time_zone;
 use watchtower_geopackage::GeoPackage;
 use watchtower_log::file::{Reader, stream_names};
@@ -56,7 +56,7 @@ fn log(file: &GeoPackage) -> Log {
 /// The rows of a table in the file, as CSV would have them.
 fn stored(file: &GeoPackage, table: &Table) -> Rows {
     let connection = file.connect_to_read().unwrap();
-    let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let columns: Vec<String> = table.columns.iter().map(Column::quoted).collect();
     let mut select = connection.prepare(&format!("SELECT {} FROM {}", columns.join(", "), table.name)).unwrap();
     let rows = select.query_map((), |row| {
         let cells = table.columns.iter().enumerate().map(|(index, column)| match row.get_ref(index).unwrap() {

@@ -155,8 +155,12 @@ impl Crowds {
         changes
     }
 
-    /// The states as they are now.
-    pub fn states(&self) -> impl Iterator<Item = (GeofenceId, Arc<CrowdState>)> {
+    /// The states as they are now, without what can no longer change: a function of the visits and the log's time alone.
+    pub fn states(&mut self, sealed_before: Option<Millis>) -> impl Iterator<Item = (GeofenceId, Arc<CrowdState>)> {
+        if let Some(sealed_before) = sealed_before.filter(|_| self.world.has_occupancy()) {
+            let crowds: Vec<GeofenceId> = self.crowds.keys().copied().collect();
+            crowds.into_iter().for_each(|geofence| self.forget(geofence, sealed_before));
+        }
         self.crowds.iter().map(|(geofence, held)| (*geofence, Arc::clone(&held.state)))
     }
 

@@ -208,8 +208,10 @@ impl Owners {
         }
     }
 
-    /// The states as they are now.
-    pub fn states(&self) -> impl Iterator<Item = (Owner, Arc<AlertState>)> {
+    /// The states as they are now, without what can no longer change: a function of the facts and the log's time alone.
+    pub fn states(&mut self) -> impl Iterator<Item = (Owner, Arc<AlertState>)> {
+        let owners: Vec<Owner> = self.owners.keys().copied().collect();
+        owners.into_iter().for_each(|owner| self.forget(owner));
         self.owners.iter().map(|(owner, held)| (*owner, Arc::clone(&held.state)))
     }
 

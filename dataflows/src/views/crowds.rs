@@ -149,7 +149,8 @@ fn take_epoch(
         rows.activate().session(&rows_at).give_iterator(changes.into_iter().map(|(alert, diff)| (alert, epoch, diff)));
     }
     if snapshot {
-        let states = crowds.states().map(|(geofence, state)| (GroupSnapshot::Crowds(geofence, state), epoch, 1));
+        let states =
+            crowds.states(sealed_before).map(|(geofence, state)| (GroupSnapshot::Crowds(geofence, state), epoch, 1));
         snapshots.activate().session(&snapshots_at).give_iterator(states);
     }
 }

@@ -7,7 +7,7 @@ use super::tables::{Tables, text};
 use super::words::{clock, counted};
 use watchtower_core::events::Event;
 use watchtower_core::tables::{
-    Table, fleet_daily, idlings, offlines, overspeeds, stops, trips, turnarounds, vehicle_daily, visits,
+    Column, Table, fleet_daily, idlings, offlines, overspeeds, stops, trips, turnarounds, vehicle_daily, visits,
 };
 use watchtower_simulator::{Correction, CorrectionKind};
 
@@ -49,7 +49,7 @@ impl Watched {
     /// Reads these rows.
     pub(super) fn read(&self, tables: &Tables) -> Result<Rows, DemoError> {
         let rows = self.tables.iter().map(|(table, condition, _)| {
-            let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+            let columns: Vec<String> = table.columns.iter().map(Column::quoted).collect();
             let sql = format!("SELECT {} FROM {} WHERE {condition}", columns.join(", "), table.name);
             let rows = tables.rows(&sql, [&self.subject], |row| {
                 let mut cells = Vec::with_capacity(columns.len());

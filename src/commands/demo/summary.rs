@@ -11,7 +11,7 @@ use super::gauge::Change;
 use super::options::Options;
 use super::tables::{Tables, text};
 use super::words::{clock, counted, date, span, thousands};
-use watchtower_core::tables::{TABLES, positions};
+use watchtower_core::tables::{Column, TABLES, positions};
 
 const VISITS: &str = "SELECT count(*), coalesce(sum(confirmed), 0), coalesce(sum(exited_at IS NULL), 0) FROM visits";
 const TRIPS: &str = "SELECT count(*), coalesce(sum(arrived_at IS NULL), 0), coalesce(sum(distance_m), 0.0) FROM trips";
@@ -152,7 +152,7 @@ fn fleets(tables: &Tables) -> Result<String, DemoError> {
 fn digest(tables: &Tables) -> Result<String, DemoError> {
     let mut hash = Sha256::new();
     for table in TABLES.into_iter().filter(|table| table.name != positions::TABLE.name) {
-        let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+        let columns: Vec<String> = table.columns.iter().map(Column::quoted).collect();
         let sql =
             format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), table.name, columns[..table.key].join(", "));
         hash.update(table.name);
