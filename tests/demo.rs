@@ -152,7 +152,9 @@ fn the_demo_says_what_its_log_comes_to_and_says_it_twice() {
     }
     for table in TABLES.iter().filter(|table| expected.contains_key(table.name)) {
         let (stored, expected) = (stored(&file, table), &expected[table.name]);
-        assert!(!expected.is_empty(), "{} has nothing to say", table.name);
+        // The demo has no alert rules.
+        let may_be_empty = ["alerts", "rules"].contains(&table.name);
+        assert!(may_be_empty || !expected.is_empty(), "{} has no rows", table.name);
         assert_eq!(stored.len(), expected.len(), "rows of {}", table.name);
         for (stored, expected) in stored.iter().zip(expected) {
             assert_eq!(stored, expected, "{}", table.name);

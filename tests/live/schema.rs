@@ -9,10 +9,14 @@ use super::pipeline;
 use crate::support::servers::redis::{RedisOptions, RedisServer};
 
 /// Tables that no descriptor has: how far the others are, and what they are views of.
-const INTERNAL: [&str; 8] = [
+const INTERNAL: [&str; 12] = [
     "commit_log",
     "cursors",
+    "deliveries",
     "edits_log",
+    "endpoints",
+    "outbox",
+    "outbox_base",
     "pipeline",
     "positions_log",
     "refinery_schema_history",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use watchtower::config::duration::format_ms;
 use watchtower_core::EntryId;
+use watchtower_core::admission::retention_ms;
 use watchtower_core::events::binary::Batch;
 use watchtower_core::events::{Event, Fix, Limits, json, plain, stream_of};
 use watchtower_log::redis::stream_keys;
@@ -80,6 +81,8 @@ impl Published {
             offline_after_ms: case.rules.offline_after_ms.max(1_000),
             outliers: case.rules.outliers,
             min_step_mm: *bounds.pick(&[0, 25_000, 1_000_000]),
+            // Alerts that wait until they are final wait for this.
+            retention_ms: retention_ms(&limits),
             ..Rules::default()
         };
         let streams = *rng.pick(&[1, 4]);
@@ -107,7 +110,8 @@ impl Published {
             }
         }
         let items = sent(&mut rng, &limits, 2, merged);
-        Self { limits, rules: Rules::default(), streams: 2, items }
+        let rules = Rules { retention_ms: retention_ms(&limits), ..Rules::default() };
+        Self { limits, rules, streams: 2, items }
     }
 
     /// The lines of a configuration that say what its limits and rules are.

@@ -127,7 +127,8 @@ pub(super) fn rows_of(
     if let (Some(before), Some(_)) = (before, after) {
         to.extend(Delivery::of(before).to);
     }
-    let is_silent = now - latest.at() > max_age_ms;
+    // Without a clock so far, the log's time is before all times.
+    let is_silent = now.saturating_sub(latest.at()) > max_age_ms;
     let condition = match (event, notifies_corrections) {
         (AlertEvent::Raised, true) if is_silent => Condition::Known,
         (AlertEvent::Raised, true) => Condition::Always,
