@@ -22,8 +22,8 @@ use crate::support::{cases, number};
 /// Numbers of workers that each log is run on.
 const WORKERS: [usize; 3] = [1, 2, 4];
 
-/// As many as take some twenty seconds on two cores.
-const CASES: u64 = 1_000;
+/// As many as take some forty seconds on two cores.
+const CASES: u64 = 400;
 
 /// How a log is run on so many workers, and what is wrong then.
 type Check = fn(&Case, usize, &Expected) -> Result<(), Failure>;
