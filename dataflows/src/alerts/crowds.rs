@@ -70,19 +70,6 @@ pub struct Arrivals {
     pub restored: Option<Vec<(GeofenceId, Arc<CrowdState>)>>,
 }
 
-impl Default for Arrivals {
-    fn default() -> Self {
-        Self {
-            stays: Vec::new(),
-            geofences: Vec::new(),
-            vehicles: Vec::new(),
-            rules: Vec::new(),
-            now: BEGINNING,
-            restored: None,
-        }
-    }
-}
-
 /// Where the number of vehicles in a geofence meets a rule, from `from` until `until`.
 #[derive(Clone, Copy, Debug)]
 struct Holding {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::alerts::fact::{Fact, FactKind, Owner};
+use crate::alerts::fact::{Fact, Owner};
 use crate::alerts::world::{RuleVersion, World};
 use watchtower_model::alerts::{AlertDetail, AlertMode, Scope};
 use watchtower_model::{Alert, AlertKind, END, Geofence, GeofenceId, Millis, VehicleId};
@@ -196,15 +196,20 @@ fn asks_geofence(scope: &Scope) -> bool {
 
 /// The geofence of an alert, and the instant whose version of it counts.
 fn place_in_question(kind: AlertKind, fact: &Fact) -> (Option<GeofenceId>, Millis) {
-    match (kind, fact.kind, fact.detail) {
-        (AlertKind::TripCompleted, _, AlertDetail::From(destination, _)) => {
-            (Some(destination), fact.until.unwrap_or(fact.from))
-        }
+    let end = fact.until.unwrap_or(fact.from);
+    match kind {
+        AlertKind::TripCompleted => match fact.detail {
+            AlertDetail::From(destination, _) => (Some(destination), end),
+            AlertDetail::None | AlertDetail::Place(_) | AlertDetail::LimitMicroKmh(_) => (None, end),
+            AlertDetail::Vehicles(_) | AlertDetail::Deleted => (None, end),
+        },
+        AlertKind::TurnaroundCompleted => (fact.geofence, end),
         // The last instant inside: it may have been deleted at the next.
-        (AlertKind::TripStarted, ..) => (fact.geofence, fact.from - 1),
-        (_, FactKind::Turnaround, _) => (fact.geofence, fact.until.unwrap_or(fact.from)),
-        (AlertKind::GeofenceChanged, _, AlertDetail::Deleted) => (fact.geofence, fact.from - 1),
-        _ => (fact.geofence, fact.from),
+        AlertKind::TripStarted => (fact.geofence, fact.from - 1),
+        AlertKind::GeofenceChanged if fact.detail == AlertDetail::Deleted => (fact.geofence, fact.from - 1),
+        AlertKind::Enter | AlertKind::Exit | AlertKind::Dwell | AlertKind::Overspeed => (fact.geofence, fact.from),
+        AlertKind::Idling | AlertKind::Stop | AlertKind::Offline | AlertKind::BackOnline => (fact.geofence, fact.from),
+        AlertKind::Occupancy | AlertKind::GeofenceChanged => (fact.geofence, fact.from),
     }
 }
 
@@ -214,14 +219,17 @@ fn alert(owner: Owner, fact: &Fact, version: &RuleVersion, at: Millis, is_openin
         Owner::Vehicle(vehicle) => (Some(vehicle), place_in_question(kind, fact).0),
         Owner::Geofence(geofence) => (None, Some(geofence)),
     };
-    let (ended_at, detail) = match (kind, fact.detail, fact.geofence) {
-        (AlertKind::Exit | AlertKind::BackOnline, detail, _) => (fact.until, detail),
-        (AlertKind::TripCompleted, AlertDetail::From(_, distance_mm), Some(origin)) => {
-            (fact.until, AlertDetail::From(origin, distance_mm))
-        }
-        (AlertKind::TurnaroundCompleted, detail, _) => (fact.until, detail),
-        (AlertKind::TripStarted, ..) => (None, AlertDetail::None),
-        (_, detail, _) => (None, detail),
+    let (ended_at, detail) = match kind {
+        AlertKind::Exit | AlertKind::BackOnline | AlertKind::TurnaroundCompleted => (fact.until, fact.detail),
+        // A completed trip names the anchor left, and its fact the one reached.
+        AlertKind::TripCompleted => match (fact.detail, fact.geofence) {
+            (AlertDetail::From(_, distance_mm), Some(origin)) => (fact.until, AlertDetail::From(origin, distance_mm)),
+            (detail, _) => (fact.until, detail),
+        },
+        AlertKind::TripStarted => (None, AlertDetail::None),
+        AlertKind::Enter | AlertKind::Dwell | AlertKind::Overspeed | AlertKind::Idling => (None, fact.detail),
+        AlertKind::Stop | AlertKind::Offline | AlertKind::Occupancy => (None, fact.detail),
+        AlertKind::GeofenceChanged => (None, fact.detail),
     };
     let RuleVersion { rule, seq, .. } = *version;
     Alert { at, rule, seq, kind, vehicle, geofence, started_at: fact.from, is_opening, ended_at, detail }

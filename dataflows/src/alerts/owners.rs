@@ -19,7 +19,7 @@ use crate::alerts::world::World;
 use crate::views::pins::Pins;
 use watchtower_model::alerts::AlertDetail;
 use watchtower_model::facts::Pin;
-use watchtower_model::{Alert, BEGINNING, END, GeofenceEdit, GeofenceId, Millis, RuleEdit, Rules, VehicleEdit};
+use watchtower_model::{Alert, END, GeofenceEdit, GeofenceId, Millis, RuleEdit, Rules, VehicleEdit};
 
 /// What is kept of the facts and alerts of one owner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,24 +57,10 @@ pub struct Arrivals {
     pub rules: Vec<RuleEdit>,
     /// Days of vehicles on which facts may change however long ago they were.
     pub pins: Vec<(Pin, i64)>,
-    /// The log's time; [`BEGINNING`] if it did not advance.
+    /// The log's time; `BEGINNING` if it did not advance.
     pub now: Millis,
     /// States to continue from; then the facts are those that they hold.
     pub restored: Option<Vec<(Owner, Arc<AlertState>)>>,
-}
-
-impl Default for Arrivals {
-    fn default() -> Self {
-        Self {
-            facts: Vec::new(),
-            geofences: Vec::new(),
-            vehicles: Vec::new(),
-            rules: Vec::new(),
-            pins: Vec::new(),
-            now: BEGINNING,
-            restored: None,
-        }
-    }
 }
 
 /// What an epoch changed.
@@ -348,9 +334,11 @@ impl Owners {
                 Owner::Geofence(_) => None,
             };
             let is_pinned = |t: Millis| {
+                if vehicle.is_none() || pins.is_empty() {
+                    return false;
+                }
                 let day = zone.day(t);
-                let is_undecided = pins.has(vehicle, day, zone.day(t.saturating_add(dwell_ms)));
-                vehicle.is_some() && !pins.is_empty() && (is_undecided || pins.since(vehicle) <= day)
+                pins.since(vehicle) <= day || pins.has(vehicle, day, zone.day(t.saturating_add(dwell_ms)))
             };
             let is_sealed = |t: Millis| t < sealed_before && !is_pinned(t);
             let state = Arc::make_mut(&mut held.state);

@@ -14,11 +14,11 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::alerts::crowds::Stay;
 use crate::alerts::fact::{Fact, Owner};
 use crate::alerts::owners::{AlertState, Arrivals, Changes, Owners};
-use crate::control::{Control, Epoch};
+use crate::control::Epoch;
 use crate::timeline::operator::Facts;
 use crate::views::crowds::crowds;
+use crate::views::epochs::EpochControl;
 use crate::views::grouped::Given;
-use crate::views::groups::silence_reach_ms;
 use crate::views::{GroupSnapshot, Rows};
 use watchtower_model::facts::Pin;
 use watchtower_model::{Alert, GeofenceId, Rules, ViewSet};
@@ -26,12 +26,10 @@ use watchtower_model::{Alert, GeofenceId, Rules, ViewSet};
 /// Input of an epoch at this worker, with the capabilities to produce its output.
 struct Pending {
     answer: [Capability<Epoch>; 3],
-    arrivals: Arrivals,
+    facts: Vec<((Owner, Fact), i64)>,
+    control: EpochControl,
+    pins: Vec<(Pin, i64)>,
     restored: Vec<(Owner, Arc<AlertState>)>,
-    is_restored: bool,
-    snapshot: bool,
-    /// The longest dwell and the reach of the longest silence that edits ask for, milliseconds.
-    slack_ms: (i64, i64),
 }
 
 type Out<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
@@ -120,13 +118,13 @@ fn alerts<'s>(scope: Scope<'s, Epoch>, facts: &Facts<'s>, given: &Given<'s>, rul
             facts.for_each_stamp(|cap, containers| {
                 for (fact, epoch, diff) in containers.flat_map(|batch| batch.drain(..)) {
                     let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
-                    entry.arrivals.facts.push((fact, diff));
+                    entry.facts.push((fact, diff));
                 }
             });
             control.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
                 let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
-                containers.for_each(|batch| batch.drain(..).for_each(|control| entry.take(control)));
+                containers.for_each(|batch| batch.drain(..).for_each(|control| entry.control.take(control)));
             });
             restored.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
@@ -136,7 +134,7 @@ fn alerts<'s>(scope: Scope<'s, Epoch>, facts: &Facts<'s>, given: &Given<'s>, rul
             pins.for_each_stamp(|cap, containers| {
                 for (pin, epoch, diff) in containers.flat_map(|batch| batch.drain(..)) {
                     let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
-                    entry.arrivals.pins.push((pin, diff));
+                    entry.pins.push((pin, diff));
                 }
             });
             while let Some(first) = pending.first_entry() {
@@ -159,12 +157,13 @@ fn state(snapshot: GroupSnapshot) -> Option<(Owner, Arc<AlertState>)> {
 
 /// Takes in one epoch and emits what has changed.
 fn take_epoch(owners: &mut Owners, pending: Pending, outputs: &mut Outputs) {
-    let Pending { answer: [rows_at, snapshots_at, stays_at], mut arrivals, restored, is_restored, snapshot, slack_ms } =
-        pending;
+    let Pending { answer: [rows_at, snapshots_at, stays_at], facts, control, pins, restored } = pending;
+    let EpochControl { geofences, vehicles, rules, now, dwell_ms, silence_ms, snapshot, is_restored } = control;
     let epoch = *rows_at.time();
-    owners.keep_for(slack_ms.0, slack_ms.1);
+    owners.keep_for(dwell_ms, silence_ms);
     debug_assert!(is_restored || restored.is_empty(), "states are restored where a control says so");
-    arrivals.restored = is_restored.then_some(restored);
+    let restored = is_restored.then_some(restored);
+    let arrivals = Arrivals { facts, geofences, vehicles, rules, pins, now, restored };
     let Changes { alerts, stays } = owners.advance(arrivals);
     if !alerts.is_empty() {
         let alerts = alerts.into_iter().map(|(alert, diff)| (alert, epoch, diff));
@@ -184,30 +183,10 @@ impl Pending {
     fn new(capability: impl Fn(usize) -> Capability<Epoch>) -> Self {
         Self {
             answer: [0, 1, 2].map(capability),
-            arrivals: Arrivals::default(),
+            facts: Vec::new(),
+            control: EpochControl::default(),
+            pins: Vec::new(),
             restored: Vec::new(),
-            is_restored: false,
-            snapshot: false,
-            slack_ms: (0, 0),
-        }
-    }
-
-    fn take(&mut self, control: Control) {
-        match control {
-            Control::Now(now) => self.arrivals.now = self.arrivals.now.max(now),
-            Control::Snapshot => self.snapshot = true,
-            Control::Restored => self.is_restored = true,
-            Control::Rule(edit) => self.arrivals.rules.push(edit),
-            Control::Geofence(edit) => {
-                let dwell_ms = edit.definition.as_ref().map_or(0, |geofence| geofence.min_dwell_ms);
-                self.slack_ms.0 = self.slack_ms.0.max(dwell_ms);
-                self.arrivals.geofences.push(edit);
-            }
-            Control::Vehicle(edit) => {
-                let own = edit.definition.as_ref().and_then(|vehicle| vehicle.offline_after_ms);
-                self.slack_ms.1 = self.slack_ms.1.max(own.map_or(0, silence_reach_ms));
-                self.arrivals.vehicles.push(edit);
-            }
         }
     }
 }

@@ -13,9 +13,9 @@ use timely::dataflow::operators::vec::Map;
 
 use crate::alerts::CrowdState;
 use crate::alerts::crowds::{Arrivals, Crowds, Stay};
-use crate::control::{Control, Epoch};
+use crate::control::Epoch;
+use crate::views::epochs::EpochControl;
 use crate::views::grouped::{Given, to_all_workers};
-use crate::views::groups::silence_reach_ms;
 use crate::views::pins::Pins;
 use crate::views::{GroupSnapshot, Rows};
 use watchtower_model::facts::Pin;
@@ -29,11 +29,10 @@ type Out<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
 /// Input of an epoch at this worker, with the capabilities to produce its output.
 struct Pending {
     answer: [Capability<Epoch>; 2],
-    arrivals: Arrivals,
+    stays: Vec<((GeofenceId, Stay), i64)>,
+    control: EpochControl,
     pins: Vec<(Pin, i64)>,
     restored: Vec<(GeofenceId, Arc<CrowdState>)>,
-    is_restored: bool,
-    snapshot: bool,
 }
 
 /// What decides which alerts can still change.
@@ -47,6 +46,11 @@ struct Sealing {
 }
 
 impl Sealing {
+    /// Edits may make facts change so much longer afterwards. Milliseconds.
+    fn keep_for(&mut self, dwell_ms: i64, silence_ms: i64) {
+        self.slack_ms = (self.slack_ms.0.max(dwell_ms), self.slack_ms.1.max(silence_ms));
+    }
+
     /// Alerts before this instant change no more.
     fn sealed_before(&self, rules: &Rules) -> Option<Millis> {
         let (dwell_ms, silence_ms) = self.slack_ms;
@@ -91,13 +95,13 @@ pub fn crowds<'s>(
             stays.for_each_stamp(|cap, containers| {
                 for (stay, epoch, diff) in containers.flat_map(|batch| batch.drain(..)) {
                     let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
-                    entry.arrivals.stays.push((stay, diff));
+                    entry.stays.push((stay, diff));
                 }
             });
             control.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
                 let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
-                containers.for_each(|batch| batch.drain(..).for_each(|control| entry.take(control, &mut sealing)));
+                containers.for_each(|batch| batch.drain(..).for_each(|control| entry.control.take(control)));
             });
             restored.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
@@ -131,19 +135,22 @@ fn take_epoch(
     crowds: &mut Crowds,
     pending: Pending,
     sealing: &mut Sealing,
-    rules: &Rules,
+    parameters: &Rules,
     rows: &mut OutputBuilder<Epoch, Out<Alert>>,
     snapshots: &mut OutputBuilder<Epoch, Out<GroupSnapshot>>,
 ) {
-    let Pending { answer: [rows_at, snapshots_at], mut arrivals, pins, restored, is_restored, snapshot } = pending;
+    let Pending { answer: [rows_at, snapshots_at], stays, control, pins, restored } = pending;
+    let EpochControl { geofences, vehicles, rules, now, dwell_ms, silence_ms, snapshot, is_restored } = control;
     let epoch = *rows_at.time();
-    // Before the log's time of this epoch: what it brings may change what the epoch before could.
-    let sealed_before = sealing.sealed_before(rules);
-    sealing.now = sealing.now.max(arrivals.now);
+    sealing.keep_for(dwell_ms, silence_ms);
+    // What the epoch brings may change what could change before its pins and its time.
+    let sealed_before = sealing.sealed_before(parameters);
+    sealing.now = sealing.now.max(now);
     pins.iter().for_each(|(pin, diff)| sealing.pins.add(pin, *diff, false));
     sealing.pins.settle();
-    let sealed_before = sealed_before.min(sealing.sealed_before(rules));
-    arrivals.restored = is_restored.then_some(restored);
+    let sealed_before = sealed_before.min(sealing.sealed_before(parameters));
+    let restored = is_restored.then_some(restored);
+    let arrivals = Arrivals { stays, geofences, vehicles, rules, now, restored };
     let changes = crowds.advance(arrivals, sealed_before);
     if !changes.is_empty() {
         rows.activate().session(&rows_at).give_iterator(changes.into_iter().map(|(alert, diff)| (alert, epoch, diff)));
@@ -159,30 +166,10 @@ impl Pending {
     fn new(capability: impl Fn(usize) -> Capability<Epoch>) -> Self {
         Self {
             answer: [0, 1].map(capability),
-            arrivals: Arrivals::default(),
+            stays: Vec::new(),
+            control: EpochControl::default(),
             pins: Vec::new(),
             restored: Vec::new(),
-            is_restored: false,
-            snapshot: false,
-        }
-    }
-
-    fn take(&mut self, control: Control, sealing: &mut Sealing) {
-        match control {
-            Control::Now(now) => self.arrivals.now = self.arrivals.now.max(now),
-            Control::Snapshot => self.snapshot = true,
-            Control::Restored => self.is_restored = true,
-            Control::Rule(edit) => self.arrivals.rules.push(edit),
-            Control::Geofence(edit) => {
-                let dwell_ms = edit.definition.as_ref().map_or(0, |geofence| geofence.min_dwell_ms);
-                sealing.slack_ms.0 = sealing.slack_ms.0.max(dwell_ms);
-                self.arrivals.geofences.push(edit);
-            }
-            Control::Vehicle(edit) => {
-                let own = edit.definition.as_ref().and_then(|vehicle| vehicle.offline_after_ms);
-                sealing.slack_ms.1 = sealing.slack_ms.1.max(own.map_or(0, silence_reach_ms));
-                self.arrivals.vehicles.push(edit);
-            }
         }
     }
 }

@@ -31,11 +31,12 @@ use timely::dataflow::operators::vec::Map;
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::control::{Control, Epoch};
-use crate::views::groups::{Fact, Group, GroupStats, Groups, Key, silence_reach_ms};
+use crate::views::epochs::EpochControl;
+use crate::views::groups::{Fact, Group, GroupStats, Groups, Key};
 use crate::views::{GroupSnapshot, Rows};
+use watchtower_model::Rules;
 use watchtower_model::facts::Pin;
 use watchtower_model::local_time::LocalTime;
-use watchtower_model::{BEGINNING, GeofenceId, Millis, Rules};
 
 /// Input that every aggregate has besides its facts.
 #[derive(Clone)]
@@ -102,15 +103,7 @@ struct Pending<G: Group> {
     facts: Vec<(Fact<G>, i64)>,
     restored: Vec<(G::Key, Arc<G>)>,
     pins: Vec<(Pin, i64)>,
-    /// When versions of which geofences begin, or end.
-    edits: Vec<(Millis, GeofenceId)>,
-    now: Millis,
-    /// The longest dwell that an edit asks for.
-    dwell_ms: i64,
-    /// How far marks reach because of the longest silence that an edit allows a vehicle.
-    silence_ms: i64,
-    snapshot: bool,
-    is_restored: bool,
+    control: EpochControl,
 }
 
 type Out<D> = CapacityContainerBuilder<Vec<(D, Epoch, i64)>>;
@@ -147,7 +140,7 @@ pub fn grouped<'s, G: Group>(name: &'static str, facts: Rows<'s, Fact<G>>, given
             control.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
                 let entry = pending.entry(epoch).or_insert_with(|| Pending::new(|port| cap.delayed(&epoch, port)));
-                containers.for_each(|batch| batch.drain(..).for_each(|control| entry.take(control)));
+                containers.for_each(|batch| batch.drain(..).for_each(|control| entry.control.take(control)));
             });
             restored.for_each_stamp(|cap, containers| {
                 let Some(&epoch) = cap.least() else { return };
@@ -182,13 +175,12 @@ fn take_epoch<G: Group>(
     rows: &mut OutputBuilder<Epoch, Out<G::Row>>,
     snapshots: &mut OutputBuilder<Epoch, Out<GroupSnapshot>>,
 ) -> Vec<(Fact<G>, i64)> {
-    let Pending { answer, mut facts, restored, pins, edits, now, dwell_ms, silence_ms, snapshot, is_restored } =
-        pending;
-    let [rows_at, snapshots_at] = answer;
+    let Pending { answer: [rows_at, snapshots_at], mut facts, restored, pins, control } = pending;
+    let EpochControl { geofences, now, dwell_ms, silence_ms, snapshot, is_restored, vehicles: _, rules: _ } = control;
     groups.keep_for(dwell_ms, silence_ms);
     debug_assert!(is_restored || restored.is_empty(), "groups are restored where a control says so");
     restored.into_iter().for_each(|(key, group)| groups.restore(key, group));
-    groups.edit(edits);
+    groups.edit(geofences.iter().map(|edit| (edit.effective_from, edit.key)));
     groups.pin(&pins);
     let changed = groups.advance(if is_restored { &[] } else { &facts });
     groups.unpin(&pins);
@@ -243,30 +235,7 @@ impl<G: Group> Pending<G> {
             facts: Vec::new(),
             restored: Vec::new(),
             pins: Vec::new(),
-            edits: Vec::new(),
-            now: BEGINNING,
-            dwell_ms: 0,
-            silence_ms: 0,
-            snapshot: false,
-            is_restored: false,
-        }
-    }
-
-    fn take(&mut self, control: Control) {
-        match control {
-            Control::Now(now) => self.now = self.now.max(now),
-            Control::Snapshot => self.snapshot = true,
-            Control::Restored => self.is_restored = true,
-            Control::Rule(_) => {}
-            Control::Geofence(edit) => {
-                self.edits.push((edit.effective_from, edit.key));
-                let dwell_ms = edit.definition.map_or(0, |geofence| geofence.min_dwell_ms);
-                self.dwell_ms = self.dwell_ms.max(dwell_ms);
-            }
-            Control::Vehicle(edit) => {
-                let own = edit.definition.and_then(|vehicle| vehicle.offline_after_ms);
-                self.silence_ms = self.silence_ms.max(own.map_or(0, silence_reach_ms));
-            }
+            control: EpochControl::default(),
         }
     }
 }

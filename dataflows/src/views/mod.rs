@@ -5,6 +5,7 @@
 
 pub mod alerts;
 pub mod crowds;
+pub mod epochs;
 pub mod fleet_daily;
 pub mod geofence_hourly;
 pub mod grouped;
