@@ -69,11 +69,6 @@ impl<K: Copy, D> History<K, D> {
         })
     }
 
-    /// The definition that an edit set, whether it is ever in force or not.
-    pub fn definition(&self, seq: u64) -> Option<&Arc<D>> {
-        self.edits.iter().find(|edit| edit.seq == seq)?.definition.as_ref()
-    }
-
     /// When each edit that is ever in force comes into force, ascending, and whether it is a deletion. One that deletes
     /// what does not exist is left out.
     pub fn beginnings(&self) -> impl Iterator<Item = (Millis, bool)> {

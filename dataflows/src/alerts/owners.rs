@@ -122,60 +122,63 @@ impl Owners {
             self.pin(&pins, |diff| diff < 0);
             return Changes::default();
         }
+        consolidate(&mut facts);
         let edited: BTreeSet<GeofenceId> = geofences.iter().map(|edit| edit.key).collect();
-        let mine = |geofence: &GeofenceId| u64::from(geofence.0) % self.peers == self.index;
-        let versioned: Vec<GeofenceId> = edited.iter().copied().filter(mine).collect();
-        facts.extend(self.versions_of(&versioned, -1));
-        if !self.world.has_rules() && rules.is_empty() {
-            self.edit(geofences, vehicles, rules);
-            self.world.now = now;
-            facts.extend(self.versions_of(&versioned, 1));
-            self.remember(facts, &pins);
-            return Changes::default();
-        }
-        let affected = self.affected(&edited, &vehicles, !rules.is_empty());
-        let due = self.due(now);
+        let is_mine = |geofence: &GeofenceId| u64::from(geofence.0) % self.peers == self.index;
+        let versioned: Vec<GeofenceId> = edited.iter().copied().filter(is_mine).collect();
+        let (versions, had_occupancy) = (self.versions_of(&versioned), self.world.has_occupancy());
+        let revisited = self.revisited(&facts, &edited, &vehicles, !rules.is_empty(), now);
 
-        // Facts that have gone are known; those that are to come are not, but a version that goes may come again.
-        let gone = facts.iter().filter(|(_, diff)| *diff < 0).map(|(fact, _)| *fact);
         let mut diffs = Vec::new();
-        let before: BTreeSet<(Owner, Fact)> = gone.chain(self.facts_of(affected.iter().chain(&due))).collect();
-        for (owner, fact) in &before {
+        let gone = facts.iter().filter(|(_, diff)| *diff < 0).map(|(fact, _)| fact);
+        for (owner, fact) in gone.chain(&revisited).chain(&versions) {
             self.diff(*owner, fact, -1, &mut diffs);
         }
-        let had_occupancy = self.world.has_occupancy();
         self.edit(geofences, vehicles, rules);
         self.world.now = now;
-        facts.extend(self.versions_of(&versioned, 1));
-        consolidate(&mut facts);
         self.apply(&facts);
+        let begun = self.versions_of(&versioned);
+        let ended = versions.iter().map(|version| (*version, -1));
+        let mut replaced: Vec<_> = ended.chain(begun.iter().map(|version| (*version, 1))).collect();
+        consolidate(&mut replaced);
+        self.apply(&replaced);
         let stays = self.stays(&facts, had_occupancy);
-        let come = facts.iter().filter(|(_, diff)| *diff > 0).map(|(fact, _)| *fact);
-        let removed: BTreeSet<(Owner, Fact)> =
-            facts.iter().filter(|(_, diff)| *diff < 0).map(|(fact, _)| *fact).collect();
-        let after: BTreeSet<(Owner, Fact)> =
-            before.iter().copied().filter(|fact| !removed.contains(fact)).chain(come).collect();
-        let touched: BTreeSet<Owner> = after.iter().chain(&removed).map(|(owner, _)| *owner).collect();
-        for (owner, fact) in &after {
+        let come = facts.iter().filter(|(_, diff)| *diff > 0).map(|(fact, _)| fact);
+        for (owner, fact) in come.chain(&revisited).chain(&begun) {
             let due = self.diff(*owner, fact, 1, &mut diffs);
             self.arm(*owner, due);
         }
         consolidate(&mut diffs);
         self.raise(diffs, &mut changes);
         self.pin(&pins, |diff| diff < 0);
+        let touched = facts.iter().chain(&replaced).map(|((owner, _), _)| *owner);
+        let mut touched: Vec<Owner> = touched.chain(revisited.iter().map(|(owner, _)| *owner)).collect();
+        touched.dedup();
         touched.into_iter().for_each(|owner| self.forget(owner));
-        consolidate(&mut changes);
         Changes { alerts: changes, stays }
     }
 
-    /// Takes in facts while there is no rule.
-    fn remember(&mut self, mut facts: Vec<((Owner, Fact), i64)>, pins: &[(Pin, i64)]) {
-        consolidate(&mut facts);
-        self.apply(&facts);
-        self.pin(pins, |diff| diff < 0);
-        for of_owner in facts.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-            self.forget(of_owner[0].0.0);
+    /// Facts that have neither come nor gone but whose alerts may change: those of owners that edits concern or whose time
+    /// has come. Versions of edited geofences are left out.
+    fn revisited(
+        &mut self,
+        facts: &[((Owner, Fact), i64)],
+        geofences: &BTreeSet<GeofenceId>,
+        vehicles: &[VehicleEdit],
+        edits_rules: bool,
+        now: Millis,
+    ) -> Vec<(Owner, Fact)> {
+        let mut owners = self.affected(geofences, vehicles, edits_rules);
+        owners.extend(self.due(now));
+        let is_edited = |owner: &Owner| matches!(owner, Owner::Geofence(geofence) if geofences.contains(geofence));
+        let mut revisited = Vec::new();
+        for owner in owners.into_iter().filter(|owner| !is_edited(owner)) {
+            let held = self.owners.get(&owner);
+            let kept = held.into_iter().flat_map(|held| &held.state.facts).map(|fact| (owner, *fact));
+            let has_gone = |fact: &(Owner, Fact)| facts.binary_search_by_key(fact, |(fact, _)| *fact).is_ok();
+            revisited.extend(kept.filter(|fact| !has_gone(fact)));
         }
+        revisited
     }
 
     /// Visits that come and go; all that are kept, when they are asked for first.
@@ -214,11 +217,10 @@ impl Owners {
         self.world.edit_rules(rules);
     }
 
-    /// The facts of the versions of geofences, `diff` times.
-    fn versions_of<'a>(&'a self, geofences: &'a [GeofenceId], diff: i64) -> Vec<((Owner, Fact), i64)> {
-        let of = |&geofence: &GeofenceId| {
-            self.world.changes(geofence).map(move |fact| ((Owner::Geofence(geofence), fact), diff))
-        };
+    /// The facts of the versions of geofences.
+    fn versions_of(&self, geofences: &[GeofenceId]) -> Vec<(Owner, Fact)> {
+        let of =
+            |&geofence: &GeofenceId| self.world.changes(geofence).map(move |fact| (Owner::Geofence(geofence), fact));
         geofences.iter().flat_map(of).collect()
     }
 
@@ -251,16 +253,6 @@ impl Owners {
             }
         }
         due
-    }
-
-    fn facts_of<'a>(
-        &'a self,
-        owners: impl Iterator<Item = &'a Owner> + 'a,
-    ) -> impl Iterator<Item = (Owner, Fact)> + 'a {
-        owners.flat_map(|owner| {
-            let held = self.owners.get(owner);
-            held.into_iter().flat_map(move |held| held.state.facts.iter().map(move |fact| (*owner, *fact)))
-        })
     }
 
     /// Appends the alerts of a fact `diff` times. Returns when they may change next.
@@ -298,21 +290,23 @@ impl Owners {
         self.timers.insert((due, owner));
     }
 
-    /// Passes on changes of alerts, owner by owner.
+    /// Passes on changes of alerts, those of rules with a cooldown owner by owner.
     fn raise(&mut self, diffs: Vec<(Alert, i64)>, changes: &mut Vec<(Alert, i64)>) {
         let mut by_owner = BTreeMap::<Owner, Vec<(Alert, i64)>>::new();
         for (alert, diff) in diffs {
-            by_owner.entry(owner_of(&alert)).or_default().push((alert, diff));
+            match self.world.cooldown_ms(alert.rule, alert.seq) {
+                0 => changes.push((alert, diff)),
+                _ => by_owner.entry(owner_of(&alert)).or_default().push((alert, diff)),
+            }
+        }
+        if by_owner.is_empty() {
+            return;
         }
         for (owner, diffs) in by_owner {
-            let has_cooldown = |alert: &Alert| self.world.cooldown_ms(alert.rule, alert.seq) > 0;
-            if !diffs.iter().any(|(alert, _)| has_cooldown(alert)) {
-                changes.extend(diffs);
-                continue;
-            }
             let state = Arc::make_mut(&mut self.owners.entry(owner).or_default().state);
             raise(&self.world, diffs, &mut state.chains, changes);
         }
+        consolidate(changes);
     }
 
     /// Gives up what can no longer change.

@@ -37,6 +37,8 @@ pub struct World {
     /// The log's time.
     pub now: Millis,
     rules: Histories<RuleId, AlertRule>,
+    /// Cooldowns of the versions that have one, milliseconds.
+    cooldowns: HashMap<(RuleId, u64), i64, FxBuildHasher>,
     /// Whether a rule ever was about occupancy.
     has_occupancy: bool,
     /// Versions of rules by the kind of their alerts.
@@ -52,6 +54,7 @@ impl World {
             parameters,
             now: BEGINNING,
             rules: Histories::default(),
+            cooldowns: HashMap::default(),
             has_occupancy: false,
             by_kind: Default::default(),
             geofences: Histories::default(),
@@ -76,8 +79,7 @@ impl World {
 
     /// Cooldown of a version of a rule, whether it is ever in force or not. Milliseconds.
     pub fn cooldown_ms(&self, rule: RuleId, seq: u64) -> i64 {
-        let definition = self.rules.get(&rule).and_then(|history| history.definition(seq));
-        definition.map_or(0, |rule| rule.cooldown_ms)
+        self.cooldowns.get(&(rule, seq)).copied().unwrap_or(0)
     }
 
     /// Takes in edits of rules.
@@ -86,8 +88,12 @@ impl World {
             return;
         }
         for edit in edits {
-            let is_about = |rule: &Arc<AlertRule>| rule.kind == AlertKind::Occupancy;
-            self.has_occupancy |= edit.definition.as_ref().is_some_and(is_about);
+            if let Some(rule) = &edit.definition {
+                self.has_occupancy |= rule.kind == AlertKind::Occupancy;
+                if rule.cooldown_ms > 0 {
+                    self.cooldowns.insert((edit.key, edit.seq), rule.cooldown_ms);
+                }
+            }
             insert(&mut self.rules, edit);
         }
         self.by_kind = Default::default();
